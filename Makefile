@@ -1,0 +1,41 @@
+# Each target is enough by itself on a machine with Python 3.11, a C compiler and make.
+#   make demo   the embedded study, minutes on two cores: table, figures, store in runs/demo
+#   make test   the tests
+#   make check  lint, types, import rules
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.report
+	$(BIN)/secateur sweep demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n 2 --dist loadfile -q
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its exact version: a range would bring the newest build and its CUDA packages.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/python
+	$(INSTALL) torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	touch $@
+
+$(VENV)/.report: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[report]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml
+	$(INSTALL) -e '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,73 @@
+"""secateur: pruning shears for neural networks.
+
+    masks = secateur.prune(model, "magnitude", sparsity=0.9)
+    masks.freeze(optimizer)             # exact zeros from now on, in your own loop
+    small = secateur.compact(model, masks, example_inputs)
+    secateur.save(small, "small.safetensors")
+    study = secateur.sweep("conv4", "fashion-mini", methods=["magnitude", "l1-filter"])
+
+Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from secateur.artifact.bench import bench as bench
+    from secateur.artifact.export import export_onnx as export_onnx
+    from secateur.artifact.export import export_pt2 as export_pt2
+    from secateur.artifact.inspect import inspect as inspect
+    from secateur.artifact.load import load as load
+    from secateur.artifact.load import load_state_dict as load_state_dict
+    from secateur.artifact.save import save as save
+    from secateur.channels import compact as compact
+    from secateur.channels import trace as trace
+    from secateur.errors import SecateurError as SecateurError
+    from secateur.masking import prune as prune
+    from secateur.measure.cost import cost as cost
+    from secateur.measure.sparsity import sparsity as sparsity
+    from secateur.pruning.masks import Masks as Masks
+    from secateur.study.study import Study as Study
+    from secateur.study.study import sweep as sweep
+    from secateur.training.evaluate import evaluate as evaluate
+    from secateur.training.fit import fit as fit
+    from secateur.training.slim import slim as slim
+
+_HOMES = {
+    "Masks": "secateur.pruning.masks",
+    "SecateurError": "secateur.errors",
+    "Study": "secateur.study.study",
+    "bench": "secateur.artifact.bench",
+    "compact": "secateur.channels",
+    "cost": "secateur.measure.cost",
+    "evaluate": "secateur.training.evaluate",
+    "export_onnx": "secateur.artifact.export",
+    "export_pt2": "secateur.artifact.export",
+    "fit": "secateur.training.fit",
+    "inspect": "secateur.artifact.inspect",
+    "load": "secateur.artifact.load",
+    "load_state_dict": "secateur.artifact.load",
+    "prune": "secateur.masking",
+    "save": "secateur.artifact.save",
+    "slim": "secateur.training.slim",
+    "sparsity": "secateur.measure.sparsity",
+    "sweep": "secateur.study.study",
+    "trace": "secateur.channels",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use, so that `import secateur` loads no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'secateur' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

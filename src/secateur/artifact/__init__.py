@@ -1,0 +1,1 @@
+"""Files that outlive the script: saved, loaded, exported, inspected and timed."""

@@ -1,0 +1,60 @@
+"""Atomic files: under its name there is the old file or the whole new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from secateur.errors import ArtifactError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write under; the file takes `path` once it is whole and on disk.
+
+    If the block fails, nothing is left. A writer that is killed leaves a `.partial` file, which
+    no reader looks at.
+
+    Args:
+        path: What to make or replace.
+
+    Raises:
+        ArtifactError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp(), "a.txt")
+        >>> with replacing(target) as partial:
+        ...     _ = partial.write_text("whole")
+        >>> target.read_text(), len(list(target.parent.iterdir()))
+        ('whole', 1)
+    """
+    partial = path.with_name(f".{path.name[:64]}.{uuid.uuid4().hex[:12]}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ArtifactError(
+            "writing a model file",
+            str(path),
+            given=f"not writable ({error.strerror or error})",
+            expected="a folder with room for it",
+            remedy="Choose another path, or free the disk; what was there before is untouched.",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename outlives a power cut only once the folder is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

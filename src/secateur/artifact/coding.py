@@ -1,0 +1,190 @@
+"""Zero coding: a tensor with many zeros in about the bytes that its information needs.
+
+Positions are written as gaps: one byte for the number of zeros before each element that is not
+zero, 255 for "255 zeros and go on". The remaining elements are cut into byte planes, the first
+byte of each, then the second, and so on: signs and exponents repeat, mantissas do not. Every
+stream is one zstd frame of its own, for a code table of its own.
+
+Only the all-zero bit pattern is left out, so -0.0 and NaN payloads come back bit by bit. Work
+goes in blocks that fit the cache; nothing is held twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+Words = NDArray[np.unsignedinteger[Any]]
+Bytes = NDArray[np.uint8]
+
+BLOCK = 1 << 18
+ESCAPE = 255
+_WORST_SHARE = 0.97
+
+# Matches in gaps and bytes of floats are accidents that cost more than they save, so they are
+# made rare (7 bytes at least) and what works is zstd's Huffman stage: smaller than level 19 here,
+# and a hundred times as fast.
+_PARAMETERS = zstandard.ZstdCompressionParameters(
+    strategy=zstandard.STRATEGY_FAST,
+    min_match=7,
+    window_log=17,
+    hash_log=12,
+    target_length=0,
+    write_content_size=True,
+    write_checksum=False,
+)
+
+
+class CodingError(ValueError):
+    """Coded bytes that no encoder writes; the message says which."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A zero-coded array.
+
+    Attributes:
+        nonzero: How many elements are not zero.
+        gaps: Length of the gap stream before zstd.
+        frames: Compressed lengths: the gap stream's, then each byte plane's.
+        blob: The frames, one after another.
+    """
+
+    nonzero: int
+    gaps: int
+    frames: tuple[int, ...]
+    blob: bytes
+
+
+def encode(words: Words) -> Coded | None:
+    """Zero-code an array, or find that it is not worth it.
+
+    Args:
+        words: The elements' bits, `[n]`, little-endian, as uint8, 16, 32 or 64.
+
+    Returns:
+        The code, or None where it would not be smaller than the array.
+
+    Example:
+        >>> coded = encode(np.arange(8000, dtype=np.uint32) // 7992)
+        >>> coded.nonzero, len(coded.blob) < 100
+        (8, True)
+        >>> encode(np.arange(8, dtype=np.uint32)) is None
+        True
+    """
+    nonzero = int(np.count_nonzero(words))
+    if nonzero > _WORST_SHARE * words.size or not words.size:
+        return None
+    values = np.empty((words.itemsize, nonzero), dtype=np.uint8)
+    gaps: list[Bytes] = []
+    done = run = 0
+    for start in range(0, words.size, BLOCK):
+        block = words[start : start + BLOCK]
+        at = np.flatnonzero(block != 0)
+        if not at.size:
+            run += block.size
+            continue
+        gaps.append(_gaps(at, run))
+        run = block.size - 1 - int(at[-1])
+        planes = block[at].view(np.uint8).reshape(-1, words.itemsize)
+        values[:, done : done + at.size] = planes.T
+        done += at.size
+    stream = np.concatenate(gaps) if gaps else np.empty(0, dtype=np.uint8)
+    compressor = zstandard.ZstdCompressor(compression_params=_PARAMETERS)
+    frames = [compressor.compress(plane) for plane in (stream, *values)]
+    blob = b"".join(frames)
+    if len(blob) >= words.nbytes:
+        return None
+    return Coded(nonzero, stream.size, tuple(map(len, frames)), blob)
+
+
+def _gaps(at: NDArray[np.intp], run: int) -> Bytes:
+    """Gap bytes of the positions in one block, after `run` zeros before it."""
+    zeros = np.diff(at, prepend=-1 - run) - 1
+    if int(zeros.max()) < ESCAPE:
+        return zeros.astype(np.uint8)
+    escapes, rest = np.divmod(zeros, ESCAPE)
+    stream = np.full(at.size + int(escapes.sum()), ESCAPE, dtype=np.uint8)
+    stream[np.arange(at.size) + np.cumsum(escapes)] = rest
+    return stream
+
+
+def decode(coded: Coded, words: Words) -> None:
+    """Undo `encode`.
+
+    Memory is bounded by `words`, whatever the frames claim to hold.
+
+    Args:
+        coded: The code.
+        words: Where the elements go, `[n]`, all zeros, of the type that was encoded.
+
+    Raises:
+        CodingError: The code does not describe an array of this size.
+
+    Example:
+        >>> before, after = np.eye(9, dtype=np.uint16).ravel(), np.zeros(81, dtype=np.uint16)
+        >>> decode(encode(before), after)
+        >>> bool((before == after).all())
+        True
+    """
+    frames = _frames(coded, words)
+    stream = _decompress(frames[0], coded.gaps)
+    if int(np.count_nonzero(stream != ESCAPE)) != coded.nonzero:
+        raise CodingError("a gap stream for another number of values")
+    planes = [_decompress(frame, coded.nonzero) for frame in frames[1:]]
+    at, done = -1, 0
+    for start in range(0, stream.size, BLOCK):
+        block = stream[start : start + BLOCK]
+        places, at = _places(block, at)
+        if at >= words.size:
+            raise CodingError("a position beyond the end")
+        values = np.empty((places.size, words.itemsize), dtype=np.uint8)
+        for column, plane in enumerate(planes):
+            values[:, column] = plane[done : done + places.size]
+        words[places] = values.view(words.dtype).ravel()
+        done += places.size
+
+
+def _places(block: Bytes, at: int) -> tuple[NDArray[np.int64], int]:
+    """Positions that a block of gap bytes stands for, and how far it goes."""
+    is_value = block != ESCAPE
+    steps = block.astype(np.int64)
+    steps += is_value
+    np.cumsum(steps, out=steps)
+    steps += at
+    return (steps if is_value.all() else steps[is_value]), int(steps[-1])
+
+
+def _frames(coded: Coded, words: Words) -> list[memoryview]:
+    possible = (
+        len(coded.frames) == 1 + words.itemsize
+        and min(coded.frames) >= 0
+        and sum(coded.frames) == len(coded.blob)
+        and 0 <= coded.nonzero <= words.size
+        and coded.nonzero <= coded.gaps <= coded.nonzero + words.size // ESCAPE
+    )
+    if not possible:
+        raise CodingError("lengths that do not agree")
+    view, frames, start = memoryview(coded.blob), [], 0
+    for length in coded.frames:
+        frames.append(view[start : start + length])
+        start += length
+    return frames
+
+
+def _decompress(frame: memoryview, size: int) -> Bytes:
+    """A frame's bytes; how many they will be is checked before memory is taken for them."""
+    try:
+        declared = zstandard.frame_content_size(frame)
+        if declared != size:
+            raise CodingError(f"a frame of {declared} bytes, not {size}")
+        content = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise CodingError(f"a broken zstd frame ({error})") from None
+    if len(content) != size:
+        raise CodingError(f"a frame of {len(content)} bytes, not {size}")
+    return np.frombuffer(content, dtype=np.uint8)

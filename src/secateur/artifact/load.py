@@ -1,0 +1,171 @@
+"""Loading: the user's own class, shrunk to what a file holds, and filled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from secateur.artifact.anatomy import Slot, infer_groups, slots, write_attributes
+from secateur.artifact.reader import Reader, reading
+from secateur.errors import ArtifactError, ModelError
+from secateur.models import build
+from secateur.registry import MODELS
+
+
+def load(
+    path: str | os.PathLike[str], build_model: Callable[[], nn.Module] | None = None
+) -> nn.Module:
+    """Build a network, shrink it to the file's shapes, and fill it.
+
+    No code comes from the file: the network is built by the caller, or is one of our reference
+    nets. Parameters, buffers, types, memory formats and ties are those of the network saved, bit
+    by bit.
+
+    Args:
+        path: A file of `save`; or any safetensors file of a state dict, whose tensors may be
+            smaller than the network's.
+        build_model: Builds the network as it was before channels were taken out. Not needed for
+            a reference net.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, hostile or too new, or names no reference net.
+        ModelError: The network does not fit the file.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from secateur.artifact.save import save
+        >>> path = os.path.join(tempfile.mkdtemp(), "net.safetensors")
+        >>> save(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), path)
+        >>> load(path, lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))[2]
+        Linear(in_features=3, out_features=2, bias=True)
+    """
+    with reading(path) as file:
+        model = build_model() if build_model is not None else reference(file)
+        _fill(model, file)
+    return model.eval()
+
+
+def load_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The state dict of a file as plain tensors; tied ones are one tensor under each name.
+
+    Args:
+        path: Any safetensors file.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, hostile or too new.
+
+    Example:
+        >>> import tempfile
+        >>> from secateur.artifact.save import save
+        >>> path = os.path.join(tempfile.mkdtemp(), "net.safetensors")
+        >>> save(nn.BatchNorm1d(2), path)
+        >>> sorted(load_state_dict(path))
+        ['bias', 'num_batches_tracked', 'running_mean', 'running_var', 'weight']
+    """
+    with reading(path) as file:
+        file.check_expansion()
+        state = {
+            name: file.tensor(name)
+            for name in file.names
+            if file.manifest.roles.get(name) != "transient"
+        }
+        state |= {alias: state[name] for alias, name in file.manifest.tied.items() if name in state}
+    return state
+
+
+def reference(file: Reader) -> nn.Module:
+    """The dense reference net that a file names, with fresh weights.
+
+    Raises:
+        ArtifactError: It names none.
+    """
+    source = file.manifest.source
+    if source is None or source.name not in MODELS or len(source.shape) != 3:
+        hint = f"made by {source.name[:100]!r}" if source else "without the name of its builder"
+        raise ArtifactError(
+            "loading a model",
+            str(file.container.path),
+            given=hint,
+            expected="one of our reference nets, or build_model",
+            remedy="Pass build_model: a function without arguments that builds the dense net.",
+        )
+    channels, height, width = source.shape
+    make = partial(build, source.name, (channels, height, width), source.classes, **source.options)
+    with torch.device("meta"):
+        sketch = make()
+    file.check_size(
+        sum(slot.tensor.numel() * slot.tensor.itemsize for slot in slots(sketch).values())
+    )
+    return make()
+
+
+def _fill(model: nn.Module, file: Reader) -> None:
+    owners = slots(model)
+    before = {name: slot.tensor.shape for name, slot in owners.items()}
+    sources = _sources(model, owners, file)
+    for name in file.names:
+        _check_shape(name, before[name], file.shape(name))
+    for name in file.names:
+        places = [owners.pop(other) for other, stored in sources.items() if stored == name]
+        # The old tensor goes before the new one comes: never two nets in memory.
+        for place in places:
+            place.tensor.data = place.tensor.new_empty(0)
+        _put(file.tensor(name), places)
+    attributes = file.manifest.attributes if file.is_ours else infer_groups(model, before)
+    write_attributes(model, attributes)
+
+
+def _sources(model: nn.Module, owners: dict[str, Slot], file: Reader) -> dict[str, str]:
+    """By name in the network, the stored tensor that goes there."""
+    sources = {name: name for name in file.names} | file.manifest.tied
+    stored = {id(owners[name].tensor): at for name, at in sources.items() if name in owners}
+    for name, slot in owners.items():
+        # Others leave the second name of a tied tensor out; the network knows the tie.
+        if name not in sources and id(slot.tensor) in stored:
+            sources[name] = stored[id(slot.tensor)]
+    expected = owners if file.is_ours else model.state_dict()
+    _check_names("tensors that the network does not have", sources.keys() - owners.keys(), file)
+    _check_names("without some of the network's tensors", expected.keys() - sources.keys(), file)
+    return sources
+
+
+def _check_names(problem: str, names: Iterable[str], file: Reader) -> None:
+    some = sorted(names)
+    if some:
+        more = f" and {len(some) - 3} more" if len(some) > 3 else ""
+        raise ModelError(
+            "loading a model",
+            str(file.container.path),
+            given=f"{problem} ({', '.join(some[:3])}{more})"[:300],
+            expected="a file of this network",
+            remedy="Build the net with the class and the options that it was saved from.",
+        )
+
+
+def _check_shape(name: str, built: tuple[int, ...], stored: tuple[int, ...]) -> None:
+    fits = len(built) == len(stored) and all(a <= b for a, b in zip(stored, built, strict=True))
+    if not fits:
+        raise ModelError(
+            "loading a model",
+            name,
+            given=f"of shape {tuple(built)} in the network",
+            expected=f"{tuple(stored)} or larger along each axis",
+            remedy="Build the net as it was before pruning.",
+        )
+
+
+def _put(tensor: Tensor, places: list[Slot]) -> None:
+    """Put one tensor, the same object, into each of its places."""
+    value = tensor
+    if places and isinstance(places[0].tensor, nn.Parameter):
+        floats = tensor.is_floating_point() or tensor.is_complex()
+        value = nn.Parameter(tensor, requires_grad=floats and places[0].tensor.requires_grad)
+    for place in places:
+        setattr(place.module, place.leaf, value)

@@ -1,0 +1,233 @@
+"""Saving: a network in one file that needs no script, no pickle and no class to be read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from secateur.artifact.anatomy import read_attributes, slots
+from secateur.artifact.atomic import replacing
+from secateur.artifact.coding import encode
+from secateur.artifact.container import ITEM_SIZES, LONGEST_NAME, write
+from secateur.artifact.manifest import (
+    KEY,
+    VERSION,
+    CodedTensor,
+    LayerMacs,
+    Manifest,
+    Role,
+    Source,
+    to_ranges,
+    usual_role,
+)
+from secateur.artifact.tensors import NAMES, as_bytes, bits, count_zeros, strides_to_keep
+from secateur.errors import ArtifactError, MaskError, ModelError
+from secateur.measure.cost import cost
+from secateur.pruning.weights import Weight, prunable_weights
+
+# What the header says more of a coded tensor than of another, in bytes.
+_WORDS = 150
+
+Kept = Mapping[str, Mapping[int, Tensor]]
+
+
+def save(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    masks: Mapping[str, Tensor] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    *,
+    dense: nn.Module | None = None,
+    kept: Kept | None = None,
+    example_inputs: Tensor | None = None,
+    source: Source | str | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a network to a `.safetensors` file.
+
+    Its tensors, bit by bit, those with many zeros in a fraction of the bytes; and how its modules
+    were shrunk, so that `load` can shrink a fresh one. A network that others have pruned is
+    welcome. The file is replaced at once, when the new one is whole and on the disk.
+
+    Args:
+        model: Any network; compact or with zeros.
+        path: Where, `.safetensors` by custom.
+        masks: The masks that it was pruned with; their counts are kept.
+        metrics: Numbers to keep with it, as JSON can hold them.
+        dense: The network before channels were taken out; its shapes are kept.
+        kept: Which channels stayed: `Compaction.kept`.
+        example_inputs: A batch `[N, ...]`; with it the multiply-adds of each layer are kept.
+        source: A reference net, or the import path of the user's builder, as a hint for people.
+        run: Where it came from: digest, method, level, seed.
+
+    Raises:
+        ArtifactError: It cannot be written, or holds something that is no tensor.
+        MaskError: An element that the masks have pruned is not zero.
+        ModelError: The network fails on the example.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp(), "net.safetensors")
+        >>> save(nn.Linear(4, 2), path, metrics={"accuracy": 0.5})
+        >>> from secateur.artifact.load import load_state_dict
+        >>> {name: tuple(t.shape) for name, t in load_state_dict(path).items()}
+        {'bias': (2,), 'weight': (2, 4)}
+    """
+    tensors, tied = _tensors(model)
+    fields: dict[str, Any] = {
+        "tied": tied,
+        "strides": {n: s for n, t in tensors.items() if (s := strides_to_keep(t)) is not None},
+        "roles": _roles(model),
+        "attributes": read_attributes(model),
+        "masks": _mask_counts(masks or {}, tensors),
+        "source": Source(name=source) if isinstance(source, str) else source,
+        "run": _plain("run", run or {}),
+        "metrics": _plain("metrics", metrics or {}),
+        **_channels(tensors, dense, kept or {}),
+    }
+    if example_inputs is not None:
+        fields["input"] = list(example_inputs.shape[1:])
+        fields["layers"] = {
+            layer.name: LayerMacs(kind=layer.kind, macs=layer.macs, nonzero=layer.nonzero_macs)
+            for layer in cost(model, example_inputs).layers
+        }
+    _write(Path(path), tensors, fields)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], fields: dict[str, Any]) -> None:
+    plain: list[tuple[str, str, list[int], memoryview]] = []
+    packed: list[tuple[str, str, list[int], memoryview]] = []
+    coded: dict[str, CodedTensor] = {}
+    for name, tensor in tensors.items():
+        dtype, shape, words = NAMES[tensor.dtype], list(tensor.shape), bits(tensor)
+        code = encode(words)
+        if code is None or len(code.blob) + _WORDS + 2 * len(name) >= words.nbytes:
+            plain.append((name, dtype, shape, as_bytes(words)))
+            continue
+        coded[name] = CodedTensor(
+            dtype=dtype,
+            shape=shape,
+            zeros=count_zeros(dtype, words),
+            nonzero=code.nonzero,
+            gaps=code.gaps,
+            frames=list(code.frames),
+        )
+        packed.append((name, "U8", [len(code.blob)], memoryview(code.blob)))
+    # The largest items first, so that every tensor lies aligned to its own.
+    plain.sort(key=lambda entry: (-ITEM_SIZES[entry[1]], entry[0]))
+    manifest = Manifest(version=VERSION, coded=coded, **fields)
+    with replacing(path) as partial:
+        write(partial, [*plain, *packed], {"format": "pt", KEY: manifest.to_text()})
+
+
+def _tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Every tensor once, and the further names of those that are shared."""
+    first: dict[int, str] = {}
+    tensors: dict[str, Tensor] = {}
+    tied: dict[str, str] = {}
+    for name, slot in slots(model).items():
+        _check_storable(name, slot.tensor)
+        if id(slot.tensor) in first:
+            tied[name] = first[id(slot.tensor)]
+        else:
+            first[id(slot.tensor)] = name
+            tensors[name] = slot.tensor.detach()
+    for name in model.state_dict():
+        if name not in tensors and name not in tied:
+            raise _unstorable(name, "no parameter and no buffer (an extra state)")
+    return tensors, tied
+
+
+def _check_storable(name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in NAMES:
+        raise _unstorable(name, f"of type {tensor.dtype}")
+    if tensor.layout != torch.strided or tensor.is_meta:
+        raise _unstorable(name, "without dense storage")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise _unstorable(name[:40], "a name of many or unprintable letters")
+
+
+def _unstorable(name: str, given: str) -> ArtifactError:
+    return ArtifactError(
+        "saving a model",
+        repr(name),
+        given=given,
+        expected="a dense tensor of a common type",
+        remedy="Convert it first; files of secateur hold tensors only, and no pickle.",
+    )
+
+
+def _plain(subject: str, values: Mapping[str, Any]) -> Any:
+    """Values as JSON gives them back: tuples are lists there."""
+    try:
+        return json.loads(json.dumps(dict(values), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(
+            "saving a model",
+            subject,
+            given=f"no JSON ({error})",
+            expected="texts, finite numbers, lists and dicts of them",
+            remedy="Convert tensors and arrays first, with .item() or .tolist().",
+        ) from None
+
+
+def _roles(model: nn.Module) -> dict[str, Role]:
+    persistent = model.state_dict().keys()
+    roles: dict[str, Role] = {name: weight.kind for name, weight in _prunable(model).items()}
+    for name, _ in model.named_buffers():
+        roles[name] = "buffer" if name in persistent else "transient"
+    told = {name: usual_role(name, slot.tensor.shape) for name, slot in slots(model).items()}
+    return {name: roles.get(name, "") for name in told if roles.get(name, "") != told[name]}
+
+
+def _prunable(model: nn.Module) -> dict[str, Weight]:
+    try:
+        return prunable_weights(model)
+    except ModelError:
+        return {}
+
+
+def _channels(tensors: Mapping[str, Tensor], dense: nn.Module | None, kept: Kept) -> dict[str, Any]:
+    shapes = {name: slot.tensor.shape for name, slot in slots(dense).items()} if dense else {}
+    texts: dict[str, int] = {}
+    places = {
+        name: {
+            str(axis): texts.setdefault(to_ranges(index.tolist()), len(texts))
+            for axis, index in axes.items()
+        }
+        for name, axes in kept.items()
+        if name in tensors and axes
+    }
+    return {
+        "dense": {
+            name: list(shape)
+            for name, shape in shapes.items()
+            if name in tensors and shape != tensors[name].shape
+        },
+        "kept": list(texts),
+        "slots": places,
+    }
+
+
+def _mask_counts(
+    masks: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> dict[str, tuple[int, int]]:
+    for name, mask in masks.items():
+        tensor = tensors.get(name)
+        if tensor is None or tensor.shape != mask.shape:
+            continue
+        if bool(tensor.masked_fill(mask.to(tensor.device), 0).any()):
+            raise MaskError(
+                "saving a model",
+                name,
+                given="not zero where its mask has pruned it",
+                expected="zeros",
+                remedy="Call masks.apply(model) first, or freeze the masks while training.",
+            )
+    return {name: (int(mask.sum()), mask.numel()) for name, mask in masks.items()}

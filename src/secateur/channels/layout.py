@@ -1,0 +1,96 @@
+"""Layouts: for every axis of a tensor, the channel that each index along it belongs to.
+
+A network computes on grids, and a grid can only lose whole indices along an axis. So a tensor's
+channels are described by one vector of integer *labels* an axis, never by one label an element:
+the description costs as much as the tensor's shape, not as its contents, and a cut can never be
+ragged. Label 0 (`FIXED`) marks an index that no cut may remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+FIXED = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """The labels along one axis, and which of its slices are constant for every input.
+
+    Attributes:
+        labels: int64 `[size]`; `FIXED` where the index stays.
+        const: bool `[size]`; True where every element of the slice has the same value whatever
+            the network's input and whatever the input's size.
+    """
+
+    labels: Vector
+    const: Flags
+
+    @property
+    def size(self) -> int:
+        """How many indices the axis has."""
+        return int(self.labels.size)
+
+    def take(self, index: Vector | slice) -> Axis:
+        """The axis after a gather: every movement along one axis is one of these.
+
+        Example:
+            >>> Axis(np.array([4, 5, 6]), np.zeros(3, bool)).take(np.array([2, 0])).labels
+            array([6, 4])
+        """
+        return Axis(self.labels[index], self.const[index])
+
+    @property
+    def is_fixed(self) -> bool:
+        """True when no index along the axis can go."""
+        return not self.labels.any()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What is known of a tensor: its axes (None: all fixed, none constant), and its origin.
+
+    Attributes:
+        axes: One entry an axis.
+        constant: The tensor is made of parameters, buffers and literals alone.
+        loud: It may be other than zero where its channels' own parameters are zero.
+    """
+
+    axes: tuple[Axis | None, ...]
+    constant: bool = False
+    loud: bool = False
+
+    def replace(self, changes: dict[int, Axis | None]) -> Layout:
+        """The same layout with some axes exchanged."""
+        axes = list(self.axes)
+        for position, axis in changes.items():
+            axes[position] = axis
+        return Layout(tuple(axes), self.constant)
+
+
+def plain(rank: int, *, constant: bool = False) -> Layout:
+    """A layout in which every axis is fixed."""
+    return Layout((None,) * rank, constant)
+
+
+def join(axes: Sequence[Axis | None], sizes: Sequence[int]) -> Axis | None:
+    """The axis of a concatenation; `sizes` gives the lengths of those that are None."""
+    if all(axis is None for axis in axes):
+        return None
+    full = [fixed(size) if axis is None else axis for axis, size in zip(axes, sizes, strict=True)]
+    return Axis(
+        np.concatenate([axis.labels for axis in full]),
+        np.concatenate([axis.const for axis in full]),
+    )
+
+
+def fixed(size: int) -> Axis:
+    """An axis of that length from which nothing can go."""
+    return Axis(np.zeros(size, np.int64), np.zeros(size, np.bool_))

@@ -1,0 +1,58 @@
+"""Names of operators, and the tensors in their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
+
+
+def operator_name(func: Any) -> str:
+    """One name for an operator's forms: method, function, in place, reflected.
+
+    Example:
+        >>> import torch
+        >>> operator_name(torch.Tensor.add_), operator_name(torch.Tensor.__rsub__)
+        ('add', 'sub')
+    """
+    name = str(getattr(func, "__name__", func))
+    if name == "__get__":
+        attribute = str(getattr(getattr(func, "__self__", None), "__name__", ""))
+        return attribute if attribute in {"T", "mT", "H", "mH", "data", "real"} else name
+    if name in QUESTIONS or name in {"__getitem__", "__setitem__", "__set__", "__len__"}:
+        return name
+    if name == "fn":
+        name = str(getattr(func, "__qualname__", name))
+    stem = name.strip("_")
+    if name.startswith("__"):
+        stem = {"radd": "add", "rsub": "sub", "rmul": "mul", "rdiv": "div", "rpow": "pow"}.get(
+            stem, stem.removeprefix("i") if stem in {"iadd", "isub", "imul"} else stem
+        )
+    return stem
+
+
+def is_query(name: str) -> bool:
+    """Whether an operator that gave no tensor only asked for a shape or a type."""
+    return name.startswith(("is_", "__get__", "size", "dim", "__len__", "stride", "numel"))
+
+
+def asks_length(name: str, func: Any) -> bool:
+    """Whether a query's answer depends on the length of an axis."""
+    attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+    return attribute == "shape" or name.startswith(("size", "__len__", "stride", "numel"))
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """Every tensor in nested tuples, lists, dicts and the like, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, Mapping):
+        return [tensor for value in tree.values() for tensor in tensors_in(value)]
+    if isinstance(tree, tuple | list):
+        return [tensor for value in tree for tensor in tensors_in(value)]
+    if hasattr(tree, "__dataclass_fields__"):
+        return tensors_in(vars(tree))
+    return []

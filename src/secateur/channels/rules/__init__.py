@@ -1,0 +1,33 @@
+"""What each operator does to channels, one file a kind of operator, one table for all."""
+
+from secateur.channels.rules import (
+    attention,
+    contraction,
+    elementwise,
+    factory,
+    lookup,
+    movement,
+    norm,
+    product,
+    recurrent,
+    reduction,
+    reshape,
+    spatial,
+)
+from secateur.channels.rules.table import RULES
+
+__all__ = [
+    "RULES",
+    "attention",
+    "contraction",
+    "elementwise",
+    "factory",
+    "lookup",
+    "movement",
+    "norm",
+    "product",
+    "recurrent",
+    "reduction",
+    "reshape",
+    "spatial",
+]

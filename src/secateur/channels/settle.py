@@ -1,0 +1,245 @@
+"""Settling: tape, classes and attributes of a network whose cuts its own code follows.
+
+A pass may take a wrong turn where an axis can be kept a grid in more than one way (whole heads, or
+the width of every head), or meet sizes written in the code. So it is repeated, each time with what
+the rehearsal found: an attribute that counts channels, another turn, or a pin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from secateur.channels.classes import find_classes
+from secateur.channels.layout import Flags
+from secateur.channels.notes import Attribute, Hold
+from secateur.channels.record import Inputs, arguments, record
+from secateur.channels.rehearsal import (
+    Cut,
+    candidates,
+    random_cut,
+    rehearse,
+    set_attributes,
+    skeleton,
+)
+from secateur.channels.settled import Settled, is_sized
+from secateur.channels.silence import inexact
+from secateur.channels.tape import Tape
+
+ROUNDS = 12
+SEEDS = (0, 1, 2)
+
+
+def settle(
+    model: nn.Module,
+    example_inputs: Inputs,
+    *,
+    constants: bool = False,
+    known: Settled | None = None,
+) -> Settled:
+    """Trace a network until every cut that its classes allow can be played through.
+
+    Args:
+        model: The network.
+        example_inputs: Its inputs.
+        constants: Follow what is constant for every input.
+        known: The same network on the same inputs, settled before: what it found is taken over.
+
+    Raises:
+        ChannelError: The network fails on the example, or branches on the data.
+    """
+    if known is not None:
+        again = _again(model, example_inputs, known, constants=constants)
+        if _same_pass(again.tape, known.tape):
+            return again
+    tape = record(model, example_inputs, constants=constants)
+    settled = Settled(tape, find_classes(tape))
+    for _ in range(ROUNDS):
+        if (
+            _turn(settled)
+            or _hold(model, example_inputs, settled)
+            or _turn_inexact(model, example_inputs, settled)
+        ):
+            settled = _again(model, example_inputs, settled, constants=constants)
+            continue
+        return settled
+    return settled
+
+
+def _again(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, *, constants: bool
+) -> Settled:
+    """Another pass, with what was found so far."""
+    tape = record(
+        model,
+        example_inputs,
+        constants=constants,
+        choices=settled.choices,
+        holds=settled.holds,
+    )
+    for number, reason in settled.blamed.items():
+        labels, path, _ = tape.roles.writes[number]
+        tape.ties.pin(labels, reason, path)
+    return replace(settled, tape=tape, classes=find_classes(tape), heard=None)
+
+
+def _same_pass(one: Tape, other: Tape) -> bool:
+    """Whether two passes met the same operators, so that their labels mean the same."""
+    return one.ties.count == other.ties.count and [
+        (step.name, step.path) for step in one.steps
+    ] == [(step.name, step.path) for step in other.steps]
+
+
+def _turn(settled: Settled) -> bool:
+    """Take the next way at every choice that left its channels no freedom."""
+    classes = settled.classes
+    choices = [choice.taken for choice in settled.tape.choices]
+    for number, choice in enumerate(settled.tape.choices):
+        members = classes.of(choice.labels)
+        free = np.unique(members[~classes.pinned[members]])
+        if free.size < 2 and choice.taken + 1 < choice.options:
+            choices[number] += 1
+    changed = choices != [choice.taken for choice in settled.tape.choices]
+    settled.choices = choices
+    return changed
+
+
+def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+    """Rehearse random cuts; hold the steps that no attribute can make follow."""
+    settled.attributes = []
+    if not is_sized(settled, settled.classes.candidates):
+        return False
+    for seed in SEEDS:
+        cut = random_cut(settled.tape, settled.classes, seed)
+        failures = rehearse_cut(model, example_inputs, settled, cut)
+        if failures and settled.unplayable is None:
+            settled.unplayable = _unplayable(model, example_inputs, settled)
+            failures = [number for number in failures if number not in settled.unplayable]
+        if failures:
+            if not _turn_at(settled, failures):
+                _hold_harder(model, example_inputs, settled, failures, seed)
+            return True
+    return False
+
+
+def _hold_harder(
+    model: nn.Module,
+    example_inputs: Inputs,
+    settled: Settled,
+    failures: Sequence[int],
+    seed: int,
+) -> None:
+    """Hold the steps that fail; where that was tried, find whose channels break them."""
+    stubborn = []
+    for number in failures:
+        mildest = Hold.PAIR if settled.tape.steps[number].lengths else Hold.ALL
+        strength = settled.holds.get(number, mildest - 1)
+        if strength == Hold.ALL:
+            stubborn.append(number)
+        settled.holds[number] = min(strength + 1, Hold.ALL)
+    if len(stubborn) < len(failures):
+        return
+    whole = random_cut(settled.tape, settled.classes, seed)
+    for write in np.unique(settled.classes.written[whole.gone]).tolist():
+        only = whole.gone & (settled.classes.written == write)
+        cut = Cut(settled.tape, settled.classes, only)
+        broken = set(rehearse_cut(model, example_inputs, settled, cut)) & set(stubborn)
+        if broken:
+            step = settled.tape.steps[min(broken)]
+            where = step.path or "the model"
+            settled.blamed[write] = f"{step.name} in {where} (a size written in the code)"
+
+
+def _turn_inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+    """Take the next way at choices whose channels, once zeroed, could not leave exactly."""
+    if all(choice.taken + 1 == choice.options for choice in settled.tape.choices):
+        return False
+    settled.heard = inexact(model, example_inputs, settled)
+    return _turn_touched(settled, settled.heard)
+
+
+def _turn_at(settled: Settled, failures: Sequence[int]) -> bool:
+    """Take the next way at choices whose channels a failing step touches."""
+    classes = settled.classes
+    touched = np.zeros(classes.pinned.size, np.bool_)
+    for number in failures:
+        for layout, *_ in settled.tape.steps[number].outputs:
+            for axis in layout.axes:
+                if axis is not None:
+                    touched[classes.of(axis.labels)] = True
+    return _turn_touched(settled, touched & ~classes.pinned)
+
+
+def _turn_touched(settled: Settled, touched: Flags) -> bool:
+    classes, changed = settled.classes, False
+    settled.choices = [choice.taken for choice in settled.tape.choices]
+    for number, choice in enumerate(settled.tape.choices):
+        if touched[classes.of(choice.labels)].any() and choice.taken + 1 < choice.options:
+            settled.choices[number] += 1
+            changed = True
+    return changed
+
+
+def rehearse_cut(model: nn.Module, example_inputs: Inputs, settled: Settled, cut: Cut) -> list[int]:
+    """Rehearse one cut, learning on the way which attributes count channels.
+
+    Returns:
+        The steps that do not follow the cut, whatever attribute is changed.
+    """
+    args, kwargs = arguments(example_inputs)
+    small = skeleton(model, cut)
+    set_attributes(small, settled.attributes, cut)
+    failures = _rehearse(small, settled, cut, args, kwargs)
+    tried: set[tuple[object, ...]] = set()
+    while failures:
+        trials: dict[str, Attribute] = {}
+        for number in failures:
+            for one in candidates(small, cut, number):
+                key = (one.path, one.name, one.item, cut.count(one.labels))
+                if key not in tried:
+                    trials.setdefault(one.path, one)
+        if not trials:
+            break
+        for one in trials.values():
+            tried.add((one.path, one.name, one.item, cut.count(one.labels)))
+        before = {one: _read(small, one) for one in trials.values()}
+        set_attributes(small, list(trials.values()), cut)
+        left = _rehearse(small, settled, cut, args, kwargs)
+        useless = [
+            one
+            for one in trials.values()
+            if _failing(settled.tape, left, one.path) >= _failing(settled.tape, failures, one.path)
+        ]
+        for one in useless:
+            setattr(small.get_submodule(one.path), one.name, before[one])
+        settled.attributes += [one for one in trials.values() if one not in useless]
+        failures = _rehearse(small, settled, cut, args, kwargs) if useless else left
+    return failures
+
+
+def _rehearse(small: nn.Module, settled: Settled, cut: Cut, args: Any, kwargs: Any) -> list[int]:
+    failures = rehearse(small, cut, args, kwargs)
+    return [number for number in failures if number not in (settled.unplayable or ())]
+
+
+def _unplayable(model: nn.Module, example_inputs: Inputs, settled: Settled) -> frozenset[int]:
+    """The steps that fail a rehearsal in which nothing is cut."""
+    nothing = Cut(settled.tape, settled.classes, np.zeros_like(settled.classes.pinned))
+    args, kwargs = arguments(example_inputs)
+    return frozenset(rehearse(skeleton(model, nothing), nothing, args, kwargs))
+
+
+def _read(model: nn.Module, attribute: Attribute) -> object:
+    return getattr(model.get_submodule(attribute.path), attribute.name)
+
+
+def _failing(tape: Tape, failures: Sequence[int], path: str) -> int:
+    prefix = f"{path}." if path else ""
+    return sum(
+        tape.steps[number].path == path or tape.steps[number].path.startswith(prefix)
+        for number in failures
+    )

@@ -1,0 +1,212 @@
+"""The tape: one forward pass, written down operator by operator.
+
+The network runs once under a `TorchFunctionMode`. Every call of a torch function passes through
+`Tape`, which computes it as usual, looks its rule up in the table of `secateur.channels.rules`,
+and files the layout of the result. Operators without a rule pin what they touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from secateur.channels.call import Call, Rule
+from secateur.channels.doubling import Doubler
+from secateur.channels.layout import Axis, Layout, Vector, plain
+from secateur.channels.natures import is_free, is_loud, silences
+from secateur.channels.notes import Attribute, Choice, Hold, Read, Roles, Step
+from secateur.channels.operators import QUESTIONS, asks_length, is_query, operator_name, tensors_in
+from secateur.channels.ties import Ties
+from secateur.errors import ChannelError
+
+
+class Tape(TorchFunctionMode):
+    """Records a forward pass.
+
+    Args:
+        model: The network, in evaluation mode.
+        rules: The table of rules by operator name.
+        constants: Follow what is constant for every input (compaction needs it, tracing not), in
+            float64.
+        choices: Which way to take at each choice, in the order of the pass.
+        holds: Steps with a size written in the code, and how hard to hold their channels; see
+            `Hold`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rules: Mapping[str, Rule],
+        *,
+        constants: bool = False,
+        choices: Sequence[int] = (),
+        holds: Mapping[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self._holds = holds or {}
+        self.ties = Ties()
+        self.roles = Roles()
+        self.reads: list[Read] = []
+        self.steps: list[Step] = []
+        self.asked: list[Layout] = []
+        self.choices: list[Choice] = []
+        self.counts: dict[tuple[str, str], Attribute] = {}
+        self.constants = constants
+        self.stack: list[str] = []
+        self.last_path = ""
+        self.names: dict[int, str] = {}
+        self.parameters: dict[str, Layout] = {}
+        self._rules = rules
+        self._preset = choices
+        self._doubler = Doubler(model) if constants else None
+        self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._modules = dict(model.named_modules())
+        self._paths = {id(module): name for name, module in model.named_modules()}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
+            loud = not isinstance(tensor, nn.Parameter)
+            layout = Layout(tuple(axes), constant=True, loud=loud)
+            self.names[id(tensor)] = name
+            self.parameters[name] = layout
+            self._table[tensor] = (layout, None)
+
+    @property
+    def path(self) -> str:
+        """The module that is running."""
+        return self.stack[-1] if self.stack else ""
+
+    def layout(self, tensor: Tensor) -> Layout:
+        """The layout of a tensor; one that was never seen is fixed."""
+        if tensor not in self._table:
+            return plain(tensor.dim(), constant=True)
+        layout, version = self._table[tensor]
+        if version is not None and version != tensor._version:
+            return _without_constants(layout)
+        return layout  # type: ignore[no-any-return]
+
+    def take_input(self, tensor: Tensor) -> None:
+        """File an input of the network: fixed, and never constant."""
+        self.file(tensor, plain(tensor.dim()))
+
+    def file(self, tensor: Tensor, layout: Layout) -> None:
+        """Note the layout of a tensor."""
+        self._table[tensor] = (layout, tensor._version)
+
+    def choose(self, options: int, labels: Vector) -> int:
+        """Take the preset way, or the first."""
+        position = len(self.choices)
+        taken = self._preset[position] if position < len(self._preset) else 0
+        self.choices.append(Choice(options, taken, labels))
+        return taken
+
+    def count(self, name: str, labels: Vector) -> None:
+        """An attribute of the running module counts these labels, if it has it and it fits."""
+        value = getattr(self._modules[self.path], name, None)
+        if type(value) is int and value == labels.size:
+            self.counts.setdefault((self.path, name), Attribute(self.path, name, None, labels))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = operator_name(func)
+        if name in QUESTIONS:
+            self._question(name, args)
+        call = Call(self, name, func, self._originals(name, func, args), kwargs)
+        call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, kwargs))}
+        run = self._doubler and self._doubler.run
+        call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
+        outputs = tensors_in(call.out)
+        if name != "__set__" and (outputs or not is_query(name)):
+            self._record(call, outputs)
+        elif asks_length(name, func):
+            self.asked += call.inputs.values()
+        return call.out
+
+    def _originals(self, name: str, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments as they were, where a rule looks at values that are overwritten."""
+        if not (self.constants and name == "mul" and func.__name__ in ("mul_", "__imul__")):
+            return args
+        first = args[0].clone()
+        self.file(first, self.layout(args[0]))
+        return (first, *args[1:])
+
+    def _question(self, name: str, args: Sequence[Any]) -> None:
+        tensor = args[0]
+        if not self.layout(tensor).constant:
+            raise ChannelError(
+                "tracing channels",
+                self.path or "the model",
+                given=f"a Python branch on the value of an activation ({name})",
+                expected="control flow that does not depend on the data",
+                remedy="Write the branch with torch.where, or trace the submodules one by one.",
+            )
+
+    def _record(self, call: Call, outputs: list[Tensor]) -> None:
+        name, result, inputs = call.name, call.out, list(call.inputs.values())
+        rule, reads = self._rules.get(name), len(self.reads)
+        layouts = None if rule is None else rule(call)
+        if layouts is None:
+            for layout in inputs:
+                call.pin_axes(layout, reason="" if rule else "no rule")
+            constant = all(layout.constant for layout in inputs)
+            layouts = [plain(tensor.dim(), constant=constant) for tensor in outputs]
+        elif isinstance(layouts, Layout):
+            layouts = [layouts]
+        free = rule is not None and is_free(call, layouts)
+        for read in self.reads[reads:]:
+            read.loud = not silences(call)
+        if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
+            layouts = [replace(layout, loud=True) for layout in layouts]
+        for tensor, layout in zip(outputs, layouts, strict=True):
+            self.file(tensor, layout)
+        kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
+        self._hold(call, self._holds.get(len(self.steps), 0), [*inputs, *layouts])
+        plain_result = None if outputs else result
+        self.steps.append(Step(name, self.path, plain_result, kinds, inputs, call.lengths, free))
+
+    def _hold(self, call: Call, strength: int, layouts: Sequence[Layout]) -> None:
+        lengths = call.lengths
+        if strength == Hold.PAIR:
+            for labels in lengths[1:]:
+                if labels.size == lengths[0].size:
+                    call.bind(lengths[0], labels)
+        elif strength == Hold.LENGTHS:
+            for labels in lengths:
+                self.ties.pin(labels, f"{call.name} (a size written in the code)", self.path)
+        elif strength == Hold.ALL:
+            for layout in layouts:
+                call.pin_axes(layout, reason="a size written in the code")
+
+    @contextmanager
+    def modules(self) -> Iterator[None]:
+        """While open, `path` follows the modules that run."""
+
+        def enter(module: nn.Module, _: object) -> None:
+            self.stack.append(self._paths.get(id(module), self.path))
+            self.last_path = self.path
+
+        def leave(*_: object) -> None:
+            self.stack.pop()
+
+        before = register_module_forward_pre_hook(enter)
+        after = register_module_forward_hook(leave, always_call=True)
+        try:
+            yield
+        finally:
+            before.remove()
+            after.remove()
+
+
+def _without_constants(layout: Layout) -> Layout:
+    axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
+    return Layout(tuple(axes), loud=True)

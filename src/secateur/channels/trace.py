@@ -1,0 +1,84 @@
+"""Tracing: the channel classes of any network, from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from secateur.channels.classes import Pinned, groups_of
+from secateur.channels.record import Inputs
+from secateur.channels.settle import settle
+from secateur.channels.settled import Settled
+from secateur.channels.silence import inexact
+from secateur.errors import ChannelError
+from secateur.pruning.groups import Groups
+
+
+class Trace:
+    """What one forward pass showed of a network's channels.
+
+    Attributes:
+        report: What was pinned: operator, module path, how many channels.
+        settled: The pass itself.
+    """
+
+    def __init__(self, settled: Settled, names: frozenset[str]) -> None:
+        self.settled = settled
+        self._names = names
+        self.report: tuple[Pinned, ...] = settled.classes.report
+
+    def groups(self, scope: Literal["conv", "all"] = "conv") -> Groups:
+        """The groups that may be cut exactly.
+
+        Args:
+            scope: `conv`: channels that convolutions compute; `all`: neurons of linear layers,
+                hidden units and attention heads too.
+
+        Raises:
+            ChannelError: Nothing in the network may be cut.
+        """
+        groups = groups_of(
+            self.settled.tape, self.settled.classes, self._names, conv_only=scope == "conv"
+        )
+        if groups.count == 0:
+            raise _nothing_free(self.report)
+        return groups
+
+
+def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
+    """Trace a network's channels.
+
+    Args:
+        model: Any network; it runs once, in evaluation mode, and is left as it was.
+        example_inputs: A tensor, a tuple of positional inputs, or a dict of keyword inputs.
+
+    Raises:
+        ChannelError: The network fails on the example, or branches on the data.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+        >>> trace(net, torch.zeros(1, 1, 4, 4)).groups().count
+        4
+    """
+    names = frozenset(name for name, _ in model.named_parameters())
+    settled = settle(model, example_inputs)
+    held = settled.heard
+    if held is None:
+        held = inexact(model, example_inputs, settled)
+    settled.classes = settled.classes.pin(held, "not silent where it is read once masked")
+    return Trace(settled, names)
+
+
+def _nothing_free(report: Sequence[Pinned]) -> ChannelError:
+    worst = sorted(report, key=lambda pin: -pin.channels)[:3]
+    named = "; ".join(f"{pin.operator} in {pin.path or 'the model'}" for pin in worst)
+    return ChannelError(
+        "tracing channels",
+        "the network",
+        given=f"pinned as a whole ({named or 'no layer computes channels'})",
+        expected="at least one channel that may go",
+        remedy="Prune single weights instead, or replace the operators named.",
+    )

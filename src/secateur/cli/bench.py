@@ -1,0 +1,124 @@
+"""`secateur bench`: how long a model file takes, beside the dense network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from secateur.cli.app import app
+from secateur.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from secateur.artifact.bench import Benchmark, Row
+    from secateur.point import Timing
+
+
+@app.command("bench")
+def bench_file(
+    file: Annotated[Path, typer.Argument(help="A safetensors file of ours, or an ONNX file.")],
+    dense: Annotated[
+        Path | None, typer.Option(help="The dense net's file; built afresh by default.")
+    ] = None,
+    engines: Annotated[str, typer.Option(help="With commas.")] = "torch,onnxruntime",
+    batch: Annotated[str, typer.Option(help="Examples of a pass, with commas.")] = "1,64",
+    threads: Annotated[str, typer.Option(help="Threads inside an operator, with commas.")] = "1",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 50,
+    model: Annotated[
+        str | None, typer.Option(help="Your own net's package.module:function.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every figure, as JSON.")] = False,
+) -> None:
+    """Time a model file beside its dense net, interleaved, in one run.
+
+    A ratio marked ~ is within the noise: the quartile ranges of the two overlap.
+    """
+    from secateur.artifact.bench import bench
+
+    made = bench(
+        file,
+        dense=dense,
+        build_model=_builder(model, file) if model else None,
+        engines=[name.strip() for name in engines.split(",") if name.strip()],
+        batches=_numbers("--batch", batch),
+        threads=_numbers("--threads", threads),
+        repeats=repeats,
+    )
+    if as_json:
+        typer.echo(json.dumps(made.to_dict(), indent=2))
+        return
+    Console().print(_table(made))
+    machine = made.environment
+    typer.echo(
+        f"Median [quartiles] of {repeats} interleaved rounds; torch {machine['torch']} (eager), "
+        f"{machine['cpu']}, {machine['cores']} cores. ~ within the noise."
+    )
+
+
+def _builder(path: str, file: Path) -> Callable[[], nn.Module]:
+    """The user's builder, with the shape and classes that the file was saved with."""
+    from secateur import models
+    from secateur.artifact.reader import reading
+
+    with reading(file) as held:
+        source = held.manifest.source
+    shape = source.shape if source and len(source.shape) == 3 else (0, 0, 0)
+    classes = source.classes if source else 0
+    options = source.options if source else {}
+    channels, height, width = shape
+    return lambda: models.build(path, (channels, height, width), classes, **options)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and 0 < int(part) < 1 << 20 for part in parts):
+        raise UsageError(
+            "timing a model file",
+            option,
+            given=repr(text),
+            expected="positive integers with commas",
+            remedy=f"For example: {option} 1,64.",
+        )
+    return [int(part) for part in parts]
+
+
+def _table(made: Benchmark) -> Table:
+    table = Table(box=SIMPLE)
+    heads = ("engine", "threads", "batch", "this, ms", "dense, ms", "faster", "images/s", "memory")
+    for head in heads:
+        table.add_column(head, justify="left" if head == "engine" else "right")
+    for row in made.rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ratio = "-" if row.speedup is None else f"{row.speedup:.2f}x"
+    return (
+        row.engine,
+        str(row.threads),
+        str(row.batch),
+        _milliseconds(row.pruned),
+        _milliseconds(row.dense) if row.dense else "-",
+        f"~{ratio}" if row.is_within_noise else ratio,
+        f"{row.throughput:,.0f}",
+        f"{_megabytes(row.pruned_memory)}/{_megabytes(row.dense_memory)}",
+    )
+
+
+def _milliseconds(timing: Timing) -> str:
+    low, middle, high = (1000 * value for value in (timing.q1, timing.median, timing.q3))
+    return f"{middle:.3g} \\[{low:.3g}, {high:.3g}]"
+
+
+def _megabytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 1e6:.1f} MB"

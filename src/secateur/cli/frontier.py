@@ -1,0 +1,102 @@
+"""`secateur frontier`: the table, the pick and the JSON of a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from secateur.cli.app import app
+from secateur.errors import StoreError, UsageError
+from secateur.report.figures import figures
+from secateur.report.table import show, to_json
+from secateur.study.frontier import frontier as non_dominated
+from secateur.study.frontier import hypervolumes, pick
+from secateur.study.replicate import replicates
+from secateur.study.store import Store
+from secateur.study.study import CONTROLS
+
+# The first line keeps the paragraph from being wrapped.
+EXAMPLES = """\b
+Examples:
+  secateur frontier runs/demo --within 0.02
+  secateur frontier runs/demo --json | jq '.[] | select(.on_frontier)'
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def frontier(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    min_accuracy: Annotated[
+        float | None, typer.Option(help="Pick the sparsest level of at least this val accuracy.")
+    ] = None,
+    within: Annotated[
+        float | None, typer.Option(help="Pick the sparsest level this close to the dense net.")
+    ] = None,
+    x: Annotated[str, typer.Option(help="The axis beside val accuracy.")] = "sparsity",
+    as_json: Annotated[bool, typer.Option("--json", help="One object a point.")] = False,
+) -> None:
+    """Show every level, the non-dominated ones, and the pick under a floor.
+
+    Validation accuracy chooses; test accuracy was scored once and is only shown.
+    """
+    store = Store(run)
+    if as_json:
+        points = store.points()
+        best = non_dominated(replicates(points), (x, "val_accuracy"), CONTROLS)
+        typer.echo(json.dumps(to_json(points, best), indent=2))
+        return
+    print_frontier(store, x)
+    tell_failures(store)
+    if min_accuracy is not None or within is not None:
+        found = pick(
+            store.points(), min_accuracy=min_accuracy, within=within, x=x, controls=CONTROLS
+        )
+        typer.echo(str(found))
+
+
+def print_frontier(store: Store, x: str = "sparsity") -> None:
+    """The table and the hypervolumes."""
+    points = store.points()
+    if not points:
+        _raise_without_points(store)
+    levels = replicates(points)
+    console = Console()
+    show(console, levels, non_dominated(levels, (x, "val_accuracy"), CONTROLS), CONTROLS)
+    volumes = hypervolumes(points, (x, "val_accuracy")) if x == "sparsity" else {}
+    ranked = sorted(volumes.items(), key=lambda item: -item[1])
+    if ranked:
+        parts = ", ".join(f"{name} {volume:.4f}" for name, volume in ranked if name != "dense")
+        typer.echo(f"Hypervolume (sparsity x val accuracy, from 0, 0): {parts}")
+
+
+def tell_failures(store: Store) -> None:
+    """What failed, and how much is still to be done."""
+    for title, reason in store.failures():
+        typer.echo(f"Failed: {title}: {reason}", err=True)
+    if store.missing():
+        typer.echo(f"{store.missing()} runs are still to be done.", err=True)
+
+
+def _raise_without_points(store: Store) -> None:
+    failures = store.failures()
+    raise StoreError(
+        "drawing the frontier",
+        str(store.folder),
+        given="a study without a finished point"
+        + (f" ({failures[0][0]}: {failures[0][1]})" if failures else ""),
+        expected="at least one",
+        remedy="Run `secateur sweep` with the same settings to go on with it.",
+    )
+
+
+def draw(store: Store) -> None:
+    """Write the figures, or say why there are none."""
+    try:
+        for path in figures(store.points(), store.folder / "figures", controls=CONTROLS):
+            typer.echo(f"Figure: {path}")
+    except UsageError as error:
+        typer.echo(f"No figures: {error}", err=True)

@@ -1,0 +1,120 @@
+"""`secateur inspect`: a model file, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from secateur.cli.app import app
+
+if TYPE_CHECKING:
+    from secateur.artifact.inspect import Inspection, Layer
+
+
+@app.command("inspect")
+def inspect_file(
+    file: Annotated[Path, typer.Argument(help="A safetensors or ONNX file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Every count, as JSON.")] = False,
+) -> None:
+    """Show what is in a model file, and where it came from, without building the model.
+
+    Every byte is checked against the SHA-256 in the file; nothing in it is run.
+    """
+    from secateur.artifact.inspect import inspect
+
+    found = inspect(file)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    Console().print(_table(found))
+    for line in _summary(found):
+        typer.echo(line)
+
+
+def _table(found: Inspection) -> Table:
+    table = Table(box=SIMPLE)
+    for head in ("layer", "kind", "shape"):
+        table.add_column(head)
+    for head in ("kept", "parameters", "zeros", "MACs", "bytes"):
+        table.add_column(head, justify="right")
+    for layer in found.layers:
+        table.add_row(*(escape(cell) for cell in _cells(layer)))
+    return table
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    weight = layer.weight
+    shape = kept = "-"
+    if weight is not None:
+        shape = _by(weight.shape)
+        if weight.dense_shape != weight.shape:
+            shape = f"{_by(weight.dense_shape)} → {shape}"
+        pairs = list(zip(weight.shape, weight.dense_shape, strict=True))
+        kept = f"{pairs[0][0]}/{pairs[0][1]}" if pairs else "-"
+    return (
+        layer.name or "(net)",
+        layer.kind or "-",
+        shape,
+        kept,
+        f"{layer.parameters:,}",
+        _count(layer.zeros),
+        _count(layer.macs),
+        f"{layer.stored:,}",
+    )
+
+
+def _summary(found: Inspection) -> list[str]:
+    totals = found.totals()
+    checked = "every byte checked" if found.checked else "without a checksum"
+    lines = [f"{found.kind} file, {found.bytes:,} bytes, {checked}"]
+    dense = totals["dense_parameters"]
+    before = f" of {dense:,} before channels went" if dense != totals["parameters"] else ""
+    lines.append(f"parameters  {_count(totals['parameters'])}{before}")
+    for name, part, whole in (
+        ("model sparsity", "zeros", "parameters"),
+        ("sparsity", "prunable_zeros", "prunable"),
+        ("conv sparsity", "conv_zeros", "conv"),
+    ):
+        lines.append(f"{name}  {_share(totals[part], totals[whole])}")
+    if totals["macs"] is not None:
+        lines.append(f"MACs  {totals['macs']:,}, {_count(totals['nonzero_macs'])} of them non-zero")
+    masks = found.origin.get("masks")
+    if masks:
+        lines.append(f"masks  {_share(masks['total'] - masks['kept'], masks['total'])} pruned")
+    for name in ("source", "run", "metrics"):
+        if name in found.origin:
+            words = (f"{key} {_word(value)}" for key, value in found.origin[name].items() if value)
+            lines.append(f"{name}  {', '.join(words)}")
+    return lines
+
+
+def _word(value: object) -> str:
+    """A value of the file's own words; a share with its integers becomes one number."""
+    match value:
+        case {"part": int(part), "total": int(total)}:
+            return _share(part, total)
+        case str():
+            return value if value.isprintable() else repr(value)
+        case _:
+            return json.dumps(value)
+
+
+def _share(part: int | None, whole: int | None) -> str:
+    if part is None or not whole:
+        return "-"
+    return f"{part / whole:.4f} ({part:,} of {whole:,})"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"

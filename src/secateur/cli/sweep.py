@@ -1,0 +1,121 @@
+"""`secateur sweep`: run a study, or go on with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from secateur import studies
+from secateur.cli.app import app
+from secateur.cli.frontier import draw, print_frontier, tell_failures
+from secateur.cli.progress import Progress
+from secateur.registry import METHODS
+from secateur.spec import StudySpec, check_study
+from secateur.study.store import Store
+
+Text = str | None
+FAILED, INTERRUPTED = 1, 130
+
+
+# The first line keeps the paragraph from being wrapped.
+EXAMPLES = """\b
+Examples:
+  secateur sweep
+  secateur sweep study.toml --seeds 3 --out runs/mine
+  secateur sweep --model lenet-300-100 --methods magnitude,dense --levels 0.9,0.99
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def sweep(
+    study: Annotated[
+        str, typer.Argument(metavar="[STUDY]", help="A study file, or an embedded study's name.")
+    ] = "demo",
+    model: Annotated[
+        Text, typer.Option(help="A reference net, or package.module:function.")
+    ] = None,
+    data: Annotated[Text, typer.Option(help="A data set; see `secateur data`.")] = None,
+    methods: Annotated[
+        Text, typer.Option(help="Only these, with commas: magnitude,l1-filter.")
+    ] = None,
+    levels: Annotated[
+        Text, typer.Option(help="For every method, with commas: 0.5,0.9; combined takes 0.5/0.9.")
+    ] = None,
+    base_epochs: Annotated[int | None, typer.Option(help="Of the dense net.")] = None,
+    retrain_epochs: Annotated[int | None, typer.Option(help="Of each level.")] = None,
+    seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; chosen for the machine by default.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
+) -> None:
+    """Prune a network by several methods under one audited budget.
+
+    Without a study, the embedded `demo` runs: minutes on two cores. A sweep that was stopped goes
+    on where it was when the same command is given again.
+    """
+    spec = _overridden(
+        studies.read(study),
+        study,
+        {
+            "model": model,
+            "data": data,
+            "methods": methods,
+            "levels": levels,
+            "base_epochs": base_epochs,
+            "retrain_epochs": retrain_epochs,
+            "seeds": seeds,
+        },
+    )
+    folder = out or Path("runs") / spec.name
+    # torch is loaded only once the words are known to be right.
+    from secateur.study.sweep import run_study
+
+    progress = Progress()
+    try:
+        with progress:
+            run_study(spec, folder, device=device, workers=workers, observer=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    store = Store(folder)
+    if store.points():
+        print_frontier(store)
+        draw(store)
+        typer.echo(f"Store: {folder}   again: secateur frontier {folder}")
+    if store.failures():
+        tell_failures(store)
+        raise typer.Exit(FAILED)
+
+
+def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:
+    """The study with the command line's options in place of its own."""
+    given = {name: value for name, value in options.items() if value is not None}
+    values = spec.model_dump(mode="json", exclude_unset=True)
+    for name in ("model", "data"):
+        if name in given:
+            values[name] = {"name": given[name]}
+    for name in ("base_epochs", "retrain_epochs"):
+        if name in given:
+            values.setdefault("training", {})[name] = given[name]
+    if "methods" in given:
+        wanted = [name.strip() for name in given["methods"].split(",") if name.strip()]
+        own = values.get("methods", {})
+        values["methods"] = {METHODS.check(name): own.get(name, {}) for name in wanted}
+    if "levels" in given:
+        values["levels"] = given["levels"].split(",")
+        for method in values["methods"].values():
+            method.pop("levels", None)
+    if "seeds" in given:
+        values["seeds"] = _seeds(given["seeds"])
+    return check_study(values, "the options" if given else source)
+
+
+def _seeds(text: str) -> object:
+    """`3` is a number of seeds, `0,5,7` a list; anything else is left for the check to refuse."""
+    if text.strip().isdecimal():
+        return int(text)
+    return [int(part) if part.strip().isdecimal() else part for part in text.split(",")]

@@ -1,0 +1,143 @@
+"""Masking: from a model and the name of a method to masks, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from secateur.channels import trace
+from secateur.errors import MaskError, ModelError
+from secateur.pruning.allocation import Ranking
+from secateur.pruning.criterion import Statistics
+from secateur.pruning.cut import cut
+from secateur.pruning.filters import filters
+from secateur.pruning.groups import Groups
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Granularity, Method, Part
+from secateur.pruning.norms import norm_scales
+from secateur.pruning.weights import Scope
+from secateur.registry import METHODS
+
+
+def prune(
+    model: nn.Module,
+    method: str = "magnitude",
+    *,
+    sparsity: float | Sequence[float],
+    scope: Scope | None = None,
+    ranking: Ranking | None = None,
+    granularity: Granularity | None = None,
+    example_inputs: Any = None,
+    statistics: Statistics | None = None,
+    previous: Masks | None = None,
+    seed: int = 0,
+    round_to: int = 1,
+) -> Masks:
+    """Score the model's weights or channels, zero the lowest, and return what was kept.
+
+    Args:
+        model: Any network; its pruned weights (of a channel: the bias and norm affine too)
+            become zero.
+        method: A name in `registry.METHODS` that prunes.
+        sparsity: The share of the weights in the method's scope to zero, in [0, 1); for
+            `combined` one number, or one for the convolutions and one for the rest.
+        scope: `all`, `conv` or `non-conv` instead of the method's own.
+        ranking: `global` or `layer` instead of the method's own.
+        granularity: `channel` (with everything that shares it) or `filter` (one convolution's
+            alone) instead of the method's own; a method of single weights stays one.
+        example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
+        statistics: For `slimming`, what `secateur.slim` returned; without them the scales of the
+            batch norms that the model has are used.
+        previous: Masks that the new ones must lie within (incremental pruning).
+        seed: For the random controls.
+        round_to: Every layer whose channels may go keeps a multiple of so many (8 suits most
+            hardware): the nearest to what the ranking keeps, at least one multiple; a layer
+            smaller than that stays whole. The sparsity reached moves by as much.
+
+    Returns:
+        The masks, applied. `masks.freeze(optimizer)` holds the zeros through training.
+
+    Raises:
+        UnknownNameError: No such method.
+        MaskError: The sparsity or `round_to` is out of range, or a weight is not finite.
+        ModelError: There is nothing to prune, or the example is missing or does not fit.
+        ChannelError: The channels cannot be traced.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 2))
+        >>> masks = prune(net, "magnitude", sparsity=0.9)
+        >>> masks.zeros, masks.total
+        (108, 120)
+    """
+    recipe: Method = METHODS[method]
+    parts = tuple(_changed(part, scope, ranking, granularity) for part in recipe.parts)
+    if not parts:
+        raise MaskError(
+            "prune",
+            "the method",
+            given=f"{method!r}, a control that cuts nothing",
+            expected="a method that prunes",
+            remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
+        )
+    _check_round_to(round_to, parts)
+    if statistics is None and recipe.sparsity_training and example_inputs is not None:
+        statistics = norm_scales(model, example_inputs)
+    masks = cut(
+        model,
+        parts,
+        [sparsity] if isinstance(sparsity, int | float) else sparsity,
+        groups_of=lambda part: groups_of(model, part, example_inputs),
+        statistics=replace(statistics or Statistics(), seed=seed),
+        previous=previous,
+        round_to=round_to,
+    )
+    return masks.apply(model)
+
+
+def _check_round_to(round_to: int, parts: Sequence[Part]) -> None:
+    weights_only = all(part.granularity == "weight" for part in parts)
+    if type(round_to) is not int or round_to < 1 or (weights_only and round_to > 1):
+        raise MaskError(
+            "prune",
+            "round_to",
+            given=f"{round_to!r}{' for single weights' if weights_only else ''}",
+            expected="a whole number of channels, at least 1",
+            remedy="Pass 8 with a method that cuts filters or channels; leave it out otherwise.",
+        )
+
+
+def _changed(
+    part: Part, scope: Scope | None, ranking: Ranking | None, granularity: Granularity | None
+) -> Part:
+    if part.granularity == "weight":
+        granularity = None
+    return replace(
+        part,
+        scope=scope or part.scope,
+        ranking=ranking or part.ranking,
+        granularity=granularity or part.granularity,
+    )
+
+
+def groups_of(model: nn.Module, part: Part, example_inputs: Any) -> Groups:
+    """The units of a part that cuts filters or channels.
+
+    Raises:
+        ModelError: The example is missing, or the model fails on it.
+        ChannelError: The channels cannot be traced.
+    """
+    if example_inputs is None:
+        raise ModelError(
+            f"prune by {part.granularity}",
+            "example_inputs",
+            given="missing",
+            expected="a batch that the model accepts",
+            remedy="Pass example_inputs=, so that the channels can be traced.",
+        )
+    if part.granularity == "filter":
+        return filters(model, example_inputs)
+    return trace(model, example_inputs).groups("conv" if part.scope == "conv" else "all")

@@ -1,0 +1,1 @@
+"""What a network costs: parameters and multiply-adds, zeros, latency, and where it was measured."""

@@ -1,0 +1,69 @@
+"""Where a number was measured: versions and machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def environment(device: torch.device | str = "cpu") -> dict[str, str]:
+    """Describe the software and the machine that numbers measured now come from.
+
+    Args:
+        device: The device that the network runs on.
+
+    Returns:
+        `secateur`, `python`, `torch`, `numpy` (versions); `system`; `cpu` (its model), `cores`
+        (that this process may use), `threads` (that torch uses); `device` (its name).
+
+    Example:
+        >>> environment()["torch"] == torch.__version__
+        True
+    """
+    return {
+        "secateur": _version("secateur"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": _cpu_model(_CPUINFO),
+        "cores": str(_cores()),
+        "threads": str(torch.get_num_threads()),
+        "device": _device_name(torch.device(device)),
+    }
+
+
+def _version(package: str) -> str:
+    """The installed version; a source tree on the path without installation has none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_model(cpuinfo: Path) -> str:
+    """The CPU's name; Linux alone tells it here, and not on every architecture."""
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """A container or `taskset` may leave this process fewer cores than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

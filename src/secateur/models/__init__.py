@@ -1,0 +1,144 @@
+"""Reference nets, and the way to a user's own: `build` makes either from a name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from secateur.errors import ModelError, SecateurError
+from secateur.models.shape import Shape
+from secateur.registry import MODELS
+
+__all__ = ["build", "find"]
+
+
+def build(
+    source: str | Callable[..., object], shape: Shape, classes: int, **options: object
+) -> nn.Module:
+    """Build a net by the name of a reference net, by a path, or with a function at hand.
+
+    A path is `package.module:function`, imported with the current directory on `sys.path`. The
+    function is called with `shape` and `classes` by keyword, each only if it takes an argument
+    of that name, and with all `options`.
+
+    Args:
+        source: A name of `registry.MODELS`, a path, known by its colon, or the function itself.
+        shape: Channels, height, width of one image.
+        classes: How many classes the data have.
+        **options: Further arguments of the builder.
+
+    Returns:
+        The net, on the device and in the mode its builder left it in.
+
+    Raises:
+        UnknownNameError: No reference net has this name.
+        ModelError: There is no such module or function, it fails, or what it returns is not an
+            `nn.Module`. What went wrong inside is the error's `__cause__`.
+
+    Example:
+        >>> build("lenet-300-100", (1, 28, 28), 10)[1]
+        Linear(in_features=784, out_features=300, bias=True)
+        >>> build("torch.nn:Flatten", (1, 28, 28), 10, start_dim=2)
+        Flatten(start_dim=2, end_dim=-1)
+    """
+    if not isinstance(source, str):
+        name = getattr(source, "__qualname__", type(source).__qualname__)
+        return _call(name, source, shape, classes, options)
+    if ":" not in source:
+        return _call(source, MODELS[source], shape, classes, options)
+    with _current_directory_importable():
+        return _call(source, find(source), shape, classes, options)
+
+
+@contextmanager
+def _current_directory_importable() -> Iterator[None]:
+    """An installed command does not look there; `python -m` does."""
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
+    try:
+        yield
+    finally:
+        sys.path.remove(directory)
+
+
+def find(path: str) -> Callable[..., object]:
+    """Import what a path names, with the current directory on `sys.path`.
+
+    Raises:
+        ModelError: There is no such module, or no function of that name in it.
+    """
+    module_name, _, function_name = path.partition(":")
+    try:
+        with _current_directory_importable():
+            module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelError(
+            f"importing {path}",
+            f"the module {module_name!r}",
+            given=f"not importable ({_in_one_line(error)})",
+            expected="a module found from the current directory or installed",
+            remedy="Write package.module:function, and start secateur in the module's directory.",
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ModelError(
+            f"importing {path}",
+            f"{function_name!r} in {module_name!r}",
+            given="missing" if function is None else f"a {type(function).__name__}",
+            expected="a function that returns an nn.Module",
+            remedy="Name the function that builds the net, after the colon.",
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _call(
+    name: str,
+    function: Callable[..., object],
+    shape: Shape,
+    classes: int,
+    options: dict[str, object],
+) -> nn.Module:
+    """Call a builder and make sure of what comes back."""
+    try:
+        net = function(**_accepted(function, shape=shape, classes=classes), **options)
+    except SecateurError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"building {name}",
+            "the builder",
+            given=f"failing ({_in_one_line(error)})",
+            expected=f"an nn.Module for shape={shape}, classes={classes}",
+            remedy="Correct the function or the options given to it.",
+        ) from error
+    if not isinstance(net, nn.Module):
+        raise ModelError(
+            f"building {name}",
+            "what the builder returns",
+            given=f"a {type(net).__name__}",
+            expected="an nn.Module",
+            remedy="Return the net itself.",
+        )
+    return net
+
+
+def _accepted(function: Callable[..., object], **offered: object) -> dict[str, object]:
+    """Those of the offered arguments that the function can take by keyword."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return offered
+    return {
+        name: value
+        for name, value in offered.items()
+        if name in parameters and parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
+    }
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,170 @@
+"""Points: what one run of a study measured, with the counts behind every share.
+
+A point is words and integers only. The store writes it, the frontier, the tables and the figures
+read it, and none of them loads torch for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share with the integers that it is made of.
+
+    Attributes:
+        part: The numerator: zeros, or correct answers.
+        total: The denominator.
+    """
+
+    part: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """`part / total`, 0 where there is nothing to divide."""
+        return self.part / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The training epochs that a point has consumed: its audited budget.
+
+    Attributes:
+        base: Of the dense net it came from (0 for a net trained from scratch).
+        sparsity: Of sparsity training (slimming's L1 on the scales), even where only the ranking
+            was taken from it.
+        retrain: Of retraining, along the whole chain of levels that led here.
+    """
+
+    base: int
+    sparsity: int
+    retrain: int
+
+    @property
+    def cumulative(self) -> int:
+        """All of them together."""
+        return self.base + self.sparsity + self.retrain
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The spread of repeated runs, in seconds.
+
+    Attributes:
+        n: How many runs were timed.
+        median: The median.
+        q1: The first quartile.
+        q3: The third quartile.
+    """
+
+    n: int
+    median: float
+    q1: float
+    q3: float
+
+
+@dataclass(frozen=True)
+class Latency(Timing):
+    """The time of one forward pass, and what it was measured with.
+
+    Attributes:
+        engine: What ran the net.
+        threads: How many threads it used.
+        batch: How many examples went through at once; the times are of the whole batch.
+    """
+
+    engine: str
+    threads: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured (method, level, seed).
+
+    Attributes:
+        method: The method's registered name.
+        level: The requested sparsity of each part of the method's scope: one number for most,
+            two for `combined` (convolutions, rest), none for the controls that prune nothing.
+        step: The place of the level in its method's list, from 0. Replicates of one level over
+            seeds share method and step.
+        seed: The seed.
+        digest: Names the run: the SHA-256 of what made it.
+        val: Correct answers on the validation split. Chooses.
+        test: Correct answers on the test split. Scored once, chooses nothing.
+        sparsity: Zeros among all prunable weights.
+        conv_sparsity: Zeros among the convolutions' weights.
+        model_sparsity: Zeros among all parameters, biases and norms included.
+        parameters: All parameters, zeros included, of the net before any channel is removed.
+        nonzero: Those that are not zero.
+        masked_macs: Multiply-adds of one example before any channel is removed, zeros multiplied.
+        compact_parameters: Parameters left once every removable channel is gone.
+        macs: Multiply-adds of one example through that compact net, the one that runs and is
+            timed; zeros multiplied too.
+        nonzero_macs: Of `macs`, those with a weight that is not zero.
+        epochs: The budget consumed.
+        seconds: Wall time of this run alone.
+        checkpoint: Path of the weights inside the run folder.
+        floored: Layers in which the floor (never empty a layer) kept units that the ranking
+            would have cut.
+        environment: Versions and machine.
+        curve: One entry an epoch of this run: `epoch`, `loss`, `val_accuracy`.
+        latency: Of the compact net, one entry a batch size, all points of a study timed
+            interleaved in one run; empty until the study has been timed.
+    """
+
+    method: str
+    level: tuple[float, ...]
+    step: int
+    seed: int
+    digest: str
+    val: Share
+    test: Share
+    sparsity: Share
+    conv_sparsity: Share
+    model_sparsity: Share
+    parameters: int
+    nonzero: int
+    masked_macs: int
+    nonzero_macs: int
+    compact_parameters: int
+    macs: int
+    epochs: Epochs
+    seconds: float
+    checkpoint: str
+    floored: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    curve: tuple[dict[str, float], ...] = ()
+    latency: tuple[Latency, ...] = ()
+
+    @property
+    def level_name(self) -> str:
+        """The level as text: `0.5`, `0.5/0.9` for two parts, `-` for none."""
+        return "/".join(f"{share:g}" for share in self.level) or "-"
+
+    def latency_at(self, batch: int) -> Latency | None:
+        """The latency measured at a batch size; None if there is none."""
+        return next((each for each in self.latency if each.batch == batch), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Point:
+        """Rebuild a point from `to_dict`'s values (after a round trip through JSON, too)."""
+        shares = ("val", "test", "sparsity", "conv_sparsity", "model_sparsity")
+        return cls(
+            **{
+                **values,
+                **{name: Share(**values[name]) for name in shares},
+                "level": tuple(values["level"]),
+                "epochs": Epochs(**values["epochs"]),
+                "floored": tuple(values["floored"]),
+                "curve": tuple(values["curve"]),
+                "latency": tuple(Latency(**each) for each in values["latency"]),
+            }
+        )

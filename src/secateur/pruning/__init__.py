@@ -1,0 +1,1 @@
+"""What to cut: criteria, groups, allocation, masks, schedules and methods."""

@@ -1,0 +1,202 @@
+"""Allocation: scores and a sparsity become the exact set of units that is kept.
+
+The rules, the same for single weights and for whole channels:
+
+- The units of a scope are ranked by score, lowest first; of equal scores the earlier unit (in the
+  order of the layers, then of the index) goes first. So masks do not depend on the machine.
+- Units are cut in that order. The number cut is the one whose weights come nearest to
+  `sparsity x weights in scope`, computed exactly in rationals; of two equally near, the smaller.
+- Units that were pruned before rank below all others and stay pruned: masks nest.
+- Floor: the best unit of each layer is never cut, so no layer is ever emptied. Where the ranking
+  would have cut it, the layer is reported as floored.
+- Multiples: where a layer's units are to be kept by the `multiple`, the number kept is rounded to
+  the nearest one (of two equally near, the larger), at least one; a layer that has fewer units
+  left than that keeps them all. The best units stay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from secateur.errors import MaskError
+
+Ranking = Literal["global", "layer"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The units of one layer.
+
+    Attributes:
+        layer: The layer's name, for reports and errors.
+        scores: Floating, shape `[units]`; higher = keep.
+        sizes: int64 `[units]`: how many weights each unit takes with it, or one number for all.
+        pruned: bool `[units]`: pruned before; None for none.
+        multiple: The number kept is a multiple of this.
+    """
+
+    layer: str
+    scores: Tensor
+    sizes: Tensor | int = 1
+    pruned: Tensor | None = None
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What is kept.
+
+    Attributes:
+        kept: Per layer, in the order given, bool `[units]`.
+        floored: Layers in which the floor kept a unit that the ranking would have cut.
+    """
+
+    kept: tuple[Tensor, ...]
+    floored: tuple[str, ...]
+
+
+def checked_sparsity(sparsity: object, operation: str = "prune") -> float:
+    """Return `sparsity` as a float if it is a number from 0 up to, but not, 1.
+
+    Raises:
+        MaskError: It is not.
+
+    Example:
+        >>> checked_sparsity(0.9)
+        0.9
+    """
+    number = isinstance(sparsity, int | float) and not isinstance(sparsity, bool)
+    if not number or not 0 <= sparsity < 1:  # type: ignore[operator]
+        raise MaskError(
+            operation,
+            "sparsity",
+            given=repr(sparsity),
+            expected="a number from 0 up to, but not including, 1",
+            remedy="Pass the share to cut: 0.9 keeps a tenth of the weights.",
+        )
+    return float(sparsity)  # type: ignore[arg-type]
+
+
+def allocate(
+    layers: Sequence[Candidates],
+    sparsity: float,
+    ranking: Ranking = "global",
+    total: int | None = None,
+) -> Allocation:
+    """Choose the units to keep.
+
+    Args:
+        layers: The units, layer by layer, in the order that breaks ties.
+        sparsity: Share of the weights to cut, in [0, 1).
+        ranking: `global` ranks all units together, `layer` each layer by itself.
+        total: For the global ranking, the weights that the sparsity is a share of, where that is
+            more than the candidates hold (some channels may be pinned).
+
+    Raises:
+        MaskError: The sparsity is out of range, or a score is not finite.
+
+    Example:
+        >>> scores = torch.tensor([3.0, 1.0, 2.0, 1.0])
+        >>> allocate([Candidates("fc", scores)], 0.5).kept[0].tolist()
+        [True, False, True, False]
+    """
+    share = Fraction(repr(checked_sparsity(sparsity)))
+    for layer in layers:
+        _check_finite(layer)
+    if ranking == "global":
+        chosen = _ranked(layers, share, total)
+    else:
+        each = [_ranked([layer], share, None) for layer in layers]
+        chosen = Allocation(
+            tuple(one.kept[0] for one in each), tuple(name for one in each for name in one.floored)
+        )
+    kept = tuple(_rounded(*pair) for pair in zip(layers, chosen.kept, strict=True))
+    return Allocation(kept, chosen.floored)
+
+
+def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
+    """The best units of a layer, as many as the multiple nearest to the number kept."""
+    scores, step = _effective(layer), layer.multiple
+    left = scores.numel() - int(torch.isneginf(scores).sum())
+    if step == 1 or left == 0:
+        return kept
+    nearest = (2 * int(kept.sum()) + step) // (2 * step) * step
+    count = min(max(nearest, step), left // step * step) or left
+    best = torch.sort(scores, stable=True).indices[scores.numel() - count :]
+    return torch.zeros_like(kept).index_fill(0, best, True)
+
+
+def _check_finite(layer: Candidates) -> None:
+    bad = int((~torch.isfinite(layer.scores)).sum())
+    if bad:
+        raise MaskError(
+            "prune",
+            layer.layer,
+            given=f"a layer with {bad} of {layer.scores.numel()} scores NaN or infinite",
+            expected="finite weights",
+            remedy="Training has diverged before this point: lower the learning rate, clip "
+            "gradients, or prune an earlier checkpoint.",
+        )
+
+
+def _ranked(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
+    scores = torch.cat([_effective(layer) for layer in layers])
+    sizes = torch.cat([_sizes(layer) for layer in layers])
+    owner = torch.repeat_interleave(
+        torch.arange(len(layers), device=scores.device),
+        torch.tensor([layer.scores.numel() for layer in layers], device=scores.device),
+    )
+    order = torch.sort(scores, stable=True).indices
+    wanted = _nearest(sizes[order], share * (total or int(sizes.sum())), scores[order])
+
+    best = _best_of_each(order, owner, len(layers))
+    protected = torch.zeros_like(scores, dtype=torch.bool)
+    protected[best] = ~torch.isneginf(scores[best])
+    bitten = owner[order[:wanted]][protected[order[:wanted]]]
+
+    free = order[~protected[order]]
+    cut = free[: _nearest(sizes[free], share * (total or int(sizes.sum())), scores[free])]
+    kept = torch.ones_like(protected)
+    kept[cut] = False
+    return Allocation(
+        torch.split(kept, [layer.scores.numel() for layer in layers]),
+        tuple(layers[i].layer for i in sorted(set(bitten.tolist()))),
+    )
+
+
+def _effective(layer: Candidates) -> Tensor:
+    scores = layer.scores.detach()
+    return scores if layer.pruned is None else scores.masked_fill(layer.pruned, -math.inf)
+
+
+def _sizes(layer: Candidates) -> Tensor:
+    if isinstance(layer.sizes, Tensor):
+        return layer.sizes
+    return torch.full(layer.scores.shape, layer.sizes, device=layer.scores.device)
+
+
+def _best_of_each(order: Tensor, owner: Tensor, layers: int) -> Tensor:
+    """Per layer, the unit that the ranking would cut last."""
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(order.numel(), device=order.device)
+    last = torch.full((layers,), -1, device=order.device).scatter_reduce(0, owner, rank, "amax")
+    return order[last[last >= 0]]
+
+
+def _nearest(sizes: Tensor, target: Fraction, scores: Tensor) -> int:
+    """How many of the first units hold the number of weights nearest to `target`."""
+    already = int(torch.isneginf(scores).sum())
+    held = torch.cumsum(sizes, 0)
+    below = int(torch.searchsorted(held, math.floor(target), right=True))
+    if below < held.numel():
+        short = target - (int(held[below - 1]) if below else 0)
+        if int(held[below]) - target < short:
+            below += 1
+    return max(below, already)

@@ -1,0 +1,1 @@
+"""Criteria: (weights, statistics) -> scores; higher is kept."""

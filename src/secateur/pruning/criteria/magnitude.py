@@ -1,0 +1,31 @@
+"""Magnitude: small weights go first."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from secateur.pruning.criterion import Statistics
+
+
+def magnitude(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
+    """The L1 norm of each unit; of a single weight, its absolute value.
+
+    With granularity `weight` this is magnitude pruning (Han et al. 2015, arXiv 1506.02626,
+    section 3.1); with `channel` or `filter` it is the L1 filter norm (Li et al. 2016,
+    arXiv 1608.08710, equation 1: the sum of the absolute kernel weights).
+
+    Args:
+        parameter: The weight's name (unused).
+        rows: Shape `[units, weights per unit]`.
+        statistics: Unused.
+
+    Returns:
+        Shape `[units]`.
+
+    Example:
+        >>> import torch
+        >>> magnitude("w", torch.tensor([[1.0, -2.0], [0.5, 0.5]]), Statistics()).tolist()
+        [3.0, 1.0]
+    """
+    del parameter, statistics
+    return rows.abs().sum(dim=1)

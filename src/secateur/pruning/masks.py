@@ -1,0 +1,185 @@
+"""Masks: which elements of which parameters are kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from secateur.errors import MaskError
+
+if TYPE_CHECKING:
+    from secateur.pruning.freeze import Freeze
+
+
+class Masks(Mapping[str, Tensor]):
+    """An immutable map from parameter names to bool tensors; True = kept.
+
+    A parameter without a mask is kept whole.
+
+    Args:
+        masks: State-dict name -> bool tensor of the parameter's shape.
+        floored: Layers in which the floor kept units that the ranking would have cut.
+
+    Raises:
+        MaskError: A mask is not a bool tensor.
+
+    Example:
+        >>> masks = Masks({"weight": torch.tensor([[True, False], [True, True]])})
+        >>> masks.zeros, masks.total
+        (1, 4)
+    """
+
+    def __init__(self, masks: Mapping[str, Tensor], floored: tuple[str, ...] = ()) -> None:
+        for name, mask in masks.items():
+            if mask.dtype != torch.bool:
+                raise MaskError(
+                    "building masks",
+                    name,
+                    given=f"a tensor of {mask.dtype}",
+                    expected="torch.bool, True where the element is kept",
+                    remedy="Compare first: `weight != 0` makes such a mask.",
+                )
+        self._masks = {name: mask.detach().clone() for name, mask in masks.items()}
+        self._model: nn.Module | None = None
+        self.floored = floored
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._masks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __eq__(self, other: object) -> bool:
+        """Same names and the same bits."""
+        if not isinstance(other, Masks):
+            return NotImplemented
+        return self.keys() == other.keys() and all(torch.equal(self[k], other[k]) for k in self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Masks({len(self)} parameters, {self.zeros} of {self.total} elements pruned)"
+
+    @property
+    def total(self) -> int:
+        """How many elements the masks cover."""
+        return sum(mask.numel() for mask in self.values())
+
+    @property
+    def zeros(self) -> int:
+        """How many elements are pruned."""
+        return sum(mask.numel() - int(mask.sum()) for mask in self.values())
+
+    def is_within(self, other: Masks) -> bool:
+        """Whether everything kept here is kept in `other` too (nested masks)."""
+        return all(
+            name in self and bool((self[name] <= mask.to(self[name].device)).all())
+            for name, mask in other.items()
+        )
+
+    def merged(self, other: Masks) -> Masks:
+        """The masks that keep what both keep."""
+        both = dict(self)
+        for name, mask in other.items():
+            both[name] = both[name] & mask.to(both[name].device) if name in both else mask
+        return Masks(both, tuple(dict.fromkeys((*self.floored, *other.floored))))
+
+    def apply(self, model: nn.Module) -> Masks:
+        """Write +0 into every pruned element of `model`, and remember the model for `freeze`.
+
+        Returns:
+            These masks.
+
+        Raises:
+            MaskError: A name or a shape is not the model's.
+        """
+        with torch.no_grad():
+            for name, parameter in self.parameters_of(model).items():
+                parameter.masked_fill_(~self[name].to(parameter.device), 0.0)
+        self._model = model
+        return self
+
+    def parameters_of(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """The model's parameters that have a mask, checked for name and shape.
+
+        Raises:
+            MaskError: A name or a shape is not the model's.
+        """
+        named = dict(model.named_parameters(remove_duplicate=False))
+        for name, mask in self.items():
+            given = named.get(name)
+            if given is None or given.shape != mask.shape:
+                raise MaskError(
+                    "applying masks",
+                    name,
+                    given="a mask without its parameter"
+                    if given is None
+                    else f"a mask of shape {tuple(mask.shape)}",
+                    expected="a parameter of that name in the model"
+                    if given is None
+                    else f"the parameter's shape {tuple(given.shape)}",
+                    remedy="Use the masks with the model, or its copy, that they were made for.",
+                )
+        return {name: named[name] for name in self}
+
+    def freeze(self, optimizer: torch.optim.Optimizer, model: nn.Module | None = None) -> Freeze:
+        """Hold the pruned elements at exactly zero through every step of `optimizer`.
+
+        See `secateur.pruning.freeze.Freeze`. The model is the one that the masks were last
+        applied to, unless another is given.
+
+        Raises:
+            MaskError: The masks were never applied and no model is given.
+        """
+        from secateur.pruning.freeze import Freeze
+
+        target = model or self._model
+        if target is None:
+            raise MaskError(
+                "freezing masks",
+                "the model",
+                given="unknown",
+                expected="the network whose pruned weights are held",
+                remedy="Call masks.apply(model) first, or pass model=.",
+            )
+        return Freeze(self, target, optimizer)
+
+    def to_text(self) -> str:
+        """The masks as text, one bit an element, for a file's metadata."""
+        packed = {
+            name: [list(mask.shape), _pack(mask)] for name, mask in sorted(self._masks.items())
+        }
+        return json.dumps({"masks": packed, "floored": list(self.floored)})
+
+    @classmethod
+    def from_text(cls, text: str) -> Masks:
+        """The inverse of `to_text`."""
+        held = json.loads(text)
+        masks = {name: _unpack(bits, shape) for name, (shape, bits) in held["masks"].items()}
+        return cls(masks, tuple(held["floored"]))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies and pickles hold the masks, never the model they were applied to."""
+        return {"_masks": self._masks, "_model": None, "floored": self.floored}
+
+
+def _pack(mask: Tensor) -> str:
+    bits = np.packbits(mask.cpu().numpy().reshape(-1))
+    return base64.b85encode(zlib.compress(bits.tobytes(), level=6)).decode()
+
+
+def _unpack(text: str, shape: list[int]) -> Tensor:
+    count = int(np.prod(shape, dtype=np.int64))
+    packed = np.frombuffer(zlib.decompress(base64.b85decode(text)), dtype=np.uint8)
+    bits = np.unpackbits(packed, count=count)
+    return torch.from_numpy(bits.astype(bool)).reshape(shape)

@@ -1,0 +1,1 @@
+"""Methods: recipes of criterion, granularity, scope and schedule."""

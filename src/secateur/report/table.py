@@ -1,0 +1,231 @@
+"""The frontier as a table for a terminal, and as plain values for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from secateur.point import Point, Share
+from secateur.study.frontier import DENSE
+from secateur.study.replicate import Replicate
+
+CAPTION = (
+    "* on the frontier, by validation accuracy. ± is the 95 % band of the mean over n seeds "
+    "(Student t); one seed has none. left: not zero; compact: what remains once channels are "
+    "taken out."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        head: Its heading.
+        cell: Its text for one level.
+        rank: How soon it makes room on a narrow terminal: 0 never, then the highest first.
+        numeric: Whether to align it to the right.
+    """
+
+    head: str
+    cell: Callable[[Replicate], str]
+    rank: int = 0
+    numeric: bool = True
+
+
+def _count(replicate: Replicate, name: str) -> str:
+    """A mean count to three digits: `59.3k`; below a thousand it is exact."""
+    number, units = float(replicate.mean(name)), ["", "k", "M", "G", "T"]
+    while number >= 999.5 and len(units) > 1:
+        number /= 1000
+        del units[0]
+    return f"{number:.3g}{units[0]}"
+
+
+def _pair(first: str, second: str) -> Callable[[Replicate], str]:
+    return lambda replicate: f"{_count(replicate, first)}/{_count(replicate, second)}"
+
+
+def _share(name: str) -> Callable[[Replicate], str]:
+    # Four digits: at 0.98 and beyond the third is what tells two levels apart.
+    return lambda replicate: f"{float(replicate.mean(name)):.4f}"
+
+
+def _latency(replicate: Replicate) -> str:
+    if not all(point.latency for point in replicate.points):
+        return "-"
+    axes = ("latency", "latency_64")
+    return "/".join(f"{1e3 * float(replicate.mean(name)):.3g}" for name in axes)
+
+
+def _epochs(replicate: Replicate) -> str:
+    spent = replicate.epochs
+    return f"{spent.base}+{spent.sparsity}+{spent.retrain}={spent.cumulative}"
+
+
+COLUMNS = (
+    Column("method", lambda r: r.method, numeric=False),
+    Column("level", lambda r: r.level_name),
+    Column("sparsity", _share("sparsity")),
+    Column("conv sparsity", _share("conv_sparsity"), rank=3),
+    Column("val accuracy", lambda r: str(r.estimate("val_accuracy")), numeric=False),
+    Column("test accuracy", lambda r: str(r.estimate("test_accuracy")), rank=1, numeric=False),
+    Column("parameters left/compact", _pair("nonzero", "compact_parameters"), rank=4),
+    Column("MACs left/compact", _pair("nonzero_macs", "macs"), rank=5),
+    Column("ms at batch 1/64", _latency, rank=6),
+    Column("epochs base +sparsity +retrain", _epochs, rank=2),
+)
+
+
+def table(
+    levels: Sequence[Replicate],
+    on_frontier: Collection[Replicate],
+    controls: Collection[str] = (),
+    width: int | None = None,
+) -> Table:
+    """The levels as a table: the dense net, the methods, then the controls.
+
+    Args:
+        levels: What `replicates` returns.
+        on_frontier: Those to mark.
+        controls: Methods to set apart at the bottom.
+        width: Columns of the terminal. The least important columns of the table are left out
+            until it fits, and the caption names them. None: all are shown.
+
+    Returns:
+        A Rich table; `show` prints it.
+    """
+    kept = list(COLUMNS)
+    made = _table(levels, on_frontier, controls, kept)
+    while width is not None and _natural_width(made) > width:
+        spare = max(kept, key=lambda column: column.rank)
+        if not spare.rank:
+            break
+        kept.remove(spare)
+        made = _table(levels, on_frontier, controls, kept)
+    gone = ", ".join(column.head for column in COLUMNS if column not in kept)
+    made.caption = CAPTION + (f" Too narrow for: {gone}." if gone else "")
+    return made
+
+
+def _table(
+    levels: Sequence[Replicate],
+    on_frontier: Collection[Replicate],
+    controls: Collection[str],
+    columns: Sequence[Column],
+) -> Table:
+    made = Table(
+        box=SIMPLE,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption_justify="left",
+        header_style="bold",
+    )
+    made.add_column("")
+    for column in columns:
+        # Folded rather than cut with an ellipsis: on a very narrow terminal no digit is lost.
+        justify: Literal["left", "right"] = "right" if column.numeric else "left"
+        made.add_column(column.head.replace(" ", "\n"), justify=justify, overflow="fold")
+    ordered = sorted(levels, key=lambda level: _place(level, controls))
+    for _, same_method in groupby(ordered, key=lambda level: level.method):
+        for level in same_method:
+            marked = level in on_frontier
+            style = "bold" if marked else "dim" if level.method in controls else ""
+            cells = (column.cell(level) for column in columns)
+            made.add_row("*" if marked else "", *cells, style=style)
+        made.add_section()
+    return made
+
+
+def _place(level: Replicate, controls: Collection[str]) -> tuple[bool, bool, str, int]:
+    dense = level.method == DENSE
+    return not dense, level.method in controls, level.method, level.step
+
+
+def _natural_width(made: Table) -> int:
+    ruler = Console(width=1000)
+    return made.__rich_measure__(ruler, ruler.options).maximum
+
+
+def show(
+    console: Console,
+    levels: Sequence[Replicate],
+    on_frontier: Collection[Replicate],
+    controls: Collection[str] = (),
+) -> None:
+    """Print the table: fitted to a terminal, whole and uncoloured into a pipe or a file.
+
+    Args:
+        console: Where to print.
+        levels: What `replicates` returns.
+        on_frontier: Those to mark.
+        controls: Methods to set apart at the bottom.
+    """
+    if console.is_terminal:
+        console.print(table(levels, on_frontier, controls, console.width))
+        return
+    made = table(levels, on_frontier, controls)
+    plain = Console(file=console.file, width=_natural_width(made), color_system=None)
+    plain.print(made)
+
+
+def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list[dict[str, Any]]:
+    """One plain object a point, every share with its integers.
+
+    Args:
+        points: The points, in the order wanted.
+        on_frontier: The levels on the frontier; all the seeds of one are marked.
+
+    Returns:
+        JSON values only, keys in a fixed order.
+    """
+    marked = {(level.method, level.step) for level in on_frontier}
+    return [
+        {
+            "method": point.method,
+            "level": _level(point),
+            "seed": point.seed,
+            "val_accuracy": point.val.value,
+            "test_accuracy": point.test.value,
+            "val": _integers(point.val, "correct"),
+            "test": _integers(point.test, "correct"),
+            "sparsity": _integers(point.sparsity, "zeros"),
+            "conv_sparsity": _integers(point.conv_sparsity, "zeros"),
+            "model_sparsity": _integers(point.model_sparsity, "zeros"),
+            "parameters": point.parameters,
+            "nonzero": point.nonzero,
+            "compact_parameters": point.compact_parameters,
+            "masked_macs": point.masked_macs,
+            "nonzero_macs": point.nonzero_macs,
+            "macs": point.macs,
+            "epochs": {
+                "base": point.epochs.base,
+                "sparsity": point.epochs.sparsity,
+                "retrain": point.epochs.retrain,
+                "cumulative": point.epochs.cumulative,
+            },
+            "latency": [asdict(each) for each in point.latency],
+            "seconds": point.seconds,
+            "digest": point.digest,
+            "on_frontier": (point.method, point.step) in marked,
+            "floored": list(point.floored),
+            "checkpoint": point.checkpoint,
+        }
+        for point in points
+    ]
+
+
+def _level(point: Point) -> float | list[float] | None:
+    """One number, the list where a method's parts differ, or null where nothing is cut."""
+    return list(point.level) if len(point.level) > 1 else next(iter(point.level), None)
+
+
+def _integers(share: Share, part: str) -> dict[str, int]:
+    return {part: share.part, "total": share.total}

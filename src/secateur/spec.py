@@ -1,0 +1,268 @@
+"""The settings of a study, as words: read from TOML, checked before anything runs, digested."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from secateur.errors import SecateurError, SpecError, UnknownNameError
+from secateur.registry import DATASETS, METHODS, MODELS
+
+GIVEN = "given"
+"""The name of data that are handed over in Python."""
+
+_SEPARATOR = "/"
+
+
+def parse_level(value: object) -> tuple[float, ...]:
+    """A level as its sparsities: `0.5`, `"0.5"`, `"0.3/0.9"` or `[0.3, 0.9]`.
+
+    Raises:
+        ValueError: It is not made of numbers from 0 up to, but not including, 1.
+
+    Example:
+        >>> parse_level("0.3/0.9")
+        (0.3, 0.9)
+    """
+    parts = value.split(_SEPARATOR) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        parts = [parts]
+    return tuple(_sparsity(part) for part in parts)
+
+
+def _sparsity(value: object) -> float:
+    if not isinstance(value, bool) and isinstance(value, int | float | str):
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        # An underscore is a separator to `float`; adding 0 turns -0.0, of another digest, into 0.
+        if 0 <= number < 1 and "_" not in str(value):
+            return number + 0.0
+    raise ValueError("a number from 0 up to, but not including, 1")
+
+
+Level = Annotated[tuple[float, ...], BeforeValidator(parse_level)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Named(_Settings):
+    """A registered name, or `package.module:function`, and its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class TrainingSpec(_Settings):
+    """How nets are trained: the dense one, in sparsity training, and in retraining alike."""
+
+    base_epochs: int = Field(default=50, ge=0)
+    retrain_epochs: int = Field(default=25, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    retrain_learning_rate: float | None = Field(default=None, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip_norm: float | None = Field(default=None, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+
+
+class MethodSpec(_Settings):
+    """The levels of one method, and its own options.
+
+    `like` (scratch): the method whose cut nets are trained from scratch. `sparsity_epochs` and
+    `penalty` (slimming): the length of sparsity training and the weight of the L1 term.
+    `ranking` and `granularity` override the method's own for every part that has channels.
+    """
+
+    levels: tuple[Level, ...] = ()
+    schedule: Literal["one-shot", "incremental"] | None = None
+    ranking: Literal["global", "layer"] | None = None
+    granularity: Literal["filter", "channel"] | None = None
+    sparsity_epochs: int = Field(default=10, ge=1)
+    penalty: float = Field(default=1e-3, gt=0)
+    like: str = "l1-filter"
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("levels")
+    @classmethod
+    def _ascending(cls, levels: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        if len(set(levels)) != len(levels):
+            raise ValueError("two levels are the same")
+        return tuple(sorted(levels))
+
+
+class StudySpec(_Settings):
+    """A whole study.
+
+    Example:
+        >>> study = StudySpec.model_validate({"methods": {"magnitude": {"levels": [0.5, 0.9]}}})
+        >>> study.model.name, study.seeds
+        ('conv4', (0,))
+    """
+
+    name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    model: Named = Named(name="conv4")
+    data: Named = Named(name="fashion-mini")
+    training: TrainingSpec = TrainingSpec()
+    levels: tuple[Level, ...] = ((0.5,), (0.7,), (0.8,), (0.9,), (0.95,))
+    methods: dict[str, MethodSpec] = Field(min_length=1)
+    seeds: tuple[int, ...] = (0,)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count(cls, value: object) -> object:
+        return tuple(range(value)) if isinstance(value, int) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _some(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
+        return seeds
+
+    @field_validator("levels")
+    @classmethod
+    def _ascending(cls, levels: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        return tuple(sorted(set(levels)))
+
+    @model_validator(mode="after")
+    def _known(self) -> StudySpec:
+        if self.data.name != GIVEN:
+            DATASETS.check(self.data.name)
+        if ":" not in self.model.name:
+            MODELS.check(self.model.name)
+        for name, method in self.methods.items():
+            METHODS.check(name)
+            METHODS.check(method.like)
+        return self
+
+    def levels_of(self, method: str) -> tuple[tuple[float, ...], ...]:
+        """The levels of a method: its own, or the study's."""
+        spec = self.methods.get(method)
+        return (spec.levels if spec else ()) or self.levels
+
+
+def read_study(path: Path) -> StudySpec:
+    """Read a study file.
+
+    Raises:
+        SpecError: The file cannot be read, its TOML is damaged (line and column named), or a
+            setting is wrong.
+        UnknownNameError: A method, model or data set is unknown.
+    """
+    try:
+        return check_study(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(
+            "reading a study",
+            str(path),
+            given=f"damaged TOML ({error})",
+            expected="TOML 1.0",
+            remedy="Mend the line named; strings need quotes.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            "reading a study",
+            str(path),
+            given=f"unreadable ({getattr(error, 'strerror', None) or error})",
+            expected="a TOML file in UTF-8",
+            remedy="Check the path; `secateur studies` lists the embedded ones.",
+        ) from None
+
+
+def check_study(values: Mapping[str, Any], source: str) -> StudySpec:
+    """Build a study from plain values.
+
+    Args:
+        values: The settings, nested as in a study file.
+        source: Where they come from, for messages.
+
+    Raises:
+        SpecError: A setting is unknown or out of range; the first one is named.
+        UnknownNameError: A method, model or data set is unknown.
+    """
+    try:
+        return StudySpec.model_validate(dict(values))
+    except ValidationError as error:
+        raise _spec_error(error, source) from None
+
+
+def _spec_error(error: ValidationError, source: str) -> SecateurError:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return UnknownNameError("setting", place[-1], _fields_at(place[:-1]))
+    message = first["msg"].removeprefix("Value error, ")
+    return SpecError(
+        f"reading {source}",
+        ".".join(place) or "the study",
+        given=_brief(first["input"]),
+        expected=message[0].lower() + message[1:],
+        remedy="Mend this setting; `secateur studies` shows complete examples.",
+    )
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(place: list[str]) -> list[str]:
+    settings: type[BaseModel] = StudySpec
+    if place and place[0] in ("model", "data"):
+        settings = Named
+    elif place and place[0] == "training":
+        settings = TrainingSpec
+    elif place and place[0] == "methods":
+        settings = MethodSpec
+    return list(settings.model_fields)
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """The SHA-256 that names a run: of its settings as canonical JSON.
+
+    Settings at their default are left out by the callers, so that a new option with a default
+    leaves every old digest as it was.
+
+    Example:
+        >>> digest({"a": 1})[:8]
+        '015abd7f'
+    """
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def chosen(settings: BaseModel, only: set[str] | None = None) -> dict[str, Any]:
+    """The settings that differ from their defaults, as JSON values."""
+    return settings.model_dump(mode="json", exclude_defaults=True, include=only)

@@ -1,0 +1,1 @@
+"""One study: runs, their store, and the frontier drawn from it."""

@@ -1,0 +1,70 @@
+"""Checkpoints: the weights of one run in one safetensors file, its masks in the metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from secateur.errors import StoreError
+from secateur.pruning.masks import Masks
+from secateur.study.store import PARTIAL
+
+_MASKS = "secateur.masks"
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Tensor], masks: Masks | None = None) -> None:
+    """Write tensors under their state-dict names, atomically and synced.
+
+    The file holds the state dict and nothing else, so `safetensors.torch.load_file` gives what
+    `load_state_dict` takes; a tied weight is written under each of its names.
+
+    Args:
+        path: Replaced only once the new file is whole and on the disk.
+        state: A state dict.
+        masks: Kept in the file's metadata.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    metadata = {_MASKS: masks.to_text()} if masks is not None else None
+    # One key only: safetensors writes several in no fixed order, and the bytes are compared.
+    content = save(tensors, metadata)
+    # A name of its own: a worker that outlived its sweep may still be writing the same run.
+    partial = path.with_suffix(f".{os.getpid()}{PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Masks | None]:
+    """The state dict and the masks of a checkpoint; None where nothing was pruned.
+
+    Raises:
+        StoreError: The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_MASKS)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            "reading a checkpoint",
+            str(path),
+            given=f"unreadable ({error})",
+            expected="a safetensors file of this study",
+            remedy="Delete the file and run the sweep again: it makes the missing runs anew.",
+        ) from None
+    return state, Masks.from_text(text) if text else None

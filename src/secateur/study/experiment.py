@@ -1,0 +1,268 @@
+"""One run of a study: a pure function of its settings, its seed and its parents' files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import secateur.data
+from secateur import models
+from secateur.channels import compact_with_record
+from secateur.data.images import ImageData
+from secateur.errors import ChannelError
+from secateur.masking import groups_of
+from secateur.measure.cost import Cost, cost
+from secateur.measure.environment import environment
+from secateur.measure.sparsity import sparsity
+from secateur.point import Epochs, Point, Share
+from secateur.pruning.criterion import Statistics
+from secateur.pruning.cut import cut
+from secateur.pruning.groups import Groups
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Method, Part
+from secateur.registry import METHODS
+from secateur.spec import MethodSpec, StudySpec
+from secateur.study.checkpoint import load_checkpoint, save_checkpoint
+from secateur.study.plan import Run
+from secateur.study.store import checkpoint_name
+from secateur.training.device import resolve_device
+from secateur.training.evaluate import evaluate
+from secateur.training.fit import Epoch, fit, stream
+from secateur.training.slim import slim
+
+_EXAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all the runs of a study share.
+
+    Attributes:
+        study: The settings.
+        folder: The run folder.
+        model: A builder given in Python, instead of the settings' name.
+        data: Data given in Python, likewise.
+    """
+
+    study: StudySpec
+    folder: Path
+    model: Callable[..., nn.Module] | None = None
+    data: ImageData | None = None
+
+    def load_data(self) -> ImageData:
+        """The data, on the CPU."""
+        if self.data is not None:
+            return self.data
+        return secateur.data.load(self.study.data.name, **self.study.data.options)
+
+    def build_model(self, data: ImageData, seed: int = 0) -> nn.Module:
+        """The network with the initial weights of a seed."""
+        source = self.model or self.study.model.name
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
+            torch.manual_seed(stream(seed, "init"))
+            return models.build(source, data.shape, data.classes, **self.study.model.options)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker needs to perform one run.
+
+    Attributes:
+        run: What to do.
+        setup: The study that it is part of.
+        device: As `resolve_device` reads it.
+        threads: Intra-op threads; results depend on it in the last bits.
+    """
+
+    run: Run
+    setup: Setup
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def study(self) -> StudySpec:
+        """The settings."""
+        return self.setup.study
+
+    def file_of(self, digest: str) -> Path:
+        """Where the weights of a run of this study lie."""
+        return self.setup.folder / checkpoint_name(digest)
+
+    def parent(self, role: str) -> Path:
+        """The file that a parent left."""
+        return self.file_of(self.run.parents[role])
+
+
+def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[str, Any]:
+    """Do one run and write its checkpoint.
+
+    Returns:
+        What the store keeps: the `point`, or for sparsity training its `curve`.
+
+    Raises:
+        SecateurError: The run cannot be done; the message says why.
+    """
+    begun = time.monotonic()
+    data = job.setup.load_data().to(resolve_device(job.device))
+    if job.run.kind == "slim":
+        return _sparsity_training(job, data, on_epoch)
+    cut_net = _CutNet(job, data)
+    curve = cut_net.train(on_epoch)
+    return {"point": cut_net.measure(curve, begun).to_dict()}
+
+
+def _sparsity_training(
+    job: Job, data: ImageData, on_epoch: Callable[[Epoch], None] | None
+) -> dict[str, Any]:
+    model = job.setup.build_model(data, job.run.seed)
+    state, _ = load_checkpoint(job.parent("base"))
+    model.load_state_dict(state)
+    options = job.study.methods.get(job.run.method, MethodSpec())
+    statistics, curve = slim(
+        model,
+        data,
+        job.study.training,
+        epochs=options.sparsity_epochs,
+        penalty=options.penalty,
+        seed=stream(job.run.seed, "slim"),
+        device=job.device,
+        on_epoch=on_epoch,
+    )
+    save_checkpoint(job.file_of(job.run.digest), statistics.scales)
+    return {"curve": [asdict(entry) for entry in curve]}
+
+
+class _CutNet:
+    """A network on its way from a parent's weights to a measured point."""
+
+    def __init__(self, job: Job, data: ImageData) -> None:
+        self.job = job
+        self.data = data
+        self.example = data.example(_EXAMPLES).cpu()
+        self.model = job.setup.build_model(data, job.run.seed)
+        self.masks = Masks({})
+        method: Method = METHODS[job.run.method]
+        if job.run.kind == "base":
+            return
+        if method.start == "initial":
+            masks = load_checkpoint(job.parent("like"))[1]
+            self.masks = (masks or Masks({})).apply(self.model)
+        else:
+            self._cut(method)
+
+    def _cut(self, method: Method) -> None:
+        run = self.job.run
+        role = "previous" if "previous" in run.parents else "base"
+        state, previous = load_checkpoint(self.job.parent(role))
+        self.model.load_state_dict(state)
+        options = self.job.study.methods.get(run.method, MethodSpec())
+        self.masks = cut(
+            self.model,
+            parts_of(method, options),
+            run.level,
+            groups_of=self._groups,
+            statistics=Statistics(scales=self._scales(), seed=stream(run.seed, "random")),
+            previous=previous,
+        ).apply(self.model)
+
+    def _scales(self) -> Mapping[str, Tensor]:
+        if "slim" not in self.job.run.parents:
+            return {}
+        return load_checkpoint(self.job.parent("slim"))[0]
+
+    def _groups(self, part: Part) -> Groups:
+        return groups_of(self.model, part, self.example)
+
+    def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
+        """Train for the run's epochs: the compact net where channels are gone, else on masks."""
+        try:
+            small = compact_with_record(self.model, self.masks, self.example, fold=False)
+        except ChannelError:
+            small = None
+        if small is None or not small.kept:
+            return self._fit(self.model, self.masks, on_epoch)
+        masks = {name: small.shrink(name, mask) for name, mask in self.masks.items()}
+        curve = self._fit(small.model, Masks(masks), on_epoch)
+        self.model.load_state_dict(
+            small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
+        )
+        return curve
+
+    def _fit(
+        self, model: nn.Module, masks: Masks, on_epoch: Callable[[Epoch], None] | None
+    ) -> tuple[Epoch, ...]:
+        run, training = self.job.run, self.job.study.training
+        retraining = run.kind == "point" and "base" in run.parents
+        held = {name: mask for name, mask in masks.items() if not bool(mask.all())}
+        return fit(
+            model,
+            self.data,
+            training,
+            epochs=run.epochs,
+            seed=stream(run.seed, "train", run.depth),
+            learning_rate=training.retrain_learning_rate if retraining else None,
+            masks=Masks(held) if held else None,
+            device=self.job.device,
+            on_epoch=on_epoch,
+        )
+
+    def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
+        """Score the net, count what is left of it, and write it down."""
+        run = self.job.run
+        val = evaluate(self.model, self.data, self.data.val)
+        test = evaluate(self.model, self.data, self.data.test)
+        self.model.cpu()
+        save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
+        zeros = sparsity(self.model)
+        whole = cost(self.model, self.example[:1])
+        small = self._compact_cost()
+        return Point(
+            method=run.method,
+            level=run.level,
+            step=run.step,
+            seed=run.seed,
+            digest=run.digest,
+            val=val,
+            test=test,
+            sparsity=Share(*zeros.prunable),
+            conv_sparsity=Share(*zeros.conv),
+            model_sparsity=Share(*zeros.model),
+            parameters=whole.parameters,
+            nonzero=whole.nonzero,
+            masked_macs=whole.macs,
+            nonzero_macs=small.nonzero_macs,
+            compact_parameters=small.parameters,
+            macs=small.macs,
+            epochs=Epochs(**run.spent),
+            seconds=round(time.monotonic() - begun, 3),
+            checkpoint=checkpoint_name(run.digest),
+            floored=self.masks.floored,
+            environment=environment(),
+            curve=tuple(asdict(entry) for entry in curve),
+        )
+
+    def _compact_cost(self) -> Cost:
+        try:
+            small = compact_with_record(self.model, self.masks, self.example).model
+        except ChannelError:
+            small = self.model
+        return cost(small, self.example[:1])
+
+
+def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
+    """A method's parts, with the study's own ranking and granularity on the channel cuts."""
+    changed = {
+        name: value
+        for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
+        if value is not None
+    }
+    return tuple(
+        part if part.granularity == "weight" else Part(**{**asdict(part), **changed})
+        for part in method.parts
+    )

@@ -1,0 +1,263 @@
+"""The plan: every run of a study, named by the digest of what makes it.
+
+Runs form a tree. A *base* run trains the dense net of one seed; a *slim* run trains its copy with
+sparse scales; a *point* run cuts a net, retrains it and scores it. A run names its parents by
+their digests, so its own digest covers all that came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from secateur.errors import SpecError
+from secateur.registry import METHODS
+from secateur.spec import MethodSpec, StudySpec, chosen, digest
+
+if TYPE_CHECKING:
+    from secateur.pruning.method import Method
+
+Kind = Literal["base", "slim", "point"]
+_RETRAINING = {"retrain_epochs", "retrain_learning_rate"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One unit of work: done as a whole, or not at all.
+
+    Attributes:
+        digest: Its name.
+        kind: What it does.
+        method: Of a point; `dense` for a base run, which is the dense net's first point.
+        level: The requested sparsities; empty where nothing is cut.
+        step: The level's place in its method's list.
+        depth: How many retrainings lie between the base net and this run's end.
+        seed: The seed.
+        parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
+        epochs: Epochs that this run trains.
+        spent: Epochs consumed up to its end: `base`, `sparsity`, `retrain`.
+    """
+
+    digest: str
+    kind: Kind
+    method: str
+    level: tuple[float, ...]
+    step: int
+    depth: int
+    seed: int
+    parents: Mapping[str, str]
+    epochs: int
+    spent: Mapping[str, int]
+
+    @property
+    def title(self) -> str:
+        """Short text for progress and messages."""
+        level = "/".join(f"{share:g}" for share in self.level)
+        what = {"base": "dense base", "slim": "sparsity training"}.get(self.kind, self.method)
+        return " ".join(part for part in (what, level, f"seed {self.seed}") if part)
+
+
+def plan(study: StudySpec, sources: Mapping[str, str]) -> tuple[Run, ...]:
+    """All runs of a study, each after its parents.
+
+    Args:
+        study: The settings.
+        sources: What the settings only name: SHA-256 of the data, and of a user's own code.
+
+    Returns:
+        The runs, seed by seed. `scratch` brings the points of the method that it copies.
+
+    Raises:
+        SpecError: Settings contradict each other.
+
+    Example:
+        >>> study = StudySpec.model_validate({"methods": {"magnitude": {"levels": [0.5, 0.9]}}})
+        >>> [run.title for run in plan(study, {"data": "..."})]
+        ['dense base seed 0', 'magnitude 0.5 seed 0', 'magnitude 0.9 seed 0']
+    """
+    _check(study)
+    runs: dict[str, Run] = {}
+    for seed in study.seeds:
+        for run in _Seed(study, sources, seed).runs():
+            runs.setdefault(run.digest, run)
+    return tuple(runs.values())
+
+
+@dataclass
+class _Seed:
+    """The runs of one seed."""
+
+    study: StudySpec
+    sources: Mapping[str, str]
+    seed: int
+
+    def runs(self) -> Iterator[Run]:
+        base = self._base()
+        yield base
+        spent = 0
+        for name in self._with_sources():
+            for run in self._of(name, base):
+                spent = max(spent, sum(run.spent.values()) - base.epochs)
+                yield run
+        if "dense" in self.study.methods:
+            yield from self._dense(base, spent)
+
+    def _with_sources(self) -> list[str]:
+        """The methods in order, without `dense`, each copied method before its copy."""
+        names: list[str] = []
+        for name, spec in self.study.methods.items():
+            if METHODS[name].start == "initial":
+                names.append(spec.like)
+            names.append(name)
+        return [name for name in dict.fromkeys(names) if name != "dense"]
+
+    def _of(self, name: str, base: Run) -> Iterator[Run]:
+        method: Method = METHODS[name]
+        spec = self.study.methods.get(name, MethodSpec())
+        if method.start == "initial":
+            for source in self._of(spec.like, base):
+                if source.kind == "point":
+                    yield self._scratch(name, source)
+            return
+        slim = self._slim(name, base, spec) if method.sparsity_training else None
+        if slim:
+            yield slim
+        previous = base
+        incremental = (spec.schedule or method.schedule) == "incremental"
+        for step, level in enumerate(self.study.levels_of(name)):
+            run = self._point(name, level, step, base, previous if incremental else base, slim)
+            yield run
+            previous = run
+
+    def _base(self) -> Run:
+        training = chosen(self.study.training)
+        made_by = {
+            "run": "base",
+            "model": chosen(self.study.model),
+            "data": chosen(self.study.data),
+            "sources": dict(self.sources),
+            "training": {k: v for k, v in training.items() if k not in _RETRAINING},
+            "seed": self.seed,
+        }
+        epochs = self.study.training.base_epochs
+        spent = {"base": epochs, "sparsity": 0, "retrain": 0}
+        name = digest(made_by)
+        return Run(name, "base", "dense", (), 0, 0, self.seed, {}, epochs, spent)
+
+    def _slim(self, name: str, base: Run, spec: MethodSpec) -> Run:
+        made_by = {
+            "run": "slim",
+            "base": base.digest,
+            "options": chosen(spec, {"sparsity_epochs", "penalty"}),
+        }
+        spent = {**base.spent, "sparsity": spec.sparsity_epochs}
+        return Run(
+            digest(made_by),
+            "slim",
+            name,
+            (),
+            0,
+            0,
+            self.seed,
+            {"base": base.digest},
+            spec.sparsity_epochs,
+            spent,
+        )
+
+    def _point(
+        self,
+        name: str,
+        level: tuple[float, ...],
+        step: int,
+        base: Run,
+        start: Run,
+        slim: Run | None,
+    ) -> Run:
+        epochs = self.study.training.retrain_epochs
+        parents = {"base": base.digest}
+        if start is not base:
+            parents["previous"] = start.digest
+        if slim:
+            parents["slim"] = slim.digest
+        spent = dict(start.spent)
+        spent["sparsity"] = slim.spent["sparsity"] if slim else 0
+        spent["retrain"] += epochs
+        options = self.study.methods.get(name, MethodSpec())
+        made_by = {
+            "run": "point",
+            "method": name,
+            "level": list(level),
+            "parents": parents,
+            "options": chosen(options, {"ranking", "granularity"}),
+            "training": chosen(self.study.training, _RETRAINING),
+        }
+        return Run(
+            digest(made_by),
+            "point",
+            name,
+            level,
+            step,
+            start.depth + 1,
+            self.seed,
+            parents,
+            epochs,
+            spent,
+        )
+
+    def _scratch(self, name: str, source: Run) -> Run:
+        epochs = sum(source.spent.values())
+        made_by = {"run": "point", "method": name, "parents": {"like": source.digest}}
+        return Run(
+            digest(made_by),
+            "point",
+            name,
+            source.level,
+            source.step,
+            0,
+            self.seed,
+            {"like": source.digest},
+            epochs,
+            {"base": 0, "sparsity": 0, "retrain": epochs},
+        )
+
+    def _dense(self, base: Run, spent: int) -> Iterator[Run]:
+        """Train the dense net on until it has had as many epochs as any point."""
+        each = self.study.training.retrain_epochs
+        previous = base
+        for step in range(1, -(-spent // each) + 1 if each else 1):
+            previous = self._point("dense", (), step, base, previous, None)
+            yield previous
+
+
+def _check(study: StudySpec) -> None:
+    """Refuse what the settings, each right by itself, cannot mean together."""
+    for name, spec in study.methods.items():
+        method: Method = METHODS[name]
+        if method.start == "initial" and not METHODS[spec.like].parts:
+            pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
+            raise _wrong(f"methods.{name}.like", repr(spec.like), f"one of {pruning}")
+        if not method.parts and spec.levels:
+            raise _wrong(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
+        pruned = spec.like if method.start == "initial" else name
+        cuts = len(METHODS[pruned].parts)
+        for level in study.levels_of(pruned) if cuts else ():
+            if len(level) not in (1, cuts):
+                given = "/".join(f"{share:g}" for share in level)
+                known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
+                raise _wrong(f"a level of {pruned}", given, known)
+
+
+def _wrong(subject: str, given: str, expected: str) -> SpecError:
+    return SpecError(
+        "planning the study",
+        subject,
+        given=given,
+        expected=expected,
+        remedy="Mend this setting; `secateur studies original` shows a complete example.",
+    )
+
+
+def settings_of(study: StudySpec) -> dict[str, Any]:
+    """The whole study as JSON values, defaults included, for the store."""
+    return study.model_dump(mode="json")

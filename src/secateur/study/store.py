@@ -1,0 +1,321 @@
+"""The store: a folder that holds a study, safe against being killed at any moment.
+
+    RUN/
+      study.sqlite                 settings, plan, runs, every attempt at one
+      points/DIGEST.safetensors    the weights of each finished run
+      figures/                     drawn from the two above
+
+One process writes, under a lock. A run is finished once its row says so; its file was complete,
+under its final name and on the disk before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from secateur.errors import StoreError
+from secateur.point import Latency, Point
+
+if TYPE_CHECKING:
+    from secateur.study.plan import Run
+
+FORMAT = 1
+PARTIAL = ".partial"
+"""The suffix of a file that is being written, or whose writer was killed."""
+
+_FILE = "study.sqlite"
+_POINTS = "points"
+_PROBE = 1 << 20
+
+_TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE plan (position INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+CREATE TABLE runs (
+    digest TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'failed')),
+    reason TEXT NOT NULL,
+    result TEXT NOT NULL,
+    finished REAL NOT NULL
+) STRICT;
+CREATE TABLE attempts (
+    number INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    outcome TEXT
+) STRICT;
+CREATE TABLE latencies (digest TEXT PRIMARY KEY, measured TEXT NOT NULL) STRICT;
+INSERT INTO facts VALUES ('format', '{FORMAT}');
+COMMIT;
+"""
+
+Status = Literal["done", "failed"]
+
+
+class Store:
+    """A study's folder, open for reading; `writing` opens one to write.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        StoreError: There is no study in the folder, or a newer secateur wrote it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / _FILE).is_file():
+            raise StoreError(
+                "opening a run",
+                str(folder),
+                given="a folder without study.sqlite" if folder.is_dir() else "no folder",
+                expected="the output folder of `secateur sweep`",
+                remedy="Check the path; runs lie under runs/ by default.",
+            )
+        try:
+            self._db = sqlite3.connect(folder / _FILE, timeout=30)
+            weakref.finalize(self, self._db.close)
+            self._check_format()
+        except sqlite3.DatabaseError as error:
+            raise _unusable(folder, error) from None
+
+    @classmethod
+    @contextmanager
+    def writing(cls, folder: Path) -> Iterator[Store]:
+        """Open or make the store of a folder, alone.
+
+        Args:
+            folder: Made if absent.
+
+        Raises:
+            StoreError: The folder cannot be written, another process writes it, or what it holds
+                is no study of this version.
+        """
+        with _writable(folder):
+            try:
+                _make_tables(folder)
+            except sqlite3.DatabaseError as error:
+                raise _unusable(folder, error) from None
+            store = cls(folder)
+            # A row has to outlive a power cut as the file it speaks of does.
+            store._db.execute("PRAGMA synchronous = FULL")
+            for left in (folder / _POINTS).glob(f"*{PARTIAL}"):
+                left.unlink(missing_ok=True)
+            try:
+                yield store
+            finally:
+                store.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def check_room(self, needed_bytes: int) -> None:
+        """Make sure of the room on the disk for what is going to be written.
+
+        Raises:
+            StoreError: There is less.
+        """
+        free = shutil.disk_usage(self.folder).free
+        if free < needed_bytes:
+            raise _unwritable(
+                self.folder, f"on a disk with {free:,} bytes free", f"{needed_bytes:,}"
+            )
+
+    def _check_format(self) -> None:
+        written = self.fact("format")
+        if written != str(FORMAT):
+            raise StoreError(
+                "opening a run",
+                str(self.folder),
+                given=f"written in format {written}",
+                expected=f"format {FORMAT}",
+                remedy="Use the version of secateur that wrote it.",
+            )
+
+    def fact(self, name: str) -> str | None:
+        """A fact about the study as text; None if it was never written."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def state(self, name: str, value: str) -> None:
+        """Write a fact about the study."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def begin(self, settings: Mapping[str, Any], runs: Iterable[Run]) -> None:
+        """Write the study's settings and its plan in place of any before; runs stay."""
+        self.state("settings", json.dumps(settings))
+        with self._db:
+            self._db.execute("DELETE FROM plan")
+            self._db.executemany(
+                "INSERT INTO plan (digest) VALUES (?)", [(run.digest,) for run in runs]
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The study's settings, defaults included."""
+        settings: dict[str, Any] = json.loads(self.fact("settings") or "{}")
+        return settings
+
+    def started(self, run: Run) -> int:
+        """Note that an attempt at a run begins; returns its number."""
+        with self._db:
+            row = self._db.execute(
+                "INSERT INTO attempts (digest, started) VALUES (?, ?)", (run.digest, time.time())
+            )
+        assert row.lastrowid is not None
+        return row.lastrowid
+
+    def ended(
+        self,
+        attempt: int,
+        run: Run,
+        status: Status,
+        reason: str = "",
+        result: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note a run's end and its result, both or neither."""
+        now = time.time()
+        with self._db:
+            self._db.execute(
+                "UPDATE attempts SET ended = ?, outcome = ? WHERE number = ?",
+                (now, status, attempt),
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run.digest,
+                    run.kind,
+                    run.title,
+                    json.dumps({"seed": run.seed, "parents": dict(run.parents)}),
+                    status,
+                    reason,
+                    json.dumps(result or {}),
+                    now,
+                ),
+            )
+
+    def finished(self) -> set[str]:
+        """Digests of the runs that are done and whose file is there."""
+        rows = self._db.execute("SELECT digest FROM runs WHERE status = 'done'")
+        return {digest for (digest,) in rows if self.checkpoint(digest).is_file()}
+
+    def points(self) -> tuple[Point, ...]:
+        """The measured points of the plan, in its order."""
+        rows = self._db.execute(
+            "SELECT runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
+            "LEFT JOIN latencies USING (digest) "
+            "WHERE runs.status = 'done' AND runs.kind != 'slim' ORDER BY plan.position"
+        )
+        return tuple(
+            Point.from_dict({**json.loads(result)["point"], "latency": json.loads(timed or "[]")})
+            for result, timed in rows
+        )
+
+    def timed(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
+        """Write the latencies of points, by digest, all of them or none."""
+        with self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO latencies VALUES (?, ?)",
+                [
+                    (digest, json.dumps([asdict(each) for each in measured]))
+                    for digest, measured in latencies.items()
+                ],
+            )
+
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """Title and reason of each run of the plan that failed."""
+        rows = self._db.execute(
+            "SELECT runs.title, runs.reason FROM plan JOIN runs USING (digest) "
+            "WHERE runs.status = 'failed' ORDER BY plan.position"
+        )
+        return tuple((title, reason) for title, reason in rows)
+
+    def missing(self) -> int:
+        """How many runs of the plan have neither finished nor failed."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM plan WHERE digest NOT IN (SELECT digest FROM runs)"
+        ).fetchone()
+        return int(row[0])
+
+    def attempts(self) -> tuple[tuple[str, str | None], ...]:
+        """Every attempt ever made, in order: the run's digest, and how it ended if it did."""
+        rows = self._db.execute("SELECT digest, outcome FROM attempts ORDER BY number")
+        return tuple((digest, outcome) for digest, outcome in rows)
+
+    def checkpoint(self, digest: str) -> Path:
+        """Where the weights of a run lie."""
+        return self.folder / checkpoint_name(digest)
+
+
+def checkpoint_name(digest: str) -> str:
+    """The path of a run's weights inside the run folder."""
+    return f"{_POINTS}/{digest[:20]}.safetensors"
+
+
+def _make_tables(folder: Path) -> None:
+    """Make the tables, all or none, where there are none."""
+    with closing(sqlite3.connect(folder / _FILE, timeout=30)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone() is None:
+            db.executescript(_TABLES)
+
+
+def _unusable(folder: Path, error: Exception) -> StoreError:
+    return StoreError(
+        "opening a run",
+        str(folder / _FILE),
+        given=f"unusable ({error})",
+        expected="a SQLite file of secateur",
+        remedy="Choose another --out, or move this folder away.",
+    )
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, having shown that it can be written."""
+    try:
+        (folder / _POINTS).mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(_PROBE))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+        lock = (folder / ".lock").open("a")
+    except OSError as error:
+        raise _unwritable(folder, f"not writable ({error.strerror})") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _unwritable(folder, "in use by another sweep") from None
+        yield
+
+
+def _unwritable(folder: Path, given: str, needed: str = "") -> StoreError:
+    room = f" with {needed} bytes free" if needed else ""
+    return StoreError(
+        "preparing the run folder",
+        str(folder),
+        given=given,
+        expected=f"a folder that this process alone can write{room}",
+        remedy="Choose another folder with --out, or free it; nothing was trained yet.",
+    )

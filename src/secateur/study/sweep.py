@@ -1,0 +1,290 @@
+"""The sweep: perform what the plan has left to do, and keep what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from secateur import models
+from secateur.data.images import ImageData
+from secateur.errors import ModelError, StoreError
+from secateur.masking import groups_of
+from secateur.pruning.filters import run_example
+from secateur.pruning.weights import prunable_weights
+from secateur.registry import METHODS
+from secateur.spec import StudySpec
+from secateur.study.executors import Event, LocalExecutor, cores, share_out
+from secateur.study.experiment import Job, Setup, parts_of
+from secateur.study.plan import Run, plan, settings_of
+from secateur.study.store import Store
+from secateur.study.timing import time_points
+from secateur.training.device import resolve_device
+
+
+class Observer(Protocol):
+    """What a sweep tells while it runs. Every method may do nothing."""
+
+    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
+        """All runs, and the digests of those that an earlier sweep finished."""
+
+    def started(self, run: Run) -> None:
+        """A run begins."""
+
+    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
+        """A run has trained another epoch: `epoch`, `loss`, `val_accuracy`."""
+
+    def ended(self, run: Run, reason: str) -> None:
+        """A run is done, or has failed for a reason."""
+
+    def timing(self, nets: int) -> None:
+        """All runs have ended, and so many different nets are going to be timed."""
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
+        """Nothing."""
+
+    def started(self, run: Run) -> None:
+        """Nothing."""
+
+    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def ended(self, run: Run, reason: str) -> None:
+        """Nothing."""
+
+    def timing(self, nets: int) -> None:
+        """Nothing."""
+
+
+def run_study(
+    study: StudySpec,
+    folder: Path,
+    *,
+    model: Callable[..., nn.Module] | None = None,
+    data: ImageData | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """Run a study, or go on with one, until every run of its plan has finished or failed.
+
+    Whatever can be known to be wrong is found before anything is trained. A run that fails is
+    recorded with its reason, and so are those that need it; the others go on. Finished runs are
+    not repeated; failed ones are tried again the next time.
+
+    Args:
+        study: The settings.
+        folder: The run folder; made, or gone on with.
+        model: A builder in Python, instead of the settings' name.
+        data: Data in Python, likewise.
+        device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
+        workers: Worker processes; None to choose for the machine.
+        observer: Told of everything that happens.
+
+    Raises:
+        UsageError: The study cannot be run as it stands.
+        StoreError: The folder cannot be written.
+    """
+    devices = _devices(device)
+    setup = Setup(study, folder.resolve(), model, data)
+    loaded = setup.load_data()
+    sources = _sources(study, loaded, model)
+    runs = plan(study, sources)
+    size = preflight(setup, loaded)
+    count, threads = share_out(workers, len([d for d in devices if d != "cpu"]))
+    with Store.writing(folder) as store, _recording(folder):
+        store.check_room(size * len({run.digest for run in runs} - store.finished()))
+        # Results depend on the number of threads in their last bits: a study keeps its first, and
+        # they do not depend on the number of workers.
+        alone = max(threads, cores() // len(study.seeds))
+        kept = json.loads(store.fact("threads") or "null")
+        threads_of = kept or {"base": alone, "slim": threads, "point": threads}
+        store.state("threads", json.dumps(threads_of))
+        store.begin(settings_of(study), runs)
+        watcher = observer or Silent()
+        _Sweep(store, runs, setup, devices, threads_of, watcher).run(count)
+        time_points(store, setup, loaded, watcher.timing)
+
+
+@contextmanager
+def _recording(folder: Path) -> Iterator[None]:
+    """Turn SQLite's word for a disk that fills up during a sweep into ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            "recording a run",
+            str(folder),
+            given=f"not writable ({error})",
+            expected="room on the disk for the store",
+            remedy="Free the disk and give the same command: finished runs are kept.",
+        ) from None
+
+
+def _devices(name: str) -> list[str]:
+    device = resolve_device(name)
+    if device.type == "cuda" and name in ("auto", "cuda"):
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return [str(device)]
+
+
+def _sources(
+    study: StudySpec, data: ImageData, model: Callable[..., nn.Module] | None
+) -> dict[str, str]:
+    """Digests of what the settings only name: the data, and a user's own code."""
+    sources = {"data": data.fingerprint()}
+    builder: Callable[..., object] | None = model
+    if builder is None and ":" in study.model.name:
+        builder = models.find(study.model.name)
+    if builder is not None:
+        sources["model"] = hashlib.sha256(_code(builder).encode()).hexdigest()
+    return sources
+
+
+def _code(builder: Callable[..., object]) -> str:
+    """The source that builds a user's own model: the file it stands in where there is one.
+
+    What a function has bound besides (the arguments of a `partial`, the variables of a closure)
+    tells apart two that share their source.
+    """
+    if isinstance(builder, partial):
+        return f"{_code(builder.func)}{_words(builder.args)}{_words(builder.keywords)}"
+    try:
+        file = inspect.getsourcefile(builder)
+        text = Path(file).read_text(encoding="utf-8") if file else inspect.getsource(builder)
+    except (OSError, TypeError):
+        text = getattr(builder, "__qualname__", type(builder).__qualname__)
+    bound = inspect.getclosurevars(builder).nonlocals if inspect.isfunction(builder) else {}
+    return f"{text}{_words(bound)}" if bound else text
+
+
+def _words(values: object) -> str:
+    """A `repr` that is the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(values))
+
+
+def preflight(setup: Setup, data: ImageData) -> int:
+    """Build the net, run it once and look for what each method prunes.
+
+    Returns:
+        The bytes of one checkpoint.
+
+    Raises:
+        ModelError: The net fails, gives no score for each class, or has nothing to prune.
+    """
+    model = setup.build_model(data)
+    example = data.example(2)
+    output = run_example(model, example)
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (len(example), data.classes):
+        raise ModelError(
+            "checking the study",
+            "the model's output",
+            given=f"{shape} for {len(example)} images",
+            expected=f"{(len(example), data.classes)}, one score for each class",
+            remedy="Build the model for the data's number of classes.",
+        )
+    for name, options in setup.study.methods.items():
+        for part in parts_of(METHODS[name], options):
+            prunable_weights(model, part.scope)
+            if part.granularity != "weight":
+                groups_of(model, part, example)
+    return sum(t.numel() * t.element_size() for t in model.state_dict().values())
+
+
+@dataclass
+class _Sweep:
+    """The state of one sweep: what waits, what runs, what is done.
+
+    `threads` are given by the kind of a run: while the base nets train there is nothing else to
+    do, so they share all the cores.
+    """
+
+    store: Store
+    runs: tuple[Run, ...]
+    setup: Setup
+    devices: list[str]
+    threads: Mapping[str, int]
+    observer: Observer
+    failed: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    placed: dict[str, str] = field(default_factory=dict)
+
+    def run(self, workers: int) -> None:
+        """Perform every run that has not been done."""
+        done = self.store.finished()
+        self.observer.planned(self.runs, frozenset(done))
+        by_digest = {run.digest: run for run in self.runs}
+        waiting = [run for run in self.runs if run.digest not in done]
+        with LocalExecutor(workers) as executor:
+            while waiting or executor.busy:
+                waiting = self._drop_orphans(waiting)
+                for run in self._ready(waiting, done)[: executor.free]:
+                    waiting.remove(run)
+                    self._start(executor, run)
+                for event in executor.events():
+                    run = by_digest[event.digest]
+                    if self._handle(run, event) == "done":
+                        done.add(run.digest)
+
+    def _ready(self, waiting: list[Run], done: set[str]) -> list[Run]:
+        """Runs whose parents are done; those that others wait for longest come first."""
+        ready = [run for run in waiting if all(p in done for p in run.parents.values())]
+        return sorted(ready, key=lambda run: -self._behind[run.digest])
+
+    @cached_property
+    def _behind(self) -> dict[str, int]:
+        """Epochs on the longest chain of runs that starts with each run."""
+        behind: dict[str, int] = {}
+        for run in reversed(self.runs):
+            behind[run.digest] = behind.get(run.digest, 0) + run.epochs
+            for parent in run.parents.values():
+                behind[parent] = max(behind.get(parent, 0), behind[run.digest])
+        return behind
+
+    def _start(self, executor: LocalExecutor, run: Run) -> None:
+        device = min(self.devices, key=lambda name: list(self.placed.values()).count(name))
+        self.placed[run.digest] = device
+        self.attempts[run.digest] = self.store.started(run)
+        self.observer.started(run)
+        executor.start(Job(run, self.setup, device, self.threads[run.kind]))
+
+    def _handle(self, run: Run, event: Event) -> str:
+        if event.kind == "epoch":
+            self.observer.epoch(run, event.values)
+            return event.kind
+        del self.placed[run.digest]
+        self.store.ended(self.attempts[run.digest], run, event.kind, event.reason, event.values)
+        if event.kind == "failed":
+            self.failed[run.digest] = run.title
+        self.observer.ended(run, event.reason)
+        return event.kind
+
+    def _drop_orphans(self, waiting: list[Run]) -> list[Run]:
+        """Record the runs whose parent failed, and return the others."""
+        left = []
+        for run in waiting:
+            lost = [self.failed[p] for p in run.parents.values() if p in self.failed]
+            if not lost:
+                left.append(run)
+                continue
+            reason = f"not run: {lost[0]} failed, which it starts from"
+            self.failed[run.digest] = run.title
+            self.store.ended(self.store.started(run), run, "failed", reason)
+            self.observer.ended(run, reason)
+        return left

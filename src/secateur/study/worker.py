@@ -1,0 +1,67 @@
+"""A worker: the process that performs one run and reports through a pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import traceback
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+
+import cloudpickle  # type: ignore[import-untyped]
+
+from secateur.errors import SecateurError
+from secateur.study.experiment import Job, perform
+from secateur.training.device import prepare_process
+
+# How torch on a CPU words it, as a plain RuntimeError.
+_NO_MEMORY = "can't allocate memory"
+
+
+def work(connection: Connection, payload: bytes) -> None:
+    """Perform the pickled job; send epochs as they end, and the result or the reason of failure.
+
+    Messages are tuples: `("epoch", {...})`, `("done", {...})`, `("failed", reason, details)`.
+    """
+    _end_with_reader(connection)
+    try:
+        job: Job = cloudpickle.loads(payload)
+        prepare_process(job.threads)
+        result = perform(job, lambda epoch: connection.send(("epoch", asdict(epoch))))
+        connection.send(("done", result))
+    except BrokenPipeError:
+        return  # the sweep is gone, and with it whoever wanted the result
+    except Exception as error:
+        connection.send(("failed", reason_of(error), traceback.format_exc()))
+    finally:
+        connection.close()
+
+
+def _end_with_reader(connection: Connection) -> None:
+    """End this process as soon as nobody reads the pipe: a sweep killed leaves no worker behind."""
+    watch = select.poll()
+    watch.register(connection.fileno(), 0)  # errors alone, which are always reported
+
+    def wait() -> None:
+        if any(event & select.POLLERR for _, event in watch.poll()):
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a run failed, in one line.
+
+    Example:
+        >>> reason_of(ValueError("no such layer"))
+        'ValueError: no such layer'
+    """
+    if isinstance(error, SecateurError):
+        return str(error)
+    line = (str(error).splitlines() or [""])[0]
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if named or _NO_MEMORY in str(error):
+        where = line.rstrip(".") or "on the CPU"
+        return f"out of memory: {where}. Use a smaller batch size or fewer workers."
+    return f"{type(error).__name__}: {line}"

@@ -1,0 +1,1 @@
+"""Training with pruned weights held at zero, and scoring."""

@@ -1,0 +1,42 @@
+"""Scoring: how many images of a split a network gets right."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from secateur.data.batches import batches
+from secateur.data.images import ImageData, Split
+from secateur.point import Share
+
+_BATCH = 256
+
+
+def evaluate(model: nn.Module, data: ImageData, split: Split, batch_size: int = _BATCH) -> Share:
+    """Count correct answers over a whole split, the last short batch included.
+
+    Args:
+        model: On the device of the data; its training flags are left as they were.
+        data: Gives the normalisation.
+        split: Usually `data.val` or `data.test`.
+        batch_size: Images at a time; no result depends on it but by rounding.
+
+    Returns:
+        Correct answers of all images, as integers. An answer that is NaN counts as wrong.
+    """
+    flags = {module: module.training for module in model.modules()}
+    model.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
+    try:
+        with torch.inference_mode():
+            for images, labels in batches(
+                data, split, batch_size, memory_format=torch.channels_last
+            ):
+                logits = model(images)
+                # argmax takes NaN for the largest.
+                right = (logits.argmax(dim=1) == labels) & ~torch.isnan(logits).any(dim=1)
+                correct += right.sum()
+    finally:
+        for module, flag in flags.items():
+            module.training = flag
+    return Share(int(correct), len(split))

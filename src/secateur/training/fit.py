@@ -1,0 +1,218 @@
+"""Fit: train a network for some epochs, with pruned weights held at zero."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from secateur.data.batches import batches
+from secateur.data.images import ImageData
+from secateur.errors import ModelError, TrainingError
+from secateur.pruning.masks import Masks
+from secateur.spec import TrainingSpec
+from secateur.training.device import fabric_for, resolve_device
+from secateur.training.dropout import byte_dropout
+from secateur.training.evaluate import evaluate
+from secateur.training.optimizer import build_optimizer, build_schedule
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+_CHECK_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch as it was seen.
+
+    Attributes:
+        epoch: Counted from 1.
+        loss: Mean training loss an image, penalty included.
+        val_accuracy: On the validation split, after the epoch.
+    """
+
+    epoch: int
+    loss: float
+    val_accuracy: float
+
+
+def stream(seed: int, *names: object) -> int:
+    """A seed for one use of randomness, independent of every other use.
+
+    Example:
+        >>> stream(0, "base") == stream(0, "retrain")
+        False
+    """
+    text = "/".join(str(name) for name in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def fit(
+    model: nn.Module,
+    data: ImageData,
+    spec: TrainingSpec | None = None,
+    *,
+    epochs: int,
+    seed: int = 0,
+    learning_rate: float | None = None,
+    masks: Masks | None = None,
+    penalty: Callable[[], Tensor] | None = None,
+    device: str = "auto",
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[Epoch, ...]:
+    """Train `model` in place on the training split.
+
+    The same arguments on the same machine and number of threads give the same bits.
+
+    Args:
+        model: Trained in place and left on the device, in channels_last.
+        data: All three splits; only `train` is trained on, only `val` is looked at.
+        spec: Optimizer, batch size and the like; the study's defaults if None.
+        epochs: How often the training split is gone through.
+        seed: Fixes the order, the augmentation and dropout.
+        learning_rate: Instead of the settings' own.
+        masks: Held at zero throughout.
+        penalty: Added to the loss of each batch.
+        device: As `resolve_device` reads it.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        One entry an epoch.
+
+    Raises:
+        TrainingError: The loss or a weight is not finite.
+        ModelError: The network does not give one score for each class.
+        DeviceError: The device is absent.
+    """
+    spec = spec or TrainingSpec()
+    target = resolve_device(device)
+    fabric = fabric_for(target, spec.precision)
+    data = data.to(target)
+    order = torch.Generator().manual_seed(stream(seed, "order"))
+    _lay_out(model.to(target))
+    optimizer = build_optimizer(model, spec, learning_rate or spec.learning_rate)
+    steps = math.ceil(math.ceil(len(data.train) / spec.batch_size) / spec.accumulate)
+    schedule = build_schedule(optimizer, spec, epochs * steps)
+    frozen = masks.freeze(optimizer, model) if masks is not None else nullcontext()
+    curve: list[Epoch] = []
+    # Dropout draws from torch's global generator, which is the caller's again afterwards.
+    own_draws = torch.random.fork_rng([target] if target.type == "cuda" else [])
+    with frozen, own_draws, byte_dropout(model):
+        torch.manual_seed(stream(seed, "dropout"))
+        trained, stepper = fabric.setup(model, optimizer)
+        for number in range(1, epochs + 1):
+            pass_ = _Pass(fabric, trained, stepper, schedule, data, spec, penalty, number)
+            loss = pass_.run(order)
+            _check_weights(model, number)
+            entry = Epoch(number, loss, evaluate(model, data, data.val).value)
+            curve.append(entry)
+            if on_epoch:
+                on_epoch(entry)
+    return tuple(curve)
+
+
+def _lay_out(model: nn.Module) -> None:
+    # channels_last exists for four axes; torch refuses it to a network with a 5-D weight.
+    if all(parameter.ndim <= 4 for parameter in model.parameters()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _check_weights(model: nn.Module, epoch: int) -> None:
+    """The last steps of an epoch may break a weight with no loss behind them to show it."""
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise TrainingError(
+                "training",
+                name,
+                given=f"not finite after epoch {epoch}",
+                expected="finite weights",
+                remedy="Lower the learning rate, set clip_norm, or check the data.",
+            )
+
+
+@dataclass
+class _Pass:
+    """One epoch's pass over the training split."""
+
+    fabric: Fabric
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    data: ImageData
+    spec: TrainingSpec
+    penalty: Callable[[], Tensor] | None
+    number: int
+
+    def run(self, order: torch.Generator) -> float:
+        """Train on every batch once; the mean loss an image."""
+        self.model.train()
+        train = self.data.train
+        total = torch.zeros((), device=train.labels.device, dtype=torch.float64)
+        count, group = math.ceil(len(train) / self.spec.batch_size), self.spec.accumulate
+        for index, (images, labels) in enumerate(
+            batches(
+                self.data,
+                train,
+                self.spec.batch_size,
+                generator=order,
+                memory_format=torch.channels_last,
+            ),
+            start=1,
+        ):
+            # The last step of an epoch may have fewer batches to take the mean of.
+            first = index - (index - 1) % group
+            loss = self._accumulate(images, labels, min(group, count - first + 1))
+            total += loss.detach() * len(labels)
+            if index % group == 0 or index == count:
+                self._step()
+            # Reading the loss waits for the device: often enough to stop a lost run early.
+            if index % _CHECK_EVERY == 0 or index == count:
+                self._check(total, index)
+        return float(total) / len(train)
+
+    def _accumulate(self, images: Tensor, labels: Tensor, batches_a_step: int) -> Tensor:
+        scores = self.model(images)
+        shape = tuple(scores.shape) if isinstance(scores, Tensor) else ()
+        if len(shape) != 2 or shape[1] < self.data.classes:
+            raise ModelError(
+                "training",
+                "the model's output",
+                given=f"of shape {shape}" if shape else f"a {type(scores).__name__}",
+                expected=f"[{len(labels)}, {self.data.classes}], one score for each class",
+                remedy="Build the model for the data's number of classes.",
+            )
+        loss = functional.cross_entropy(scores, labels)
+        if self.penalty is not None:
+            loss = loss + self.penalty()
+        self.fabric.backward(loss / batches_a_step)
+        return loss
+
+    def _step(self) -> None:
+        if self.spec.clip_norm is not None:
+            self.fabric.clip_gradients(
+                self.model,
+                self.optimizer,
+                max_norm=self.spec.clip_norm,
+                error_if_nonfinite=False,
+            )
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _check(self, total: Tensor, index: int) -> None:
+        if not bool(torch.isfinite(total)):
+            raise TrainingError(
+                "training",
+                "the loss",
+                given=f"not finite by step {index} of epoch {self.number}",
+                expected="a finite number",
+                remedy="Lower the learning rate, set clip_norm, or check the data.",
+            )

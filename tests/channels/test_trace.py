@@ -1,0 +1,117 @@
+"""Tracing: groups, roles, layers, reports, and what cannot be traced."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo_convs  # noqa: F401
+import zoo_joins  # noqa: F401
+import zoo_sequences  # noqa: F401
+from torch import nn
+from torch.nn import functional
+from zoo import Net, grow
+
+from secateur.channels import trace
+from secateur.errors import ChannelError
+
+
+def test_slots_of_a_small_network() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 1),
+        nn.BatchNorm2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+        nn.Linear(3, 2),
+    )
+    found = trace(net, torch.zeros(1, 1, 2, 2))
+    groups = found.groups("all")
+    assert groups.layers == ("0", "4")
+    assert groups.layer.tolist() == [0, 0, 1, 1, 1]
+    assert {(s.parameter, s.axis, s.role): s.groups.tolist() for s in groups.slots} == {
+        ("0.weight", 0, "write"): [0, 1],
+        ("0.bias", 0, "affine"): [0, 1],
+        ("1.weight", 0, "affine"): [0, 1],
+        ("1.bias", 0, "affine"): [0, 1],
+        ("4.weight", 0, "write"): [2, 3, 4],
+        ("4.weight", 1, "read"): [0, 0, 0, 0, 1, 1, 1, 1],
+        ("4.bias", 0, "affine"): [2, 3, 4],
+        ("5.weight", 1, "read"): [2, 3, 4],
+    }
+    assert found.groups("conv").count == 2
+    assert [(pin.operator, pin.channels) for pin in found.report] == [("the network's output", 2)]
+
+
+def test_a_residual_stage_is_one_set_of_groups() -> None:
+    model, example = grow("residual")
+    groups = trace(model, example).groups()
+    assert groups.layers == ("a", "b")
+    assert torch.bincount(groups.layer).tolist() == [8, 6]
+
+
+def test_heads_are_whole() -> None:
+    model, example = grow("attention_by_hand")
+    groups = trace(model, example).groups("all")
+    by_name = {(s.parameter, s.axis): s.groups for s in groups.slots}
+    assert groups.count == 3
+    assert by_name["qkv.weight", 0].view(3, 3, 4).tolist() == [[[h] * 4 for h in range(3)]] * 3
+
+
+def test_the_width_of_heads_goes_where_their_number_is_literal() -> None:
+    model, example = grow("attention_literal_heads")
+    groups = trace(model, example).groups("all")
+    values = next(s.groups for s in groups.slots if s.parameter == "v.weight" and s.axis == 0)
+    assert values.view(3, 4).tolist() == [values[:4].tolist()] * 3
+
+
+def test_the_report_names_what_pins() -> None:
+    model, example = grow("vision_transformer")
+    report = trace(model, example).report
+    assert any(pin.operator.startswith("layer_norm") and pin.path == "block.n1" for pin in report)
+
+
+def test_tracing_leaves_no_trace() -> None:
+    net = nn.Sequential(
+        nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(inplace=True), nn.Linear(3, 2)
+    ).train()
+    net[1].eval()
+    before = [value.clone() for value in net.state_dict().values()]
+    example = torch.randn(4, 2)
+    kept = example.clone()
+    trace(net, example)
+    assert [module.training for module in net] == [True, False, True, True]
+    assert all(torch.equal(a, b) for a, b in zip(before, net.state_dict().values(), strict=True))
+    assert torch.equal(example, kept)
+    assert not torch.nn.modules.module._global_forward_pre_hooks
+
+
+def test_control_flow_on_data_is_refused() -> None:
+    net = Net(
+        lambda m, x: m.b(m.a(x)) if m.a(x).sum() > 0 else x, a=nn.Linear(2, 3), b=nn.Linear(3, 2)
+    )
+    with pytest.raises(ChannelError, match="branch on the value of an activation"):
+        trace(net, torch.ones(1, 2))
+
+
+def test_a_model_that_fails_is_named() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 2))
+    with pytest.raises(ChannelError, match="tracing channels: 1 is failing on the example"):
+        trace(net, torch.ones(1, 2))
+
+
+def test_a_network_pinned_as_a_whole_is_refused() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    with pytest.raises(ChannelError, match=r"layer_norm .averages channels. in 1"):
+        trace(net, torch.ones(1, 4)).groups("all")
+
+
+def test_unknown_operators_pin_and_are_named() -> None:
+    net = Net(
+        lambda m, x: m.c(functional.relu(m.b(torch.fft.fft(m.a(x)).real))),
+        a=nn.Linear(2, 4),
+        b=nn.Linear(4, 5),
+        c=nn.Linear(5, 2),
+    )
+    found = trace(net, torch.ones(1, 2))
+    assert ("fft_fft (no rule)", 4) in [(pin.operator, pin.channels) for pin in found.report]
+    assert found.groups("all").layers == ("b",)

@@ -1,0 +1,145 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from secateur.cli import app
+from secateur.cli.frontier import draw
+from secateur.errors import SecateurError, StoreError, UsageError
+from secateur.point import Epochs, Point, Share
+from secateur.study.plan import Run
+from secateur.study.store import Store
+
+
+def run_of(method: str, level: tuple[float, ...], step: int) -> Run:
+    name = f"{method}-{step}".ljust(20, "0")
+    kind = "base" if method == "dense" else "point"
+    return Run(name, kind, method, level, step, 1, 0, {}, 1, {})  # type: ignore[arg-type]
+
+
+def point_of(run: Run, correct: int, zeros: int) -> Point:
+    return Point(
+        method=run.method,
+        level=run.level,
+        step=run.step,
+        seed=0,
+        digest=run.digest,
+        val=Share(correct, 100),
+        test=Share(correct - 1, 100),
+        sparsity=Share(zeros, 100),
+        conv_sparsity=Share(zeros, 100),
+        model_sparsity=Share(zeros, 110),
+        parameters=110,
+        nonzero=110 - zeros,
+        masked_macs=100,
+        nonzero_macs=100 - zeros,
+        compact_parameters=110,
+        macs=100,
+        epochs=Epochs(5, 0, 2),
+        seconds=1.0,
+        checkpoint=f"points/{run.digest}.safetensors",
+    )
+
+
+MEASURED = [
+    (run_of("dense", (), 0), 90, 0),
+    (run_of("magnitude", (0.5,), 0), 91, 50),
+    (run_of("magnitude", (0.9,), 1), 88, 90),
+    (run_of("l1-filter", (0.5,), 0), 80, 50),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    bad, left = run_of("combined", (0.5,), 0), run_of("slimming", (0.5,), 0)
+    with Store.writing(tmp_path / "run") as store:
+        store.begin({}, [*(run for run, _, _ in MEASURED), bad, left])
+        for run, correct, zeros in MEASURED:
+            result = {"point": point_of(run, correct, zeros).to_dict()}
+            store.ended(store.started(run), run, "done", "", result)
+        store.ended(store.started(bad), bad, "failed", "out of memory")
+    return tmp_path / "run"
+
+
+def invoke(folder: Path, *options: str) -> tuple[str, str]:
+    done = CliRunner().invoke(app, ["frontier", str(folder), *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout, done.stderr
+
+
+def test_the_table_marks_the_frontier_and_says_what_is_missing(folder: Path) -> None:
+    out, err = invoke(folder)
+    marked = [line.split()[1:3] for line in out.splitlines() if line.startswith("* ")]
+    assert ["magnitude", "0.5"] in marked
+    assert ["magnitude", "0.9"] in marked
+    assert not any(words[0] == "l1-filter" for words in marked)
+    # magnitude: 0.5 x 0.91 + 0.4 x 0.88; l1-filter: 0.5 x 0.8.
+    assert "magnitude 0.8070, l1-filter 0.4000" in out
+    assert err == ("Failed: combined 0.5 seed 0: out of memory\n1 runs are still to be done.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--min-accuracy", "0.9"], "magnitude at 0.5: sparsity 0.5000"),
+        (["--min-accuracy", "0.85"], "magnitude at 0.9: sparsity 0.9000"),
+        (["--within", "0.02"], "magnitude at 0.9: sparsity 0.9000"),
+        (["--within", "0.01"], "magnitude at 0.5: sparsity 0.5000"),
+        (["--min-accuracy", "0.99"], "No level reaches"),
+    ],
+)
+def test_the_pick_under_a_floor(folder: Path, options: list[str], sentence: str) -> None:
+    assert sentence in invoke(folder, *options)[0].splitlines()[-1]
+
+
+def test_json_is_one_object_a_point_and_nothing_else(folder: Path) -> None:
+    out, err = invoke(folder, "--json")
+    listed = json.loads(out)
+    assert [each["digest"] for each in listed] == [run.digest for run, _, _ in MEASURED]
+    assert [each["on_frontier"] for each in listed][1:] == [True, True, False]
+    assert listed[1]["sparsity"] == {"zeros": 50, "total": 100}
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (["--x", "sparsty"], SecateurError, "sparsty"),
+        (["--x", "test_accuracy"], UsageError, "test"),
+        (["--min-accuracy", "90"], UsageError, "a share from 0 to 1"),
+        (["--min-accuracy", "nan"], UsageError, "a share from 0 to 1"),
+        (["--min-accuracy", "0.9", "--within", "0.1"], UsageError, "Pass one of the two"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    folder: Path, options: list[str], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        invoke(folder, *options)
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"a folder without study\.sqlite"):
+        invoke(tmp_path)
+
+
+def test_a_study_without_a_finished_point_says_why(tmp_path: Path) -> None:
+    run = MEASURED[0][0]
+    with Store.writing(tmp_path) as store:
+        store.begin({}, [run])
+        store.ended(store.started(run), run, "failed", "out of memory")
+    with pytest.raises(StoreError, match=r"without a finished point \(.*out of memory\)"):
+        invoke(tmp_path)
+    assert invoke(tmp_path, "--json")[0].strip() == "[]"
+
+
+def test_figures_that_cannot_be_drawn_are_told_and_lose_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UsageError("drawing", "matplotlib", given="absent", expected="it", remedy="Install.")
+
+    monkeypatch.setattr("secateur.cli.frontier.figures", refuse)
+    draw(Store(folder))
+    assert "No figures: drawing: matplotlib is absent" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""A study small enough to be run again and again, and the real command to run it with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+NET = """
+from torch import nn
+
+def net(shape, classes):
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32, 16),
+        nn.ReLU(),
+        nn.Linear(16, classes),
+    )
+"""
+
+STUDY = """
+name = "tiny"
+model = "tiny:net"
+levels = [0.4, 0.7]
+data = { name = "shapes", options = { train = 300, val = 60, test = 60, size = 12 } }
+
+[training]
+base_epochs = 1
+retrain_epochs = 1
+
+[methods.magnitude]
+[methods.l1-filter]
+[methods.slimming]
+sparsity_epochs = 1
+[methods.combined]
+[methods.random-weight]
+[methods.random-filter]
+[methods.scratch]
+[methods.dense]
+"""
+
+
+@dataclass
+class Bench:
+    """A working directory with a study and a user's own net, and the `secateur` command in it."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(
+        default_factory=lambda: {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command in a process group of its own."""
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("secateur")), *arguments],
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command, to its end."""
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bench]:
+    """Makes a bench; the study and the module `name` may be other texts than the tiny ones."""
+
+    def make(net: str = NET, study: str = STUDY, name: str = "tiny") -> Bench:
+        folder = tmp_path_factory.mktemp("bench")
+        (folder / f"{name}.py").write_text(net)
+        (folder / "tiny.toml").write_text(study)
+        return Bench(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(make_bench: Callable[..., Bench]) -> Bench:
+    """A bench whose `run/` holds the tiny study, swept in one go."""
+    bench = make_bench()
+    done = bench.run("sweep", "tiny.toml", "--out", "run", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    (bench.folder / "stdout").write_text(done.stdout)
+    (bench.folder / "stderr").write_text(done.stderr)
+    return bench

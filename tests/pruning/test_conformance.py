@@ -1,0 +1,344 @@
+"""The one suite that every registered method joins by iteration."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from secateur import models
+from secateur.errors import MaskError, ModelError
+from secateur.pruning.criterion import Statistics
+from secateur.pruning.cut import cut
+from secateur.pruning.groups import Groups
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Method, Part
+from secateur.pruning.norms import insert_norms
+from secateur.pruning.weights import prunable_weights
+from secateur.registry import METHODS
+from secateur.study.experiment import groups_of
+
+LEVELS = ((0.25,), (0.5,), (0.9,))
+NETS = {"conv4": (3, 12, 12), "lenet-300-100": (1, 8, 8), "resnet20": (3, 8, 8)}
+CONV_NETS = tuple(name for name in NETS if name != "lenet-300-100")
+
+
+class Case:
+    """A net, built once, and how a method cuts it."""
+
+    def __init__(self, net: str) -> None:
+        torch.manual_seed(7)
+        self.model = models.build(net, NETS[net], 5)
+        self.example = torch.randn(2, *NETS[net])
+        for module in self.model.modules():  # so that norms are no two alike
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.1, 1.0)
+        self._groups: dict[tuple[str, str], Groups] = {}
+        self.scales = insert_norms(copy.deepcopy(self.model), self.example).statistics().scales
+
+    def groups(self, part: Part) -> Groups:
+        key = (part.granularity, part.scope)
+        if key not in self._groups:
+            self._groups[key] = groups_of(self.model, part, self.example)
+        return self._groups[key]
+
+    def cut(self, method: Method, level: Sequence[float], previous: Masks | None = None) -> Masks:
+        return cut(
+            self.model,
+            method.parts,
+            level,
+            groups_of=self.groups,
+            statistics=Statistics(scales=self.scales, seed=3),
+            previous=previous,
+        )
+
+
+@pytest.fixture(scope="module")
+def case() -> Callable[[str], Case]:
+    built: dict[str, Case] = {}
+
+    def get(net: str) -> Case:
+        if net not in built:
+            built[net] = Case(net)
+        return built[net]
+
+    return get
+
+
+def needs_convolutions(method: Method) -> bool:
+    return any(part.scope == "conv" for part in method.parts)
+
+
+def runnable() -> Iterator[tuple[str, str]]:
+    for name in METHODS:
+        for net in CONV_NETS if needs_convolutions(METHODS[name]) else NETS:
+            yield name, net
+
+
+EVERY = pytest.mark.parametrize(("name", "net"), list(runnable()))
+CUTTING = [name for name in METHODS if METHODS[name].parts]
+EVERY_THAT_CUTS = pytest.mark.parametrize(
+    ("name", "net"), [(name, net) for name, net in runnable() if name in CUTTING]
+)
+
+
+def units_of(case: Case, part: Part) -> list[list[int]]:
+    """For each ranked set of units, the weights that each unit takes with it."""
+    weights = prunable_weights(case.model, part.scope)
+    if part.granularity == "weight":
+        sizes = [[1] * weight.parameter.numel() for weight in weights.values()]
+    else:
+        groups = case.groups(part)
+        held = [0] * groups.count
+        for slot in groups.slots:
+            if slot.role == "write" and slot.parameter in weights:
+                parameter = weights[slot.parameter].parameter
+                for group in slot.groups.tolist():
+                    if group >= 0:
+                        held[group] += parameter.numel() // parameter.shape[slot.axis]
+        sizes = [
+            [held[group] for group in range(groups.count) if int(groups.layer[group]) == layer]
+            for layer in range(len(groups.layers))
+        ]
+    return [[size for layer in sizes for size in layer]] if part.ranking == "global" else sizes
+
+
+def zeros_in(case: Case, masks: Masks, part: Part) -> int:
+    weights = prunable_weights(case.model, part.scope)
+    return sum(int((~masks[name]).sum()) for name in weights if name in masks)
+
+
+@EVERY
+def test_masks_have_the_shapes_of_the_parameters(
+    name: str, net: str, case: Callable[[str], Case]
+) -> None:
+    masks = case(net).cut(METHODS[name], (0.5,))
+    parameters = dict(case(net).model.named_parameters())
+    assert set(masks) <= set(parameters)
+    assert bool(masks) == bool(METHODS[name].parts)
+    for key, mask in masks.items():
+        assert mask.dtype == torch.bool
+        assert mask.shape == parameters[key].shape
+
+
+@EVERY
+def test_the_same_cut_twice_gives_the_same_bits(
+    name: str, net: str, case: Callable[[str], Case]
+) -> None:
+    first, second = (case(net).cut(METHODS[name], (0.7,)) for _ in range(2))
+    assert first == second
+    assert first.floored == second.floored
+
+
+@EVERY
+def test_the_layout_in_memory_changes_no_mask(
+    name: str, net: str, case: Callable[[str], Case]
+) -> None:
+    plain = case(net)
+    other = copy.copy(plain)
+    other.model = copy.deepcopy(plain.model).to(memory_format=torch.channels_last)
+    assert other.cut(METHODS[name], (0.7,)) == plain.cut(METHODS[name], (0.7,))
+
+
+def bits(model: nn.Module) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
+
+
+def surroundings(model: nn.Module) -> list[object]:
+    found: list[object] = []
+    for name, module in model.named_modules():
+        hooks = [key for key, value in vars(module).items() if "hooks" in key and value]
+        found.append((name, type(module), module.training, hooks))
+    found.extend((name, p.requires_grad, p.grad) for name, p in model.named_parameters())
+    return found
+
+
+@EVERY
+@pytest.mark.parametrize("training", [True, False])
+def test_scoring_leaves_the_model_untouched(
+    name: str, net: str, training: bool, case: Callable[[str], Case]
+) -> None:
+    own = copy.copy(case(net))
+    own.model = copy.deepcopy(own.model).train(training)
+    next(iter(own.model.children())).train(not training)  # flags may differ among the modules
+    own._groups = {}  # traced anew, on this model
+    before, around = bits(own.model), surroundings(own.model)
+    state = torch.get_rng_state()
+    own.cut(METHODS[name], (0.5,))
+    assert bits(own.model) == before
+    assert surroundings(own.model) == around
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@EVERY
+@pytest.mark.parametrize("level", LEVELS)
+def test_counts_are_the_nearest_that_whole_units_allow(
+    name: str, net: str, level: tuple[float, ...], case: Callable[[str], Case]
+) -> None:
+    masks = case(net).cut(METHODS[name], level)
+    share = Fraction(str(level[0]))
+    for part in METHODS[name].parts:
+        ranked = units_of(case(net), part)
+        total = sum(
+            w.parameter.numel() for w in prunable_weights(case(net).model, part.scope).values()
+        )
+        assert sum(map(sum, ranked)) == total, "these nets have no channel that is pinned"
+        cut_weights = zeros_in(case(net), masks, part)
+        # One more unit, or one less, in every ranked set would not be nearer.
+        slack = sum(Fraction(max(sizes), 2) for sizes in ranked)
+        if not masks.floored:
+            assert abs(cut_weights - share * total) <= slack
+        if part.granularity == "weight":
+            assert abs(cut_weights - share * total) <= Fraction(1, 2)
+
+
+@EVERY
+def test_masks_nest_when_each_level_starts_from_the_last(
+    name: str, net: str, case: Callable[[str], Case]
+) -> None:
+    previous: Masks | None = None
+    own = copy.copy(case(net))
+    own.model = copy.deepcopy(own.model)
+    own.scales = dict(own.scales)
+    for level in LEVELS:
+        masks = own.cut(METHODS[name], level, previous)
+        if previous is not None:
+            assert masks.is_within(previous)
+            assert masks == previous or masks.zeros > previous.zeros
+        previous = masks
+        with torch.no_grad():  # as retraining would: everything moves, what is cut stays cut
+            for parameter in own.model.parameters():
+                parameter.copy_(torch.randn(parameter.shape))
+        own.scales = {key: torch.rand(scale.shape) for key, scale in own.scales.items()}
+        masks.apply(own.model)
+
+
+@EVERY
+def test_no_layer_is_ever_emptied(name: str, net: str, case: Callable[[str], Case]) -> None:
+    masks = case(net).cut(METHODS[name], (0.999999,))
+    for key, mask in masks.items():
+        assert bool(mask.any()), f"{key} is empty"
+    assert bool(masks.floored) == bool(METHODS[name].parts)
+    layers = dict(case(net).model.named_modules()) | dict(case(net).model.named_parameters())
+    assert set(masks.floored) <= set(layers)
+
+
+@EVERY
+def test_level_0_cuts_nothing(name: str, net: str, case: Callable[[str], Case]) -> None:
+    masks = case(net).cut(METHODS[name], (0.0,))
+    assert masks.zeros == 0
+    assert masks.floored == ()
+
+
+@pytest.mark.parametrize("name", CUTTING)
+@pytest.mark.parametrize("sparsity", [1, 1.0, 1.5, -0.1, float("nan"), float("inf"), "0.5", True])
+def test_a_sparsity_out_of_range_is_refused(
+    name: str, sparsity: float, case: Callable[[str], Case]
+) -> None:
+    with pytest.raises(MaskError, match="0 up to, but not including, 1"):
+        case("conv4").cut(METHODS[name], (sparsity,))
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_net_without_the_methods_layers_is_refused(
+    name: str, case: Callable[[str], Case]
+) -> None:
+    if not needs_convolutions(METHODS[name]):
+        assert case("lenet-300-100").cut(METHODS[name], (0.5,)) is not None
+        return
+    with pytest.raises(ModelError, match="Choose another scope or method"):
+        case("lenet-300-100").cut(METHODS[name], (0.5,))
+
+
+@EVERY_THAT_CUTS
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_named(
+    name: str, net: str, value: float, case: Callable[[str], Case]
+) -> None:
+    own = copy.copy(case(net))
+    own.model = copy.deepcopy(own.model)
+    weights = prunable_weights(own.model, METHODS[name].parts[0].scope)
+    broken = list(weights.values())[1]
+    with torch.no_grad():
+        broken.parameter.view(-1)[3] = value
+    with pytest.raises(MaskError) as caught:
+        own.cut(METHODS[name], (0.5,))
+    assert caught.value.subject == broken.name
+    assert "1 of" in caught.value.given
+
+
+class _Tied(nn.Module):
+    """Two convolutions, and two linear layers, of one weight each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.conv = nn.Conv2d(6, 6, 3, padding=1)
+        self.again = nn.Conv2d(6, 6, 3, padding=1)
+        self.last = nn.Conv2d(6, 7, 3, padding=1)
+        self.fc = nn.Linear(7, 7)
+        self.fc_again = nn.Linear(7, 7)
+        self.head = nn.Linear(7, 2)
+        self.again.weight = self.conv.weight
+        self.fc_again.weight = self.fc.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.conv(torch.relu(self.first(x))))
+        x = torch.relu(self.last(torch.relu(self.again(x))))
+        scores: Tensor = self.head(torch.relu(self.fc_again(torch.relu(self.fc(x.mean((2, 3)))))))
+        return scores
+
+
+@pytest.mark.parametrize("granularity", ["own", "filter"])
+@pytest.mark.parametrize("name", list(METHODS))
+def test_tied_weights_stay_tied_and_count_once(name: str, granularity: str) -> None:
+    torch.manual_seed(0)
+    tied = Case.__new__(Case)
+    tied.model, tied.example, tied._groups = _Tied(), torch.randn(2, 3, 8, 8), {}
+    tied.scales = insert_norms(copy.deepcopy(tied.model), tied.example).statistics().scales
+    method: Method = METHODS[name]
+    if granularity == "filter":
+        method = Method(
+            name,
+            "",
+            "",
+            tuple(
+                Part(part.criterion, "filter", part.scope, part.ranking)
+                if part.granularity == "channel"
+                else part
+                for part in method.parts
+            ),
+        )
+    masks = tied.cut(method, (0.5,))
+    weights = prunable_weights(tied.model)
+    names = ["conv.weight", "fc.weight", "first.weight", "head.weight", "last.weight"]
+    assert sorted(weights) == names
+    assert not {"again.weight", "fc_again.weight"} & set(masks)
+    masks.apply(tied.model)
+    assert tied.model.again.weight is tied.model.conv.weight
+    assert tied.model.fc_again.weight is tied.model.fc.weight
+    forced = 0  # what the parts before cut of this part's weights: rows of a shared channel
+    for number, part in enumerate(method.parts):
+        total = sum(w.parameter.numel() for w in prunable_weights(tied.model, part.scope).values())
+        if number:
+            earlier = Method(name, "", "", method.parts[:number])
+            forced = zeros_in(tied, tied.cut(earlier, (0.5,)), part)
+        slack = sum(Fraction(max(sizes), 2) for sizes in units_of(tied, part))
+        assert abs(zeros_in(tied, masks, part) - max(Fraction(total, 2), forced)) <= slack
+
+
+def test_every_method_names_registered_criteria_and_says_where_it_comes_from() -> None:
+    from secateur.registry import CRITERIA
+
+    for name, method in METHODS.items():
+        assert method.name == name
+        assert method.summary.endswith(".")
+        assert method.source
+        for part in method.parts:
+            assert part.criterion in CRITERIA
+        scopes = [part.scope for part in method.parts]
+        assert len(set(scopes)) == len(scopes)

@@ -1,0 +1,47 @@
+"""What every registered criterion keeps to; the values are tested in `criteria/`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from secateur.pruning.criterion import Criterion, Statistics
+from secateur.registry import CRITERIA
+
+EVERY = pytest.mark.parametrize("name", list(CRITERIA))
+KNOWN = Statistics(scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])}, seed=1)
+
+
+def test_statistics_are_empty_unless_gathered_and_never_shared() -> None:
+    assert (Statistics().scales, Statistics().seed) == ({}, 0)
+    assert Statistics().scales is not Statistics().scales
+
+
+@EVERY
+@pytest.mark.parametrize("columns", [1, 9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_one_finite_floating_score_a_unit(name: str, columns: int, dtype: torch.dtype) -> None:
+    criterion: Criterion = CRITERIA[name]
+    rows = torch.randn(4, columns).to(dtype)
+    scores = criterion("w", rows, KNOWN)
+    assert scores.shape == (4,)
+    assert scores.is_floating_point()
+    assert torch.isfinite(scores).all()
+    assert not scores.requires_grad
+
+
+@EVERY
+def test_the_same_again_and_nothing_touched(name: str) -> None:
+    criterion: Criterion = CRITERIA[name]
+    rows = torch.randn(4, 3)
+    before, scales = rows.clone(), KNOWN.scales["w"].clone()
+    assert torch.equal(criterion("w", rows, KNOWN), criterion("w", rows.clone(), KNOWN))
+    assert torch.equal(rows, before)
+    assert torch.equal(KNOWN.scales["w"], scales)
+
+
+@EVERY
+def test_the_sign_of_a_weight_does_not_matter(name: str) -> None:
+    criterion: Criterion = CRITERIA[name]
+    rows = torch.randn(4, 3)
+    assert torch.equal(criterion("w", rows, KNOWN), criterion("w", -rows, KNOWN))

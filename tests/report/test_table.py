@@ -1,0 +1,197 @@
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from secateur.point import Epochs, Latency, Point, Share
+from secateur.report.table import show, table, to_json
+from secateur.study.frontier import frontier
+from secateur.study.replicate import Replicate, replicates
+
+CONTROLS = ("dense", "scratch")
+
+
+def point(method: str, level: tuple[float, ...], correct: int, step: int, seed: int) -> Point:
+    zeros = round(1000 * (level[0] if level else 0))
+    return Point(
+        method=method,
+        level=level,
+        step=step,
+        seed=seed,
+        digest=f"{method}-{step}-{seed}",
+        val=Share(correct, 2000),
+        test=Share(2 * correct - 20, 4000),
+        sparsity=Share(zeros, 1000),
+        conv_sparsity=Share(zeros // 10, 100),
+        model_sparsity=Share(zeros, 1010),
+        parameters=1010,
+        nonzero=1010 - zeros,
+        masked_macs=14_000_000,
+        nonzero_macs=7_654_321,
+        compact_parameters=59_333,
+        macs=999_600,
+        epochs=Epochs(12, 2, 4 * (step + 1)),
+        seconds=1.5,
+        checkpoint=f"points/{method}-{step}-{seed}.safetensors",
+        floored=("conv1",) if zeros >= 900 else (),
+        latency=tuple(
+            Latency(9, seconds, seconds, seconds, "torch-eager", 2, batch)
+            for batch, seconds in ((1, 0.001), (64, 0.03))
+        ),
+    )
+
+
+POINTS = [
+    point("scratch", (0.9,), 1700, 0, 0),
+    point("magnitude", (0.9,), 1790, 1, 0),
+    point("magnitude", (0.9,), 1810, 1, 1),
+    point("magnitude", (0.5,), 1840, 0, 0),
+    point("combined", (0.5, 0.9), 1600, 0, 0),
+    point("dense", (), 1820, 0, 0),
+]
+LEVELS = replicates(POINTS)
+BEST = frontier(LEVELS, controls=CONTROLS)
+
+
+def printed(width: int | None = None, levels: tuple[Replicate, ...] = LEVELS) -> list[str]:
+    """Lines as a pipe gets them, or as a terminal of `width` columns shows them."""
+    out = io.StringIO()
+    terminal = width is not None
+    console = Console(file=out, force_terminal=terminal, width=width or 80, color_system=None)
+    show(console, levels, BEST, CONTROLS)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def rows(lines: list[str]) -> list[list[str]]:
+    names = {level.method for level in LEVELS}
+    return [line.split() for line in lines if set(line.split()[:2]) & names]
+
+
+def test_golden() -> None:
+    # 1790 and 1810 of 2000: s = 0.00707, band = 12.706 * 0.00707 / sqrt(2) = 0.0635.
+    expected = """
+  dense     -       0.0000 0.0000 0.910        (n=1) 0.905        (n=1) 1.01k/59.3k 7.65M/1M 1/30 12+2+4=18
+  combined  0.5/0.9 0.5000 0.5000 0.800        (n=1) 0.795        (n=1) 510/59.3k   7.65M/1M 1/30 12+2+4=18
+* magnitude 0.5     0.5000 0.5000 0.920        (n=1) 0.915        (n=1) 510/59.3k   7.65M/1M 1/30 12+2+4=18
+* magnitude 0.9     0.9000 0.9000 0.900 ±0.064 (n=2) 0.895 ±0.064 (n=2) 110/59.3k   7.65M/1M 1/30 12+2+8=22
+  scratch   0.9     0.9000 0.9000 0.850        (n=1) 0.845        (n=1) 110/59.3k   7.65M/1M 1/30 12+2+4=18
+"""  # noqa: E501
+    assert rows(printed()) == [line.split() for line in expected.strip().splitlines()]
+
+
+def test_a_pipe_gets_all_columns_unfolded_and_uncoloured() -> None:
+    out = io.StringIO()
+    show(Console(file=out, width=40), LEVELS, BEST, CONTROLS)
+    assert "\x1b" not in out.getvalue()
+    assert "+retrain" in out.getvalue()
+    assert "Too narrow" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [(200, 0), (100, 3), (80, 5), (60, 6)],
+)
+def test_a_narrow_terminal_drops_columns_and_names_them(width: int, missing: int) -> None:
+    lines = printed(width)
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    found = text.split("Too narrow for: ")[1].split(",") if "Too narrow for" in text else []
+    assert len(found) == missing
+    assert [row[-2:] for row in rows(lines)]
+    assert "…" not in text
+
+
+def test_the_narrowest_loses_no_digit() -> None:
+    (line,) = (line for line in printed(48) if "magnitude" in line and "0.900" in line)
+    assert line.split() == ["*", "magnitude", "0.9", "0.9000", "0.900", "±0.064"]
+    assert "…" not in " ".join(printed(20))
+
+
+def test_the_caption_explains_itself() -> None:
+    text = " ".join(printed(200))
+    assert "on the frontier, by validation accuracy" in text
+    assert "one seed has none" in text
+
+
+def test_a_study_that_was_not_timed_has_dashes() -> None:
+    levels = replicates([replace(POINTS[-1], latency=())])
+    assert rows(printed(levels=levels))[0][-2] == "-"
+
+
+def test_an_empty_study_is_an_empty_table() -> None:
+    assert table([], []).row_count == 0
+    assert rows(printed(levels=())) == []
+
+
+@pytest.mark.parametrize(
+    ("nonzero", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1k"),
+        (592_933, "593k"),
+        (999_499, "999k"),
+        (999_500, "1M"),
+        (20_040_000, "20M"),
+        (7 * 10**15, "7e+03T"),
+    ],
+)
+def test_counts_have_three_digits(nonzero: int, text: str) -> None:
+    levels = replicates([replace(POINTS[-1], nonzero=nonzero)])
+    assert f"{text}/59.3k" in rows(printed(levels=levels))[0]
+
+
+def test_json_has_the_promised_fields_and_integers() -> None:
+    first, *_ = to_json([POINTS[1]], BEST)
+    assert first == {
+        "method": "magnitude",
+        "level": 0.9,
+        "seed": 0,
+        "val_accuracy": 0.895,
+        "test_accuracy": 0.89,
+        "val": {"correct": 1790, "total": 2000},
+        "test": {"correct": 3560, "total": 4000},
+        "sparsity": {"zeros": 900, "total": 1000},
+        "conv_sparsity": {"zeros": 90, "total": 100},
+        "model_sparsity": {"zeros": 900, "total": 1010},
+        "parameters": 1010,
+        "nonzero": 110,
+        "compact_parameters": 59_333,
+        "masked_macs": 14_000_000,
+        "nonzero_macs": 7_654_321,
+        "macs": 999_600,
+        "epochs": {"base": 12, "sparsity": 2, "retrain": 8, "cumulative": 22},
+        "latency": [
+            {
+                "n": 9,
+                "median": seconds,
+                "q1": seconds,
+                "q3": seconds,
+                "engine": "torch-eager",
+                "threads": 2,
+                "batch": batch,
+            }
+            for batch, seconds in ((1, 0.001), (64, 0.03))
+        ],
+        "seconds": 1.5,
+        "digest": "magnitude-1-0",
+        "on_frontier": True,
+        "floored": ["conv1"],
+        "checkpoint": "points/magnitude-1-0.safetensors",
+    }
+
+
+def test_json_survives_json_and_keeps_the_order() -> None:
+    objects = to_json(POINTS, BEST)
+    assert json.loads(json.dumps(objects)) == objects
+    assert [one["digest"] for one in objects] == [p.digest for p in POINTS]
+    assert [one["on_frontier"] for one in objects] == [False, True, True, True, False, False]
+
+
+def test_json_level_is_a_number_two_or_null() -> None:
+    levels = {one["method"]: one["level"] for one in to_json(POINTS, BEST)}
+    assert levels["scratch"] == 0.9
+    assert levels["combined"] == [0.5, 0.9]
+    assert levels["dense"] is None

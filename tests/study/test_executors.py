@@ -1,0 +1,283 @@
+"""Jobs that misbehave in every way a worker can; the model's builder is where they do."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from secateur.data.images import ImageData
+from secateur.data.shapes import shapes
+from secateur.spec import StudySpec
+from secateur.study import executors
+from secateur.study.executors import Event, LocalExecutor, share_out
+from secateur.study.experiment import Job, Setup
+from secateur.study.plan import plan
+
+STUDY = StudySpec.model_validate(
+    {"methods": {"magnitude": {}}, "training": {"base_epochs": 2, "batch_size": 32}}
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return shapes(train=64, val=10, test=10, size=8)
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, data: ImageData) -> Callable[..., Job]:
+    (tmp_path / "points").mkdir()
+
+    def make(act: Callable[[], object] = lambda: None) -> Job:
+        # A local function travels to the worker by value: nothing of this module is importable.
+        def model(shape: Any, classes: int) -> nn.Module:
+            act()
+            return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, classes))
+
+        run = plan(STUDY, {"data": os.urandom(8).hex()})[0]
+        return Job(run, Setup(STUDY, tmp_path, model, data))
+
+    return make
+
+
+def until_idle(executor: LocalExecutor) -> list[Event]:
+    events: list[Event] = []
+    deadline = time.monotonic() + 60
+    while executor.busy:
+        assert time.monotonic() < deadline
+        events.extend(executor.events())
+    return events
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    with LocalExecutor(2) as made:
+        yield made
+
+
+def test_a_job_reports_each_epoch_and_its_result(
+    executor: LocalExecutor, make_job: Callable[..., Job]
+) -> None:
+    job = make_job()
+    executor.start(job)
+    assert (executor.free, executor.busy) == (1, True)
+    events = until_idle(executor)
+    assert [event.kind for event in events] == ["epoch", "epoch", "done"]
+    assert [event.values["epoch"] for event in events[:2]] == [1, 2]
+    assert {event.digest for event in events} == {job.run.digest}
+    assert events[-1].values["point"]["digest"] == job.run.digest
+    assert (executor.free, executor.busy) == (2, False)
+    assert (job.setup.folder / events[-1].values["point"]["checkpoint"]).is_file()
+
+
+def raise_error() -> None:
+    raise ValueError("no such layer\nand more")
+
+
+def exit_hard() -> None:
+    os._exit(3)
+
+
+def exit_softly() -> None:
+    raise SystemExit(4)
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash() -> None:
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def eat_memory() -> None:
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (raise_error, "no such layer"),
+        (exit_hard, "ended with code 3 before the run was done"),
+        (exit_softly, "ended with code 4 before the run was done"),
+        (kill, "was killed (SIGKILL), most often because memory ran out"),
+        (crash, "died of SIGSEGV"),
+        (eat_memory, "memory"),
+    ],
+)
+def test_whatever_ends_a_worker_is_a_reason_and_the_others_go_on(
+    executor: LocalExecutor,
+    make_job: Callable[..., Job],
+    act: Callable[[], None],
+    reason: str,
+) -> None:
+    # Rebuilt without its module's name, so that it is sent by value.
+    function = type(act)(act.__code__, {"os": os, "signal": signal, "torch": torch})
+    bad, good = make_job(function), make_job()
+    executor.start(bad)
+    executor.start(good)
+    ends = {event.digest: event for event in until_idle(executor) if event.kind != "epoch"}
+    assert ends[bad.run.digest].kind == "failed"
+    assert reason in ends[bad.run.digest].reason
+    assert "\n" not in ends[bad.run.digest].reason
+    assert ends[good.run.digest].kind == "done"
+
+
+def test_a_failure_keeps_its_traceback(
+    executor: LocalExecutor, make_job: Callable[..., Job]
+) -> None:
+    executor.start(make_job(lambda: 1 / 0))
+    (event,) = until_idle(executor)
+    assert "ZeroDivisionError: division by zero" in event.reason
+    assert "Traceback (most recent call last)" in event.values["traceback"]
+
+
+def test_a_message_cut_short_is_a_death(
+    executor: LocalExecutor, make_job: Callable[..., Job]
+) -> None:
+    """A worker killed while it writes: the pipe holds a header without its message."""
+    job = make_job(kill_within_a_message())
+    executor.start(job)
+    (event,) = until_idle(executor)
+    assert event.kind == "failed"
+    assert "SIGKILL" in event.reason
+
+
+def kill_within_a_message() -> Callable[[], None]:
+    def act() -> None:
+        import gc
+        import os
+        import signal
+        from multiprocessing.connection import Connection
+
+        (pipe,) = (each for each in gc.get_objects() if type(each) is Connection)
+        os.write(pipe.fileno(), (1000).to_bytes(4, "big") + b"only this")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return act
+
+
+def test_a_thread_that_user_code_left_does_not_hold_up_the_study(
+    executor: LocalExecutor, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "_PATIENCE", 0.2)
+
+    def act() -> None:
+        import threading
+        import time
+
+        threading.Thread(target=time.sleep, args=(300,)).start()
+
+    executor.start(make_job(act))
+    assert until_idle(executor)[-1].kind == "done"
+
+
+def sleep_and_tell(file: Path) -> Callable[[], None]:
+    def act() -> None:
+        import os
+        import time
+
+        file.write_text(str(os.getpid()))
+        time.sleep(300)
+
+    return act
+
+
+def pid_of(file: Path) -> int:
+    while not (file.exists() and file.read_text()):
+        time.sleep(0.02)
+    return int(file.read_text())
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+
+
+def test_leaving_ends_every_worker(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    with LocalExecutor(1) as executor:
+        executor.start(make_job(sleep_and_tell(tmp_path / "pid")))
+        pid = pid_of(tmp_path / "pid")
+        assert not is_gone(pid)
+    assert is_gone(pid)
+    assert not executor.busy
+
+
+def test_a_worker_ends_when_nobody_reads_its_pipe_any_more(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    """As when the sweep alone is killed: no worker trains on for nobody."""
+    with LocalExecutor(1) as executor:
+        executor.start(make_job(sleep_and_tell(tmp_path / "pid")))
+        pid = pid_of(tmp_path / "pid")
+        ((connection, (_, process)),) = executor._running.items()
+        connection.close()
+        process.join(30)
+        assert is_gone(pid)
+        executor._running.clear()
+
+
+def test_workers_do_not_hear_ctrl_c(
+    executor: LocalExecutor, make_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    def act() -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGINT)
+
+    executor.start(make_job(act))
+    assert until_idle(executor)[-1].kind == "done"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_an_executor_may_be_made_in_any_thread() -> None:
+    made: list[LocalExecutor] = []
+    thread = threading.Thread(target=lambda: made.append(LocalExecutor(1)))
+    thread.start()
+    thread.join()
+    assert made[0].free == 1
+
+
+@pytest.mark.parametrize(
+    # cores, --workers, GPUs -> workers, threads each
+    ("cores", "workers", "devices", "chosen"),
+    [
+        (1, None, 0, (1, 1)),
+        (2, None, 0, (2, 1)),
+        (2, 1, 0, (1, 1)),  # results must not depend on the number of workers
+        (2, 2, 0, (2, 1)),
+        (2, 5, 0, (5, 1)),
+        (8, None, 0, (8, 1)),
+        (8, 1, 0, (1, 1)),
+        (32, None, 0, (8, 4)),
+        (32, 2, 0, (2, 4)),
+        (32, 16, 0, (16, 2)),
+        (16, None, 1, (1, 16)),
+        (16, None, 4, (4, 4)),
+        (16, 2, 1, (2, 8)),
+        (2, None, 4, (4, 1)),
+    ],
+)
+def test_workers_and_threads_for_a_machine(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    workers: int | None,
+    devices: int,
+    chosen: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(executors, "cores", lambda: cores)
+    assert share_out(workers, devices) == chosen
+
+
+def test_cores_are_those_that_this_process_may_use() -> None:
+    assert executors.cores() == len(os.sched_getaffinity(0))

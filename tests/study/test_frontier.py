@@ -1,0 +1,282 @@
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secateur.errors import UnknownNameError, UsageError
+from secateur.point import Epochs, Point, Share
+from secateur.study.frontier import frontier, hypervolume, hypervolumes, pick
+from secateur.study.replicate import replicates
+
+CONTROLS = ("random-filter", "scratch", "dense")
+
+
+def point(
+    zeros: int, correct: int, method: str = "magnitude", step: int = 0, seed: int = 0
+) -> Point:
+    """A point of sparsity `zeros / 100` and validation accuracy `correct / 100`."""
+    return Point(
+        method=method,
+        level=(zeros / 100,),
+        step=step,
+        seed=seed,
+        digest=f"{method}-{step}-{seed}",
+        val=Share(correct, 100),
+        test=Share(100 - correct, 100),
+        sparsity=Share(zeros, 100),
+        conv_sparsity=Share(zeros, 100),
+        model_sparsity=Share(zeros, 100),
+        parameters=100,
+        nonzero=100 - zeros,
+        masked_macs=1000,
+        nonzero_macs=1000,
+        compact_parameters=100,
+        macs=1000 - 10 * zeros,
+        epochs=Epochs(12, 0, 4),
+        seconds=1.0,
+        checkpoint="weights.safetensors",
+    )
+
+
+def names(found: object) -> list[tuple[str, int]]:
+    return [(one.method, one.step) for one in found]  # type: ignore[attr-defined]
+
+
+pairs = st.tuples(st.integers(0, 12), st.integers(0, 12))
+points = st.lists(pairs, max_size=12).map(
+    lambda drawn: [point(zeros, correct, step=i) for i, (zeros, correct) in enumerate(drawn)]
+)
+
+
+def beats(one: Point, other: Point) -> bool:
+    """Dominance said a second way: at least as good on both, and not the same."""
+    ours = (one.sparsity.part, one.val.part)
+    theirs = (other.sparsity.part, other.val.part)
+    return ours != theirs and ours[0] >= theirs[0] and ours[1] >= theirs[1]
+
+
+class TestFrontier:
+    def test_golden(self) -> None:
+        study = [
+            point(50, 92, step=0),
+            point(90, 88, step=1),
+            point(95, 70, step=2),
+            point(60, 90, "slimming", 0),
+            point(90, 87, "slimming", 1),  # beaten by magnitude's step 1
+            point(0, 91, "dense", 0),  # beaten by magnitude's step 0
+        ]
+        expected = [("magnitude", 0), ("slimming", 0), ("magnitude", 1), ("magnitude", 2)]
+        assert names(frontier(study)) == expected
+        assert names(frontier(replicates(study))) == expected
+
+    def test_replicates_compete_by_their_means(self) -> None:
+        study = [
+            point(50, 80, step=0, seed=0),
+            point(50, 90, step=0, seed=1),  # lucky seed; the mean is 85
+            point(50, 86, "slimming", seed=0),
+            point(50, 86, "slimming", seed=1),
+        ]
+        assert names(frontier(replicates(study))) == [("slimming", 0)]
+
+    def test_ties_are_both_on_it(self) -> None:
+        study = [point(50, 90), point(50, 90, "slimming"), point(40, 90, "combined")]
+        assert names(frontier(study)) == [("magnitude", 0), ("slimming", 0)]
+
+    def test_tied_means_tie_exactly(self) -> None:
+        one_seed = [point(10, 10)]
+        three = [point(10, 10, "slimming", seed=seed) for seed in range(3)]
+        assert len(frontier(replicates(one_seed + three))) == 2
+
+    def test_controls_take_no_part_but_dense_does(self) -> None:
+        study = [
+            point(50, 80),
+            point(60, 99, "random-filter"),
+            point(50, 99, "scratch"),
+            point(0, 90, "dense"),
+        ]
+        assert names(frontier(study, controls=CONTROLS)) == [("dense", 0), ("magnitude", 0)]
+        assert names(frontier(study)) == [("random-filter", 0)]
+
+    def test_each_axis_knows_its_direction(self) -> None:
+        small, accurate, worse = point(90, 80), point(50, 90, step=1), point(40, 90, step=2)
+        study = [small, accurate, worse]
+        assert frontier(study, ("macs", "val_accuracy")) == (accurate, small)
+        assert frontier(study, ("nonzero",)) == (small,)
+
+    def test_three_axes(self) -> None:
+        cheap = replace(point(40, 80, step=1), epochs=Epochs(1, 0, 0))
+        study = [point(50, 90), cheap, point(45, 85, step=2)]
+        axes = ("sparsity", "val_accuracy", "epochs")
+        assert names(frontier(study, axes)) == [("magnitude", 1), ("magnitude", 0)]
+
+    def test_of_nothing(self) -> None:
+        assert frontier([point(1, 1)][:0]) == ()
+
+    @pytest.mark.parametrize("axes", [("sparsity", "test_accuracy"), ()])
+    def test_test_accuracy_never_chooses(self, axes: tuple[str, ...]) -> None:
+        with pytest.raises(UsageError, match="choose nothing"):
+            frontier([point(50, 90)], axes)
+
+    def test_unknown_axis(self) -> None:
+        with pytest.raises(UnknownNameError, match="Did you mean 'macs'"):
+            frontier([point(50, 90)], ("mac", "val_accuracy"))
+
+    @given(points)
+    def test_is_an_antichain(self, drawn: list[Point]) -> None:
+        found = frontier(drawn)
+        assert not any(beats(one, other) for one in found for other in found)
+
+    @given(points)
+    def test_whatever_is_off_it_is_beaten_by_something_on_it(self, drawn: list[Point]) -> None:
+        found = frontier(drawn)
+        for candidate in drawn:
+            assert (candidate in found) != any(beats(one, candidate) for one in found)
+
+    @given(points.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))))
+    def test_ignores_the_order(self, both: tuple[list[Point], list[Point]]) -> None:
+        assert frontier(both[0]) == frontier(both[1])
+
+    @given(points)
+    def test_is_its_own_frontier(self, drawn: list[Point]) -> None:
+        assert frontier(frontier(drawn)) == frontier(drawn)
+
+
+class TestPick:
+    study = (
+        point(0, 92, "dense"),
+        point(50, 92, step=0),
+        point(80, 90, step=1),
+        point(90, 85, step=2),
+        point(95, 99, "random-filter"),
+    )
+
+    def test_the_sparsest_that_meets_the_floor(self) -> None:
+        found = pick(self.study, min_accuracy=0.9, controls=CONTROLS)
+        assert found.met
+        assert found.floor == 0.9
+        assert names([found.replicate]) == [("magnitude", 1)]
+        assert str(found) == (
+            "Pick for a validation accuracy of at least 0.9: "
+            "magnitude at 0.8: sparsity 0.8000, validation accuracy 0.900 (n=1)."
+        )
+
+    @pytest.mark.parametrize(("within", "step"), [(0, 0), (0.01, 0), (0.02, 1), (0.07, 2)])
+    def test_within_of_dense_is_exact_in_decimals(self, within: float, step: int) -> None:
+        found = pick(self.study, within=within, controls=CONTROLS)
+        assert names([found.replicate]) == [("magnitude", step)]
+        assert found.floor == float(Fraction(92, 100) - Fraction(str(within)))
+
+    def test_the_mean_must_meet_it_not_the_best_seed(self) -> None:
+        lucky = [point(95, 88, "slimming", seed=0), point(95, 91, "slimming", seed=1)]
+        found = pick([*self.study, *lucky], min_accuracy=0.9, controls=CONTROLS)
+        assert names([found.replicate]) == [("magnitude", 1)]
+
+    def test_when_none_meets_it_the_best_is_named(self) -> None:
+        found = pick(self.study, min_accuracy=0.95, controls=CONTROLS)
+        assert not found.met
+        # As accurate as dense, and sparser.
+        assert names([found.replicate]) == [("magnitude", 0)]
+        assert str(found) == (
+            "No level reaches a validation accuracy of 0.95; the best is "
+            "magnitude at 0.5: sparsity 0.5000, validation accuracy 0.920 (n=1)."
+        )
+
+    def test_dense_can_be_all_that_is_left(self) -> None:
+        study = [replace(point(0, 92, "dense"), level=()), point(50, 80)]
+        found = pick(study, min_accuracy=0.9, controls=CONTROLS)
+        assert "dense: sparsity 0.0000" in str(found)
+
+    def test_test_accuracy_decides_nothing(self) -> None:
+        # In these points test accuracy runs against validation accuracy.
+        swapped = [replace(p, test=p.val) for p in self.study]
+        one, other = (pick(study, min_accuracy=0.9) for study in (self.study, swapped))
+        assert names([one.replicate]) == names([other.replicate])
+        with pytest.raises(UsageError, match="choose nothing"):
+            pick(self.study, min_accuracy=0.9, x="test_accuracy")
+
+    def test_another_axis_and_direction(self) -> None:
+        dear = replace(point(80, 95, "slimming"), macs=900)
+        found = pick([*self.study, dear], min_accuracy=0.9, x="macs", controls=CONTROLS)
+        assert names([found.replicate]) == [("magnitude", 1)]
+
+    def test_ties_go_to_the_more_accurate_then_to_the_first(self) -> None:
+        study = [point(50, 91, "b"), point(50, 92, "c"), point(50, 92, "a")]
+        assert names([pick(study, min_accuracy=0.9).replicate]) == [("a", 0)]
+
+    @pytest.mark.parametrize("share", [90.0, -0.1, float("nan")])
+    def test_a_floor_is_a_share(self, share: float) -> None:
+        with pytest.raises(UsageError, match="a share from 0 to 1"):
+            pick(self.study, min_accuracy=share)
+
+    def test_one_floor_is_needed(self) -> None:
+        with pytest.raises(UsageError, match="is not given, expected min_accuracy or within"):
+            pick(self.study)
+        with pytest.raises(UsageError, match="is given twice, expected min_accuracy or within"):
+            pick(self.study, min_accuracy=0.9, within=0.1)
+
+    def test_within_needs_the_dense_net(self) -> None:
+        with pytest.raises(UsageError, match="without the dense net"):
+            pick(self.study[1:], within=0.01)
+
+    def test_of_nothing(self) -> None:
+        with pytest.raises(UsageError, match="the study is empty"):
+            pick([], min_accuracy=0.9)
+
+
+class TestHypervolume:
+    # Staircase over (0, 0): 0.9 x 0.5 from the sparse point, then a strip 0.4 high and 0.5 wide.
+    stairs = (point(50, 90), point(90, 50, step=1), point(40, 40, step=2))
+
+    def test_golden(self) -> None:
+        assert hypervolume(self.stairs) == 0.65
+        assert hypervolume(replicates(self.stairs)) == 0.65
+
+    def test_golden_above_chance(self) -> None:
+        # 0.9 x 0.4 + 0.5 x 0.4
+        assert hypervolume(self.stairs, reference=(0, 0.1)) == 0.56
+        # (0.9 - 0.5) x 0.5; the first point is no sparser than the reference.
+        assert hypervolume(self.stairs, reference=(0.5, 0)) == 0.2
+
+    def test_lower_is_better(self) -> None:
+        # Compact MACs 500 and 100 against 1000: 900 x 0.5 + 500 x 0.4.
+        axes = ("macs", "val_accuracy")
+        assert hypervolume(self.stairs, axes, (1000, 0)) == 650.0
+
+    def test_the_dense_net_adds_nothing(self) -> None:
+        assert hypervolume([*self.stairs, point(0, 100, "dense")]) == 0.65
+
+    def test_of_nothing(self) -> None:
+        assert hypervolume([]) == 0.0
+
+    def test_one_a_method(self) -> None:
+        study = [*self.stairs, point(50, 50, "slimming"), point(0, 92, "dense")]
+        assert hypervolumes(study) == {"dense": 0.0, "magnitude": 0.65, "slimming": 0.25}
+
+    def test_test_accuracy_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="choose nothing"):
+            hypervolume(self.stairs, ("sparsity", "test_accuracy"))
+
+    @given(points)
+    def test_counts_the_unit_squares_below(self, drawn: list[Point]) -> None:
+        squares = {(i, j) for p in drawn for i in range(p.sparsity.part) for j in range(p.val.part)}
+        assert hypervolume(drawn) == float(Fraction(len(squares), 10_000))
+
+    @given(points.filter(bool), pairs)
+    def test_a_dominated_point_changes_nothing(
+        self, drawn: list[Point], drop: tuple[int, int]
+    ) -> None:
+        model = drawn[0]
+        worse = point(
+            max(model.sparsity.part - drop[0], 0), max(model.val.part - drop[1], 0), step=99
+        )
+        assert hypervolume([*drawn, worse]) == hypervolume(drawn)
+
+    @given(points)
+    def test_the_frontier_holds_all_of_it(self, drawn: list[Point]) -> None:
+        assert hypervolume(frontier(drawn)) == hypervolume(drawn)
+
+    @given(points.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))))
+    def test_ignores_the_order(self, both: tuple[list[Point], list[Point]]) -> None:
+        assert hypervolume(both[0]) == hypervolume(both[1])

@@ -1,0 +1,286 @@
+"""Whole studies given in Python, performed by real workers."""
+
+import json
+import shutil
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from secateur.data.images import ImageData
+from secateur.data.shapes import shapes
+from secateur.errors import ModelError, StoreError, UsageError
+from secateur.point import Point
+from secateur.spec import StudySpec
+from secateur.study import sweep as module
+from secateur.study.plan import Run
+from secateur.study.store import Store
+from secateur.study.sweep import Silent, run_study
+
+BASE: dict[str, Any] = {
+    "levels": [0.5],
+    "training": {"base_epochs": 1, "retrain_epochs": 1},
+    "methods": {"magnitude": {}, "dense": {}},
+}
+
+
+def study(**changes: Any) -> StudySpec:
+    return StudySpec.model_validate({**BASE, **changes})
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return shapes(train=64, val=10, test=10, size=8)
+
+
+def make_builder(hidden: int = 6) -> Callable[..., nn.Module]:
+    # A local function travels to the workers by value: nothing of this module is importable.
+    def model(shape: Any, classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, hidden), nn.Linear(hidden, classes))
+
+    return model
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.finished: frozenset[str] = frozenset()
+        self.told: list[tuple[str, str]] = []
+
+    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
+        self.finished = finished
+
+    def started(self, run: Run) -> None:
+        self.told.append(("started", run.digest))
+
+    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
+        self.told.append(("epoch", run.digest))
+
+    def ended(self, run: Run, reason: str) -> None:
+        self.told.append((reason or "done", run.digest))
+
+
+@pytest.fixture
+def go(tmp_path: Path, data: ImageData) -> Callable[..., Notes]:
+    def run(spec: StudySpec | None = None, **options: Any) -> Notes:
+        notes = Notes()
+        options = {"model": make_builder(), "data": data, "observer": notes, **options}
+        run_study(spec or study(), tmp_path / "run", **options)
+        return notes
+
+    return run
+
+
+def points(folder: Path) -> tuple[Point, ...]:
+    return tuple(replace(point, seconds=0, latency=()) for point in Store(folder / "run").points())
+
+
+def test_every_run_starts_after_its_parents_and_is_told_from_start_to_end(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    notes = go(study(levels=[0.5, 0.7]), workers=2)
+    assert notes.finished == frozenset()
+    by_run: dict[str, list[str]] = {}
+    for kind, digest in notes.told:
+        by_run.setdefault(digest, []).append(kind)
+    assert len(by_run) == 5
+    assert all(kinds == ["started", "epoch", "done"] for kinds in by_run.values())
+    measured = Store(tmp_path / "run").points()
+    assert [point.method for point in measured] == ["dense", *["magnitude"] * 2, *["dense"] * 2]
+    base, first, second = (point.digest for point in measured[:3])
+    assert notes.told.index(("done", base)) < notes.told.index(("started", first))
+    assert notes.told.index(("done", first)) < notes.told.index(("started", second))
+
+
+def test_a_study_goes_on_with_what_its_new_settings_add(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    go()
+    before = points(tmp_path)
+    assert go().told == []
+    more = go(study(levels=[0.5, 0.7], name="renamed"))
+    started = [digest for kind, digest in more.told if kind == "started"]
+    new = {point.digest for point in points(tmp_path)} - {point.digest for point in before}
+    assert len(started) == 2  # magnitude's second level, and the dense net's epochs beside it
+    assert set(started) == new
+    # Back to the old settings: nothing is trained, and the table is as it was.
+    assert go().told == []
+    assert points(tmp_path) == before
+
+
+def test_the_numbers_do_not_depend_on_the_workers(go: Callable[..., Notes], tmp_path: Path) -> None:
+    spec = study(seeds=2)
+    go(spec, workers=1)
+    alone = points(tmp_path)
+    shutil.rmtree(tmp_path / "run")
+    go(spec, workers=3)
+    assert points(tmp_path) == alone
+
+
+def test_a_study_keeps_the_threads_it_began_with(
+    go: Callable[..., Notes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"base": 3, "slim": 4, "point": 5}
+    with Store.writing(tmp_path / "run") as store:
+        store.state("threads", json.dumps(kept))
+    used = {}
+    start = module.LocalExecutor.start
+
+    def note(self: Any, job: Any) -> None:
+        used[job.run.kind] = job.threads
+        start(self, job)
+
+    monkeypatch.setattr(module.LocalExecutor, "start", note)
+    go()
+    assert used == {"base": 3, "point": 5}
+    assert json.loads(Store(tmp_path / "run").fact("threads") or "") == kept
+
+
+def test_a_file_that_is_gone_is_made_anew_and_is_the_same(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    go()
+    lost = tmp_path / "run" / points(tmp_path)[1].checkpoint
+    before = lost.read_bytes()
+    lost.unlink()
+    notes = go()
+    assert [kind for kind, _ in notes.told] == ["started", "epoch", "done"]
+    assert lost.read_bytes() == before
+
+
+def test_a_damaged_file_fails_what_needs_it_and_says_what_to_do(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    go()
+    base = points(tmp_path)[0]
+    (tmp_path / "run" / base.checkpoint).write_bytes(b"flipped")
+    go(study(levels=[0.9]))
+    ((title, reason),) = Store(tmp_path / "run").failures()
+    assert title == "magnitude 0.9 seed 0"
+    assert "is unreadable" in reason
+    assert "Delete the file and run the sweep again" in reason
+    (tmp_path / "run" / base.checkpoint).unlink()
+    go(study(levels=[0.9]))
+    assert Store(tmp_path / "run").failures() == ()
+
+
+def test_a_failure_is_told_to_the_observer_and_so_are_the_runs_behind_it(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    notes = go(study(training={**BASE["training"], "learning_rate": 1e30, "optimizer": "sgd"}))
+    reasons = [kind for kind, _ in notes.told if kind not in ("started", "epoch")]
+    assert len(reasons) == 3
+    assert reasons[0].startswith("training: the loss is not finite")
+    assert reasons[1:] == ["not run: dense base seed 0 failed, which it starts from"] * 2
+    assert Store(tmp_path / "run").points() == ()
+
+
+def test_an_observer_that_fails_stops_the_study_which_then_goes_on(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    class Bad(Silent):
+        def epoch(self, run: Run, values: Mapping[str, float]) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(observer=Bad())
+    assert [how for _, how in Store(tmp_path / "run").attempts()] == [None]
+    go()
+    assert len(points(tmp_path)) == 3
+
+
+def test_a_disk_that_fills_up_is_one_message(
+    go: Callable[..., Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "started", full)
+    with pytest.raises(StoreError, match=r"disk is full.*finished runs are kept"):
+        go()
+
+
+def test_too_little_room_is_told_before_training(
+    go: Callable[..., Notes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    # Three runs' files: 6 x 192 + 6 + 5 x 6 + 5 weights of four bytes each.
+    need = 3 * 4 * (6 * 192 + 6 + 5 * 6 + 5)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, need - 1))
+    with pytest.raises(StoreError, match=rf"with {need:,} bytes free"):
+        go()
+    assert Store(tmp_path / "run").attempts() == ()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, need))
+    go()
+    # What is finished needs no more room.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 0))
+    go()
+
+
+def test_the_callers_random_numbers_are_left_alone(go: Callable[..., Notes]) -> None:
+    torch.manual_seed(3)
+    wanted = torch.rand(4)
+    torch.manual_seed(3)
+    go(study(methods={"dense": {}}, training={"base_epochs": 0, "retrain_epochs": 0}))
+    assert torch.equal(torch.rand(4), wanted)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_the_folder_is_made(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    def flat(shape: Any, classes: int) -> nn.Module:
+        return nn.Flatten()
+
+    with pytest.raises(ModelError, match=r"is \(2, 192\) for 2 images, expected \(2, 5\)"):
+        go(model=flat)
+    with pytest.raises(UsageError, match="conv"):
+        go(study(methods={"l1-filter": {}}))
+    assert not (tmp_path / "run").exists()
+
+
+# --- what tells one model of a user's own from another -----------------------------------------
+
+
+def code_of(builder: Callable[..., Any]) -> str:
+    return module._code(builder)
+
+
+def test_models_that_differ_in_what_they_have_bound_are_different() -> None:
+    assert code_of(make_builder(6)) == code_of(make_builder(6))
+    assert code_of(make_builder(6)) != code_of(make_builder(7))
+    build = make_builder()
+    assert code_of(partial(build, width=1)) == code_of(partial(build, width=1))
+    assert code_of(partial(build, width=1)) != code_of(partial(build, width=2))
+
+
+def test_where_an_object_lies_in_memory_tells_nothing() -> None:
+    class Thing:
+        pass
+
+    def bind(thing: object) -> Callable[..., Any]:
+        return lambda: thing
+
+    one, other = Thing(), Thing()
+    assert repr(one) != repr(other)
+    assert code_of(bind(one)) == code_of(bind(other))
+
+
+def test_any_callable_will_do() -> None:
+    class Builder:
+        def __call__(self) -> None: ...
+
+    assert code_of(Builder())
+    assert code_of(nn.Flatten)
+    assert code_of(len) == "len"
+
+
+def test_other_code_makes_other_runs(go: Callable[..., Notes], tmp_path: Path) -> None:
+    go(study(methods={"dense": {}}), model=make_builder(6))
+    notes = go(study(methods={"dense": {}}), model=make_builder(7))
+    assert len(notes.told) == 3

@@ -1,0 +1,95 @@
+import multiprocessing
+
+import cloudpickle
+import pytest
+import torch
+
+from secateur.errors import TrainingError
+from secateur.study import worker
+from secateur.study.worker import reason_of, work
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch.cuda names its own."""
+
+
+NAN = TrainingError("training", "the loss", given="NaN", expected="finite", remedy="Lower it.")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NAN, "training: the loss is NaN, expected finite. Lower it."),
+        (ValueError("first\nsecond"), "ValueError: first"),
+        (ValueError(), "ValueError: "),
+        (KeyError("conv9"), "KeyError: 'conv9'"),
+        (
+            OutOfMemoryError("CUDA out of memory.\nTried to allocate"),
+            "out of memory: CUDA out of memory. Use a smaller batch size or fewer workers.",
+        ),
+        (
+            MemoryError(),
+            "out of memory: on the CPU. Use a smaller batch size or fewer workers.",
+        ),
+    ],
+)
+def test_a_reason_is_one_line(error: Exception, reason: str) -> None:
+    assert reason_of(error) == reason
+
+
+def test_torchs_own_word_for_no_memory_on_a_cpu_is_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert reason_of(caught.value).startswith("out of memory: ")
+
+
+def messages(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What `work` sends when it is called in this process."""
+    monkeypatch.setattr(worker, "_end_with_reader", lambda *_: None)
+    monkeypatch.setattr(worker, "prepare_process", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    work(theirs, payload)
+    sent = []
+    with ours:
+        while True:
+            try:
+                sent.append(ours.recv())
+            except EOFError:
+                return sent
+
+
+def test_a_job_that_cannot_be_unpickled_is_a_failure_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ((kind, reason, details),) = messages(b"not a pickle", monkeypatch)
+    assert kind == "failed"
+    assert str(reason).startswith("UnpicklingError: ")
+    assert "Traceback" in str(details)
+
+
+def test_epochs_and_the_result_are_sent_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from secateur.training.fit import Epoch
+
+    def perform(job: object, on_epoch: object) -> dict[str, str]:
+        on_epoch(Epoch(1, 0.5, 0.25))  # type: ignore[operator]
+        return {"point": "here"}
+
+    monkeypatch.setattr(worker, "perform", perform)
+    sent = messages(cloudpickle.dumps(SimpleNamespace(threads=1)), monkeypatch)
+    epoch = {"epoch": 1, "loss": 0.5, "val_accuracy": 0.25}
+    assert sent == [("epoch", epoch), ("done", {"point": "here"})]
+
+
+def test_a_sweep_that_is_gone_is_no_failure_to_tell_anyone_about(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def perform(job: object, on_epoch: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(worker, "perform", perform)
+    from types import SimpleNamespace
+
+    assert messages(cloudpickle.dumps(SimpleNamespace(threads=1)), monkeypatch) == []
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from secateur import errors
+from secateur.errors import MaskError, SecateurError, TrainingError, UnknownNameError, UsageError
+
+KINDS = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, SecateurError) and kind is not UnknownNameError
+]
+
+
+def make(kind: type[SecateurError]) -> SecateurError:
+    return kind("prune", "fc.weight", given="NaN", expected="finite", remedy="Clip gradients.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_message_says_operation_subject_given_expected_and_remedy(
+    kind: type[SecateurError],
+) -> None:
+    error = make(kind)
+    assert str(error) == "prune: fc.weight is NaN, expected finite. Clip gradients."
+    assert (error.operation, error.subject) == ("prune", "fc.weight")
+    assert (error.given, error.expected, error.remedy) == ("NaN", "finite", "Clip gradients.")
+
+
+@pytest.mark.parametrize(
+    "error", [*map(make, KINDS), UnknownNameError("method", "l1", ["l1-filter", "dense"])]
+)
+def test_errors_cross_processes(error: SecateurError) -> None:
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert vars(twin) == vars(error)
+
+
+def test_what_the_user_asked_for_is_told_from_what_broke() -> None:
+    broken = {kind.__name__ for kind in KINDS if not issubclass(kind, UsageError)}
+    assert broken == {"SecateurError", "TrainingError"}
+    assert issubclass(UnknownNameError, UsageError)
+    assert not issubclass(TrainingError, UsageError)
+    assert issubclass(MaskError, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("magnitud", "Did you mean 'magnitude'?"),
+        ("slim", "Did you mean 'slimming'?"),
+        ("L1_filter", "Did you mean 'l1-filter'?"),
+        ("zzz", "Choose one of these."),
+        ("", "Choose one of these."),
+    ],
+)
+def test_the_nearest_name_is_suggested(name: str, remedy: str) -> None:
+    error = UnknownNameError("method", name, iter(["slimming", "magnitude", "l1-filter"]))
+    assert error.remedy == remedy
+    assert str(error) == (
+        f"looking up a method: the method is {name!r}, expected one of l1-filter, magnitude, "
+        f"slimming. {remedy}"
+    )

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from secateur.errors import SpecError, UnknownNameError
+from secateur.spec import (
+    MethodSpec,
+    Named,
+    StudySpec,
+    TrainingSpec,
+    check_study,
+    chosen,
+    digest,
+    parse_level,
+    read_study,
+)
+
+BASE: dict[str, Any] = {"methods": {"magnitude": {}}}
+
+
+def study(**changes: Any) -> StudySpec:
+    return check_study({**BASE, **changes}, "study.toml")
+
+
+# Levels
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        (0.5, (0.5,)),
+        (0, (0.0,)),
+        ("0.5", (0.5,)),
+        (" 0.5 ", (0.5,)),
+        ("0.3/0.9", (0.3, 0.9)),
+        ([0.3, 0.9], (0.3, 0.9)),
+        ((0.3, "0.9"), (0.3, 0.9)),
+        (0.9999999, (0.9999999,)),
+    ],
+)
+def test_levels_are_parsed(given: object, level: tuple[float, ...]) -> None:
+    assert parse_level(given) == level
+
+
+BAD = [1, 1.0, 1.5, 90, -0.1, -1, float("nan"), float("inf"), -float("inf"), "", "half", "0.5/"]
+BAD += ["nan", "50%", "0.5,0.6", "1", True, False, None, {}, [0.5, 1.0], ["x"]]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("value", BAD, ids=repr)
+def test_a_bad_sparsity_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="a number from 0 up to, but not including"):
+        parse_level(value)
+
+
+@pytest.mark.parametrize("value", BAD, ids=repr)
+def test_a_bad_sparsity_in_a_study_is_placed(value: object) -> None:
+    with pytest.raises(SpecError, match="a number from 0") as caught:
+        study(levels=[0.5, value])
+    assert caught.value.subject == "levels.1"
+    with pytest.raises(SpecError, match="a number from 0") as caught:
+        study(methods={"magnitude": {"levels": [value]}})
+    assert caught.value.subject == "methods.magnitude.levels.0"
+
+
+def test_levels_are_sorted_and_told_apart() -> None:
+    assert study(levels=[0.9, 0.5, "0.9"]).levels == ((0.5,), (0.9,))
+    own = study(methods={"magnitude": {"levels": "0.9,0.5"}, "dense": {}})
+    assert own.levels_of("magnitude") == ((0.5,), (0.9,))
+    assert own.levels_of("dense") == own.levels
+    with pytest.raises(SpecError, match="two levels are the same"):
+        study(methods={"magnitude": {"levels": [0.5, "0.5"]}})
+
+
+# Studies
+
+
+def test_defaults_are_the_protocol_we_come_from() -> None:
+    found = study()
+    assert (found.model.name, found.data.name, found.seeds) == ("conv4", "fashion-mini", (0,))
+    assert (found.training.base_epochs, found.training.retrain_epochs) == (50, 25)
+    assert found.methods == {"magnitude": MethodSpec()}
+
+
+def test_names_with_options() -> None:
+    found = study(data={"name": "shapes", "options": {"train": 10}}, model="lenet-5")
+    assert found.data == Named(name="shapes", options={"train": 10})
+    assert found.model == Named(name="lenet-5")
+    assert study(model="package.module:function").model.name == "package.module:function"
+
+
+@pytest.mark.parametrize(("given", "seeds"), [(1, (0,)), (3, (0, 1, 2)), ([4, 2], (4, 2))])
+def test_seeds_are_a_number_or_a_list(given: object, seeds: tuple[int, ...]) -> None:
+    assert study(seeds=given).seeds == seeds
+
+
+@pytest.mark.parametrize("given", [0, -1, [], [1, 1], [-1], ["a"], 1.5])
+def test_bad_seeds(given: object) -> None:
+    with pytest.raises(SpecError) as caught:
+        study(seeds=given)
+    assert caught.value.subject.startswith("seeds")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "near"),
+    [
+        ({"model": "conv5"}, "model", "conv4"),
+        ({"data": "fashionmini"}, "data set", "fashion-mini"),
+        ({"methods": {"magnitud": {}}}, "method", "magnitude"),
+        ({"methods": {"scratch": {"like": "l1filter"}}}, "method", "l1-filter"),
+        ({"modle": "conv4"}, "setting", "model"),
+        ({"training": {"base_epoch": 3}}, "setting", "base_epochs"),
+        ({"methods": {"magnitude": {"level": [0.5]}}}, "setting", "levels"),
+        ({"data": {"name": "shapes", "option": {}}}, "setting", "options"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest(
+    changes: dict[str, Any], kind: str, near: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{near}'") as caught:
+        study(**changes)
+    assert caught.value.operation == f"looking up a {kind}"
+
+
+@pytest.mark.parametrize(
+    ("training", "subject"),
+    [
+        ({"batch_size": 0}, "training.batch_size"),
+        ({"base_epochs": -1}, "training.base_epochs"),
+        ({"base_epochs": "many"}, "training.base_epochs"),
+        ({"learning_rate": 0}, "training.learning_rate"),
+        ({"learning_rate": float("nan")}, "training.learning_rate"),
+        ({"learning_rate": float("inf")}, "training.learning_rate"),
+        ({"momentum": 1}, "training.momentum"),
+        ({"optimizer": "lion"}, "training.optimizer"),
+        ({"precision": "8"}, "training.precision"),
+        ({"clip_norm": 0}, "training.clip_norm"),
+        ({"accumulate": 0}, "training.accumulate"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(training: dict[str, Any], subject: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        study(training=training)
+    assert caught.value.subject == subject
+    assert caught.value.operation == "reading study.toml"
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_needs_a_method_and_a_plain_name() -> None:
+    with pytest.raises(SpecError) as caught:
+        study(methods={})
+    assert caught.value.subject == "methods"
+    for name in ("", "../up", "a b", "x" * 65):
+        with pytest.raises(SpecError) as caught:
+            study(name=name)
+        assert caught.value.subject == "name"
+
+
+def test_a_long_value_is_cut_short() -> None:
+    with pytest.raises(SpecError) as caught:
+        study(name="/" * 1000)
+    assert len(caught.value.given) == 60
+    assert caught.value.given.endswith("...")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        study().name = "other"  # type: ignore[misc]
+
+
+# Files
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    text = 'name = "mine"\nseeds = 2\n[methods.magnitude]\nlevels = [0.5]\n'
+    found = read_study(written(tmp_path, text))
+    assert (found.name, found.seeds) == ("mine", (0, 1))
+    assert found.levels_of("magnitude") == ((0.5,),)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("name = mine\n", 1, 8),
+        ('name = "a"\nseeds = [1, 2\n[methods]\n', 3, 1),
+        ('name = "a"\n\n  model "conv4"\n', 3, 9),
+        ('name = "a"\nname = "b"\n', 2, 11),
+    ],
+)
+def test_damaged_toml_says_line_and_column(
+    text: str, line: int, column: int, tmp_path: Path
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SpecError, match=rf"\(at line {line}, column {column}\)") as caught:
+        read_study(path)
+    assert caught.value.subject == str(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_toml_that_ends_too_early_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"damaged TOML .*at end of document"):
+        read_study(written(tmp_path, 'name = "mine'))
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="No such file"):
+        read_study(tmp_path / "none.toml")
+    with pytest.raises(SpecError, match="Is a directory"):
+        read_study(tmp_path)
+    with pytest.raises(SpecError, match="a TOML file in UTF-8"):
+        read_study(written(tmp_path, b'name = "\xff"\n'))
+
+
+def test_a_wrong_value_in_a_file_names_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[methods.magnitude]\nlevels = [1.0]\n")
+    with pytest.raises(SpecError, match="from 0 up to, but not including, 1") as caught:
+        read_study(path)
+    assert caught.value.operation == f"reading {path}"
+
+
+# Digests
+
+
+def test_digests_are_of_canonical_json() -> None:
+    assert digest({"b": 2, "a": [1, None]}) == digest({"a": [1, None], "b": 2})
+    assert digest({"a": 1}) != digest({"a": 1.0}) != digest({"a": "1"})
+    assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest({"a": float("nan")})
+
+
+# What is chosen, and so digested, of some settings. A new option with its default must leave
+# every line as it is; so must a new default, which would rename the runs of old studies.
+PINNED: list[tuple[BaseModel, dict[str, Any], str]] = [
+    (TrainingSpec(), {}, "44136fa3"),
+    (
+        TrainingSpec(base_epochs=50, batch_size=32, optimizer="adam", learning_rate=1e-3),
+        {},
+        "44136fa3",
+    ),
+    (
+        TrainingSpec(base_epochs=3, optimizer="sgd"),
+        {"base_epochs": 3, "optimizer": "sgd"},
+        "2657a12f",
+    ),
+    (
+        TrainingSpec(weight_decay=0.01, clip_norm=1, schedule="cosine", precision="bf16"),
+        {"weight_decay": 0.01, "clip_norm": 1.0, "schedule": "cosine", "precision": "bf16"},
+        "f7f1bcc3",
+    ),
+    (MethodSpec(), {}, "44136fa3"),
+    (MethodSpec(levels=(0.9, "0.3/0.5")), {"levels": [[0.3, 0.5], [0.9]]}, "006803be"),  # type: ignore[arg-type]
+    (
+        MethodSpec(sparsity_epochs=10, penalty=1e-3, like="l1-filter"),
+        {},
+        "44136fa3",
+    ),
+    (
+        MethodSpec(sparsity_epochs=5, ranking="global"),
+        {"sparsity_epochs": 5, "ranking": "global"},
+        "114ea7b2",
+    ),
+    (
+        Named(name="shapes", options={"train": 10}),
+        {"name": "shapes", "options": {"train": 10}},
+        "c267627f",
+    ),
+    (Named(name="conv4"), {"name": "conv4"}, "bfbce166"),
+]
+
+
+@pytest.mark.parametrize(("settings", "values", "start"), PINNED)
+def test_what_is_chosen_is_pinned(settings: BaseModel, values: dict[str, Any], start: str) -> None:
+    assert chosen(settings) == values
+    assert digest(chosen(settings))[:8] == start
+
+
+def test_no_default_has_changed() -> None:
+    before = {
+        "base_epochs": 50,
+        "retrain_epochs": 25,
+        "batch_size": 32,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "retrain_learning_rate": None,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "clip_norm": None,
+        "accumulate": 1,
+        "precision": "auto",
+    }
+    assert before.items() <= TrainingSpec().model_dump().items()
+    before = {
+        "levels": (),
+        "schedule": None,
+        "ranking": None,
+        "granularity": None,
+        "sparsity_epochs": 10,
+        "penalty": 1e-3,
+        "like": "l1-filter",
+    }
+    assert before.items() <= MethodSpec().model_dump().items()
+
+
+def test_only_some_settings_may_be_chosen() -> None:
+    settings = TrainingSpec(base_epochs=3, batch_size=64)
+    assert chosen(settings, {"batch_size", "momentum"}) == {"batch_size": 64}
+
+
+@pytest.mark.parametrize("kind", [TrainingSpec, MethodSpec])
+def test_every_option_has_a_default(kind: type[BaseModel]) -> None:
+    assert not any(field.is_required() for field in kind.model_fields.values())
