@@ -76,7 +76,7 @@ class Bench:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command, to its end."""
         with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 

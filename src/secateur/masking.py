@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from secateur.channels import trace
-from secateur.errors import MaskError, ModelError
+from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.cut import cut
@@ -90,7 +90,9 @@ def prune(
         model,
         parts,
         [sparsity] if isinstance(sparsity, int | float) else sparsity,
-        groups_of=lambda part: groups_of(model, part, example_inputs),
+        groups_of=None
+        if example_inputs is None
+        else lambda part: groups_of(model, part, example_inputs),
         statistics=replace(statistics or Statistics(), seed=seed),
         previous=previous,
         round_to=round_to,
@@ -127,17 +129,9 @@ def groups_of(model: nn.Module, part: Part, example_inputs: Any) -> Groups:
     """The units of a part that cuts filters or channels.
 
     Raises:
-        ModelError: The example is missing, or the model fails on it.
+        ModelError: The model fails on the example.
         ChannelError: The channels cannot be traced.
     """
-    if example_inputs is None:
-        raise ModelError(
-            f"prune by {part.granularity}",
-            "example_inputs",
-            given="missing",
-            expected="a batch that the model accepts",
-            remedy="Pass example_inputs=, so that the channels can be traced.",
-        )
     if part.granularity == "filter":
         return filters(model, example_inputs)
     return trace(model, example_inputs).groups("conv" if part.scope == "conv" else "all")

@@ -201,16 +201,15 @@ def test_a_study_that_is_done_is_not_done_again(
 # --- killed, interrupted, failing --------------------------------------------------------------
 
 
-def stop(bench: Any, ended: int, how: signal.Signals, pause: float = 0) -> str:
-    """Sweep until so many more runs have ended, then signal the whole group; what was told."""
+def stop(bench: Any, ended: int, how: signal.Signals, pause: float = 0) -> tuple[int, str]:
+    """Sweep until so many more runs have ended, then signal the group; its exit, what it told."""
     with bench.start(*SOME) as process:
         told = wait_for(process, ended)
         time.sleep(pause)
         os.killpg(process.pid, how)
-        told += process.communicate(timeout=60)[1]
+        told += process.communicate(timeout=120)[1]
     assert group_is_gone(process.pid)
-    assert process.returncode == (130 if how == signal.SIGINT else -how)
-    return told
+    return process.returncode, told
 
 
 SOME = (*SWEEP, "--methods", "magnitude,slimming,combined")
@@ -223,11 +222,17 @@ def test_a_study_that_is_stopped_anyhow_goes_on_to_the_same_bits(
     run = bench.folder / "run"
     chance = random.Random(20)
     # Ctrl-C while the workers' server still imports torch, which must not be seen.
-    told = stop(bench, 0, signal.SIGINT)
+    code, told = stop(bench, 0, signal.SIGINT)
+    assert code == 130, told
     assert told.splitlines()[-1] == "Stopped. The same command goes on where it was: run"
     assert "Traceback" not in told
-    for _ in range(3):
-        stop(bench, chance.randint(0, 2), signal.SIGKILL, chance.uniform(0, 0.3))
+    killed = [
+        stop(bench, chance.randint(0, 2), signal.SIGKILL, chance.uniform(0, 0.3))[0]
+        for _ in range(3)
+    ]
+    # Where this process is starved, the sweep may have ended before a later kill.
+    assert killed[0] == -signal.SIGKILL
+    assert set(killed) <= {-signal.SIGKILL, 0}
     kept = Store(run).fact("threads")
     assert kept == Store(undisturbed.folder / "run").fact("threads")
     done = bench.run(*SOME, "--workers", "1")  # neither do the numbers depend on the workers
