@@ -2,13 +2,16 @@
 #   make demo   the embedded study, minutes on two cores: table, figures, store in runs/demo
 #   make test   the tests
 #   make check  lint, types, import rules
+#   make docs   the guide, in build/docs; a warning is an error
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# What the kernels are built from: installed again when it changes.
+NATIVE := cmake/CMakeLists.txt $(wildcard src/secateur/native/*.[ch])
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: $(VENV)/.report
 	$(BIN)/secateur sweep demo
@@ -21,6 +24,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -29,12 +35,12 @@ $(VENV)/.torch: constraints.txt | $(VENV)/bin/python
 	$(INSTALL) torch==$$(sed -n 's/^torch==//p' constraints.txt)
 	touch $@
 
-$(VENV)/.report: $(VENV)/.torch pyproject.toml
+$(VENV)/.report: $(VENV)/.torch pyproject.toml $(NATIVE)
 	$(INSTALL) -e '.[report]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(INSTALL) -e '.[all,dev]'
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml $(NATIVE)
+	$(INSTALL) -e '.[all,dev,docs]'
 	touch $@
 
 clean:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from secateur.point import Epochs, Point, Share
+from secateur.study.plan import Kind, Run
+from secateur.study.store import Store
+
 NET = """
 from torch import nn
 
@@ -102,3 +106,50 @@ def undisturbed(make_bench: Callable[..., Bench]) -> Bench:
     (bench.folder / "stdout").write_text(done.stdout)
     (bench.folder / "stderr").write_text(done.stderr)
     return bench
+
+
+@pytest.fixture(scope="session")
+def make_point() -> Callable[..., tuple[Run, Point]]:
+    """Makes a measured point of 100 weights without training one, and the run that it is of."""
+
+    def make(
+        method: str, level: tuple[float, ...], correct: int, step: int = 0
+    ) -> tuple[Run, Point]:
+        digest = f"{method}-{step}".ljust(20, "0")
+        kind: Kind = "base" if method == "dense" else "point"
+        run = Run(digest, kind, method, level, step, 1, 0, {}, 1, {})
+        zeros = round(100 * level[0]) if level else 0
+        point = Point(
+            method=method,
+            level=level,
+            step=step,
+            seed=0,
+            digest=digest,
+            val=Share(correct, 100),
+            test=Share(correct - 1, 100),
+            sparsity=Share(zeros, 100),
+            conv_sparsity=Share(zeros, 100),
+            model_sparsity=Share(zeros, 110),
+            parameters=110,
+            nonzero=110 - zeros,
+            masked_macs=100,
+            nonzero_macs=100 - zeros,
+            compact_parameters=110,
+            macs=100,
+            epochs=Epochs(5, 0, 2),
+            seconds=1.0,
+            checkpoint=f"points/{digest}.safetensors",
+        )
+        return run, point
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def put() -> Callable[[Store, Run, Point], None]:
+    """Puts a point into a store that is open for writing, as a sweep does."""
+
+    def put(store: Store, run: Run, point: Point) -> None:
+        store.ended(store.started(run), run, "done", "", {"point": point.to_dict()})
+
+    return put

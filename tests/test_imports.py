@@ -17,6 +17,7 @@ ROOMS = (
     "registry",
     "spec",
     "point",
+    "markup",
     "models",
     "data",
     "pruning",
@@ -24,13 +25,21 @@ ROOMS = (
     "masking",
     "training",
     "measure",
+    "native",
+    "sparse",
+    "engine",
     "artifact",
     "study",
     "report",
+    "tracking",
+    "sweeping",
     "studies",
     "cli",
+    "__main__",
 )
-WITHOUT_TORCH = ("errors", "registry", "spec", "point", "report", "studies")
+WITHOUT_TORCH = (
+    *("errors", "registry", "spec", "point", "markup", "report", "tracking", "sweeping", "studies"),
+)
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 

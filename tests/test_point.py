@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Layer, Point, Share
 
 POINT = Point(
     method="combined",
@@ -30,6 +30,8 @@ POINT = Point(
     floored=("conv1",),
     environment={"torch": "2.13.0"},
     curve=({"epoch": 1, "loss": 0.1, "val_accuracy": 0.9},),
+    layers=(Layer("conv1.weight", "Conv2d", (4, 1, 3, 3), zeros=9, channels=4, kept=3),),
+    artifact_bytes=512,
 )
 
 
@@ -59,6 +61,12 @@ def test_a_point_survives_json_exactly() -> None:
 def test_a_point_with_defaults_survives_too() -> None:
     bare = replace(POINT, floored=(), environment={}, curve=())
     assert Point.from_dict(json.loads(json.dumps(bare.to_dict()))) == bare
+
+
+def test_a_point_of_an_older_store_has_no_layers_and_no_size() -> None:
+    values = POINT.to_dict()
+    del values["layers"], values["artifact_bytes"]
+    assert Point.from_dict(values) == replace(POINT, layers=(), artifact_bytes=None)
 
 
 def test_every_field_is_written() -> None:

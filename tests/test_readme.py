@@ -1,10 +1,16 @@
 """The README says what is: its commands exist, its files are there, its Python runs."""
 
+import contextlib
+import io
 import re
+import shlex
+import shutil
 import subprocess
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -81,3 +87,99 @@ def test_pruning_as_written(tmp_path, monkeypatch):
     sweep = block("python").split("secateur.sweep(")[1]
     for option in re.findall(r"(\w+)=\[?[\d\"]", sweep):
         assert option in {"methods", "levels", "seeds", "base_epochs", "retrain_epochs", "within"}
+
+
+# What the README's and the guide's commands work on: small enough to be swept while one waits.
+STAND_IN = """
+name = "NAME"
+model = "lenet-5"
+data = { name = "npz", options = { path = "images.npz", classes = 10 } }
+levels = [0.5]
+
+[training]
+base_epochs = 1
+retrain_epochs = 1
+
+[methods.l1-filter]
+[methods.dense]
+"""
+# A point that the pages name, of which only the demo needs to have one.
+MORE = """
+[methods.magnitude]
+levels = [0.9]
+"""
+# Commands that need what a test machine may not have, or that end only with Ctrl-C.
+NOT_RUN = ("secateur watch", "secateur sweep study.toml --track")
+NEEDS = {".onnx": "onnxruntime", "onnx": "onnxruntime", ".parquet": "pyarrow"}
+PAGES = {"README.md": README}
+PAGES |= {
+    name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("start.md", "pictures.md")
+}
+
+
+def commands_of(page: str) -> list[str]:
+    """The lines that call secateur, without remarks and pipes, in order."""
+    lines = re.findall(r"^(?:    |\$ )(secateur .*)$", PAGES[page], re.M)
+    return [re.split(r"\s+(?:#|\|)", line)[0].strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with images, `study.toml`, and the stand-in for the embedded study."""
+    folder = tmp_path_factory.mktemp("readme")
+    rng = numpy.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 60), ("val", 20), ("test", 20)):
+        arrays[f"x_{part}"] = rng.integers(0, 256, (count, 28, 28), dtype=numpy.uint8)
+        arrays[f"y_{part}"] = numpy.arange(count) % 10
+    numpy.savez(folder / "images.npz", **arrays)
+    (folder / "study.toml").write_text(STAND_IN.replace("NAME", "mine"))
+    (folder / "demo.toml").write_text(STAND_IN.replace("NAME", "demo") + MORE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def swept(place):
+    """The same folder after `secateur sweep`, which is every page's first command."""
+    with pytest.MonkeyPatch.context() as patch:
+        call(patch, place, "secateur sweep")
+    return place
+
+
+def call(patch, folder: Path, line: str) -> str:
+    """Give one command as written, with the stand-in for the embedded study."""
+    patch.chdir(folder)
+    patch.setattr("secateur.studies._file", lambda name: folder / f"{name}.toml")
+    result = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
+    return result.output
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run_as_written(page, swept, tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    shutil.copytree(swept, folder)
+    lines = [line for line in commands_of(page) if not line.startswith(NOT_RUN)]
+    assert len(lines) > 4
+    for line in lines:
+        if any(line.endswith(mark) and not find_spec(name) for mark, name in NEEDS.items()):
+            continue
+        if line == "secateur sweep":
+            continue  # done: it made the folder
+        if line.startswith("secateur sweep"):
+            # Another study in a folder of its own: the pages do not mean one after another.
+            other = tmp_path / str(len(list(tmp_path.iterdir())))
+            shutil.copytree(swept, other, ignore=shutil.ignore_patterns("runs"))
+            assert "frontier" in call(monkeypatch, other, line)
+        else:
+            call(monkeypatch, folder, line)
+    if page == "start.md":
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(re.findall(r"```python\n(.*?)```", PAGES[page], re.S)[0], {})
+        assert "torch.Size([1, 10])" in printed.getvalue()
+
+
+def test_a_command_that_fails_is_noticed(swept, monkeypatch):
+    with pytest.raises(AssertionError, match="no-such-run"):
+        call(monkeypatch, swept, "secateur frontier runs/no-such-run")

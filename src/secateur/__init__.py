@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from secateur.artifact.save import save as save
     from secateur.channels import compact as compact
     from secateur.channels import trace as trace
+    from secateur.engine import compile as compile  # noqa: A004
     from secateur.errors import SecateurError as SecateurError
     from secateur.masking import prune as prune
     from secateur.measure.cost import cost as cost
     from secateur.measure.sparsity import sparsity as sparsity
     from secateur.pruning.masks import Masks as Masks
-    from secateur.study.study import Study as Study
-    from secateur.study.study import sweep as sweep
+    from secateur.sparse.conv import SparseConv2d as SparseConv2d
+    from secateur.sparse.linear import SparseLinear as SparseLinear
+    from secateur.sparse.sparsify import sparsify as sparsify
+    from secateur.sweeping import Study as Study
+    from secateur.sweeping import sweep as sweep
     from secateur.training.evaluate import evaluate as evaluate
     from secateur.training.fit import fit as fit
     from secateur.training.slim import slim as slim
@@ -38,9 +42,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Masks": "secateur.pruning.masks",
     "SecateurError": "secateur.errors",
-    "Study": "secateur.study.study",
+    "SparseConv2d": "secateur.sparse.conv",
+    "SparseLinear": "secateur.sparse.linear",
+    "Study": "secateur.sweeping",
     "bench": "secateur.artifact.bench",
     "compact": "secateur.channels",
+    "compile": "secateur.engine",
     "cost": "secateur.measure.cost",
     "evaluate": "secateur.training.evaluate",
     "export_onnx": "secateur.artifact.export",
@@ -52,8 +59,9 @@ _HOMES = {
     "prune": "secateur.masking",
     "save": "secateur.artifact.save",
     "slim": "secateur.training.slim",
+    "sparsify": "secateur.sparse.sparsify",
     "sparsity": "secateur.measure.sparsity",
-    "sweep": "secateur.study.study",
+    "sweep": "secateur.sweeping",
     "trace": "secateur.channels",
 }
 

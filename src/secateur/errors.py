@@ -101,6 +101,10 @@ class DeviceError(UsageError):
     """A device was asked for that this machine does not have."""
 
 
+class KernelError(UsageError):
+    """The native kernels are not there, or were asked for what they cannot do."""
+
+
 class StoreError(UsageError):
     """A run folder cannot be read or written, or belongs to another study."""
 

@@ -82,6 +82,27 @@ class Latency(Timing):
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One prunable weight of a point's net, and what is left of it.
+
+    Attributes:
+        name: Its state-dict name.
+        kind: The class of the layer that owns it: `Conv2d`.
+        shape: Its shape before any channel is removed.
+        zeros: Its zeros, in that shape.
+        channels: The layer's output channels (or neurons) before any is removed.
+        kept: Those of them that the compact net has.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    zeros: int
+    channels: int
+    kept: int
+
+
+@dataclass(frozen=True)
 class Point:
     """One measured (method, level, seed).
 
@@ -112,8 +133,12 @@ class Point:
             would have cut.
         environment: Versions and machine.
         curve: One entry an epoch of this run: `epoch`, `loss`, `val_accuracy`.
-        latency: Of the compact net, one entry a batch size, all points of a study timed
-            interleaved in one run; empty until the study has been timed.
+        latency: Of the compact net, one entry a batch size and engine, all points of a study
+            timed interleaved in one run; empty until the study has been timed.
+        layers: Its prunable weights, in the order of the modules; none in a store written before
+            they were recorded.
+        artifact_bytes: The size of the file that `secateur export --to safetensors` writes for
+            it; None in a store written before it was recorded.
     """
 
     method: str
@@ -139,6 +164,8 @@ class Point:
     environment: dict[str, str] = field(default_factory=dict)
     curve: tuple[dict[str, float], ...] = ()
     latency: tuple[Latency, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    artifact_bytes: int | None = None
 
     @property
     def level_name(self) -> str:
@@ -146,8 +173,9 @@ class Point:
         return "/".join(f"{share:g}" for share in self.level) or "-"
 
     def latency_at(self, batch: int) -> Latency | None:
-        """The latency measured at a batch size; None if there is none."""
-        return next((each for each in self.latency if each.batch == batch), None)
+        """The latency at a batch size, on the engine that is fastest; None if there is none."""
+        measured = (each for each in self.latency if each.batch == batch)
+        return min(measured, key=lambda each: each.median, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` is its inverse."""
@@ -166,5 +194,9 @@ class Point:
                 "floored": tuple(values["floored"]),
                 "curve": tuple(values["curve"]),
                 "latency": tuple(Latency(**each) for each in values["latency"]),
+                "layers": tuple(
+                    Layer(**{**each, "shape": tuple(each["shape"])})
+                    for each in values.get("layers", ())
+                ),
             }
         )

@@ -128,3 +128,11 @@ METHODS = Registry(
         "scratch": "secateur.pruning.methods.scratch:METHOD",
     },
 )
+
+TRACKERS = Registry(
+    "tracker",
+    {
+        "mlflow": "secateur.tracking.mlflow:MlflowTracker",
+        "tensorboard": "secateur.tracking.tensorboard:TensorBoardTracker",
+    },
+)

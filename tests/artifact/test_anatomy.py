@@ -90,4 +90,11 @@ def test_depthwise_groups_are_inferred_where_a_file_is_silent() -> None:
     before = {name: slot.tensor.shape for name, slot in slots(net).items()}
     net[0].weight = nn.Parameter(torch.zeros(10, 1, 3, 3))
     net[1].weight = nn.Parameter(torch.zeros(16, 5, 1, 1))
-    assert infer_groups(net, before) == {"0": {"groups": 5}}
+    assert infer_groups(net, before) == {"0": {"groups": 5}, "1": {"groups": 2}}
+
+
+def test_groups_that_have_become_one_are_told_apart_from_those_built() -> None:
+    small, built = nn.Conv2d(4, 4, 3), nn.Conv2d(16, 16, 3, groups=4)
+    built.weight = nn.Parameter(small.weight.detach())
+    write_attributes(built, read_attributes(small))
+    assert (built.groups, built.in_channels, built.out_channels) == (1, 4, 4)

@@ -48,9 +48,13 @@ def test_rows_for_every_engine_batch_and_thread_count(tmp_path: Path) -> None:
     assert [(r.engine, r.batch, r.threads) for r in made.rows] == [
         ("torch", 1, 1),
         ("onnxruntime", 1, 1),
+        ("secateur", 1, 1),
         ("torch", 32, 1),
         ("onnxruntime", 32, 1),
+        ("secateur", 32, 1),
     ]
+    assert all(bool(r.pruned_plan) == bool(r.dense_plan) for r in made.rows)
+    assert [bool(r.pruned_plan) for r in made.rows] == [False, False, True] * 2
     assert all(r.dense is not None and r.dense.n == r.pruned.n == 5 for r in made.rows)
     assert json.loads(json.dumps(made.to_dict()))["rows"][0]["engine"] == "torch"
 

@@ -37,6 +37,7 @@ def test_every_engine_batch_and_thread_count_has_a_row(file: Path) -> None:
     rows = [
         line.split() for line in said.splitlines() if line.strip().startswith(("torch", "onnx"))
     ]
+    assert said.count("secateur (") == 4
     assert [row[:3] for row in rows] == [
         [engine, "1", batch]
         for _ in range(2)

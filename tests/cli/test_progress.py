@@ -1,13 +1,17 @@
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from secateur.cli import progress as module
-from secateur.cli.progress import Progress
+from secateur.cli.progress import Progress, best_so_far
 from secateur.spec import StudySpec
 from secateur.study.plan import Run, plan
+from secateur.study.store import Store
 
 
 @pytest.fixture
@@ -94,14 +98,84 @@ def test_a_run_that_was_never_started_may_end(runs: tuple[Run, ...], clock: list
     assert "failed: not run: dense base" in out.getvalue()
 
 
-def test_on_a_terminal_the_run_its_epoch_loss_and_accuracy_are_shown(
+def test_on_a_terminal_the_tree_is_live_and_gone_at_the_end(
     runs: tuple[Run, ...], clock: list[float]
 ) -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=120, height=20, _environ={})
+    with Progress(terminal, best=lambda: "best so far: this one") as progress:
+        progress.planned(runs, frozenset())
+        train(progress, runs[0], 2, clock)
+        assert progress._live is not None
+        progress._live.refresh()
+        shown = Text.from_ansi(out.getvalue()).plain
+        progress.ended(runs[0], "")
+    for words in ("dense base seed 0", "2/4 epochs", "loss 0.500  val 0.2500", "about 1:20 left"):
+        assert words in shown
+    assert "best so far: this one" in shown
+    assert "dense base seed 0: done" not in out.getvalue()  # the tree says so
+    assert out.getvalue().endswith("\x1b[2K")  # the last line of the display is erased
+
+
+def test_a_failure_stays_on_the_terminal(runs: tuple[Run, ...], clock: list[float]) -> None:
     progress, out = told(terminal=True)
     with progress:
         progress.planned(runs, frozenset())
-        train(progress, runs[0], 2, clock)
-        progress._bars.refresh()
-    shown = out.getvalue()
-    for word in ("dense base seed 0", "2/4 epochs", "loss 0.500  val 0.2500", "about 1:20 left"):
-        assert word in shown
+        progress.started(runs[0])
+        progress.ended(runs[0], "out of memory")
+    assert "[1/3] dense base seed 0: failed: out of memory" in out.getvalue()
+
+
+class Gone(io.StringIO):
+    """A terminal whose window was closed."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_terminal_that_goes_away_does_not_end_the_sweep(
+    runs: tuple[Run, ...], clock: list[float]
+) -> None:
+    with Progress(Console(file=Gone(), width=80)) as progress:
+        progress.planned(runs, frozenset())
+        progress.ended(runs[0], "out of memory")
+        progress.timing(3)
+
+
+def test_the_best_point_is_looked_for_only_as_often_as_it_is_cheap(
+    runs: tuple[Run, ...], clock: list[float]
+) -> None:
+    asked = []
+
+    def best() -> str:
+        asked.append(clock[0])
+        clock[0] += 2
+        return f"best of {len(asked)}"
+
+    terminal = Console(file=io.StringIO(), force_terminal=True, _environ={})
+    with Progress(terminal, best=best) as progress:
+        progress.planned(runs, frozenset())
+        for run in runs:  # each takes 10 s, and a search 2
+            train(progress, run, 1, clock)
+            progress.ended(run, "")
+        clock[0] += 15
+        progress.ended(runs[2], "")
+    assert asked == [0, 47]
+
+
+def test_the_best_so_far_is_the_pick_close_to_the_dense_net(
+    tmp_path: Path, make_point: Callable[..., Any], put: Callable[..., None]
+) -> None:
+    assert best_so_far(tmp_path / "nowhere") == ""
+    dense, half = make_point("dense", (), 90), make_point("magnitude", (0.5,), 91)
+    most = make_point("magnitude", (0.9,), 88, step=1)
+    with Store.writing(tmp_path) as store:
+        store.begin({}, [run for run, _ in (dense, half, most)])
+        assert best_so_far(tmp_path) == ""
+        put(store, *dense)
+        assert best_so_far(tmp_path) == "best so far: the dense net, val 0.9000"
+        put(store, *most)
+        put(store, *half)
+    assert best_so_far(tmp_path) == (
+        "best so far within 0.01 of the dense net: magnitude at 0.5, sparsity 0.5000, val 0.9100"
+    )

@@ -38,6 +38,7 @@ def point(seed: int = 0, correct: int = 90, method: str = "magnitude", step: int
             Latency(9, seconds, seconds, seconds, "torch-eager", 2, batch)
             for batch, seconds in ((1, 0.25), (64, 0.5))
         ),
+        artifact_bytes=2048,
     )
 
 
@@ -129,6 +130,7 @@ def test_every_axis_reads_its_count() -> None:
         "masked_macs": 5000,
         "nonzero_macs": 4500,
         "macs": 5000,
+        "bytes": 2048,
         "epochs": 16,
         "latency": Fraction(1, 4),
         "latency_64": Fraction(1, 2),
@@ -137,6 +139,14 @@ def test_every_axis_reads_its_count() -> None:
     assert {name: replicate.mean(name) for name in AXES} == expected
     higher = {name for name in AXES if AXES[name].higher}
     assert higher == {name for name in AXES if name.endswith(("accuracy", "sparsity"))}
+
+
+def test_an_axis_that_was_not_measured_says_so() -> None:
+    (replicate,) = replicates([replace(point(), artifact_bytes=None, latency=())])
+    with pytest.raises(UsageError, match="bytes on disk of magnitude is not measured"):
+        replicate.mean("bytes")
+    with pytest.raises(UsageError, match="latency of magnitude at batch 64"):
+        replicate.mean("latency_64")
 
 
 def test_a_net_without_convs_has_no_conv_sparsity() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -61,14 +61,15 @@ def read_attributes(model: nn.Module) -> dict[str, dict[str, Number]]:
     found = {}
     for path, module in model.named_modules():
         told = _told(module)
-        numbers = {k: v for k, v in _numbers(module) if told.get(k, _default(k)) != v}
+        usual = {"groups": 1} if _is_convolution(module) else {}
+        numbers = {k: v for k, v in _numbers(module) if (told | usual).get(k) != v}
         if numbers:
             found[path] = numbers
     return found
 
 
-def _default(name: str) -> int | None:
-    return 1 if name == "groups" else None
+def _is_convolution(module: nn.Module) -> TypeGuard[nn.modules.conv._ConvNd]:
+    return isinstance(module, nn.modules.conv._ConvNd)
 
 
 def _numbers(module: nn.Module) -> Iterator[tuple[str, Number]]:
@@ -116,8 +117,8 @@ def write_attributes(model: nn.Module, attributes: Mapping[str, Mapping[str, Num
 
     Args:
         model: The network, its tensors replaced.
-        attributes: What `read_attributes` gave. Nothing but a number is ever replaced, and only
-            by a number.
+        attributes: What `read_attributes` gave; a convolution whose groups it does not tell has
+            one. Nothing but a number is ever replaced, and only by a number.
 
     Raises:
         ModelError: The network has no such module or no such number.
@@ -129,6 +130,8 @@ def write_attributes(model: nn.Module, attributes: Mapping[str, Mapping[str, Num
                 raise _unknown(path, name, None)
             _set(modules[path], path, name, value)
     for path, module in modules.items():
+        if _is_convolution(module) and "groups" not in attributes.get(path, {}):
+            module.groups = 1
         for name, value in _told(module).items():
             if name not in attributes.get(path, {}) and name in vars(module):
                 _set(module, path, name, value)
@@ -137,9 +140,10 @@ def write_attributes(model: nn.Module, attributes: Mapping[str, Mapping[str, Num
 def infer_groups(
     model: nn.Module, before: Mapping[str, torch.Size]
 ) -> dict[str, dict[str, Number]]:
-    """Groups of shrunk convolutions in a file that does not tell them.
+    """Groups of convolutions filled from a file that does not tell them.
 
-    A convolution whose groups have kept their inner width has lost whole groups.
+    A convolution whose groups have kept their inner width has lost whole groups; of others the
+    groups stay.
 
     Args:
         model: The network, its tensors replaced.
@@ -147,11 +151,13 @@ def infer_groups(
     """
     found: dict[str, dict[str, Number]] = {}
     for path, module in model.named_modules():
-        if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1:
+        if _is_convolution(module) and module.groups > 1:
             built = before[f"{path}.weight" if path else "weight"]
+            groups = module.groups
             if module.weight.shape[1] == built[1]:
-                outer = built[0] // module.groups
-                found[path] = {"groups": max(1, module.weight.shape[0] // outer)}
+                outer = built[0] // groups
+                groups = max(1, module.weight.shape[0] // outer)
+            found[path] = {"groups": groups}
     return found
 
 

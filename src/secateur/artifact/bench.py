@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,18 @@ from secateur.artifact.export import export_onnx, random_like, session
 from secateur.artifact.load import load, reference
 from secateur.artifact.memory import working_memory
 from secateur.artifact.reader import reading
+from secateur.engine import Engine
+from secateur.engine import compile as compile_engine
 from secateur.errors import ArtifactError, UnknownNameError
 from secateur.measure.environment import environment
 from secateur.measure.latency import compare
 from secateur.point import Timing
 
-ENGINES = ("torch", "onnxruntime")
+ENGINES = ("torch", "onnxruntime", "secateur")
 Call = Callable[[], object]
+
+_CHOOSING = 0.3
+"""Seconds that our engine measures, for each net, number of threads and batch."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,15 @@ class Row:
     """One file and its dense network on one engine.
 
     Attributes:
-        engine: `torch` (eager) or `onnxruntime`.
+        engine: `torch` (eager), `onnxruntime` or `secateur` (what `secateur.compile` makes).
         threads: Threads inside an operator.
         batch: Examples of one pass.
         pruned: Seconds of a pass of the file.
         dense: Of the dense network; None without one.
         pruned_memory: Bytes by which one pass raises the process's memory; None if not known.
         dense_memory: The same of the dense network.
+        pruned_plan: What our engine chose for the file: `sparse-lanes`; empty for other engines.
+        dense_plan: The same of the dense network.
     """
 
     engine: str
@@ -48,6 +56,8 @@ class Row:
     dense: Timing | None
     pruned_memory: int | None
     dense_memory: int | None
+    pruned_plan: str = ""
+    dense_plan: str = ""
 
     @property
     def throughput(self) -> float:
@@ -107,7 +117,7 @@ def bench(
             builder gives.
         build_model: Builds the dense network, for files that name no reference net.
         example: A batch `[N, ...]` that the net takes; not needed where the file tells its shape.
-        engines: `torch` (eager), `onnxruntime`.
+        engines: Of `torch` (eager), `onnxruntime`, `secateur`.
         batches: Examples of one pass.
         threads: Threads inside an operator.
         repeats: Timed rounds.
@@ -157,11 +167,17 @@ def _rows(
 ) -> Iterator[Row]:
     calls: dict[tuple[str, str], Call] = {}
     memory: dict[tuple[str, str], int | None] = {}
+    plans: dict[tuple[str, str], str] = {}
     with _torch_threads(threads), torch.inference_mode():
         for engine, name in product(engines, nets):
             if engine == "torch":
                 call = _torch_call(nets[name], inputs)
                 memory[engine, name] = working_memory(call)
+            elif engine == "secateur":
+                compiled = _compiled(nets[name], inputs, threads)
+                plans[engine, name] = compiled.choice(len(inputs)).backend
+                memory[engine, name] = _engine_memory(compiled, inputs)
+                call = partial(compiled, inputs)
             else:
                 # With an arena, a second pass takes no more memory, however much it uses.
                 memory[engine, name] = working_memory(
@@ -179,12 +195,32 @@ def _rows(
             times.get(f"{engine}/dense"),
             memory[engine, "pruned"],
             memory.get((engine, "dense")),
+            plans.get((engine, "pruned"), ""),
+            plans.get((engine, "dense"), ""),
         )
 
 
 def _torch_call(net: nn.Module | Path, inputs: Tensor) -> Call:
     assert isinstance(net, nn.Module)
     return lambda: net(inputs)
+
+
+def _compiled(net: nn.Module | Path, inputs: Tensor, threads: int) -> Engine:
+    assert isinstance(net, nn.Module)
+    sizes = [len(inputs)]
+    return compile_engine(net, inputs, threads=threads, batches=sizes, seconds=_CHOOSING)
+
+
+def _engine_memory(engine: Engine, inputs: Tensor) -> int | None:
+    """Its buffers included; not known where another engine keeps them."""
+    if engine.choice(len(inputs)).backend in ("mixed", "onnxruntime"):
+        return None
+
+    def call() -> object:
+        engine.release()
+        return engine(inputs)
+
+    return working_memory(call)
 
 
 def _onnx_call(path: Path, inputs: Tensor, threads: int, *, arena: bool) -> Call:

@@ -6,7 +6,7 @@ byte of each, then the second, and so on: signs and exponents repeat, mantissas 
 stream is one zstd frame of its own, for a code table of its own.
 
 Only the all-zero bit pattern is left out, so -0.0 and NaN payloads come back bit by bit. Work
-goes in blocks that fit the cache; nothing is held twice.
+goes in blocks that fit the cache; no stream but the gaps is ever held whole, before or after zstd.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Bytes = NDArray[np.uint8]
 BLOCK = 1 << 18
 ESCAPE = 255
 _WORST_SHARE = 0.97
+_WIDEST_WINDOW = 1 << 20
 
 # Matches in gaps and bytes of floats are accidents that cost more than they save, so they are
 # made rare (7 bytes at least) and what works is zstd's Huffman stage: smaller than level 19 here,
@@ -57,7 +58,7 @@ class Coded:
     nonzero: int
     gaps: int
     frames: tuple[int, ...]
-    blob: bytes
+    blob: bytes | bytearray
 
 
 def encode(words: Words) -> Coded | None:
@@ -79,7 +80,7 @@ def encode(words: Words) -> Coded | None:
     nonzero = int(np.count_nonzero(words))
     if nonzero > _WORST_SHARE * words.size or not words.size:
         return None
-    values = np.empty((words.itemsize, nonzero), dtype=np.uint8)
+    planes = [np.empty(nonzero, dtype=np.uint8) for _ in range(words.itemsize)]
     gaps: list[Bytes] = []
     done = run = 0
     for start in range(0, words.size, BLOCK):
@@ -90,16 +91,25 @@ def encode(words: Words) -> Coded | None:
             continue
         gaps.append(_gaps(at, run))
         run = block.size - 1 - int(at[-1])
-        planes = block[at].view(np.uint8).reshape(-1, words.itemsize)
-        values[:, done : done + at.size] = planes.T
+        values = block[at].view(np.uint8).reshape(-1, words.itemsize)
+        for column, plane in enumerate(planes):
+            plane[done : done + at.size] = values[:, column]
         done += at.size
-    stream = np.concatenate(gaps) if gaps else np.empty(0, dtype=np.uint8)
+    planes.insert(0, np.concatenate(gaps) if gaps else np.empty(0, dtype=np.uint8))
+    gaps.clear()
+    return _compressed(words, planes)
+
+
+def _compressed(words: Words, streams: list[Bytes]) -> Coded | None:
+    """The code of some streams, each of them given up once it is compressed."""
     compressor = zstandard.ZstdCompressor(compression_params=_PARAMETERS)
-    frames = [compressor.compress(plane) for plane in (stream, *values)]
-    blob = b"".join(frames)
-    if len(blob) >= words.nbytes:
-        return None
-    return Coded(nonzero, stream.size, tuple(map(len, frames)), blob)
+    blob, lengths = bytearray(), []
+    gaps, nonzero = streams[0].size, streams[-1].size
+    while streams:
+        frame = compressor.compress(streams.pop(0).data)
+        lengths.append(len(frame))
+        blob += frame
+    return Coded(nonzero, gaps, tuple(lengths), blob) if len(blob) < words.nbytes else None
 
 
 def _gaps(at: NDArray[np.intp], run: int) -> Bytes:
@@ -131,22 +141,23 @@ def decode(coded: Coded, words: Words) -> None:
         >>> bool((before == after).all())
         True
     """
-    frames = _frames(coded, words)
-    stream = _decompress(frames[0], coded.gaps)
-    if int(np.count_nonzero(stream != ESCAPE)) != coded.nonzero:
-        raise CodingError("a gap stream for another number of values")
-    planes = [_decompress(frame, coded.nonzero) for frame in frames[1:]]
-    at, done = -1, 0
-    for start in range(0, stream.size, BLOCK):
-        block = stream[start : start + BLOCK]
-        places, at = _places(block, at)
+    gaps, *planes = _opened(coded, words)
+    at, missing = -1, coded.nonzero
+    for start in range(0, coded.gaps, BLOCK):
+        places, at = _places(_next(gaps, min(BLOCK, coded.gaps - start)), at)
+        missing -= places.size
         if at >= words.size:
             raise CodingError("a position beyond the end")
+        if missing < 0:
+            break
         values = np.empty((places.size, words.itemsize), dtype=np.uint8)
         for column, plane in enumerate(planes):
-            values[:, column] = plane[done : done + places.size]
+            values[:, column] = _next(plane, places.size)
         words[places] = values.view(words.dtype).ravel()
-        done += places.size
+    if missing:
+        raise CodingError("a gap stream for another number of values")
+    for stream in (gaps, *planes):
+        _check_end(stream)
 
 
 def _places(block: Bytes, at: int) -> tuple[NDArray[np.int64], int]:
@@ -159,7 +170,8 @@ def _places(block: Bytes, at: int) -> tuple[NDArray[np.int64], int]:
     return (steps if is_value.all() else steps[is_value]), int(steps[-1])
 
 
-def _frames(coded: Coded, words: Words) -> list[memoryview]:
+def _opened(coded: Coded, words: Words) -> list[zstandard.ZstdDecompressionReader]:
+    """The streams of a code, once its lengths are known to agree with each other."""
     possible = (
         len(coded.frames) == 1 + words.itemsize
         and min(coded.frames) >= 0
@@ -169,22 +181,44 @@ def _frames(coded: Coded, words: Words) -> list[memoryview]:
     )
     if not possible:
         raise CodingError("lengths that do not agree")
-    view, frames, start = memoryview(coded.blob), [], 0
+    view, start = memoryview(coded.blob), 0
+    streams: list[zstandard.ZstdDecompressionReader] = []
     for length in coded.frames:
-        frames.append(view[start : start + length])
+        frame = view[start : start + length]
+        _check_declared(frame, coded.nonzero if streams else coded.gaps)
+        # Whatever follows the frame is read as another one, and refused at the end.
+        opened = zstandard.ZstdDecompressor(max_window_size=_WIDEST_WINDOW).stream_reader(
+            frame, read_across_frames=True
+        )
+        streams.append(opened)
         start += length
-    return frames
+    return streams
 
 
-def _decompress(frame: memoryview, size: int) -> Bytes:
-    """A frame's bytes; how many they will be is checked before memory is taken for them."""
+def _check_declared(frame: memoryview, size: int) -> None:
     try:
         declared = zstandard.frame_content_size(frame)
-        if declared != size:
-            raise CodingError(f"a frame of {declared} bytes, not {size}")
-        content = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise CodingError(f"a broken zstd frame ({error})") from None
+    if declared != size:
+        raise CodingError(f"a frame of {declared} bytes, not {size}")
+
+
+def _next(stream: zstandard.ZstdDecompressionReader, size: int) -> Bytes:
+    """So many bytes of a stream, and memory for no more."""
+    try:
+        content = stream.read(size)
     except zstandard.ZstdError as error:
         raise CodingError(f"a broken zstd frame ({error})") from None
     if len(content) != size:
-        raise CodingError(f"a frame of {len(content)} bytes, not {size}")
+        raise CodingError("a frame that ends early")
     return np.frombuffer(content, dtype=np.uint8)
+
+
+def _check_end(stream: zstandard.ZstdDecompressionReader) -> None:
+    try:
+        more = stream.read(1)
+    except zstandard.ZstdError as error:
+        raise CodingError(f"a broken zstd frame ({error})") from None
+    if more:
+        raise CodingError("a frame that does not end")

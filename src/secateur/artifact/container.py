@@ -138,11 +138,11 @@ class Container:
         if entry.size and self.file.readinto(buffer) != entry.size:
             raise damaged(self.path, f"cut off inside {name}", "a whole file")
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytearray:
         """A tensor's bytes."""
         content = bytearray(self.entries[name].size)
         self.read_into(name, memoryview(content))
-        return bytes(content)
+        return content
 
     def check_digest(self) -> None:
         """Check every byte of the file against the SHA-256 in it, if it carries one.

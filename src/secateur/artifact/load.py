@@ -87,7 +87,8 @@ def reference(file: Reader) -> nn.Module:
         ArtifactError: It names none.
     """
     source = file.manifest.source
-    if source is None or source.name not in MODELS or len(source.shape) != 3:
+    sizes = [*source.shape, source.classes] if source else []
+    if source is None or source.name not in MODELS or len(sizes) != 4 or not all(sizes):
         hint = f"made by {source.name[:100]!r}" if source else "without the name of its builder"
         raise ArtifactError(
             "loading a model",

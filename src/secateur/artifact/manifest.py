@@ -6,6 +6,7 @@ Plain data, checked field by field when it is read; nothing in it is ever opened
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -145,9 +146,11 @@ class Manifest(_Part):
             ArtifactError: It is damaged, or of a version that this secateur does not know.
         """
         try:
-            fields = json.loads(text)
+            fields = json.loads(text, parse_float=_finite, parse_constant=_finite)
             version = fields["version"]
-        except (ValueError, RecursionError, LookupError, TypeError):
+        except (ValueError, RecursionError) as error:
+            raise damaged(path, f"a manifest that is no JSON ({error})"[:300], "JSON") from None
+        except (LookupError, TypeError):
             raise damaged(path, "a manifest without a version", "one") from None
         if type(version) is not int or version != VERSION:
             text = json.dumps(_migrated(path, fields, version))
@@ -157,6 +160,13 @@ class Manifest(_Part):
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))[:80]
             raise damaged(path, f"a manifest with a bad {where!r}", first["msg"]) from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return value
 
 
 def _migrated(path: Path, fields: dict[str, Any], version: object) -> dict[str, Any]:

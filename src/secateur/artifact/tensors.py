@@ -44,6 +44,8 @@ _SIGNS = {
     "C64": 1 << 63 | 1 << 31,
 }
 
+_CACHE_LINE = 64
+
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -119,11 +121,25 @@ def are_strides_of(shape: Sequence[int], strides: Sequence[int]) -> bool:
 
 
 def empty(dtype: str, shape: Sequence[int]) -> tuple[Tensor, Words]:
-    """A tensor of zeros, and its memory as unsigned integers."""
+    """A tensor of zeros, and its memory as unsigned integers.
+
+    It begins where torch's own begin, at a cache line: kernels may sum in another order
+    elsewhere. Memory is taken page by page, when it is first written to.
+
+    Example:
+        >>> tensor, words = empty("F32", (2,))
+        >>> words[1] = 0x3F800000
+        >>> tensor, tensor.data_ptr() % 64
+        (tensor([0., 1.]), 0)
+    """
     kind = DTYPES[dtype]
-    words = np.zeros(prod(shape), dtype=f"<u{kind.itemsize}")
-    flat = torch.from_numpy(words.view(np.uint8))
-    return flat.view(kind).reshape(tuple(shape)), words
+    size = prod(shape) * kind.itemsize
+    memory = np.zeros(size + _CACHE_LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % _CACHE_LINE
+    memory = memory[first : first + size]
+    return torch.from_numpy(memory).view(kind).reshape(tuple(shape)), memory.view(
+        f"<u{kind.itemsize}"
+    )
 
 
 def laid_out(tensor: Tensor, strides: Sequence[int] | None) -> Tensor:

@@ -6,14 +6,41 @@ be; 130, stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 
-from secateur.cli import bench, export, frontier, inspect, listing, sweep
+from secateur.cli import (
+    bench,
+    doctor,
+    export,
+    export_table,
+    figure,
+    frontier,
+    inspect,
+    listing,
+    report,
+    sweep,
+    watch,
+)
 from secateur.cli.app import app
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
 
-__all__ = ["app", "bench", "export", "frontier", "inspect", "listing", "main", "sweep"]
+__all__ = [
+    "app",
+    "bench",
+    "doctor",
+    "export",
+    "export_table",
+    "figure",
+    "frontier",
+    "inspect",
+    "listing",
+    "main",
+    "report",
+    "sweep",
+    "watch",
+]
 
 WRONG = 2
 
@@ -21,7 +48,18 @@ WRONG = 2
 def main() -> None:
     """Run the command line, and turn every expected error into one message and an exit code."""
     try:
-        app()
+        _run()
     except SecateurError as error:
         print(f"secateur: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(WRONG if isinstance(error, UsageError) else FAILED)
+    except BrokenPipeError:
+        # Whoever read the output has enough. Python would try to write it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+
+
+def _run() -> None:
+    try:
+        app()
+    finally:
+        sys.stdout.flush()

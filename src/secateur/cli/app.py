@@ -6,12 +6,33 @@ from typing import Annotated
 
 import typer
 
+# The first line keeps the paragraph from being wrapped.
+EPILOG = """\b
+Examples:
+  secateur sweep                        the embedded study, minutes on two cores
+  secateur watch runs/demo              its page in a browser, while it runs
+  secateur frontier runs/demo           the table, and what is worth having
+  secateur COMMAND --help               options and examples of a command
+
+\b
+Exit codes:
+  0    all went well
+  1    some run failed, or something broke
+  2    what was asked for cannot be
+  130  stopped by Ctrl-C (`secateur watch`, which ends in no other way: 0)
+
+NO_COLOR turns colours off. `secateur --install-completion` completes commands, options and names
+in bash, zsh, fish and PowerShell.
+"""
+
 app = typer.Typer(
     name="secateur",
     help="Prune a network by several methods under one audited budget, and draw the frontier.",
+    epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from secateur.cli.app import app
+from secateur.cli.printing import print_table
 from secateur.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +22,22 @@ if TYPE_CHECKING:
     from secateur.artifact.bench import Benchmark, Row
     from secateur.point import Timing
 
+# The first line keeps the paragraph from being wrapped.
+EXAMPLES = """\b
+Examples:
+  secateur bench small.safetensors
+  secateur bench small.onnx --engines onnxruntime --batch 1 --threads 1,2
+  secateur bench sparse.safetensors --engines onnxruntime,secateur
+"""
 
-@app.command("bench")
+
+@app.command("bench", epilog=EXAMPLES)
 def bench_file(
     file: Annotated[Path, typer.Argument(help="A safetensors file of ours, or an ONNX file.")],
     dense: Annotated[
         Path | None, typer.Option(help="The dense net's file; built afresh by default.")
     ] = None,
-    engines: Annotated[str, typer.Option(help="With commas.")] = "torch,onnxruntime",
+    engines: Annotated[str, typer.Option(help="With commas.")] = "torch,onnxruntime,secateur",
     batch: Annotated[str, typer.Option(help="Examples of a pass, with commas.")] = "1,64",
     threads: Annotated[str, typer.Option(help="Threads inside an operator, with commas.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 50,
@@ -56,7 +64,7 @@ def bench_file(
     if as_json:
         typer.echo(json.dumps(made.to_dict(), indent=2))
         return
-    Console().print(_table(made))
+    print_table(_table(made))
     machine = made.environment
     typer.echo(
         f"Median [quartiles] of {repeats} interleaved rounds; torch {machine['torch']} (eager), "
@@ -104,7 +112,7 @@ def _table(made: Benchmark) -> Table:
 def _cells(row: Row) -> tuple[str, ...]:
     ratio = "-" if row.speedup is None else f"{row.speedup:.2f}x"
     return (
-        row.engine,
+        _engine(row),
         str(row.threads),
         str(row.batch),
         _milliseconds(row.pruned),
@@ -113,6 +121,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.throughput:,.0f}",
         f"{_megabytes(row.pruned_memory)}/{_megabytes(row.dense_memory)}",
     )
+
+
+def _engine(row: Row) -> str:
+    """Ours with what it chose, for this and the dense net."""
+    plans = " / ".join(plan for plan in (row.pruned_plan, row.dense_plan) if plan)
+    return f"{row.engine} ({plans})" if plans else row.engine
 
 
 def _milliseconds(timing: Timing) -> str:

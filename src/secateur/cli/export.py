@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from secateur.cli.app import app
+from secateur.cli.names import RunFolder
 from secateur.errors import ChannelError, StoreError, UsageError
 from secateur.point import Point
 from secateur.spec import GIVEN, StudySpec, check_study
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
 
 Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
-_METRICS = (
-    "val", "test", "sparsity", "conv_sparsity", "model_sparsity", "parameters", "nonzero",
-    "masked_macs", "compact_parameters", "macs", "nonzero_macs", "epochs",
-)  # fmt: skip
+
+# The first line keeps the paragraph from being wrapped.
+EXAMPLES = """\b
+Examples:
+  secateur export runs/demo --point magnitude:0.9:0
+  secateur export runs/demo --point l1-filter:0.5:0 --to onnx --out small.onnx
+"""
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: RunFolder,
     point: Annotated[
         str, typer.Option(help="The start of a digest, or method:level:seed (l1-filter:0.5:0).")
     ],
@@ -98,57 +102,24 @@ def _write(store: Store, study: StudySpec, point: Point, to: Target, target: Pat
     import secateur.data
     from secateur import models
     from secateur.artifact.export import export_onnx, export_pt2
-    from secateur.artifact.manifest import Source
-    from secateur.artifact.save import save
-    from secateur.channels import compact_with_record
+    from secateur.pruning.masks import Masks
     from secateur.study.checkpoint import load_checkpoint
+    from secateur.study.handover import compaction_of, write_artifact
 
     data: ImageData = secateur.data.load(study.data.name, **study.data.options)
     net = models.build(study.model.name, data.shape, data.classes, **study.model.options)
-    state, masks = load_checkpoint(store.checkpoint(point.digest))
+    state, held = load_checkpoint(store.checkpoint(point.digest))
     net.load_state_dict(state)
     net.eval()
+    masks = held or Masks({})
     example = data.example(2).cpu()
-    small, kept = net, None
-    try:
-        compaction = compact_with_record(net, masks or {}, example)
-        small, kept = compaction.model.eval(), compaction.kept
-    except ChannelError as error:
-        typer.echo(f"Channels stay, as zeros: {error}", err=True)
+    compaction = compaction_of(net, masks, example)
+    if isinstance(compaction, ChannelError):
+        typer.echo(f"Channels stay, as zeros: {compaction}", err=True)
+    small = net if isinstance(compaction, ChannelError) else compaction.model.eval()
     if to == "onnx":
         export_onnx(small, example, target, metadata={"secateur": _name(point)})
     elif to == "pt2":
         export_pt2(small, example, target)
     else:
-        save(
-            small,
-            target,
-            masks,
-            _metrics(point),
-            dense=net,
-            kept=kept,
-            example_inputs=example,
-            source=Source(
-                name=study.model.name,
-                shape=list(data.shape),
-                classes=data.classes,
-                options=study.model.options,
-            ),
-            run=_provenance(study, point),
-        )
-
-
-def _metrics(point: Point) -> dict[str, object]:
-    """What was counted and scored; times belong to the machine that measured them."""
-    values = point.to_dict()
-    return {name: value for name, value in values.items() if name in _METRICS}
-
-
-def _provenance(study: StudySpec, point: Point) -> dict[str, object]:
-    return {
-        "study": study.name,
-        "digest": point.digest,
-        "method": point.method,
-        "level": list(point.level),
-        "seed": point.seed,
-    }
+        write_artifact(target, study, point, net, masks, compaction, data, example)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from secateur.cli.app import app
+from secateur.cli.names import RunFolder
 from secateur.errors import StoreError, UsageError
 from secateur.report.figures import figures
 from secateur.report.table import show, to_json
@@ -29,7 +29,7 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def frontier(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: RunFolder,
     min_accuracy: Annotated[
         float | None, typer.Option(help="Pick the sparsest level of at least this val accuracy.")
     ] = None,
@@ -93,10 +93,11 @@ def _raise_without_points(store: Store) -> None:
     )
 
 
-def draw(store: Store) -> None:
+def draw(store: Store, quiet: bool = False) -> None:
     """Write the figures, or say why there are none."""
     try:
         for path in figures(store.points(), store.folder / "figures", controls=CONTROLS):
-            typer.echo(f"Figure: {path}")
+            if not quiet:
+                typer.echo(f"Figure: {path}")
     except UsageError as error:
         typer.echo(f"No figures: {error}", err=True)

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from secateur.cli.app import app
+from secateur.cli.printing import print_table
 
 if TYPE_CHECKING:
     from secateur.artifact.inspect import Inspection, Layer
 
+# The first line keeps the paragraph from being wrapped.
+EXAMPLES = """\b
+Examples:
+  secateur inspect small.safetensors
+  secateur inspect small.onnx --json | jq .totals
+"""
 
-@app.command("inspect")
+
+@app.command("inspect", epilog=EXAMPLES)
 def inspect_file(
     file: Annotated[Path, typer.Argument(help="A safetensors or ONNX file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Every count, as JSON.")] = False,
@@ -33,7 +40,7 @@ def inspect_file(
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
-    Console().print(_table(found))
+    print_table(_table(found))
     for line in _summary(found):
         typer.echo(line)
 

@@ -1,94 +1,132 @@
-"""Progress of a sweep on the terminal: live where there is one, lines where there is none."""
+"""Progress of a sweep on the terminal: a live tree, or lines where nothing can be live."""
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from rich.console import Console, RenderableType
+from rich.live import Live
 
+from secateur.cli.tree import StudyTree, clock
+from secateur.errors import SecateurError
 from secateur.study.plan import Run
+from secateur.study.tally import Tally
+
+WITHIN = 0.01
+_RARELY = 20
+"""The best point is looked for only so often that it takes less than this part of the time."""
 
 
 class Progress:
-    """An observer of a sweep; a context manager, so that the terminal is left as it was."""
+    """An observer of a sweep; a context manager, so that the terminal is left as it was.
 
-    def __init__(self, console: Console | None = None) -> None:
+    A terminal that goes away ends what it shows, and not the sweep.
+
+    Args:
+        console: Where to show it; the terminal's standard error by default.
+        best: Says the best point so far in one line; empty where there is none.
+    """
+
+    def __init__(
+        self, console: Console | None = None, best: Callable[[], str] = lambda: ""
+    ) -> None:
         self.console = console or Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.description}", table_column=None),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._runs: tuple[Run, ...] = ()
-        self._ended = 0
-        self._total: TaskID | None = None
-        self._left = 0
-        self._epochs: dict[str, int] = {}
-        self._trained = 0
+        self._tally = Tally()
+        self._shown = StudyTree(self._tally)
+        self._best = best
+        self._lock = threading.Lock()
         self._begun = time.monotonic()
+        self._ask_again = 0.0
+        self._live: Live | None = None
+        if self.console.is_interactive:
+            self._live = Live(console=self.console, get_renderable=self._render, transient=True)
 
     def __enter__(self) -> Progress:
-        self._bars.start()
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._live:
+            with suppress(OSError):
+                self._live.stop()
 
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
-        """Show the whole study's bar."""
-        self._runs = runs
-        self._ended = len(finished & {run.digest for run in runs})
-        self._left = sum(run.epochs for run in runs if run.digest not in finished)
-        self._begun = time.monotonic()
-        news = f"{self._ended} of {len(runs)} runs were finished before" if self._ended else ""
-        self._total = self._bars.add_task("study", total=max(self._left, 1), news=news)
-        self._say(f"{len(runs)} runs, {self._left} epochs to train. {news}".rstrip())
+        """Show the study."""
+        with self._lock:
+            self._tally.planned(runs, finished)
+        ended = len(self._tally.reasons)
+        news = f"{ended} of {len(runs)} runs were finished before" if ended else ""
+        self._say(f"{len(runs)} runs, {self._tally.left} epochs to train. {news}".rstrip())
+        self._look_for_best()
 
     def started(self, run: Run) -> None:
-        """Give the run a bar."""
-        self._tasks[run.digest] = self._bars.add_task(
-            run.title, total=max(run.epochs, 1), news="starting"
-        )
+        """Show the run as under way."""
+        with self._lock:
+            self._tally.started(run)
 
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
-        """Advance the run's bar and the study's."""
-        self._trained += 1
-        self._epochs[run.digest] = int(values["epoch"])
-        news = f"loss {values['loss']:.3f}  val {values['val_accuracy']:.4f}"
-        self._bars.update(self._tasks[run.digest], completed=values["epoch"], news=news)
-        if self._total is not None:
-            self._bars.update(self._total, completed=self._trained, news=self._time_left())
+        """Show how far the run is."""
+        with self._lock:
+            self._tally.epoch(run, values)
 
     def ended(self, run: Run, reason: str) -> None:
-        """Take the run's bar away and leave a line in its place."""
-        task = self._tasks.pop(run.digest, None)
-        if task is not None:
-            self._bars.remove_task(task)
-        self._ended += 1
-        # Whatever a failed run did not train is not left to be trained.
-        self._left -= run.epochs - self._epochs.pop(run.digest, 0)
-        how = f"failed: {reason}" if reason else "done"
-        self._say(f"[{self._ended}/{len(self._runs)}] {run.title}: {how}  {self._time_left()}")
+        """Show the run as done or failed; a failure stays on the screen, as every line does."""
+        with self._lock:
+            self._tally.ended(run, reason)
+        if reason or not self._live:
+            left = self._tally.seconds_left()
+            count = f"[{len(self._tally.reasons)}/{len(self._tally.runs)}]"
+            how = f"failed: {reason}" if reason else "done"
+            pace = "" if left is None else f"about {clock(left)} left"
+            self._say(f"{count} {run.title}: {how}  {pace}")
+        self._look_for_best()
 
     def timing(self, nets: int) -> None:
         """Say what the last seconds are for."""
-        self._say(f"Timing {nets} different nets side by side.")
+        with self._lock:
+            self._tally.timing(nets)
+        if not self._live:
+            self._say(f"Timing {nets} different nets side by side.")
 
-    def _time_left(self) -> str:
-        if not self._trained or self._trained >= self._left:
-            return ""
-        each = (time.monotonic() - self._begun) / self._trained
-        minutes, seconds = divmod(round(each * (self._left - self._trained)), 60)
-        return f"about {minutes}:{seconds:02d} left"
+    def _render(self) -> RenderableType:
+        # Drawn by a thread of the display, while the sweep counts on.
+        with self._lock:
+            self._shown.seconds = time.monotonic() - self._begun
+            return self._shown.drawn(self.console)
+
+    def _look_for_best(self) -> None:
+        begun = time.monotonic()
+        if self._live and begun >= self._ask_again:
+            self._shown.best = self._best()
+            now = time.monotonic()
+            self._ask_again = now + _RARELY * (now - begun)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        with suppress(OSError):
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def best_so_far(folder: Path) -> str:
+    """The sparsest level close to the dense net, of what a run folder holds; or nothing yet."""
+    from secateur.study.frontier import DENSE, pick
+    from secateur.study.store import Store
+    from secateur.study.study import CONTROLS
+
+    try:
+        points = Store(folder).points()
+        found = pick(points, within=WITHIN, controls=CONTROLS).replicate
+    except (SecateurError, sqlite3.Error):
+        return ""
+    accuracy = float(found.mean("val_accuracy"))
+    if found.method == DENSE:
+        return f"best so far: the dense net, val {accuracy:.4f}"
+    return (
+        f"best so far within {WITHIN} of the dense net: {found.method} at {found.level_name}, "
+        f"sparsity {float(found.mean('sparsity')):.4f}, val {accuracy:.4f}"
+    )

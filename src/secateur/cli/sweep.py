@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +12,16 @@ import typer
 from secateur import studies
 from secateur.cli.app import app
 from secateur.cli.frontier import draw, print_frontier, tell_failures
-from secateur.cli.progress import Progress
-from secateur.registry import METHODS
+from secateur.cli.names import data_sets, study_names
+from secateur.cli.names import methods as method_names
+from secateur.cli.names import models as model_names
+from secateur.cli.progress import Progress, best_so_far
+from secateur.registry import METHODS, TRACKERS
+from secateur.report import page
 from secateur.spec import StudySpec, check_study
+from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
+from secateur.tracking.follower import Follower
 
 Text = str | None
 FAILED, INTERRUPTED = 1, 130
@@ -24,6 +32,7 @@ EXAMPLES = """\b
 Examples:
   secateur sweep
   secateur sweep study.toml --seeds 3 --out runs/mine
+  secateur sweep study.toml --track mlflow --track tensorboard
   secateur sweep --model lenet-300-100 --methods magnitude,dense --levels 0.9,0.99
 """
 
@@ -31,14 +40,27 @@ Examples:
 @app.command(epilog=EXAMPLES)
 def sweep(
     study: Annotated[
-        str, typer.Argument(metavar="[STUDY]", help="A study file, or an embedded study's name.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study file, or an embedded study's name.",
+            autocompletion=study_names,
+        ),
     ] = "demo",
     model: Annotated[
-        Text, typer.Option(help="A reference net, or package.module:function.")
+        Text,
+        typer.Option(
+            help="A reference net, or package.module:function.", autocompletion=model_names
+        ),
     ] = None,
-    data: Annotated[Text, typer.Option(help="A data set; see `secateur data`.")] = None,
+    data: Annotated[
+        Text, typer.Option(help="A data set; see `secateur data`.", autocompletion=data_sets)
+    ] = None,
     methods: Annotated[
-        Text, typer.Option(help="Only these, with commas: magnitude,l1-filter.")
+        Text,
+        typer.Option(
+            help="Only these, with commas: magnitude,l1-filter.", autocompletion=method_names
+        ),
     ] = None,
     levels: Annotated[
         Text, typer.Option(help="For every method, with commas: 0.5,0.9; combined takes 0.5/0.9.")
@@ -51,6 +73,16 @@ def sweep(
         int | None, typer.Option(min=1, help="Processes; chosen for the machine by default.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")
+    ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Show it in {' or '.join(TRACKERS)} too; may be given twice.",
+            autocompletion=lambda: list(TRACKERS),
+        ),
+    ] = None,
 ) -> None:
     """Prune a network by several methods under one audited budget.
 
@@ -74,18 +106,26 @@ def sweep(
     # torch is loaded only once the words are known to be right.
     from secateur.study.sweep import run_study
 
-    progress = Progress()
+    follower = Follower(track or (), folder, partial(typer.echo, err=True))
+    progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with progress:
-            run_study(spec, folder, device=device, workers=workers, observer=progress)
+        with progress or nullcontext(), follower:
+            told = Several(follower, progress or Silent())
+            run_study(spec, folder, device=device, workers=workers, observer=told)
     except KeyboardInterrupt:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     store = Store(folder)
     if store.points():
         print_frontier(store)
-        draw(store)
-        typer.echo(f"Store: {folder}   again: secateur frontier {folder}")
+        draw(store, quiet)
+        if not quiet:
+            typer.echo(f"Store: {folder}   again: secateur frontier {folder}")
+            for place in follower.where:
+                typer.echo(place)
+    written = page.write(store)
+    if not quiet:
+        typer.echo(f"Page: {written}")
     if store.failures():
         tell_failures(store)
         raise typer.Exit(FAILED)

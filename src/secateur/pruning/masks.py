@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.markup import Cell, table
 
 if TYPE_CHECKING:
     from secateur.pruning.freeze import Freeze
@@ -69,6 +70,16 @@ class Masks(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         return f"Masks({len(self)} parameters, {self.zeros} of {self.total} elements pruned)"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, mask.shape, int(mask.sum()), mask.numel()) for name, mask in self.items()]
+        cells: list[list[Cell]] = [
+            [name, "x".join(map(str, shape)), kept, total, 1 - kept / max(total, 1)]
+            for name, shape, kept, total in rows
+        ]
+        share = self.zeros / max(self.total, 1)
+        cells.append(["all", "", self.total - self.zeros, self.total, share])
+        return table(["parameter", "shape", "kept", "total", "pruned"], cells, bold=[len(rows)])
 
     @property
     def total(self) -> int:

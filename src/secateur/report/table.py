@@ -205,6 +205,7 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
             "masked_macs": point.masked_macs,
             "nonzero_macs": point.nonzero_macs,
             "macs": point.macs,
+            "artifact_bytes": point.artifact_bytes,
             "epochs": {
                 "base": point.epochs.base,
                 "sparsity": point.epochs.sparsity,

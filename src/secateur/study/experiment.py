@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,20 @@ from secateur.channels import compact_with_record
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError
 from secateur.masking import groups_of
-from secateur.measure.cost import Cost, cost
+from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Layer, Point, Share
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.cut import cut
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
+from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
+from secateur.study.handover import artifact_bytes, compaction_of
 from secateur.study.plan import Run
 from secateur.study.store import checkpoint_name
 from secateur.training.device import resolve_device
@@ -187,8 +189,7 @@ class _CutNet:
             small = None
         if small is None or not small.kept:
             return self._fit(self.model, self.masks, on_epoch)
-        masks = {name: small.shrink(name, mask) for name, mask in self.masks.items()}
-        curve = self._fit(small.model, Masks(masks), on_epoch)
+        curve = self._fit(small.model, small.masks(self.masks), on_epoch)
         self.model.load_state_dict(
             small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
         )
@@ -199,7 +200,6 @@ class _CutNet:
     ) -> tuple[Epoch, ...]:
         run, training = self.job.run, self.job.study.training
         retraining = run.kind == "point" and "base" in run.parents
-        held = {name: mask for name, mask in masks.items() if not bool(mask.all())}
         return fit(
             model,
             self.data,
@@ -207,7 +207,7 @@ class _CutNet:
             epochs=run.epochs,
             seed=stream(run.seed, "train", run.depth),
             learning_rate=training.retrain_learning_rate if retraining else None,
-            masks=Masks(held) if held else None,
+            masks=masks or None,
             device=self.job.device,
             on_epoch=on_epoch,
         )
@@ -217,12 +217,14 @@ class _CutNet:
         run = self.job.run
         val = evaluate(self.model, self.data, self.data.val)
         test = evaluate(self.model, self.data, self.data.test)
-        self.model.cpu()
+        self.model.cpu().eval()
         save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
         zeros = sparsity(self.model)
         whole = cost(self.model, self.example[:1])
-        small = self._compact_cost()
-        return Point(
+        compaction = compaction_of(self.model, self.masks, self.example)
+        compact = self.model if isinstance(compaction, ChannelError) else compaction.model.eval()
+        small = cost(compact, self.example[:1])
+        point = Point(
             method=run.method,
             level=run.level,
             step=run.step,
@@ -245,14 +247,34 @@ class _CutNet:
             floored=self.masks.floored,
             environment=environment(),
             curve=tuple(asdict(entry) for entry in curve),
+            layers=tuple(_layers(self.model, compact)),
+        )
+        size = artifact_bytes(
+            self.job.study, point, self.model, self.masks, compaction, self.data, self.example
+        )
+        # Last, so that the time that it takes is counted as this run's too.
+        return replace(point, artifact_bytes=size, seconds=round(time.monotonic() - begun, 3))
+
+
+def _layers(model: nn.Module, compact: nn.Module) -> Iterator[Layer]:
+    """The prunable weights of a net, and the channels that its compact net still has of each."""
+    for weight in prunable_weights(model).values():
+        module = model.get_submodule(weight.module)
+        yield Layer(
+            name=weight.name,
+            kind=type(module).__name__,
+            shape=tuple(weight.parameter.shape),
+            zeros=weight.parameter.numel() - int(weight.parameter.count_nonzero()),
+            channels=_channels(module, weight.parameter),
+            kept=_channels(
+                compact.get_submodule(weight.module), compact.get_parameter(weight.name)
+            ),
         )
 
-    def _compact_cost(self) -> Cost:
-        try:
-            small = compact_with_record(self.model, self.masks, self.example).model
-        except ChannelError:
-            small = self.model
-        return cost(small, self.example[:1])
+
+def _channels(module: nn.Module, weight: Tensor) -> int:
+    """The output channels of a layer: the first axis, but of a transposed convolution."""
+    return int(getattr(module, "out_channels", weight.shape[0]))
 
 
 def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:

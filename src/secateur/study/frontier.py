@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from secateur.errors import UsageError
+from secateur.markup import paragraph
 from secateur.point import Point
 from secateur.study.replicate import Replicate, axis, replicates
 
@@ -116,6 +117,9 @@ class Pick:
         if self.met:
             return f"Pick for a validation accuracy of at least {self.floor:.4g}: {found}."
         return f"No level reaches a validation accuracy of {self.floor:.4g}; the best is {found}."
+
+    def _repr_html_(self) -> str:
+        return f"<div>{paragraph(str(self))}{self.replicate._repr_html_()}</div>"
 
 
 def pick(

@@ -13,6 +13,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from secateur.errors import UnknownNameError, UsageError
+from secateur.markup import table
 from secateur.point import Epochs, Point, Share
 
 CONFIDENCE = 0.95
@@ -40,14 +41,27 @@ def _share(share: Share) -> Fraction:
 def _seconds(point: Point, batch: int) -> Fraction:
     measured = point.latency_at(batch)
     if measured is None:
-        raise UsageError(
-            "reading an axis",
+        raise _unmeasured(
             f"the latency of {point.method} at batch {batch}",
-            given="not measured",
             expected="a study that ran to its end, where its nets are timed",
             remedy="Give the sweep's command again to go on with it.",
         )
     return Fraction(measured.median)
+
+
+def _bytes(point: Point) -> int:
+    if point.artifact_bytes is None:
+        raise _unmeasured(
+            f"the bytes on disk of {point.method}",
+            expected="a study of a secateur that records them",
+            remedy="`secateur export` writes the file; or run the sweep in a new folder.",
+        )
+    return point.artifact_bytes
+
+
+def _unmeasured(subject: str, expected: str, remedy: str) -> UsageError:
+    given = "not measured"
+    return UsageError("reading an axis", subject, given=given, expected=expected, remedy=remedy)
 
 
 AXES: Mapping[str, Axis] = MappingProxyType(
@@ -62,6 +76,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
         "masked_macs": Axis(lambda p: p.masked_macs, False, "MACs before removal"),
         "nonzero_macs": Axis(lambda p: p.nonzero_macs, False, "non-zero MACs"),
         "macs": Axis(lambda p: p.macs, False, "MACs"),
+        "bytes": Axis(_bytes, False, "bytes on disk"),
         "epochs": Axis(lambda p: p.epochs.cumulative, False, "training epochs"),
         "latency": Axis(lambda p: _seconds(p, 1), False, "latency at batch 1, s"),
         "latency_64": Axis(lambda p: _seconds(p, 64), False, "latency at batch 64, s"),
@@ -159,6 +174,14 @@ class Replicate:
     def epochs(self) -> Epochs:
         """The budget consumed by one seed: the largest one, should the seeds differ."""
         return max((point.epochs for point in self.points), key=lambda spent: spent.cumulative)
+
+    def _repr_html_(self) -> str:
+        heads = ["seed", "sparsity", "validation accuracy", "test accuracy", "MACs", "epochs"]
+        rows = [
+            [p.seed, p.sparsity.value, p.val.value, p.test.value, p.macs, p.epochs.cumulative]
+            for p in self.points
+        ]
+        return table(heads, rows, f"{self.method} {self.level_name}")
 
     def mean(self, name: str) -> Fraction:
         """The exact mean over the seeds on the axis `name`; comparisons are made on it.

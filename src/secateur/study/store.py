@@ -20,7 +20,7 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,6 +65,25 @@ COMMIT;
 """
 
 Status = Literal["done", "failed"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training that one finished run did.
+
+    Attributes:
+        digest: The run's.
+        kind: `base`, `slim` or `point`.
+        title: Short text for people.
+        parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
+        curve: One entry an epoch: `epoch`, `loss`, `val_accuracy`.
+    """
+
+    digest: str
+    kind: str
+    title: str
+    parents: Mapping[str, str]
+    curve: tuple[dict[str, float], ...]
 
 
 class Store:
@@ -227,6 +246,20 @@ class Store:
             Point.from_dict({**json.loads(result)["point"], "latency": json.loads(timed or "[]")})
             for result, timed in rows
         )
+
+    def trainings(self) -> tuple[Training, ...]:
+        """What the finished runs of the plan trained, sparsity training included, in its order."""
+        rows = self._db.execute(
+            "SELECT digest, kind, title, made_by, result FROM plan JOIN runs USING (digest) "
+            "WHERE status = 'done' ORDER BY position"
+        )
+        found = []
+        for digest, kind, title, made_by, text in rows:
+            result = json.loads(text)
+            curve = result.get("point", result).get("curve", ())
+            parents = json.loads(made_by)["parents"]
+            found.append(Training(digest, kind, title, parents, tuple(curve)))
+        return tuple(found)
 
     def timed(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
         """Write the latencies of points, by digest, all of them or none."""

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -27,48 +26,12 @@ from secateur.registry import METHODS
 from secateur.spec import StudySpec
 from secateur.study.executors import Event, LocalExecutor, cores, share_out
 from secateur.study.experiment import Job, Setup, parts_of
+from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
+from secateur.study.pulse import Pulse
 from secateur.study.store import Store
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
-
-
-class Observer(Protocol):
-    """What a sweep tells while it runs. Every method may do nothing."""
-
-    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
-        """All runs, and the digests of those that an earlier sweep finished."""
-
-    def started(self, run: Run) -> None:
-        """A run begins."""
-
-    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
-        """A run has trained another epoch: `epoch`, `loss`, `val_accuracy`."""
-
-    def ended(self, run: Run, reason: str) -> None:
-        """A run is done, or has failed for a reason."""
-
-    def timing(self, nets: int) -> None:
-        """All runs have ended, and so many different nets are going to be timed."""
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
-        """Nothing."""
-
-    def started(self, run: Run) -> None:
-        """Nothing."""
-
-    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
-        """Nothing."""
-
-    def ended(self, run: Run, reason: str) -> None:
-        """Nothing."""
-
-    def timing(self, nets: int) -> None:
-        """Nothing."""
 
 
 def run_study(
@@ -116,9 +79,10 @@ def run_study(
         threads_of = kept or {"base": alone, "slim": threads, "point": threads}
         store.state("threads", json.dumps(threads_of))
         store.begin(settings_of(study), runs)
-        watcher = observer or Silent()
-        _Sweep(store, runs, setup, devices, threads_of, watcher).run(count)
-        time_points(store, setup, loaded, watcher.timing)
+        with Pulse(folder) as pulse:
+            told = Several(pulse, observer or Silent())
+            _Sweep(store, runs, setup, devices, threads_of, told).run(count)
+            time_points(store, setup, loaded, told.timing)
 
 
 @contextmanager

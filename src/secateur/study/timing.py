@@ -1,8 +1,8 @@
-"""Timing: the latency of every point, measured side by side once nothing else runs."""
+"""Timing: the latency of every point on each engine, side by side once nothing else runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 import torch
@@ -10,20 +10,26 @@ from torch import Tensor, nn
 
 from secateur.channels import compact
 from secateur.data.images import ImageData
-from secateur.errors import ChannelError
+from secateur.engine import Engine
+from secateur.engine import compile as compile_engine
+from secateur.errors import ChannelError, SecateurError
 from secateur.measure.latency import compare
 from secateur.point import Latency, Point
 from secateur.pruning.masks import Masks
+from secateur.pruning.weights import prunable_weights
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.experiment import Setup
 from secateur.study.store import Store
 
 BATCHES = (1, 64)
-ENGINE = "torch-eager"
-_SECONDS = 20.0
+EAGER = "torch-eager"
+_SECONDS = 15.0
+_CHOOSING = 0.05
 _ROUNDS = (5, 50)
+_SPARSE = 0.5
+"""With fewer zeros in every weight, zeros save no time: what counts are the shapes."""
 
-Signature = tuple[tuple[int, ...], ...]
+Signature = tuple[object, ...]
 
 
 def time_points(
@@ -31,9 +37,13 @@ def time_points(
 ) -> None:
     """Time the compact net of every point of the plan on the CPU, and write the medians.
 
-    Ratios are only fair within one run, so all are timed again when one is new. Eager torch
-    multiplies zeros like any number: points whose compact nets have the same shapes take the same
-    time, and one of them is timed for all.
+    Each runs in eager torch and, at the same time, on the engine of `secateur.compile`, dense
+    ones too, so that ratios compare nets and not engines. They are only fair within one run, so
+    all are timed again when one is new.
+
+    Eager torch multiplies zeros like any number: points whose compact nets have the same shapes
+    take the same time, and one of them is timed for all. On the engine this holds for nets of
+    few zeros alone.
 
     Args:
         store: Open for writing.
@@ -45,18 +55,27 @@ def time_points(
     if all(point.latency for point in points):
         return
     nets: dict[Signature, nn.Module] = {}
-    signatures: dict[str, Signature] = {}
+    signatures: dict[str, tuple[Signature, Signature]] = {}
     for point in points:
         net = _compact_net(store, setup, data, point)
-        signature = tuple(tuple(parameter.shape) for parameter in net.parameters())
-        signatures[point.digest] = signature
-        nets.setdefault(signature, net)
+        shapes = tuple(tuple(parameter.shape) for parameter in net.parameters())
+        own = (*shapes, point.digest) if _is_sparse(net) else shapes
+        signatures[point.digest] = shapes, own
+        nets.setdefault(own, net)
+        nets.setdefault(shapes, net)
     on_begin(len(nets))
-    measured = {batch: _measure(nets, data, batch) for batch in BATCHES}
+    eager = {shapes: nets[shapes] for shapes, _ in signatures.values()}
+    engines = _compiled({own: nets[own] for _, own in signatures.values()}, data)
+    measured = {batch: _measure(eager, engines, data, batch) for batch in BATCHES}
     store.timed(
         {
-            digest: [measured[batch][signature] for batch in BATCHES]
-            for digest, signature in signatures.items()
+            digest: [
+                measured[batch][kind, signature]
+                for batch in BATCHES
+                for kind, signature in (("eager", shapes), ("engine", own))
+                if (kind, signature) in measured[batch]
+            ]
+            for digest, (shapes, own) in signatures.items()
         }
     )
 
@@ -71,28 +90,59 @@ def _compact_net(store: Store, setup: Setup, data: ImageData, point: Point) -> n
         return model.eval()
 
 
+def _is_sparse(net: nn.Module) -> bool:
+    weights = [weight.parameter for weight in prunable_weights(net).values()]
+    return any(float((weight == 0).float().mean()) >= _SPARSE for weight in weights)
+
+
+def _compiled(nets: Mapping[Signature, nn.Module], data: ImageData) -> dict[Signature, Engine]:
+    """The engines of those nets that have one; a study does not end at one that has none."""
+    found = {}
+    for signature, net in nets.items():
+        try:
+            found[signature] = compile_engine(
+                net, data.example(2), batches=BATCHES, seconds=_CHOOSING
+            )
+        except SecateurError:
+            continue
+    return found
+
+
 def _measure(
-    nets: dict[Signature, nn.Module], data: ImageData, batch: int
-) -> dict[Signature, Latency]:
+    nets: Mapping[Signature, nn.Module],
+    engines: Mapping[Signature, Engine],
+    data: ImageData,
+    batch: int,
+) -> dict[tuple[str, Signature], Latency]:
     images = data.example(batch)
     inputs = images[torch.arange(batch) % len(images)].contiguous()
-    names = {str(number): signature for number, signature in enumerate(nets)}
-    runs = {name: _call(nets[signature], inputs) for name, signature in names.items()}
+    calls = {("eager", signature): _eager(net, inputs) for signature, net in nets.items()}
+    names = dict.fromkeys(calls, EAGER)
+    for signature, engine in engines.items():
+        calls["engine", signature] = _engine(engine, inputs)
+        names["engine", signature] = f"secateur-{engine.choice(batch).backend}"
+    keys = {str(number): key for number, key in enumerate(calls)}
+    runs = {number: calls[key] for number, key in keys.items()}
     begun = perf_counter()
     compare(runs, repeats=1, warmup=1)
     rounds = int(_SECONDS / max(perf_counter() - begun, 1e-9) * 2)
     timings = compare(runs, repeats=min(max(rounds, _ROUNDS[0]), _ROUNDS[1]), warmup=1)
+    threads = torch.get_num_threads()
     return {
-        names[name]: Latency(
-            each.n, each.median, each.q1, each.q3, ENGINE, torch.get_num_threads(), batch
+        keys[number]: Latency(
+            each.n, each.median, each.q1, each.q3, names[keys[number]], threads, batch
         )
-        for name, each in timings.items()
+        for number, each in timings.items()
     }
 
 
-def _call(net: nn.Module, inputs: Tensor) -> Callable[[], object]:
+def _eager(net: nn.Module, inputs: Tensor) -> Callable[[], object]:
     def run() -> object:
         with torch.inference_mode():
             return net(inputs)
 
     return run
+
+
+def _engine(engine: Engine, inputs: Tensor) -> Callable[[], object]:
+    return lambda: engine(inputs)

@@ -1,0 +1,53 @@
+"""Names that the shell completes: methods, models, data sets, studies, run folders.
+
+All of this answers between two key strokes, so nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secateur import studies
+from secateur.registry import DATASETS, METHODS, MODELS
+
+
+def methods(incomplete: str) -> list[str]:
+    """Methods, with commas between them: `magnitude,l1` goes on to `magnitude,l1-filter`."""
+    head, comma, last = incomplete.rpartition(",")
+    given = head.split(",")
+    names = (name for name in METHODS if name not in given)
+    return [head + comma + name for name in _starting(names, last)]
+
+
+def models(incomplete: str) -> list[str]:
+    """The reference nets."""
+    return list(_starting(MODELS, incomplete))
+
+
+def data_sets(incomplete: str) -> list[str]:
+    """The data sets."""
+    return list(_starting(DATASETS, incomplete))
+
+
+def study_names(incomplete: str) -> list[str]:
+    """The embedded studies; a file of one's own is completed by the shell."""
+    return list(_starting(studies.names(), incomplete))
+
+
+def run_folders(incomplete: str) -> list[str]:
+    """Run folders under `runs/`, or under the folder that has been typed."""
+    head, slash, _ = incomplete.rpartition("/")
+    parents = [Path(head + slash)] if slash else [Path(), Path("runs")]
+    found = (store.parent for parent in parents for store in parent.glob("*/study.sqlite"))
+    return sorted(_starting((folder.as_posix() for folder in found), incomplete))
+
+
+def _starting(names: Iterable[str], incomplete: str) -> Iterator[str]:
+    return (name for name in names if name.startswith(incomplete))
+
+
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.", autocompletion=run_folders)]

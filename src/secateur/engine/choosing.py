@@ -1,0 +1,240 @@
+"""Choosing: which engine runs which layer, by measuring them on the real shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from secateur.engine import onnx
+from secateur.engine.dense import TorchSegment
+from secateur.engine.graph import Graph, Node
+from secateur.engine.packing import Packs, unsupported
+from secateur.engine.plan import Plan, Runner, Side, plan
+from secateur.engine.segment import Segment
+from secateur.measure.latency import compare
+from secateur.native import kernels, library
+from secateur.native.structs import Layout
+from secateur.point import Timing
+
+SPARSE, LANES, MIXED = "sparse", "sparse-lanes", "mixed"
+ONNX, TORCH, CSR = "onnxruntime", "torch", "torch-csr"
+BACKENDS = (SPARSE, LANES, MIXED, ONNX, TORCH, CSR)
+_ROUNDS = (5, 100)
+"""The fewest and the most timed rounds."""
+
+_CLEARLY = 0.95
+"""A layer leaves the sparse plan, which costs a hand-over, only for so much less time."""
+
+
+Times = Mapping[Node, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """What one layer takes alone, at one batch size.
+
+    Attributes:
+        node: The layer.
+        seconds: Backend -> the median time; empty where nothing was measured.
+        backend: What runs it in the plan that was chosen.
+    """
+
+    node: Node
+    seconds: Mapping[str, float]
+    backend: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was measured at one batch size, and what is run because of it.
+
+    Attributes:
+        batch: The size of the batch.
+        backend: The name of the fastest plan.
+        plan: That plan.
+        timings: Backend -> time of the whole network.
+        layers: Each layer alone.
+    """
+
+    batch: int
+    backend: str
+    plan: Callable[[Tensor], Tensor]
+    timings: Mapping[str, Timing] = field(default_factory=dict)
+    layers: tuple[LayerTimes, ...] = ()
+
+    def release(self) -> None:
+        """Give back the memory that is kept for the next call."""
+        if isinstance(self.plan, Plan):
+            self.plan.release()
+
+
+class Chooser:
+    """Builds the plans of one graph and times them.
+
+    Args:
+        graph: What to run.
+        threads: Threads inside an operator.
+        seconds: How long to measure at one batch size: so long for the layers, so long for the
+            whole.
+    """
+
+    def __init__(self, graph: Graph, *, threads: int, seconds: float) -> None:
+        self._graph = graph
+        self._threads = threads
+        self._seconds = seconds
+        self._packs = Packs()
+        self._has_onnx = onnx.available()
+
+    def choose(self, inputs: Tensor) -> Choice:
+        """Measure at one batch size and take the fastest.
+
+        Args:
+            inputs: A batch of the size to choose for.
+        """
+        batch = len(inputs)
+        times = self._layer_times(batch)
+        plans = {name: self.build(name, batch) for name in self.backends(batch) if name != MIXED}
+        mixed = self._mixed(times, batch)
+        if len(set(mixed.values())) > 1:
+            plans[MIXED] = self.build(MIXED, batch, mixed)
+        timings = timed({name: _call(plans[name], inputs) for name in plans}, self._seconds)
+        best = min(timings, key=lambda name: timings[name].median)
+        return Choice(batch, best, plans[best], timings, self._chosen(best, times, mixed))
+
+    def forced(self, backend: str, inputs: Tensor) -> Choice:
+        """One plan, whatever else might be faster.
+
+        Args:
+            backend: One of `backends`.
+            inputs: A batch of the size to choose for; `mixed` times the layers at it.
+        """
+        batch = len(inputs)
+        times = self._layer_times(batch) if backend == MIXED else {}
+        mixed = self._mixed(times, batch)
+        made = self.build(backend, batch, mixed or None)
+        return Choice(batch, backend, made, {}, self._chosen(backend, times, mixed))
+
+    def backends(self, batch: int, *, forced: bool = False) -> list[str]:
+        """The plans that there are for a batch size, on this machine.
+
+        Args:
+            batch: The size.
+            forced: Also those that are never the best.
+        """
+        found = [TORCH]
+        if self._has_onnx and onnx.can_run(self._graph.nodes[1:]):
+            found.append(ONNX)
+        if library.available() and self._layers() and (forced or self._has_zeros()):
+            found += [SPARSE, *([LANES] if forced or self._fills_lanes(batch) else []), MIXED]
+        if (forced or not library.available()) and self._layers():
+            found.append(CSR)
+        return found
+
+    def build(self, name: str, batch: int, sides: Mapping[Node, Side] | None = None) -> Plan:
+        """One plan.
+
+        Args:
+            name: One of `BACKENDS`.
+            batch: The batch size to tune for.
+            sides: Layer -> what runs it; needed for `mixed` alone.
+        """
+        lanes = name == LANES or (name == MIXED and self._fills_lanes(batch))
+        layout = Layout.LANES if lanes else Layout.PLAIN
+        use_onnx = self._has_onnx and name in (ONNX, MIXED)
+
+        def make(side: Side, nodes: Sequence[Node], outputs: Sequence[Node]) -> Runner:
+            if side is Side.SPARSE:
+                return self._segment(nodes, outputs, layout, batch)
+            if side is Side.DENSE and use_onnx:
+                return onnx.OnnxSegment(nodes, outputs, threads=self._threads)
+            return TorchSegment(nodes, outputs, csr=name == CSR)
+
+        whole = Side.SPARSE if name in (SPARSE, LANES) else Side.DENSE
+        return plan(self._graph, sides or dict.fromkeys(self._layers(), whole), make)
+
+    def _layers(self) -> list[Node]:
+        return [node for node in self._graph.layers() if not unsupported(node)]
+
+    def _has_zeros(self) -> bool:
+        """Whether sparse kernels may win at all: somewhere there must be enough zeros."""
+        return any(2 * node.zeros >= node.matrix.numel() for node in self._layers())
+
+    def _fills_lanes(self, batch: int) -> bool:
+        """Less than half full, they do more work for nothing than for the batch."""
+        return library.available() and 2 * batch >= kernels.lanes()
+
+    def _segment(
+        self, nodes: Sequence[Node], outputs: Sequence[Node], layout: Layout, batch: int
+    ) -> Segment:
+        return Segment(
+            nodes, outputs, layout=layout, batch=batch, threads=self._threads, packs=self._packs
+        )
+
+    def _layer_times(self, batch: int) -> Times:
+        """Layer -> backend -> seconds of the layer alone."""
+        layers = self._layers() if library.available() and self._has_zeros() else []
+        layouts = {SPARSE: Layout.PLAIN, LANES: Layout.LANES}
+        if not self._fills_lanes(batch):
+            del layouts[LANES]
+        found = {}
+        for node in layers:
+            inputs = [torch.rand(batch, *value.sizes) for value in node.inputs]
+            runners: dict[str, Runner] = {TORCH: TorchSegment([node], [node])}
+            if self._has_onnx:
+                runners[ONNX] = onnx.OnnxSegment([node], [node], threads=self._threads)
+            for name, layout in layouts.items():
+                runners[name] = self._segment([node], [node], layout, batch)
+            calls = {name: _run(runner, inputs) for name, runner in runners.items()}
+            times = timed(calls, self._seconds / len(layers))
+            found[node] = {name: each.median for name, each in times.items()}
+        return found
+
+    def _mixed(self, times: Times, batch: int) -> dict[Node, Side]:
+        """Each layer where it is fastest by itself."""
+        sparse = LANES if self._fills_lanes(batch) else SPARSE
+        sides = {}
+        for node, seconds in times.items():
+            dense = min(seconds[name] for name in (ONNX, TORCH) if name in seconds)
+            sides[node] = Side.DENSE if dense < _CLEARLY * seconds[sparse] else Side.SPARSE
+        return sides
+
+    def _chosen(
+        self, backend: str, times: Times, mixed: Mapping[Node, Side]
+    ) -> tuple[LayerTimes, ...]:
+        dense = ONNX if self._has_onnx else TORCH
+
+        def runs(node: Node) -> str:
+            if backend != MIXED:
+                return backend
+            return SPARSE if mixed[node] is Side.SPARSE else dense
+
+        return tuple(LayerTimes(node, times.get(node, {}), runs(node)) for node in self._layers())
+
+
+def timed(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Timing]:
+    """Medians of interleaved rounds, as many as fit into the time, though never too few."""
+    compare(calls, repeats=1, warmup=1)
+    begun = perf_counter()
+    compare(calls, repeats=1, warmup=0)
+    rounds = int(seconds / max(perf_counter() - begun, 1e-9))
+    return compare(calls, repeats=min(max(rounds, _ROUNDS[0]), _ROUNDS[1]), warmup=0)
+
+
+def _call(run: Plan, inputs: Tensor) -> Callable[[], object]:
+    def call() -> object:
+        with torch.no_grad():
+            return run(inputs)
+
+    return call
+
+
+def _run(runner: Runner, inputs: list[Tensor]) -> Callable[[], object]:
+    def call() -> object:
+        with torch.no_grad():
+            return runner.run(inputs)
+
+    return call

@@ -1,0 +1,167 @@
+"""Engine: a pruned network packed once, on whatever runs it fastest here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from math import log
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from secateur.engine.choosing import Choice
+from secateur.engine.graph import Graph
+from secateur.errors import ModelError
+
+Array = NDArray[np.float32]
+
+
+class Engine:
+    """A network in evaluation mode, ready to run; `compile` makes one.
+
+    Call it on a batch `[N, ...]`: a tensor gives a tensor, a numpy array an array. Any N will do,
+    and 0 gives an empty output; the plan that was measured at the nearest size of the batch runs.
+    Several threads may call it at once. It keeps no graph for gradients, and it has copies of the
+    weights: a later change of the model does not reach it (see `is_stale`).
+
+    A weight of exactly zero is not multiplied. So a NaN or an infinity in the input reaches those
+    outputs that a weight leads to, and not, as in dense code, all of them. Subnormal numbers may
+    be taken for zero.
+
+    Attributes:
+        choices: Size of the batch -> what was measured, and the plan chosen.
+        shape: Of one example.
+        threads: Threads inside an operator. What runs in torch uses as many as torch is set to.
+        graph: The captured network; None if it could not be captured.
+        why_whole: Why it could not.
+    """
+
+    def __init__(
+        self,
+        choices: Mapping[int, Choice],
+        *,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        output: tuple[int, ...],
+        threads: int,
+        fingerprint: bytes,
+        graph: Graph | None,
+        why_whole: str = "",
+    ) -> None:
+        self.choices = dict(sorted(choices.items()))
+        self.shape = shape
+        self.threads = threads
+        self.graph = graph
+        self.why_whole = why_whole
+        self._dtype = dtype
+        self._output = output
+        self._fingerprint = fingerprint
+        self._nearest: dict[int, Choice] = dict(self.choices)
+
+    @overload
+    def __call__(self, inputs: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, inputs: NDArray[Any]) -> Array: ...
+    def __call__(self, inputs: Tensor | NDArray[Any]) -> Tensor | Array:
+        """Run a batch.
+
+        Args:
+            inputs: `[N, *shape]`, of the example's dtype, on the CPU.
+
+        Returns:
+            `[N, ...]`, of the same kind as the inputs.
+
+        Raises:
+            ModelError: Another shape, dtype or device.
+        """
+        if isinstance(inputs, Tensor):
+            return self._run(inputs)
+        if isinstance(inputs, np.ndarray):
+            # A copy of what torch would not take as it is: read-only, reversed or unaligned.
+            ready = np.require(inputs, requirements=["C", "A", "W"])
+            try:
+                tensor = torch.from_numpy(ready)
+            except TypeError:
+                raise self._refused(f"of {inputs.dtype}", str(self._dtype)) from None
+            return self._run(tensor).numpy()
+        raise self._refused(f"a {type(inputs).__name__}", "a tensor or a numpy array")
+
+    def choice(self, batch: int) -> Choice:
+        """What runs a batch of this size: the choice at the nearest size, by their ratio."""
+        found = self._nearest.get(batch)
+        if found is None:
+            nearest = min(self.choices, key=lambda size: abs(log(size / batch)))
+            found = self.choices[nearest]
+            if len(self._nearest) < 1024:
+                self._nearest[batch] = found
+        return found
+
+    def is_stale(self, model: nn.Module) -> bool:
+        """Whether a model's parameters or buffers differ from those that were packed.
+
+        Example:
+            >>> from secateur.engine.compiling import compile
+            >>> net = nn.Sequential(nn.Linear(4, 2))
+            >>> engine = compile(net, torch.zeros(1, 4), seconds=0)
+            >>> _ = nn.init.zeros_(net[0].weight)
+            >>> engine.is_stale(net)
+            True
+        """
+        return fingerprint(model) != self._fingerprint
+
+    def release(self) -> None:
+        """Give back the memory that is kept for the next call, which will take it anew."""
+        for choice in self.choices.values():
+            choice.release()
+
+    def report(self) -> str:
+        """Tables of what was measured and chosen, layer by layer, and of what runs in torch."""
+        from secateur.engine.report import report
+
+        return report(self)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        chosen = ", ".join(f"{size}: {each.backend}" for size, each in self.choices.items())
+        return f"<Engine for {'x'.join(map(str, self.shape))}, by batch {chosen}>"
+
+    def _run(self, inputs: Tensor) -> Tensor:
+        size = inputs.shape
+        if size[1:] != self.shape or len(size) != len(self.shape) + 1:
+            expected = "x".join(map(str, ("N", *self.shape)))
+            raise self._refused(f"of shape {'x'.join(map(str, size)) or '()'}", expected)
+        if inputs.dtype is not self._dtype:
+            raise self._refused(f"of {inputs.dtype}", str(self._dtype))
+        if inputs.device.type != "cpu" or inputs.layout is not torch.strided:
+            raise self._refused(f"on {inputs.device}, {inputs.layout}", "dense, on the CPU")
+        batch = size[0]
+        if batch == 0:
+            return torch.empty((0, *self._output))
+        # Not in inference mode: the output may go on into a net that trains.
+        with torch.no_grad():
+            return self.choice(batch).plan(inputs.detach().contiguous())
+
+    def _refused(self, given: str, expected: str) -> ModelError:
+        return ModelError(
+            "running the engine",
+            "the input",
+            given=given,
+            expected=expected,
+            remedy="Give what the model was compiled for, or compile it again.",
+        )
+
+
+def fingerprint(model: nn.Module) -> bytes:
+    """A digest of a model's parameters and buffers: names, types, shapes and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        if isinstance(tensor, Tensor):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            values = tensor.detach().cpu().contiguous().flatten()
+            digest.update(values.view(torch.uint8).numpy().tobytes())
+    return digest.digest()

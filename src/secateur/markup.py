@@ -1,0 +1,84 @@
+"""HTML for notebooks: small tables, in which every word is text and never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+Cell = str | int | float
+
+_TABLE = "border-collapse:collapse;margin:.5em 0;font-variant-numeric:tabular-nums"
+_CELL = "padding:.15em .6em;text-align:{};vertical-align:top"
+# Of the reader's own ink, so that a dark notebook stays readable.
+_HEAD = "border-bottom:1px solid currentColor;padding:.15em .6em;text-align:{};font-weight:600"
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    caption: str = "",
+    bold: Iterable[int] = (),
+    faint: Iterable[int] = (),
+) -> str:
+    """A table; numbers stand to the right, integers with commas.
+
+    Args:
+        heads: One heading a column.
+        rows: As many cells each.
+        caption: A line above it.
+        bold: Places of rows to stress.
+        faint: Places of rows to draw lighter.
+
+    Example:
+        >>> text = table(["layer", "kept"], [["<script>", 1234]])
+        >>> "<script>" in text, "&lt;script&gt;" in text, "1,234" in text
+        (False, True, True)
+    """
+    body = [list(row) for row in rows]
+    numeric = [
+        bool(body) and all(isinstance(row[place], int | float) for row in body)
+        for place in range(len(heads))
+    ]
+    strong, light = set(bold), set(faint)
+    above = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
+    head = "".join(
+        f'<th scope="col" style="{_HEAD.format(_side(right))}">{escape(name)}</th>'
+        for name, right in zip(heads, numeric, strict=True)
+    )
+    lines = "".join(
+        f'<tr style="{_weight(place in strong, place in light)}">{_cells(row, numeric)}</tr>'
+        for place, row in enumerate(body)
+    )
+    parts = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
+    return f'<table style="{_TABLE}">{parts}</table>'
+
+
+def _cells(row: Sequence[Cell], numeric: Sequence[bool]) -> str:
+    return "".join(
+        f'<td style="{_CELL.format(_side(right))}">{escape(_text(cell))}</td>'
+        for cell, right in zip(row, numeric, strict=True)
+    )
+
+
+def _side(right: bool) -> str:
+    return "right" if right else "left"
+
+
+def _weight(strong: bool, light: bool) -> str:
+    return "font-weight:600" * strong + "opacity:.7" * light
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return cell
+    return f"{cell:,}" if isinstance(cell, int) else f"{cell:.4f}"
+
+
+def paragraph(text: str) -> str:
+    """A line of text.
+
+    Example:
+        >>> paragraph("a < b")
+        '<p>a &lt; b</p>'
+    """
+    return f"<p>{escape(text)}</p>"

@@ -1,0 +1,44 @@
+/* One instruction set's kernels, as the rest of the library sees them. Internal.
+ *
+ * An op is cut into equal items; a thread gets a range of them. `scratch` is the thread's own. */
+#ifndef SECATEUR_ISA_H
+#define SECATEUR_ISA_H
+
+#include "pack.h"
+
+struct job {
+  const secateur_op *op;
+  const float *input, *other;
+  float *output;
+  int64_t batch;
+};
+
+typedef void (*kernel)(const struct job *job, int64_t first, int64_t last, float *scratch);
+
+struct isa {
+  const char *name;
+  int32_t lanes;    /* floats of a vector */
+  int32_t max_tile; /* vectors that fit the registers as sums, beside a weight and an input */
+  kernel dot, conv, copy, add, affine, max_pool, avg_pool, global_avg_pool;
+};
+
+/* The floats that are copied, added or converted as one item. */
+#define CHUNK 4096
+
+extern const struct isa secateur_portable;
+#if defined(SECATEUR_X86)
+extern const struct isa secateur_avx2, secateur_avx512;
+#endif
+
+const struct isa *current_isa(void);
+
+/* Bytes of the copied input and of the band's output in a thread's scratch. */
+int64_t conv_copy_floats(const struct pack *pack, int32_t lanes);
+int64_t conv_band_floats(const struct pack *pack, int32_t lanes);
+int64_t conv_units(const struct pack *pack, int64_t batch);
+int64_t conv_supers(const struct pack *pack);
+
+/* The pack if it is one of this op and ISA (header only), else NULL. */
+const struct pack *pack_of(const void *blob, int64_t bytes, const char *isa);
+
+#endif

@@ -1,0 +1,139 @@
+"""Find the shared library, load it, and hand it the OpenMP runtime that torch runs on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+from secateur.errors import KernelError
+from secateur.native.structs import ABI, Buffer, Layer, Op, PackInfo
+
+ISA_VARIABLE = "SECATEUR_ISA"
+_SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
+FILE = "_secateur" + _SUFFIXES.get(sys.platform, ".so")
+_RUNTIMES = ("libgomp", "libomp", "libiomp5")
+_ENTRIES = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
+
+
+def available() -> bool:
+    """Whether the native kernels can be used here; `why_not` says why if they can't."""
+    return not why_not()
+
+
+@cache
+def why_not() -> str:
+    """Why there are no native kernels, in words; empty if there are."""
+    try:
+        library()
+    except KernelError as error:
+        return str(error)
+    return ""
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The loaded library, its functions declared.
+
+    Raises:
+        KernelError: It was not built (no C compiler when secateur was installed), does not load,
+            is of another version, or `SECATEUR_ISA` names what this CPU cannot run.
+    """
+    path = Path(__file__).parent / FILE
+    if not path.exists():
+        raise KernelError(
+            "loading the sparse kernels",
+            str(path),
+            given="not there",
+            expected="a shared library",
+            remedy="Install secateur where a C compiler is found (Debian: apt install gcc).",
+        )
+    try:
+        loaded = ctypes.CDLL(str(path))
+        abi = loaded.secateur_abi()
+    except (OSError, AttributeError) as error:
+        raise KernelError(
+            "loading the sparse kernels",
+            str(path),
+            given=f"unusable ({error})",
+            expected="a shared library for this machine",
+            remedy="Install secateur again on this machine.",
+        ) from error
+    if abi != ABI:
+        raise KernelError(
+            "loading the sparse kernels",
+            str(path),
+            given=f"version {abi}",
+            expected=f"version {ABI}",
+            remedy="Install secateur again: its Python and C parts are of two releases.",
+        )
+    _declare(loaded)
+    _attach_openmp(loaded)
+    forced = os.environ.get(ISA_VARIABLE)
+    if forced and loaded.secateur_use_isa(forced.encode()):
+        raise KernelError(
+            "loading the sparse kernels",
+            ISA_VARIABLE,
+            given=repr(forced),
+            expected="an instruction set of this machine and build",
+            remedy="Unset it, or choose one of portable, neon, avx2, avx512.",
+        )
+    return loaded
+
+
+def _declare(loaded: ctypes.CDLL) -> None:
+    signatures: dict[str, tuple[object, tuple[object, ...]]] = {
+        "secateur_isa": (c_char_p, ()),
+        "secateur_has_isa": (c_int32, (c_char_p,)),
+        "secateur_use_isa": (c_int32, (c_char_p,)),
+        "secateur_lanes": (c_int32, ()),
+        "secateur_set_runtime": (c_int32, (c_void_p,) * 4),
+        "secateur_pack_bytes": (c_int64, (POINTER(Layer), c_void_p)),
+        "secateur_pack": (c_int32, (POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int64)),
+        "secateur_inspect": (c_int32, (c_void_p, c_int64, POINTER(PackInfo))),
+        "secateur_scratch_bytes": (c_int64, (POINTER(Op), c_int32, c_int64, c_int32)),
+        "secateur_run": (
+            c_int32,
+            (
+                POINTER(Op),
+                c_int32,
+                POINTER(Buffer),
+                c_int32,
+                c_void_p,
+                c_int64,
+                c_int64,
+                c_int32,
+                POINTER(c_int32),
+            ),
+        ),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+
+
+def _attach_openmp(loaded: ctypes.CDLL) -> None:
+    """One pool of threads in the process: torch's. A second one would fight it for the cores."""
+    for path in loaded_runtimes():
+        try:
+            runtime = ctypes.CDLL(path)
+            entries = [ctypes.cast(getattr(runtime, name), c_void_p) for name in _ENTRIES]
+        except (OSError, AttributeError):
+            continue
+        loaded.secateur_set_runtime(*entries)
+        return
+
+
+def loaded_runtimes() -> list[str]:
+    """The OpenMP runtimes in this process, torch's first; none where /proc does not list them."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return []
+    paths = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.count("/")}
+    found = [path for path in paths if Path(path).name.startswith(_RUNTIMES)]
+    return sorted(found, key=lambda path: ("torch" not in path, path))

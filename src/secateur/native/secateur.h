@@ -1,0 +1,177 @@
+/* secateur's sparse kernels: the C interface.
+ *
+ * Plain C11, no dependency, no Python and no torch ABI: a shared library that `kernels.py` loads
+ * with ctypes. Everything is fp32 on the CPU.
+ *
+ * How it is used
+ *   1. `secateur_pack` turns a dense weight (most of it zeros) and its bias into a *pack*: one blob
+ *      without pointers inside, owned by the caller, read-only afterwards, shared by any number of
+ *      threads. A pack is made for one input height and width and tuned for one batch size; it gives
+ *      the right answer for any batch size.
+ *   2. The caller fills an array of `secateur_op`, one per layer, which name their buffers by index.
+ *   3. `secateur_run` runs the whole array in one call, on one parallel region, on `batch` images.
+ *      It allocates nothing: `secateur_scratch_bytes` says how much scratch memory to hand in.
+ *      It is re-entrant: two threads may run the same ops with buffers and scratch of their own.
+ *
+ * Layouts (L = secateur_lanes(): 4, 8 or 16 by instruction set)
+ *   SECATEUR_PLAIN   torch's own: [batch][features], with features = channels x height x width.
+ *   SECATEUR_LANES   [ceil(batch / L)][features][L]: the images of a tile side by side, one in each
+ *                    lane. The lanes past the last image hold numbers that nobody should read.
+ *                    A buffer in this layout holds ceil(batch / L) * L * features floats.
+ *   Between the layers of a big batch LANES is the faster one: no transposing, every load aligned.
+ *   Linear and convolution read and write either (fixed when packed); COPY converts;
+ *   the other ops need input and output in the same layout. Flatten is no op in either layout.
+ *
+ * Threads: no pool of our own. `secateur_set_runtime` hands over the four entry points of the OpenMP
+ * runtime that torch has already loaded; without it everything runs on the calling thread.
+ *
+ * Numbers: subnormals are flushed to zero while an op runs, in every thread that runs it, and the
+ * caller's mode is restored. A weight of exactly zero is not stored, so it does not carry a NaN or an
+ * infinity of the input to the output (dense code would: 0 x NaN = NaN). Sums are taken in another
+ * order than torch's: equal to rounding, the same from run to run for the same pack and threads.
+ */
+#ifndef SECATEUR_H
+#define SECATEUR_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define SECATEUR_API __declspec(dllexport)
+#else
+#define SECATEUR_API __attribute__((visibility("default")))
+#endif
+
+/* Raised when a struct or a signature below changes; `kernels.py` refuses another number. */
+#define SECATEUR_ABI 1
+
+enum secateur_status {
+  SECATEUR_OK = 0,
+  SECATEUR_BAD_ARGUMENT = 1, /* a size, layout, kind or index that cannot be */
+  SECATEUR_BAD_PACK = 2,     /* not a pack, made for another ISA or layer, or damaged */
+  SECATEUR_SMALL_BUFFER = 3, /* a buffer, the scratch or the blob is smaller than needed */
+  SECATEUR_CALL_FAILED = 4   /* the function of a SECATEUR_CALL op returned non-zero */
+};
+
+enum secateur_layout { SECATEUR_PLAIN = 0, SECATEUR_LANES = 1 };
+
+enum secateur_kind {
+  SECATEUR_LINEAR = 1,          /* pack; input: in_channels features, output: out_channels */
+  SECATEUR_CONV2D = 2,          /* pack */
+  SECATEUR_COPY = 3,            /* converts between layouts; may fuse ReLU */
+  SECATEUR_RELU = 4,            /* the same as COPY with SECATEUR_FUSE_RELU; in place allowed */
+  SECATEUR_ADD = 5,             /* output = input + other; in place on either allowed */
+  SECATEUR_AFFINE = 6,          /* pack: float scale[channels], shift[channels]; in place allowed */
+  SECATEUR_MAX_POOL = 7,        /* kernel, stride, padding, dilation as torch's; padding = -inf */
+  SECATEUR_AVG_POOL = 8,        /* kernel, stride, padding; see SECATEUR_COUNT_PADDING */
+  SECATEUR_GLOBAL_AVG_POOL = 9, /* out_height = out_width = 1 */
+  SECATEUR_CALL = 10            /* `call`, on the calling thread, outside the parallel region */
+};
+
+enum secateur_flag {
+  SECATEUR_FUSE_RELU = 1,    /* clamp the output at zero; NaN stays NaN */
+  SECATEUR_COUNT_PADDING = 2 /* AVG_POOL: padding counts in the divisor (torch's default) */
+};
+
+enum secateur_algorithm {
+  SECATEUR_AUTO = 0,     /* by a cost model, from the shape and the batch size */
+  SECATEUR_BY_IMAGE = 1, /* linear: dot products; conv: vectors along the image. PLAIN layouts only */
+  SECATEUR_BY_LANE = 2   /* vectors across the batch */
+};
+
+/* The geometry of one op. Linear and element-wise ops: heights, widths, kernels, strides and
+ * dilations are 1, padding is 0 (element-wise: in_* is the tensor's shape, out_* the same). */
+typedef struct secateur_shape {
+  int32_t in_channels, in_height, in_width;
+  int32_t out_channels, out_height, out_width;
+  int32_t kernel_height, kernel_width;
+  int32_t stride_height, stride_width;
+  int32_t pad_top, pad_left; /* what lies below and right follows from the output's size */
+  int32_t dilation_height, dilation_width;
+} secateur_shape;
+
+typedef int32_t (*secateur_call)(void *context, const float *input, float *output, int64_t batch);
+
+typedef struct secateur_op {
+  int32_t kind;                    /* secateur_kind */
+  int32_t flags;                   /* secateur_flag, or-ed */
+  int32_t in_layout, out_layout;   /* secateur_layout */
+  int32_t input, other, output;    /* indices into the buffers; `other` only for ADD, else -1 */
+  int32_t reserved;                /* 0 */
+  secateur_shape shape;
+  const void *pack;                /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats */
+  int64_t pack_bytes;
+  secateur_call call;              /* CALL only */
+  void *context;
+} secateur_op;
+
+typedef struct secateur_buffer {
+  float *data;   /* aligned to 4 bytes at least; 64 is faster */
+  int64_t count; /* floats that may be touched */
+} secateur_buffer;
+
+/* What to pack: the layer's geometry and how it will be run. */
+typedef struct secateur_layer {
+  int32_t kind;                  /* SECATEUR_LINEAR or SECATEUR_CONV2D */
+  int32_t in_layout, out_layout;
+  int32_t algorithm;             /* secateur_algorithm */
+  int64_t batch;                 /* the batch size to tune for, >= 1 */
+  secateur_shape shape;
+} secateur_layer;
+
+/* What a pack holds, for reports and cost models. */
+typedef struct secateur_pack_info {
+  int32_t kind, in_layout, out_layout, algorithm;
+  int32_t index_bits; /* 16 or 32 */
+  int32_t tile;       /* vectors kept in registers at once */
+  int64_t nonzeros;   /* weights stored, fillers left out */
+  int64_t stored;     /* weights stored, fillers counted */
+  secateur_shape shape;
+} secateur_pack_info;
+
+SECATEUR_API int32_t secateur_abi(void);
+
+/* "portable", "avx2", "avx512" or "neon": what the CPU and the system allow, or what `secateur_use_isa`
+ * chose. Packs are made for one ISA. */
+SECATEUR_API const char *secateur_isa(void);
+
+/* 1 if this CPU and build can run the ISA of that name. */
+SECATEUR_API int32_t secateur_has_isa(const char *name);
+
+/* Force one ISA from now on, for tests. SECATEUR_BAD_ARGUMENT if it cannot run here. */
+SECATEUR_API int32_t secateur_use_isa(const char *name);
+
+/* Floats in a lane tile, of the ISA in use. */
+SECATEUR_API int32_t secateur_lanes(void);
+
+/* The OpenMP runtime to run on: addresses of GOMP_parallel, GOMP_barrier, omp_get_thread_num and
+ * omp_get_num_threads. All or none (NULL: serial). */
+SECATEUR_API int32_t secateur_set_runtime(
+    void (*parallel)(void (*)(void *), void *, unsigned, unsigned), void (*barrier)(void),
+    int (*thread_num)(void), int (*num_threads)(void));
+
+/* The bytes that the pack of this layer and weight needs, or -(secateur_status).
+ * weight: [out_channels][in_channels][kernel_height][kernel_width], contiguous. */
+SECATEUR_API int64_t secateur_pack_bytes(const secateur_layer *layer, const float *weight);
+
+/* Pack into `blob` (aligned to 64 bytes). bias: out_channels floats, or NULL. */
+SECATEUR_API int32_t secateur_pack(const secateur_layer *layer, const float *weight,
+                                   const float *bias, void *blob, int64_t blob_bytes);
+
+/* Read a pack's description. Also checks every index in it, so a damaged one is SECATEUR_BAD_PACK. */
+SECATEUR_API int32_t secateur_inspect(const void *blob, int64_t blob_bytes,
+                                      secateur_pack_info *info);
+
+/* Scratch bytes that `secateur_run` needs for these ops, or -(secateur_status). */
+SECATEUR_API int64_t secateur_scratch_bytes(const secateur_op *ops, int32_t n_ops, int64_t batch,
+                                            int32_t threads);
+
+/* Run the ops in order on at most `threads` threads (fewer where the work is too small to pay).
+ * Everything is checked first; on an error nothing has run (but for SECATEUR_CALL_FAILED) and
+ * `*failed`, if not NULL, is the index of the op at fault (-1: none in particular). batch = 0 is fine
+ * and does nothing. Input and output of an op must not overlap unless the kind says in place. */
+SECATEUR_API int32_t secateur_run(const secateur_op *ops, int32_t n_ops,
+                                  const secateur_buffer *buffers, int32_t n_buffers, void *scratch,
+                                  int64_t scratch_bytes, int64_t batch, int32_t threads,
+                                  int32_t *failed);
+
+#endif

@@ -1,0 +1,94 @@
+"""The points as a file: CSV, JSON, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from secateur.errors import UnknownNameError, UsageError
+from secateur.point import Point
+from secateur.report.records import Record, records, schema
+
+
+def to_csv(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
+    """The records with a head, by RFC 4180 but for plain line ends; empty where nothing is known.
+
+    A float is written with as many digits as it takes to read it back exactly.
+    """
+    there = tuple(points)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(schema(there)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_plain(record) for record in records(there, controls))
+    return text.getvalue().encode()
+
+
+def _plain(record: Record) -> Record:
+    """Booleans as JSON and SQL write them, and not as Python does."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in record.items()
+    }
+
+
+def to_json(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
+    """The records as one JSON array."""
+    return (json.dumps(records(points, controls), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def to_parquet(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
+    """The records as one Parquet file, every column of a type that does not depend on its values.
+
+    Raises:
+        UsageError: pyarrow is missing.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as missing:
+        raise UsageError(
+            "writing Parquet",
+            "pyarrow",
+            given="not installed",
+            expected="the extra 'parquet'",
+            remedy="Run `pip install 'secateur[parquet]'`, or take csv or json.",
+        ) from missing
+    there = tuple(points)
+    kinds: dict[type[Any], Any] = {
+        str: pyarrow.string(),
+        int: pyarrow.int64(),
+        float: pyarrow.float64(),
+        bool: pyarrow.bool_(),
+    }
+    columns = [(name, kinds[kind]) for name, kind in schema(there).items()]
+    table = pyarrow.Table.from_pylist(records(there, controls), pyarrow.schema(columns))
+    file = io.BytesIO()
+    parquet.write_table(table, file)
+    return file.getvalue()
+
+
+FORMATS: dict[str, Callable[[Iterable[Point], Collection[str]], bytes]] = {
+    "csv": to_csv,
+    "parquet": to_parquet,
+    "json": to_json,
+}
+
+
+def format_of(path: Path) -> str:
+    """The format that a path's suffix names.
+
+    Raises:
+        UnknownNameError: It names none.
+
+    Example:
+        >>> format_of(Path("points.parquet"))
+        'parquet'
+    """
+    name = path.suffix.removeprefix(".").lower()
+    if name not in FORMATS:
+        raise UnknownNameError("table format", name or path.name, FORMATS)
+    return name

@@ -1,0 +1,136 @@
+// The controls: axes, methods, the floor and the pick under it.
+
+function drawControls() {
+  const measured = (axis) => state.values.levels.some((l) => l.mean[axis.name] !== undefined);
+  const none = !state.values.levels.length;
+  fillSelect(find("x"), state.values.axes.filter((axis) => !axis.accuracy), state.x, (axis) =>
+    none || measured(axis) ? titled(labelOf(axis)) : `${titled(labelOf(axis))} (not measured)`,
+  );
+  fillSelect(find("y"), state.values.axes.filter((axis) => axis.accuracy), state.y, (axis) =>
+    axis.chooses ? titled(axis.label) : `${titled(axis.label)} (never chooses)`,
+  );
+  for (const option of find("x").options) {
+    option.disabled = !none && !measured(derived.axes[option.value]);
+  }
+  const levels = shown();
+  find("log").checked = levels.length > 0 && isLog(levels);
+  find("log").disabled = derived.axes[state.x].higher;
+  find("zoom-label").hidden = !levels.some((level) => isCollapsed(level, levels));
+  drawMethods();
+  drawFloor();
+}
+
+function fillSelect(select, axes, chosen, label) {
+  const options = axes.map((axis) => [axis.name, label(axis)]);
+  const same = [...select.options].map((option) => [option.value, option.textContent]);
+  // An open list would close under the user's hand.
+  if (JSON.stringify(same) !== JSON.stringify(options)) {
+    select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
+  }
+  select.value = chosen;
+}
+
+function drawMethods() {
+  const box = find("methods");
+  const names = state.values.methods.map((method) => method.name);
+  if (box.dataset.names !== JSON.stringify(names)) {
+    box.dataset.names = JSON.stringify(names);
+    box.replaceChildren(...state.values.methods.map(methodBox));
+  }
+  for (const input of box.querySelectorAll("input")) {
+    input.checked = !state.hidden.has(input.value);
+  }
+}
+
+function methodBox(method) {
+  const input = make("input", { type: "checkbox", value: method.name });
+  input.addEventListener("change", () => {
+    if (input.checked) state.hidden.delete(method.name);
+    else state.hidden.add(method.name);
+    refresh();
+  });
+  const words = method.control ? `${method.name} (control)` : method.name;
+  return make("label", { class: "method" }, input, swatch(method), make("span", {}, words));
+}
+
+function swatch(method) {
+  const line = draw("path", { d: "M1,8H27", "stroke-dasharray": DASHES[method.dash] });
+  const mark = draw("path", {
+    class: "mark",
+    d: d3.symbol(MARKERS[method.marker], 44)(),
+    transform: "translate(14,8)",
+  });
+  const picture = draw("svg", { class: "swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, line);
+  if (method.name !== "dense") picture.append(mark);
+  picture.style.setProperty("--c", method.colour || "currentColor");
+  return picture;
+}
+
+function drawFloor() {
+  const means = state.values.levels.filter((l) => l.competes).map((l) => l.mean.val_accuracy);
+  const [slider, number] = [find("floor"), find("floor-number")];
+  slider.disabled = number.disabled = !means.length;
+  if (!means.length) return;
+  const least = Math.floor(Math.min(...means) * 1000 - 5) / 1000;
+  slider.min = String(Math.max(0, least));
+  slider.max = String(Math.min(1, Math.ceil(Math.max(...means) * 1000 + 5) / 1000));
+  slider.step = "0.001";
+  number.min = "0";
+  number.max = "1";
+  number.step = "0.001";
+  if (document.activeElement !== number) number.value = state.floor;
+  slider.value = state.floor;
+  slider.setAttribute("aria-valuetext", `at least ${state.floor}`);
+}
+
+function drawPick() {
+  const { pick } = derived;
+  const box = find("pick");
+  find("pick-show").hidden = !pick;
+  const axis = derived.axes[state.x];
+  if (!pick) {
+    box.textContent = state.values.levels.length ? "Write the floor as a share, as 0.9." : "";
+    find("pick-command").replaceChildren();
+    return;
+  }
+  const { level, met } = pick;
+  const name = make("strong", {}, fully(level, state.values));
+  const far = axis.higher ? "highest" : "lowest";
+  const why = met
+    ? `the ${far} ${labelOf(axis)} of all that reach it`
+    : "no level reaches it; this is the most accurate";
+  const words = [
+    `${titled(labelOf(axis))} ${withBand(axis, level)},`,
+    `validation accuracy ${withBand(derived.axes.val_accuracy, level)}`,
+    `(n = ${level.points.length}): ${why}.`,
+  ].join(" ");
+  box.replaceChildren(name, make("br"), words);
+  const { quoted } = state.values.study;
+  const across = state.x === "sparsity" ? "" : ` --x ${state.x}`;
+  const line = `secateur frontier ${quoted} --min-accuracy ${state.floor}${across}`;
+  if (find("pick-command").textContent !== line) {
+    find("pick-command").replaceChildren(command(line));
+  }
+}
+
+function listen() {
+  find("x").addEventListener("change", (event) => change({ x: event.target.value }));
+  find("y").addEventListener("change", (event) => change({ y: event.target.value }));
+  find("log").addEventListener("change", (event) => change({ log: { ...state.log, [state.x]: event.target.checked } }));
+  find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
+  find("floor").addEventListener("input", (event) =>
+    change({ floor: Number(event.target.value).toFixed(3) }),
+  );
+  find("floor-number").addEventListener("input", (event) => {
+    if (decimal(event.target.value)) change({ floor: event.target.value });
+  });
+  find("pick-show").addEventListener("click", () => {
+    select(derived.pick.level);
+    find("details").scrollIntoView({ block: "nearest" });
+  });
+}
+
+function change(choice) {
+  Object.assign(state, choice);
+  refresh();
+}

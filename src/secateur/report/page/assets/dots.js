@@ -1,0 +1,188 @@
+// The points of the chart: seen, hovered, clicked, reached with Tab and the arrow keys, announced.
+
+const MARKERS = {
+  o: d3.symbolCircle,
+  s: d3.symbolSquare,
+  "^": d3.symbolTriangle,
+  D: { draw: (path, size) => d3.symbolDiamond.draw(path, size * 0.8) },
+  v: { draw: hanging },
+};
+const GAP = 14; // Pixels between two names at the right.
+
+function hanging(path, size) {
+  const y = Math.sqrt(size / (Math.sqrt(3) * 3));
+  path.moveTo(0, 2 * y);
+  path.lineTo(-Math.sqrt(3) * y, -y);
+  path.lineTo(Math.sqrt(3) * y, -y);
+  path.closePath();
+}
+
+function dots(levels, scales, size) {
+  const group = draw("g", { class: "dots" });
+  // Controls first: what matters lies on top. Then from left to right, the order of the keys.
+  const order = [...levels].sort((a, b) => isControl(b) - isControl(a) || rightwards(a, b));
+  const reached = order.find((level) => keyOf(level) === state.focused) ?? order[order.length - 1];
+  for (const level of order) {
+    const dot = dotOf(level, scales, size);
+    dot.setAttribute("tabindex", level === reached ? 0 : -1);
+    group.append(dot);
+  }
+  return group;
+}
+
+/** The order from left to right, where better is, and upwards. */
+const rightwards = (a, b) =>
+  (derived.axes[state.x].higher ? 1 : -1) * (xOf(a) - xOf(b)) || yOf(a) - yOf(b);
+
+function dotOf(level, scales, size) {
+  const left = scales.x(xOf(level)) < size.marginLeft - 0.5;
+  const bottom = size.height - size.marginBottom;
+  const below = scales.y(yOf(level)) > bottom + 0.5;
+  const x = Math.max(size.marginLeft, scales.x(xOf(level)));
+  const y = Math.min(bottom - 4, scales.y(yOf(level)));
+  const selected = level === derived.levelOf.get(state.selected);
+  const picked = level === derived.pick?.level;
+  const best = derived.frontier.has(level);
+  const dot = draw("g", {
+    class: ["dot", best && "best", isControl(level) && "control"].filter(Boolean).join(" "),
+    transform: `translate(${x},${y})`,
+    role: "button",
+    "aria-pressed": selected,
+    "aria-label": announced(level),
+    "data-key": keyOf(level),
+    click: () => select(level),
+    keydown: (event) => onKey(event, level),
+    focus: () => onFocus(level, dot),
+    blur: hideTip,
+    pointerenter: () => showTip(level, dot),
+    pointerleave: hideTip,
+  });
+  dot.style.setProperty("--c", colourOf(level.method));
+  if (picked) dot.append(draw("circle", { class: "ring", r: 11 }));
+  if (selected) dot.append(draw("circle", { class: "halo", r: 8 }));
+  dot.append(draw("circle", { class: "reach", r: 12 }));
+  // Beyond an edge: an arrow head that points to where it lies.
+  const away = left || below;
+  const symbol = away ? d3.symbolTriangle : MARKERS[derived.looks[level.method].marker];
+  const path = draw("path", { d: d3.symbol(symbol, away ? 46 : 56)() });
+  if (away) path.setAttribute("transform", `rotate(${below ? 180 : -90})`);
+  dot.append(path);
+  return dot;
+}
+
+function announced(level) {
+  const axis = derived.axes[state.x];
+  const words = [
+    fully(level, state.values),
+    `${labelOf(axis)} ${withBand(axis, level)}`,
+    `validation accuracy ${withBand(derived.axes.val_accuracy, level)}`,
+    `test accuracy ${withBand(derived.axes.test_accuracy, level)}`,
+  ];
+  if (derived.frontier.has(level)) words.push("on the frontier");
+  if (level === derived.pick?.level) words.push("the pick");
+  if (isControl(level)) words.push("control");
+  return words.join(", ");
+}
+
+function select(level) {
+  const digests = level.points.map((place) => state.values.points[place].digest);
+  if (!digests.includes(state.selected)) state.selected = digests[0];
+  state.focused = keyOf(level);
+  refresh();
+  announce(`${fully(level, state.values)}: details below the chart.`);
+}
+
+const announce = (words) => (find("said").textContent = words);
+
+function onFocus(level, dot) {
+  state.focused = keyOf(level);
+  for (const other of document.querySelectorAll(".dot")) other.setAttribute("tabindex", -1);
+  dot.setAttribute("tabindex", 0);
+  showTip(level, dot);
+}
+
+/** Left and right go along the axis, up and down to the nearest point of another method. */
+function onKey(event, level) {
+  const order = shown().sort(rightwards);
+  const place = order.indexOf(level);
+  const to = {
+    ArrowRight: order[place + 1],
+    ArrowLeft: order[place - 1],
+    Home: order[0],
+    End: order[order.length - 1],
+    ArrowUp: nearest(level, order, 1),
+    ArrowDown: nearest(level, order, -1),
+  };
+  if (event.key === "Enter" || event.key === " ") select(level);
+  else if (!(event.key in to)) return;
+  event.preventDefault();
+  if (to[event.key]) {
+    document.querySelector(`.dot[data-key="${CSS.escape(keyOf(to[event.key]))}"]`)?.focus();
+  }
+}
+
+function nearest(level, order, way) {
+  const others = order.filter(
+    (other) => other.method !== level.method && way * (yOf(other) - yOf(level)) > 0,
+  );
+  return others[d3.minIndex(others, (other) => Math.abs(xOf(other) - xOf(level)))];
+}
+
+function showTip(level, dot) {
+  const tip = find("tip");
+  const axis = derived.axes[state.x];
+  const rows = [
+    [titled(labelOf(axis)), withBand(axis, level)],
+    ["Validation", withBand(derived.axes.val_accuracy, level)],
+    ["Test", withBand(derived.axes.test_accuracy, level)],
+  ].flatMap(([head, text]) => [make("dt", {}, head), make("dd", {}, text)]);
+  tip.replaceChildren(make("strong", {}, fully(level, state.values)), make("dl", {}, ...rows));
+  tip.hidden = false;
+  const frame = find("figure").getBoundingClientRect();
+  const at = dot.getBoundingClientRect();
+  const x = at.left + at.width / 2 - frame.left;
+  const half = tip.offsetWidth / 2;
+  tip.style.left = `${Math.min(Math.max(x, half), Math.max(half, frame.width - half))}px`;
+  const above = at.top - frame.top - tip.offsetHeight - 6;
+  tip.style.top = `${above > -30 ? above : at.bottom - frame.top + 6}px`;
+}
+
+const hideTip = () => (find("tip").hidden = true);
+
+/** The methods' names at the ends of their lines, moved apart where they would overlap. */
+function endLabels(levels, scales, size) {
+  const right = size.width - size.marginRight;
+  const bottom = size.height - size.marginBottom;
+  const seen = (level) => scales.y(yOf(level)) <= bottom;
+  const ends = [...linesOf(levels).values()].map((line) => line.filter(seen).pop());
+  const labels = [...ends, ...denseEnds(levels).filter(seen).slice(-1)].filter(Boolean).map((level) => {
+    const x = level.method === "dense" ? right : scales.x(xOf(level));
+    // A line that ends far from the edge has its name beside its end.
+    return { level, from: x, there: scales.y(yOf(level)), x: Math.min(x, right) < right - 90 ? x + 14 : right + 16 };
+  });
+  const group = draw("g", { class: "ends", "aria-hidden": "true" });
+  for (const column of d3.group(labels, (label) => Math.round(label.x / 60)).values()) {
+    spread(column, size.marginTop, bottom - 8);
+  }
+  for (const { level, from, there, x, y } of labels) {
+    const text = draw("text", { x, y, dy: "0.32em", "text-anchor": "start" }, level.method);
+    const lead = draw("path", { d: `M${from + 7},${there}L${x - 7},${y}L${x - 3},${y}` });
+    const one = draw("g", { class: isControl(level) ? "control" : "" }, lead, text);
+    one.style.setProperty("--c", colourOf(level.method));
+    group.append(one);
+  }
+  return group;
+}
+
+/** Heights for names in one column: each near its line's end, none on another. */
+function spread(labels, top, bottom) {
+  labels.sort((a, b) => a.there - b.there);
+  for (const [i, label] of labels.entries()) {
+    label.y = i ? Math.max(label.there, labels[i - 1].y + GAP) : label.there;
+  }
+  let lowest = bottom;
+  for (const label of [...labels].reverse()) {
+    label.y = Math.max(top, Math.min(label.y, lowest));
+    lowest = label.y - GAP;
+  }
+}

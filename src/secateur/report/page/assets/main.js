@@ -1,0 +1,65 @@
+// The page as a whole.
+
+function refresh() {
+  derive();
+  drawControls();
+  drawChart();
+  drawCaption();
+  drawPick();
+  drawDetails();
+  drawTable();
+  drawAbout();
+}
+
+/** Light and dark follow the system until the button is used; a file may be refused a memory. */
+function theme() {
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const remembered = () => {
+    try {
+      return localStorage.getItem("secateur-theme");
+    } catch {
+      return null;
+    }
+  };
+  const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+  const show = () => (find("theme").textContent = isDark() ? "Light" : "Dark");
+  const kept = remembered();
+  if (kept === "light" || kept === "dark") root.dataset.theme = kept;
+  find("theme").addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem("secateur-theme", root.dataset.theme);
+    } catch {
+      // The choice then lasts as long as the page.
+    }
+    show();
+  });
+  system.addEventListener("change", show);
+  show();
+}
+
+/** The values that the file carries: gzipped JSON in base64. */
+async function carried() {
+  const bytes = Uint8Array.from(atob(find("values").textContent), (letter) => letter.charCodeAt(0));
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(plain).json();
+}
+
+async function begin() {
+  theme();
+  take(await carried());
+  listen();
+  find("csv").addEventListener("click", downloadCsv);
+  refresh();
+  const chart = find("chart");
+  let drawn = chart.clientWidth;
+  new ResizeObserver(() => {
+    if (chart.clientWidth === drawn) return;
+    drawn = chart.clientWidth;
+    drawChart();
+  }).observe(chart);
+  if (document.documentElement.dataset.live === "true") watch();
+}
+
+begin();

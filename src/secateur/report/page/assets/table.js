@@ -1,0 +1,156 @@
+// Every point in a table that can be sorted by each column, and as CSV with every integer.
+
+const ratio = (held) => (held[1] ? held[0] / held[1] : 0);
+/** On the engine that is fastest, as everywhere in secateur; null if it was not measured. */
+const latencyAt = (point, batch) =>
+  d3.min(point.latency.filter((one) => one[0] === batch), (one) => one[2]) ?? null;
+const spentBy = (point) => d3.sum(point.epochs);
+const onFrontier = (point) => derived.frontier.has(derived.levelOf.get(point.digest));
+
+/** Head, the value that sorts, and the text of a cell. */
+const COLUMNS = [
+  ["method", (p) => p.method, (p) => p.method],
+  ["level", (p) => levelNumber(p), (p) => p.level],
+  ["seed", (p) => p.seed, (p) => String(p.seed)],
+  ["frontier", (p) => (onFrontier(p) ? 1 : 0), (p) => (onFrontier(p) ? "yes" : "")],
+  ["val accuracy", (p) => ratio(p.val), (p) => share(ratio(p.val))],
+  ["test accuracy", (p) => ratio(p.test), (p) => share(ratio(p.test))],
+  ["sparsity", (p) => ratio(p.sparsity), (p) => share(ratio(p.sparsity))],
+  ["conv sparsity", (p) => ratio(p.conv_sparsity), (p) => share(ratio(p.conv_sparsity))],
+  ["zero parameters", (p) => ratio(p.model_sparsity), (p) => share(ratio(p.model_sparsity))],
+  ["non-zero", (p) => p.nonzero, (p) => short(p.nonzero)],
+  ["compact", (p) => p.compact_parameters, (p) => short(p.compact_parameters)],
+  ["MACs", (p) => p.macs, (p) => short(p.macs)],
+  ["non-zero MACs", (p) => p.nonzero_macs, (p) => short(p.nonzero_macs)],
+  ["bytes", (p) => p.artifact_bytes, (p) => (p.artifact_bytes === null ? "–" : short(p.artifact_bytes))],
+  ["ms, batch 1", (p) => latencyAt(p, 1), (p) => timeText(latencyAt(p, 1))],
+  ["ms, batch 64", (p) => latencyAt(p, 64), (p) => timeText(latencyAt(p, 64))],
+  ["epochs", spentBy, (p) => `${p.epochs.join("+")}=${spentBy(p)}`],
+  ["seconds", (p) => p.seconds, (p) => String(p.seconds)],
+].map(([head, value, text]) => ({ head, value, text }));
+
+const AT_ONCE = 150; // Rows a turn: the chart is seen before two thousand rows are made.
+
+const levelNumber = (point) => (point.level === "-" ? -1 : d3.mean(point.level.split("/"), Number));
+const timeText = (seconds) => (seconds === null ? "–" : (1e3 * seconds).toPrecision(3));
+
+const rows = new Map(); // By digest; kept while the data are the same.
+let filling = 0;
+
+function drawTable() {
+  const head = find("table").tHead;
+  if (!head.rows.length) head.append(headRow());
+  for (const [i, cell] of [...head.rows[0].cells].entries()) {
+    const sorted = state.sort.column === i ? (state.sort.up ? "ascending" : "descending") : "none";
+    cell.setAttribute("aria-sort", sorted);
+  }
+  fillBody(ordered(), 0, (filling += 1));
+}
+
+function headRow() {
+  const cells = COLUMNS.map((column, i) => {
+    const button = make("button", { type: "button" }, column.head);
+    button.addEventListener("click", () => {
+      const up = state.sort.column === i ? !state.sort.up : true;
+      state.sort = { column: i, up };
+      drawTable();
+      announce(`Sorted by ${column.head}, ${up ? "ascending" : "descending"}.`);
+    });
+    return make("th", { scope: "col" }, button);
+  });
+  return make("tr", {}, ...cells);
+}
+
+function ordered() {
+  const { column, up } = state.sort;
+  const points = [...state.values.points];
+  if (column === null) return points;
+  const value = COLUMNS[column].value;
+  const sign = up ? 1 : -1;
+  // What was not measured comes last, whichever way.
+  return points.sort((a, b) => {
+    const [one, other] = [value(a), value(b)];
+    if (one === null || other === null) return (one === null) - (other === null);
+    return sign * (one < other ? -1 : one > other ? 1 : 0);
+  });
+}
+
+function fillBody(points, from, turn) {
+  if (turn !== filling) return; // Another order was asked for meanwhile.
+  const body = find("table").tBodies[0];
+  const some = points.slice(from, from + AT_ONCE).map(rowOf);
+  some.forEach((row, i) => {
+    const there = body.rows[from + i];
+    if (there !== row) body.insertBefore(row, there ?? null);
+  });
+  if (from + AT_ONCE < points.length) setTimeout(fillBody, 0, points, from + AT_ONCE, turn);
+  else while (body.rows.length > points.length) body.lastElementChild.remove();
+}
+
+function rowOf(point) {
+  const row = rows.get(point.digest) ?? newRow(point);
+  const text = onFrontier(point) ? "yes" : "";
+  if (row.cells[3].textContent !== text) row.cells[3].textContent = text;
+  row.classList.toggle("best", text !== "");
+  row.classList.toggle("chosen", point.digest === state.selected);
+  row.querySelector("button").setAttribute("aria-pressed", point.digest === state.selected);
+  return row;
+}
+
+function newRow(point) {
+  const button = make("button", { type: "button", "aria-label": `Show ${point.name}` }, point.method);
+  const head = make("th", { scope: "row" }, button);
+  head.style.setProperty("--c", colourOf(point.method));
+  const cells = COLUMNS.slice(1).map((column) => make("td", {}, column.text(point)));
+  const row = make("tr", { "data-digest": point.digest }, head, ...cells);
+  row.addEventListener("click", () => {
+    change({ selected: point.digest });
+    announce(`${point.name}: details above the table.`);
+  });
+  rows.set(point.digest, row);
+  return row;
+}
+
+/** Every number of the store; shares by their integers, times as they were measured. */
+function toCsv() {
+  const parts = ["val", "test", "sparsity", "conv_sparsity", "model_sparsity"];
+  const counts = ["parameters", "nonzero", "compact_parameters", "masked_macs", "nonzero_macs"];
+  const timed = new Map(
+    state.values.points.flatMap((p) => p.latency.map((one) => [`${one[0]}_${one[5]}`, one])),
+  );
+  const timeOf = (p, [batch, , , , , engine]) =>
+    p.latency.find((one) => one[0] === batch && one[5] === engine)?.[2] ?? "";
+  const columns = [
+    ["method", (p) => p.method],
+    ["level", (p) => (p.level === "-" ? "" : p.level)],
+    ["step", (p) => p.step],
+    ["seed", (p) => p.seed],
+    ...parts.flatMap((name) => [
+      [`${name}_${name === "val" || name === "test" ? "correct" : "zeros"}`, (p) => p[name][0]],
+      [`${name}_total`, (p) => p[name][1]],
+    ]),
+    ...[...counts, "macs", "artifact_bytes"].map((name) => [name, (p) => p[name] ?? ""]),
+    ["base_epochs", (p) => p.epochs[0]],
+    ["sparsity_epochs", (p) => p.epochs[1]],
+    ["retrain_epochs", (p) => p.epochs[2]],
+    ...[...timed].map(([name, one]) => [`latency_${name}_s`, (p) => timeOf(p, one)]),
+    ["seconds", (p) => p.seconds],
+    ["digest", (p) => p.digest],
+    ["checkpoint", (p) => p.checkpoint],
+  ];
+  const quoted = (value) => {
+    const text = String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = [columns.map(([head]) => head)];
+  for (const point of state.values.points) lines.push(columns.map(([, value]) => value(point)));
+  return lines.map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
+}
+
+function downloadCsv() {
+  const blob = new Blob([toCsv()], { type: "text/csv;charset=utf-8" });
+  const name = state.values.study.name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+/, "") || "study";
+  const link = make("a", { href: URL.createObjectURL(blob), download: `${name}.csv` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,93 @@
+// Elements and numbers. Whatever a study says enters the page as text: nothing here takes markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const find = (id) => document.getElementById(id);
+
+/** An element with attributes, handlers (functions) and children (elements or text). */
+function make(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+function draw(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== null && value !== false) element.setAttribute(name, String(value));
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+const counted = (number, word) => `${exact(number)} ${word}${number === 1 ? "" : "s"}`;
+const exact = (count) => count.toLocaleString("en-US");
+const share = (value) => value.toFixed(4);
+
+/** Three digits and a unit: 59.3k; below a thousand it is exact. */
+function short(count) {
+  const units = ["", "k", "M", "G", "T"];
+  let number = count;
+  while (number >= 999.5 && units.length > 1) {
+    number /= 1000;
+    units.shift();
+  }
+  return `${Number(number.toPrecision(3))}${units[0]}`;
+}
+
+const spaced = (count) => short(count).replace(/([kMGT])$/, " $1");
+const milliseconds = (seconds) => `${Number((1e3 * seconds).toPrecision(3))} ms`;
+
+/** A number on an axis, in the axis's own unit. */
+function said(axis, value) {
+  if (value === undefined || value === null) return "not measured";
+  if (axis.unit === "share") return share(value);
+  if (axis.unit === "seconds") return milliseconds(value);
+  if (axis.unit === "bytes") return `${spaced(value)}${value < 999.5 ? " " : ""}B`;
+  return short(value);
+}
+
+function withBand(axis, level) {
+  const mean = said(axis, level.mean[axis.name]);
+  const band = level.band[axis.name];
+  return band === undefined ? mean : `${mean} ± ${said(axis, band)}`;
+}
+
+const labelOf = (axis) => axis.label.replace(/, s$/, "");
+const titled = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const named = (level) => (level.level === "-" ? level.method : `${level.method} at ${level.level}`);
+
+/** What tells two steps of the dense net apart: they have no level. */
+function fully(level, values) {
+  if (level.level !== "-") return named(level);
+  const spent = values.points[level.points[0]].epochs;
+  return `${level.method} after ${spent[0] + spent[1] + spent[2]} epochs`;
+}
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+/** A command with a button that copies it. */
+function command(text) {
+  const code = make("code", {}, text);
+  const button = make("button", { type: "button", class: "quiet copy" }, "Copy");
+  button.addEventListener("click", async () => {
+    button.textContent = (await copied(code)) ? "Copied" : "Press Ctrl+C";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+  return make("div", { class: "command" }, code, button);
+}
+
+async function copied(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(code); // A page opened from a file may not write by itself.
+    return document.execCommand("copy");
+  }
+}

@@ -1,0 +1,282 @@
+"""What the page shows, as plain JSON values made from the store alone.
+
+Everything that decides anything is exact: levels are compared by their rank on each axis, an
+integer in which equal means are equal, and a floor with the integers of the mean validation
+accuracy. The floats beside them are for reading.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from secateur.errors import UsageError
+from secateur.point import Layer, Point
+from secateur.registry import METHODS
+from secateur.report.look import looks
+from secateur.study.frontier import DENSE
+from secateur.study.replicate import AXES, Replicate, estimate, replicates
+from secateur.study.store import Store
+from secateur.study.study import CONTROLS
+
+if TYPE_CHECKING:
+    from secateur.study.store import Training
+    from secateur.study.study import Study
+
+FORMAT = 1
+ACCURACIES = ("val_accuracy", "test_accuracy")
+_SHARES = ("val", "test", "sparsity", "conv_sparsity", "model_sparsity")
+_COUNTS = (
+    "parameters", "nonzero", "compact_parameters", "masked_macs", "nonzero_macs", "macs",
+    "artifact_bytes",
+)  # fmt: skip
+_ID = 12  # Letters of a digest: enough to name a run of one study, and `--point` takes them.
+
+
+def values(source: Store | Study) -> dict[str, Any]:
+    """Everything that the page shows of a study, finished or not.
+
+    Args:
+        source: The store of a run folder, or the study.
+
+    Returns:
+        JSON values only. `study` (name, folder, settings, counts of runs), `axes`, `methods` (how
+        each is drawn), `levels` (means, bands and ranks on each axis), `points`, `nets` (layers
+        that points share), `trainings` (curves, by run), `environments`, `failures`.
+
+    Raises:
+        UsageError: The points are not of one study.
+    """
+    store = source if isinstance(source, Store) else Store(source.folder)
+    points = store.points()
+    levels = replicates(points)
+    trainings = store.trainings()
+    nets = _Table(_net(point.layers) for point in points)
+    machines = _Table(point.environment for point in points)
+    places = {point.digest: place for place, point in enumerate(points)}
+    names = _Names(points)
+    return {
+        "format": FORMAT,
+        "study": _study(store, points),
+        "axes": [_axis(name) for name in AXES],
+        "methods": _methods(levels),
+        "levels": _levels(levels, places),
+        "points": [
+            {
+                **_point(point),
+                "name": names.of(point),
+                "export": f"secateur export {shlex.quote(str(store.folder))} "
+                f"--point {shlex.quote(names.of(point))}",
+                "net": nets.place(_net(point.layers)),
+                "zeros": [layer.zeros for layer in point.layers],
+                "kept": [layer.kept for layer in point.layers],
+                "environment": machines.place(point.environment),
+            }
+            for point in points
+        ],
+        "nets": nets.rows,
+        "environments": machines.rows,
+        "trainings": {each.digest[:_ID]: _training(each) for each in trainings},
+        "failures": [{"title": title, "reason": why} for title, why in store.failures()],
+    }
+
+
+def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
+    settings = store.settings
+    missing = store.missing()
+    return {
+        "name": str(settings.get("name", store.folder.name)),
+        "model": _named(settings.get("model")),
+        "data": _named(settings.get("data")),
+        "folder": str(store.folder),
+        "quoted": shlex.quote(str(store.folder)),
+        "settings": {**settings, "methods": _options(settings.get("methods", {}))},
+        "seeds": sorted({point.seed for point in points}),
+        "missing": missing,
+        "finished": missing == 0,
+    }
+
+
+def _options(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The options of each method that mean something to it."""
+    kept: dict[str, Any] = {}
+    for name, options in methods.items():
+        idle = set()
+        if name in METHODS and not METHODS[name].sparsity_training:
+            idle |= {"sparsity_epochs", "penalty"}
+        if name in METHODS and METHODS[name].start != "initial":
+            idle |= {"like"}
+        kept[name] = {key: value for key, value in options.items() if key not in idle}
+    return kept
+
+
+def _named(setting: Any) -> str:
+    return str(setting.get("name", "")) if isinstance(setting, Mapping) else ""
+
+
+def _axis(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": AXES[name].label,
+        "higher": AXES[name].higher,
+        "unit": _unit(name),
+        "accuracy": name in ACCURACIES,
+        "chooses": name != "test_accuracy",
+    }
+
+
+def _unit(name: str) -> str:
+    if name in ACCURACIES or name.endswith("sparsity"):
+        return "share"
+    if name.startswith("latency"):
+        return "seconds"
+    return "bytes" if name == "bytes" else "count"
+
+
+def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
+    """The methods as the figures draw them: the same colours, markers and dashes."""
+    names = sorted({level.method for level in levels} - {DENSE})
+    found = [
+        {
+            "name": name,
+            "control": name in CONTROLS,
+            "colour": look.colour,
+            "marker": look.marker,
+            "dash": look.dash,
+        }
+        for name, look in looks(names, CONTROLS).items()
+    ]
+    if any(level.method == DENSE for level in levels):
+        # Its colour is the page's own ink, dark on light and light on dark.
+        found.insert(0, {"name": DENSE, "control": False, "colour": "", "marker": "o", "dash": "-"})
+    return found
+
+
+def _levels(levels: Sequence[Replicate], places: Mapping[str, int]) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [
+        {
+            "method": level.method,
+            "level": level.level_name,
+            "step": level.step,
+            "points": [places[point.digest] for point in level.points],
+            "competes": level.method == DENSE or level.method not in CONTROLS,
+            # As text: JavaScript's numbers are not exact beyond 2**53.
+            "val": [str(part) for part in level.mean("val_accuracy").as_integer_ratio()],
+            "mean": {},
+            "band": {},
+            "rank": {},
+        }
+        for level in levels
+    ]
+    for name in AXES:
+        found = [_measured(level, name) for level in levels]
+        means = [sum(one, Fraction()) / len(one) if one else None for one in found]
+        measured = sorted({mean for mean in means if mean is not None})
+        ranks = {mean: rank for rank, mean in enumerate(measured)}
+        for into, mean, one in zip(made, means, found, strict=True):
+            if mean is not None:
+                into["mean"][name] = _digits(float(mean))
+                into["rank"][name] = ranks[mean] if AXES[name].higher else -ranks[mean]
+                band = estimate(one).band if len(one) > 1 else None
+                if band is not None:
+                    into["band"][name] = _digits(band)
+    return made
+
+
+def _measured(level: Replicate, name: str) -> list[Fraction]:
+    """One exact number a seed; none where the study has not been measured on the axis yet."""
+    try:
+        return [Fraction(AXES[name].value(point)) for point in level.points]
+    except UsageError:
+        return []
+
+
+def _digits(number: float) -> float | int:
+    """A number to read, in few letters: a page may hold tens of thousands."""
+    return int(number) if number == int(number) else float(f"{number:.7g}")
+
+
+def _point(point: Point) -> dict[str, Any]:
+    held = {name: getattr(point, name) for name in _SHARES}
+    return {
+        "id": point.digest[:_ID],
+        "digest": point.digest,
+        "method": point.method,
+        "level": point.level_name,
+        "step": point.step,
+        "seed": point.seed,
+        **{name: [share.part, share.total] for name, share in held.items()},
+        **{name: getattr(point, name) for name in _COUNTS},
+        "epochs": [point.epochs.base, point.epochs.sparsity, point.epochs.retrain],
+        "latency": [
+            [one.batch, one.n, one.median, one.q1, one.q3, one.engine, one.threads]
+            for one in point.latency
+        ],
+        "seconds": point.seconds,
+        "floored": list(point.floored),
+        "checkpoint": point.checkpoint,
+    }
+
+
+def _net(layers: Iterable[Layer]) -> list[dict[str, Any]]:
+    """What the nets of many points have in common."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "shape": list(layer.shape),
+            "channels": layer.channels,
+        }
+        for layer in layers
+    ]
+
+
+def _training(training: Training) -> dict[str, Any]:
+    parents = training.parents
+    previous = parents.get("previous") or parents.get("base")
+    return {
+        "title": training.title,
+        "kind": training.kind,
+        "before": [name[:_ID] for name in (previous, parents.get("slim")) if name],
+        "loss": [_finite(entry.get("loss")) for entry in training.curve],
+        "val": [_finite(entry.get("val_accuracy")) for entry in training.curve],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """Four digits, as much as a curve shows; JSON has no word for what is not finite."""
+    return float(f"{value:.4g}") if value is not None and math.isfinite(value) else None
+
+
+class _Names:
+    """What `--point` takes: `method:level:seed` where that means one point, else its digest."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._said_of = Counter(self._said(point) for point in points)
+
+    def of(self, point: Point) -> str:
+        name = self._said(point)
+        return name if self._said_of[name] == 1 else point.digest[:_ID]
+
+    @staticmethod
+    def _said(point: Point) -> str:
+        return f"{point.method}:{point.level_name}:{point.seed}"
+
+
+class _Table:
+    """Values that many points share, each once."""
+
+    def __init__(self, entries: Iterable[Any]) -> None:
+        self._places: dict[str, int] = {}
+        self.rows: list[Any] = []
+        for entry in entries:
+            if repr(entry) not in self._places:
+                self._places[repr(entry)] = len(self.rows)
+                self.rows.append(entry)
+
+    def place(self, entry: Any) -> int:
+        return self._places[repr(entry)]

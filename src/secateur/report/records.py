@@ -1,0 +1,136 @@
+"""The points as flat records, one a point, for a spreadsheet or a data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from secateur.point import Latency, Point, Share
+from secateur.study.frontier import frontier
+from secateur.study.replicate import replicates
+
+Value = str | int | float | bool | None
+Record = dict[str, Value]
+
+_SHARES = {
+    "val": ("val_accuracy", "val_correct", "val_total"),
+    "test": ("test_accuracy", "test_correct", "test_total"),
+    **{
+        name: (name, f"{name}_zeros", f"{name}_total")
+        for name in ("sparsity", "conv_sparsity", "model_sparsity")
+    },
+}
+_COUNTS = (
+    *("parameters", "nonzero", "compact_parameters"),
+    *("masked_macs", "nonzero_macs", "macs", "artifact_bytes"),
+)
+_EPOCHS = ("base", "sparsity", "retrain", "cumulative")
+_BATCHES = {1, 64}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column.
+
+    Attributes:
+        name: Its name.
+        kind: The type of its values; any of them may be None where nothing was measured.
+        read: Reads it from a point.
+    """
+
+    name: str
+    kind: type[str] | type[int] | type[float] | type[bool]
+    read: Callable[[Point], Value]
+
+
+def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Field, ...]:
+    """The columns for the points of one study, the same whatever has been measured yet.
+
+    Args:
+        points: All points of the study: the frontier is among them.
+        controls: Methods that claim no place on the frontier.
+    """
+    there = tuple(points)
+    best = {(one.method, one.step) for one in frontier(replicates(there), controls=controls)}
+    batches = sorted(_BATCHES | {each.batch for point in there for each in point.latency})
+    machine = dict.fromkeys(name for point in there for name in point.environment)
+    return (
+        Field("method", str, attrgetter("method")),
+        Field("level", str, attrgetter("level_name")),
+        Field("step", int, attrgetter("step")),
+        Field("seed", int, attrgetter("seed")),
+        Field("digest", str, attrgetter("digest")),
+        Field("control", bool, lambda point: point.method in controls),
+        Field("on_frontier", bool, lambda point: (point.method, point.step) in best),
+        *(each for name in _SHARES for each in _share_fields(name)),
+        *(Field(name, int, attrgetter(name)) for name in _COUNTS),
+        *(Field(f"{name}_epochs", int, attrgetter(f"epochs.{name}")) for name in _EPOCHS),
+        *(each for batch in batches for each in _latency_fields(batch)),
+        Field("seconds", float, attrgetter("seconds")),
+        Field("floored", str, lambda point: " ".join(point.floored)),
+        Field("checkpoint", str, attrgetter("checkpoint")),
+        *(Field(f"environment_{name}", str, _environment(name)) for name in machine),
+    )
+
+
+def _share_fields(name: str) -> Iterator[Field]:
+    share: Callable[[Point], Share] = attrgetter(name)
+    value, part, total = _SHARES[name]
+    yield Field(value, float, lambda point: share(point).value)
+    yield Field(part, int, lambda point: share(point).part)
+    yield Field(total, int, lambda point: share(point).total)
+
+
+def _latency_fields(batch: int) -> Iterator[Field]:
+    kinds = {"median": float, "q1": float, "q3": float, "n": int, "threads": int, "engine": str}
+    for name, kind in kinds.items():
+        yield Field(f"latency_{batch}_{name}", kind, _latency(batch, attrgetter(name)))
+
+
+def _latency(batch: int, read: Callable[[Latency], Value]) -> Callable[[Point], Value]:
+    def value(point: Point) -> Value:
+        measured = point.latency_at(batch)
+        return None if measured is None else read(measured)
+
+    return value
+
+
+def _environment(name: str) -> Callable[[Point], Value]:
+    return lambda point: point.environment.get(name)
+
+
+def records(points: Iterable[Point], controls: Collection[str] = ()) -> list[Record]:
+    """One flat record a point: every share with its integers, times in seconds.
+
+    `val_` columns are of the validation split, `test_` ones of the test split; `on_frontier` says
+    whether the point's level is on the frontier of overall sparsity and mean validation accuracy.
+
+    Args:
+        points: The points of one study, in the order wanted.
+        controls: Methods that claim no place on the frontier.
+    """
+    there = tuple(points)
+    columns = fields(there, controls)
+    return [{column.name: column.read(point) for column in columns} for point in there]
+
+
+def metrics(record: Record) -> dict[str, int | float]:
+    """The numbers of a record that were measured: what a tracker of experiments shows.
+
+    Example:
+        >>> metrics({"method": "magnitude", "seed": 3, "macs": 512, "latency_1_n": None})
+        {'macs': 512}
+    """
+    names = {"step", "seed"}
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in names and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def schema(points: Iterable[Point]) -> dict[str, type[Any]]:
+    """The columns and the types of their values."""
+    return {column.name: column.kind for column in fields(points)}

@@ -1,0 +1,1 @@
+"""Sparse layers as modules and as torch operators, on the native kernels."""

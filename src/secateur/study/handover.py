@@ -1,0 +1,115 @@
+"""Handing over: a point's network as the file that outlives its study."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secateur.artifact.manifest import Source
+from secateur.artifact.save import save
+from secateur.channels import compact_with_record
+from secateur.errors import ArtifactError, ChannelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from secateur.channels.compaction import Compaction
+    from secateur.data.images import ImageData
+    from secateur.point import Point
+    from secateur.pruning.masks import Masks
+    from secateur.spec import StudySpec
+
+# What was counted and scored; times belong to the machine that measured them.
+_METRICS = (
+    "val", "test", "sparsity", "conv_sparsity", "model_sparsity", "parameters", "nonzero",
+    "masked_macs", "compact_parameters", "macs", "nonzero_macs", "epochs",
+)  # fmt: skip
+
+
+def compaction_of(net: nn.Module, masks: Masks, example: Tensor) -> Compaction | ChannelError:
+    """A point's net without its empty channels, or why they have to stay.
+
+    Args:
+        net: The pruned net, in evaluation mode.
+        masks: Its masks; empty where nothing was pruned.
+        example: A batch that it accepts.
+    """
+    try:
+        return compact_with_record(net, masks, example)
+    except ChannelError as error:
+        return error
+
+
+def write_artifact(
+    path: Path,
+    study: StudySpec,
+    point: Point,
+    net: nn.Module,
+    masks: Masks,
+    small: Compaction | ChannelError,
+    data: ImageData,
+    example: Tensor,
+) -> None:
+    """Write what `secateur export --to safetensors` writes.
+
+    Args:
+        path: The file; replaced whole.
+        study: The settings.
+        point: What was measured of the net.
+        net: The net before any channel is removed.
+        masks: Its masks.
+        small: What `compaction_of` gave.
+        data: Says the shape and the classes that the net was built for.
+        example: A batch that the net accepts.
+
+    Raises:
+        ArtifactError: It cannot be written.
+    """
+    record = None if isinstance(small, ChannelError) else small
+    values = point.to_dict()
+    save(
+        net if record is None else record.model.eval(),
+        path,
+        masks,
+        {name: values[name] for name in _METRICS},
+        dense=net,
+        kept=None if record is None else record.kept,
+        example_inputs=example,
+        source=Source(
+            name=study.model.name,
+            shape=list(data.shape),
+            classes=data.classes,
+            options=study.model.options,
+        ),
+        run={
+            "study": study.name,
+            "digest": point.digest,
+            "method": point.method,
+            "level": list(point.level),
+            "seed": point.seed,
+        },
+    )
+
+
+def artifact_bytes(
+    study: StudySpec,
+    point: Point,
+    net: nn.Module,
+    masks: Masks,
+    small: Compaction | ChannelError,
+    data: ImageData,
+    example: Tensor,
+) -> int | None:
+    """The size of the file that `write_artifact` writes, by writing it and taking it away.
+
+    Returns:
+        None for a net that the file cannot hold: its run is no failure for that.
+    """
+    with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
+        path = Path(folder, "point.safetensors")
+        try:
+            write_artifact(path, study, point, net, masks, small, data, example)
+        except ArtifactError:
+            return None
+        return path.stat().st_size

@@ -1,0 +1,1 @@
+"""Trackers of experiments: what the store holds, shown where the user already looks."""

@@ -1,0 +1,94 @@
+"""Debian's Chromium, and pages that note whatever goes wrong in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 120_000  # Milliseconds: the machine may be busy.
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium; without it the tests are skipped and say so, and fail in CI."""
+    chromium = shutil.which("chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        chromium = None
+    if chromium is None:
+        reason = "needs playwright and Chromium: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            timeout=PATIENCE,
+        )
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Opened:
+    """A page in the browser.
+
+    Attributes:
+        page: Playwright's.
+        complaints: Errors and messages of the console.
+        requests: Everything asked for but the page itself.
+    """
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def text(self, selector: str) -> str:
+        return str(self.page.locator(selector).first.text_content())
+
+    def wait(self, selector: str, words: str) -> None:
+        """Until an element's text has the words."""
+        self.page.locator(selector, has_text=words).wait_for()
+
+    def keys(self, selector: str) -> set[str]:
+        """The levels, `method/step`, of the points of the chart that a selector finds."""
+        found = self.page.locator(selector).evaluate_all("all => all.map(e => e.dataset.key)")
+        return set(found)
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
+    """Opens a file or an address; its options are those of a browser context."""
+    contexts = []
+
+    def opener(where: Path | str, **options: Any) -> Opened:
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        opened = Opened(page)
+        address = where.resolve().as_uri() if isinstance(where, Path) else where
+
+        def sees(route: Any) -> None:
+            if route.request.url != address:
+                opened.requests.append(route.request.url)
+            route.continue_()
+
+        context.route("**/*", sees)
+        page.on("console", lambda message: opened.complaints.append(message.text))
+        page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        page.goto(address)
+        # Written last. Nothing here may wait by a script: the page's policy refuses `eval`.
+        page.locator("#title:not(:empty)").wait_for()
+        return opened
+
+    yield opener
+    for context in contexts:
+        context.close()

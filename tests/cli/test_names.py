@@ -1,0 +1,109 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from secateur import studies
+from secateur.cli import names
+from secateur.registry import DATASETS, METHODS, MODELS
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("mag", ["magnitude"]),
+        ("random", ["random-weight", "random-filter"]),
+        ("magnitude,l1", ["magnitude,l1-filter"]),
+        ("random-weight,random", ["random-weight,random-filter"]),  # not the same again
+        ("nothing", []),
+    ],
+)
+def test_methods_are_completed_one_after_the_other(typed: str, offered: list[str]) -> None:
+    assert names.methods(typed) == offered
+
+
+def test_everything_is_offered_where_nothing_is_typed() -> None:
+    assert names.methods("") == list(METHODS)
+    assert names.models("") == list(MODELS)
+    assert names.data_sets("") == list(DATASETS)
+    assert names.study_names("") == studies.names()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for folder in ("runs/demo", "runs/mine", "mine", "other/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "study.sqlite").touch()
+    (tmp_path / "runs" / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", ["mine", "runs/demo", "runs/mine"]),
+        ("ru", ["runs/demo", "runs/mine"]),
+        ("runs/d", ["runs/demo"]),
+        ("mi", ["mine"]),
+        ("other/", ["other/deep"]),
+        ("nowhere/x", []),
+    ],
+)
+def test_run_folders(here: Path, typed: str, offered: list[str]) -> None:
+    assert names.run_folders(typed) == offered
+    whole = f"{here}/{typed}"
+    if "/" in typed:
+        assert names.run_folders(whole) == [f"{here}/{each}" for each in offered]
+
+
+def completed(shell: str, line: str) -> str:
+    """What the command answers to the shell's script."""
+    words = line.split(" ")
+    environment = {
+        **os.environ,
+        "_SECATEUR_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    command = [str(Path(sys.executable).with_name("secateur"))]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "word"),
+    [
+        ("bash", "secateur fron", "frontier"),
+        ("bash", "secateur sweep --methods magnitude,l1", "magnitude,l1-filter"),
+        ("zsh", "secateur sweep --base", "--base-epochs"),
+        ("fish", "secateur export runs/d", "runs/demo"),
+    ],
+)
+def test_the_shells_get_their_words(here: Path, shell: str, line: str, word: str) -> None:
+    assert word in completed(shell, line)
+
+
+BASH = """
+eval "$(secateur --show-completion 2>/dev/null)"
+COMP_WORDS=(secateur watch runs/de) COMP_CWORD=2
+complete_with=$(complete -p secateur | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+$complete_with secateur
+echo "${COMPREPLY[@]}"
+"""
+
+
+def test_the_script_for_bash_completes_in_bash(here: Path) -> None:
+    bash = shutil.which("bash")
+    assert bash is not None
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [bash, "--norc", "-c", BASH], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("runs/demo\n", "")

@@ -1,0 +1,155 @@
+"""Plans: every reference net, on every backend, equals torch in float64."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from secateur import models
+from secateur.engine import onnx
+from secateur.engine.capture import capture
+from secateur.engine.choosing import BACKENDS, CSR, ONNX, TORCH, Chooser
+from secateur.engine.folding import folded
+from secateur.engine.graph import Kind
+from secateur.engine.plan import Side
+from secateur.native import library
+
+HERE = [
+    name
+    for name in BACKENDS
+    if (library.available() or name in (ONNX, TORCH, CSR)) and (onnx.available() or name != ONNX)
+]
+native = pytest.mark.skipif(not library.available(), reason="no native kernels here")
+NETS = [
+    ("lenet-300-100", (1, 12, 12), 0.9),
+    ("lenet-5", (1, 28, 28), 0.9),
+    ("conv4", (3, 25, 25), 0.0),
+    ("conv4", (3, 25, 25), 0.95),
+    ("conv4", (2, 11, 13), 0.8),
+    ("resnet20", (3, 17, 15), 0.9),
+    ("resnet56", (1, 8, 8), 0.7),
+    ("vgg16-bn", (3, 32, 32), 0.9),
+    ("vgg19-bn", (1, 32, 32), 0.98),
+]
+
+
+def chooser(net: nn.Module, *shape: int) -> Chooser:
+    return Chooser(folded(capture(net, torch.zeros(2, *shape))), threads=1, seconds=0)
+
+
+@pytest.mark.parametrize(("name", "shape", "share"), NETS)
+def test_reference_nets(name, shape, share, sparsified, exact, close) -> None:
+    net = sparsified(models.build(name, shape, 10), share)
+    made = chooser(net, *shape)
+    assert Kind.TORCH not in {node.kind for node in made._graph.nodes}
+    big = not name.startswith(("conv4", "lenet"))
+    batches = (1, 9) if big else (1, 3, 64)
+    expected = {n: exact(net, torch.randn(n, *shape, generator=seed(n))) for n in batches}
+    for backend in HERE:
+        run = made.build(backend, batches[-1])
+        for n in batches:
+            with torch.no_grad():
+                close(run(torch.randn(n, *shape, generator=seed(n))), expected[n])
+
+
+def seed(number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def test_a_layer_of_zeros_gives_its_bias(sparsified) -> None:
+    net = sparsified(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 4)), 1.0)
+    made = chooser(net, 2, 4, 4)
+    for backend in HERE:
+        given = made.build(backend, 8)(torch.randn(5, 2, 4, 4))
+        assert torch.equal(given, net[2].bias.detach().expand(5, 4))
+
+
+class Mixture(nn.Module):
+    """What the kernels know beside what they do not, values that cross more than once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.grouped = nn.Conv2d(8, 8, 3, padding=1, groups=4)
+        self.deep = nn.Conv2d(8, 8, 3, padding=2, dilation=2)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8 * 4 * 4, 6)
+        self.gate = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem(x))
+        y = torch.nn.functional.gelu(self.grouped(x))
+        z = self.deep(x) + y
+        z = self.norm(torch.relu(z) + x)
+        z = nn.functional.max_pool2d(z, 2)
+        a = self.head(z.flatten(1))
+        return self.gate(a) * torch.sigmoid(a) + a.view(-1, 2, 3).flatten(1)
+
+
+@pytest.mark.parametrize("backend", HERE)
+def test_a_mixture(backend, sparsified, exact, close) -> None:
+    net = sparsified(Mixture(), 0.7)
+    made = chooser(net, 3, 8, 8)
+    if backend == ONNX:
+        assert backend not in made.backends(8, forced=True)
+        return
+    for n in (1, 8, 19):
+        inputs = torch.randn(n, 3, 8, 8)
+        with torch.no_grad():
+            close(made.build(backend, 8)(inputs), exact(net, inputs))
+
+
+@native
+@pytest.mark.parametrize("batch", [1, 8])
+def test_every_way_to_mix_sides(batch, sparsified, exact, close) -> None:
+    net = sparsified(
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 4, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        ),
+        0.5,
+    )
+    made = chooser(net, 2, 8, 8)
+    layers = list(made._graph.layers())
+    inputs = torch.randn(11, 2, 8, 8)
+    expected = exact(net, inputs)
+    for sides in itertools.product((Side.SPARSE, Side.DENSE), repeat=len(layers)):
+        run = made.build("mixed", batch, dict(zip(layers, sides, strict=True)))
+        with torch.no_grad():
+            close(run(inputs), expected)
+
+
+class Edges(nn.Module):
+    """The output is a reshaped value, that is also read inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        z = torch.relu(self.conv(y)) + y
+        return (z + y).flatten(1)
+
+
+@pytest.mark.parametrize("backend", HERE)
+def test_the_output_may_be_reshaped(backend, sparsified, exact, close) -> None:
+    net = sparsified(Edges(), 0.5)
+    made = chooser(net, 2, 5, 5)
+    inputs = torch.randn(9, 2, 5, 5)
+    with torch.no_grad():
+        close(made.build(backend, 8)(inputs), exact(net, inputs))
+
+
+@pytest.mark.parametrize("net", [nn.Identity(), nn.Flatten(), nn.ReLU()], ids=str)
+def test_nets_of_next_to_nothing(net: nn.Module) -> None:
+    made = chooser(net, 2, 3, 3)
+    inputs = torch.randn(4, 2, 3, 3)
+    for backend in made.backends(4):
+        assert torch.equal(made.build(backend, 4)(inputs), net(inputs))

@@ -1,0 +1,215 @@
+/* Random ops against plain loops in double, in buffers of exactly the size that is asked for: for
+ * the sanitizers and valgrind (`make sanitize`), which see every byte beyond.
+ *
+ * usage: fuzz ROUNDS [SEED]; exits with 1 at the first difference. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "secateur.h"
+
+extern void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned);
+extern void GOMP_barrier(void);
+extern int omp_get_thread_num(void), omp_get_num_threads(void);
+
+static uint64_t state;
+
+static int pick(int low, int high) { /* both ends included */
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return low + (int)((state >> 33) % (uint64_t)(high - low + 1));
+}
+
+static float number(void) { return (float)pick(-1000, 1000) / 500; }
+
+static float *floats(int64_t count) {
+  float *made = malloc(count ? count * sizeof *made : 1);
+  for (int64_t i = 0; i < count; i++) made[i] = number();
+  return made;
+}
+
+static void die(const char *what, const secateur_op *op, int64_t batch, int code) {
+  const secateur_shape *s = &op->shape;
+  printf("%s %d: isa %s kind %d flags %d layouts %d %d batch %lld\n", what, code, secateur_isa(),
+         op->kind, op->flags, op->in_layout, op->out_layout, (long long)batch);
+  printf("in %d %d %d out %d %d %d kernel %d %d stride %d %d pad %d %d dilation %d %d\n",
+         s->in_channels, s->in_height, s->in_width, s->out_channels, s->out_height, s->out_width,
+         s->kernel_height, s->kernel_width, s->stride_height, s->stride_width, s->pad_top,
+         s->pad_left, s->dilation_height, s->dilation_width);
+  exit(1);
+}
+
+/* Where the number of an image and a feature lies. */
+static int64_t at(int layout, int64_t image, int64_t feature, int64_t features) {
+  int64_t lanes = secateur_lanes();
+  if (layout == SECATEUR_PLAIN) return image * features + feature;
+  return (image / lanes * features + feature) * lanes + image % lanes;
+}
+
+static int64_t size(int layout, int64_t batch, int64_t features) {
+  int64_t lanes = secateur_lanes();
+  return (layout == SECATEUR_PLAIN ? batch : (batch + lanes - 1) / lanes * lanes) * features;
+}
+
+struct sums {
+  double total, top;
+  int inside, padded;
+};
+
+/* One output, tap by tap. */
+static double expected(const secateur_op *op, const float *x, const float *other, const float *weight,
+                       const float *bias, int64_t image, int channel, int row, int column) {
+  const secateur_shape *s = &op->shape;
+  int64_t in = (int64_t)s->in_channels * s->in_height * s->in_width;
+  int weighted = op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D;
+  int whole = op->kind == SECATEUR_GLOBAL_AVG_POOL;
+  int taps_down = whole ? s->in_height : s->kernel_height;
+  int taps_right = whole ? s->in_width : s->kernel_width;
+  struct sums sums = {0, -INFINITY, 0, 0};
+  for (int c = weighted ? 0 : channel; c <= (weighted ? s->in_channels - 1 : channel); c++)
+    for (int i = 0; i < taps_down; i++)
+      for (int j = 0; j < taps_right; j++) {
+        int y = row * s->stride_height - s->pad_top + i * s->dilation_height;
+        int z = column * s->stride_width - s->pad_left + j * s->dilation_width;
+        sums.padded += y < s->in_height + s->pad_top && z < s->in_width + s->pad_left;
+        if (y < 0 || y >= s->in_height || z < 0 || z >= s->in_width) continue;
+        int64_t feature = ((int64_t)c * s->in_height + y) * s->in_width + z;
+        double value = x[at(op->in_layout, image, feature, in)];
+        if (op->kind == SECATEUR_ADD) value += other[at(op->in_layout, image, feature, in)];
+        if (weighted)
+          value *= weight[(((int64_t)channel * s->in_channels + c) * taps_down + i) * taps_right + j];
+        sums.total += value;
+        sums.top = fmax(sums.top, value);
+        sums.inside++;
+      }
+  double result = sums.total;
+  if (weighted) result += bias ? bias[channel] : 0;
+  if (op->kind == SECATEUR_AFFINE) result = result * weight[channel] + weight[s->in_channels + channel];
+  if (op->kind == SECATEUR_MAX_POOL) result = sums.top;
+  if (op->kind == SECATEUR_AVG_POOL)
+    result /= op->flags & SECATEUR_COUNT_PADDING ? sums.padded : sums.inside;
+  if (whole) result /= sums.inside;
+  int clamp = op->flags & SECATEUR_FUSE_RELU || op->kind == SECATEUR_RELU;
+  return clamp && result < 0 ? 0 : result;
+}
+
+static int outputs(int in, int taps, int dilation, int stride, int pad) {
+  return (in + 2 * pad - dilation * (taps - 1) - 1) / stride + 1;
+}
+
+static int random_shape(secateur_shape *s, int kind) {
+  int windows = kind == SECATEUR_CONV2D || kind == SECATEUR_MAX_POOL || kind == SECATEUR_AVG_POOL;
+  *s = (secateur_shape){pick(1, 9), 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1};
+  if (kind == SECATEUR_LINEAR) s->in_channels = pick(1, 200);
+  else s->in_height = pick(1, 24), s->in_width = pick(1, 24);
+  if (windows) {
+    s->kernel_height = pick(1, 4), s->kernel_width = pick(1, 4);
+    s->stride_height = pick(1, 3), s->stride_width = pick(1, 3);
+    if (kind != SECATEUR_AVG_POOL) s->dilation_height = pick(1, 3), s->dilation_width = pick(1, 3);
+    int most_down = s->kernel_height / 2, most_right = s->kernel_width / 2;
+    if (kind == SECATEUR_CONV2D) most_down = most_right = 4;
+    s->pad_top = pick(0, most_down), s->pad_left = pick(0, most_right);
+  }
+  if (s->in_height + 2 * s->pad_top < s->dilation_height * (s->kernel_height - 1) + 1 ||
+      s->in_width + 2 * s->pad_left < s->dilation_width * (s->kernel_width - 1) + 1)
+    return 0;
+  s->out_channels =
+      kind == SECATEUR_LINEAR || kind == SECATEUR_CONV2D ? pick(1, 40) : s->in_channels;
+  s->out_height = outputs(s->in_height, s->kernel_height, s->dilation_height, s->stride_height,
+                          s->pad_top);
+  s->out_width = outputs(s->in_width, s->kernel_width, s->dilation_width, s->stride_width,
+                         s->pad_left);
+  if (kind == SECATEUR_GLOBAL_AVG_POOL) s->out_height = s->out_width = 1;
+  return 1;
+}
+
+static void *pack_of(secateur_op *op, const float *weight, const float *bias, int64_t batch) {
+  int lanes = op->in_layout || op->out_layout;
+  int algorithm = lanes ? pick(0, 1) * SECATEUR_BY_LANE : pick(0, 2);
+  secateur_layer layer = {op->kind, op->in_layout, op->out_layout, algorithm, pick(1, 40), op->shape};
+  int64_t bytes = secateur_pack_bytes(&layer, weight);
+  if (bytes < 0) die("pack_bytes", op, batch, (int)-bytes);
+  void *blob = aligned_alloc(64, bytes);
+  int status = secateur_pack(&layer, weight, bias, blob, bytes);
+  secateur_pack_info info;
+  if (!status) status = secateur_inspect(blob, bytes, &info);
+  if (status) die("pack", op, batch, status);
+  op->pack = blob;
+  op->pack_bytes = bytes;
+  return blob;
+}
+
+static void compare(const secateur_op *op, const float *x, const float *other, const float *weight,
+                    const float *bias, const float *y, int64_t batch) {
+  const secateur_shape *s = &op->shape;
+  int64_t out = (int64_t)s->out_channels * s->out_height * s->out_width;
+  for (int64_t image = 0; image < batch; image++)
+    for (int64_t i = 0; i < out; i++) {
+      int column = (int)(i % s->out_width), row = (int)(i / s->out_width % s->out_height);
+      int channel = (int)(i / s->out_width / s->out_height);
+      double want = expected(op, x, other, weight, bias, image, channel, row, column);
+      double got = y[at(op->out_layout, image, i, out)];
+      if (!(got == want || fabs(got - want) <= 1e-4 * (1 + fabs(want)))) die("value", op, batch, (int)i);
+    }
+}
+
+/* A pack with one byte changed is refused, or harmless: it must not be followed out of bounds. */
+static void damage(secateur_op *op, const secateur_buffer *buffers, void *scratch, int64_t bytes,
+                   int64_t batch) {
+  secateur_pack_info info;
+  unsigned char *blob = (unsigned char *)op->pack;
+  blob[pick(0, (int)op->pack_bytes - 1)] ^= (unsigned char)(1 << pick(0, 7));
+  if (secateur_inspect(blob, op->pack_bytes, &info)) return;
+  int64_t needed = secateur_scratch_bytes(op, 1, batch, 2);
+  if (needed >= 0 && needed <= bytes)
+    secateur_run(op, 1, buffers, 3, scratch, bytes, batch, 2, NULL);
+}
+
+static void one_round(void) {
+  secateur_op op = {.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1};
+  if (!random_shape(&op.shape, op.kind)) return;
+  const secateur_shape *s = &op.shape;
+  int packed = op.kind == SECATEUR_LINEAR || op.kind == SECATEUR_CONV2D;
+  int64_t batch = pick(1, 20), in = (int64_t)s->in_channels * s->in_height * s->in_width;
+  int64_t out = (int64_t)s->out_channels * s->out_height * s->out_width;
+  op.flags = pick(0, 3);
+  op.in_layout = op.out_layout = pick(0, 1);
+  if (packed || op.kind == SECATEUR_COPY) op.out_layout = pick(0, 1);
+  int64_t taps = (int64_t)s->kernel_height * s->kernel_width * s->in_channels;
+  int64_t weights = packed ? taps * s->out_channels : 2 * s->in_channels;
+  float *weight = floats(weights), *bias = pick(0, 3) ? floats(s->out_channels) : NULL;
+  int zeros = packed ? pick(0, 100) : 0;
+  for (int64_t i = 0; i < weights; i++) if (pick(1, 100) <= zeros) weight[i] = 0;
+  int64_t in_size = size(op.in_layout, batch, in), out_size = size(op.out_layout, batch, out);
+  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size);
+  void *blob = packed ? pack_of(&op, weight, bias, batch) : NULL;
+  if (op.kind == SECATEUR_AFFINE) op.pack = weight, op.pack_bytes = weights * 4;
+  if (op.kind == SECATEUR_ADD) op.other = 2;
+  int threads = pick(1, 3);
+  int64_t bytes = secateur_scratch_bytes(&op, 1, batch, threads);
+  if (bytes < 0) die("scratch", &op, batch, (int)-bytes);
+  void *scratch = malloc(bytes);
+  secateur_buffer buffers[] = {{x, in_size}, {y, out_size}, {other, in_size}};
+  int status = secateur_run(&op, 1, buffers, 3, scratch, bytes, batch, threads, NULL);
+  if (status) die("run", &op, batch, status);
+  compare(&op, x, other, weight, bias, y, batch);
+  buffers[1].count--; /* too small by one */
+  if (secateur_run(&op, 1, buffers, 3, scratch, bytes, batch, threads, NULL) != SECATEUR_SMALL_BUFFER)
+    die("small buffer", &op, batch, 0);
+  buffers[1].count++;
+  if (packed) damage(&op, buffers, scratch, bytes, batch);
+  free(x), free(other), free(y), free(weight), free(bias), free(blob), free(scratch);
+}
+
+int main(int count, char **words) {
+  const char *names[] = {"portable", "neon", "avx2", "avx512"};
+  int rounds = count > 1 ? atoi(words[1]) : 100;
+  state = count > 2 ? strtoull(words[2], NULL, 10) : 1;
+  secateur_set_runtime(GOMP_parallel, GOMP_barrier, omp_get_thread_num, omp_get_num_threads);
+  for (int i = 0; i < 4; i++) {
+    if (secateur_use_isa(names[i])) continue;
+    for (int round = 0; round < rounds; round++) one_round();
+    printf("%s: %d rounds\n", names[i], rounds);
+  }
+  return 0;
+}

@@ -1,0 +1,175 @@
+"""The ops without weights, and several ops in one call."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.native.conftest import apply, lay_out, read_out
+
+from secateur.errors import KernelError
+from secateur.native import kernels
+from secateur.native.structs import Flag, Kind, Layout, shape
+
+FEW = settings(max_examples=40, deadline=None, derandomize=True)
+RELU = st.sampled_from([Flag.NONE, Flag.FUSE_RELU])
+
+
+def images(draw: st.DrawFn) -> torch.Tensor:
+    size = [draw(st.integers(1, most)) for most in (18, 6, 21, 21)]
+    x = torch.randn(size, generator=torch.Generator().manual_seed(draw(st.integers(0, 99))))
+    x.view(-1)[:: draw(st.integers(3, 50))] = torch.nan if draw(st.booleans()) else 0.0
+    return x
+
+
+def assert_same(got: np.ndarray, want: torch.Tensor, flags: Flag) -> None:
+    want = want.relu() if Flag.FUSE_RELU in flags else want
+    torch.testing.assert_close(torch.from_numpy(got), want, equal_nan=True)
+
+
+@FEW
+@given(st.data())
+def test_pooling_is_torchs(data: st.DataObject) -> None:
+    draw = data.draw
+    x, flags, layout = images(draw), draw(RELU), draw(st.sampled_from(list(Layout)))
+    kernel = draw(st.tuples(*[st.integers(1, 4)] * 2))
+    kernel = tuple(min(k, s) for k, s in zip(kernel, x.shape[2:], strict=True))
+    stride = draw(st.tuples(*[st.integers(1, 3)] * 2))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    ceil, count = draw(st.booleans()), draw(st.booleans())
+    top = F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil)
+    mean = F.avg_pool2d(x, kernel, stride, padding, ceil_mode=ceil, count_include_pad=count)
+    geometry = shape(
+        tuple(x.shape[1:]), tuple(top.shape[1:]), kernel=kernel, stride=stride, padding=padding
+    )
+    places = {"in_layout": layout, "out_layout": layout}
+    for isa in kernels.isas():
+        kernels.use_isa(isa)
+        op = kernels.op(Kind.MAX_POOL, geometry, flags=flags, **places)
+        assert_same(apply(op, x.numpy(), threads=2), top, flags)
+        counting = flags | Flag.COUNT_PADDING if count else flags
+        op = kernels.op(Kind.AVG_POOL, geometry, flags=counting, **places)
+        assert_same(apply(op, x.numpy()), mean, flags)
+
+
+@FEW
+@given(st.data())
+def test_element_wise_ops_are_torchs(data: st.DataObject) -> None:
+    draw = data.draw
+    x, flags = images(draw), draw(RELU)
+    before, after = draw(st.tuples(*[st.sampled_from(list(Layout))] * 2))
+    y, channels = torch.randn(x.shape), x.shape[1]
+    affine = torch.randn(2, channels)
+    size = tuple(x.shape[1:])
+    geometry = shape(size, size)
+    pooled = shape(size, (channels, 1, 1))
+    places = {"flags": flags, "in_layout": before, "out_layout": before}
+    for isa in kernels.isas():
+        kernels.use_isa(isa)
+        copy = kernels.op(Kind.COPY, geometry, flags=flags, in_layout=before, out_layout=after)
+        assert_same(apply(copy, x.numpy()), x, flags)
+        relu = kernels.op(Kind.RELU, geometry, in_layout=before, out_layout=before)
+        assert_same(apply(relu, x.numpy()), x.relu(), flags)
+        add = kernels.op(Kind.ADD, geometry, other=2, **places)
+        assert_same(apply(add, x.numpy(), y.numpy(), threads=2), x + y, flags)
+        scale, shift = (part[:, None, None] for part in affine)
+        norm = kernels.op(Kind.AFFINE, geometry, pack=affine.numpy(), **places)
+        assert_same(apply(norm, x.numpy()), x * scale + shift, flags)
+        mean = kernels.op(Kind.GLOBAL_AVG_POOL, pooled, **places)
+        assert_same(apply(mean, x.numpy()), x.mean((2, 3), keepdim=True), flags)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_net_runs_in_one_call(layout: Layout, threads: int) -> None:
+    torch.manual_seed(0)
+    first = torch.randn(8, 3, 3, 3) * (torch.rand(8, 3, 3, 3) > 0.8)
+    last = torch.randn(10, 8 * 5 * 5) * (torch.rand(10, 200) > 0.8)
+    x = torch.randn(19, 3, 10, 10)
+    want = F.linear(F.max_pool2d(F.conv2d(x, first, padding=1).relu(), 2).flatten(1), last)
+    conv = kernels.pack_conv2d(
+        first.numpy(), height=10, width=10, padding=(1, 1), batch=19, out_layout=layout
+    )
+    linear = kernels.pack_linear(last.numpy(), batch=19, in_layout=layout)
+    pooled = shape((8, 10, 10), (8, 5, 5), kernel=(2, 2), stride=(2, 2))
+    places = {"in_layout": layout, "out_layout": layout}
+    ops = kernels.array_of(
+        [
+            kernels.op_of(conv, input=0, output=1, relu=True),
+            kernels.op(Kind.MAX_POOL, pooled, input=1, output=2, **places),
+            kernels.op_of(linear, input=2, output=3),
+        ]
+    )
+    sizes = [kernels.lane_floats(count, 19) for count in (800, 200)]
+    output = np.zeros((19, 10), dtype=np.float32)
+    between = [np.zeros(size, dtype=np.float32) for size in sizes]
+    scratch = kernels.aligned(kernels.scratch_bytes(ops, 19, threads), np.uint8)
+    buffers = kernels.buffers_of([x.numpy(), *between, output])
+    kernels.run(ops, buffers, scratch, batch=19, threads=threads)
+    torch.testing.assert_close(torch.from_numpy(output), want)
+
+
+def test_in_place_where_it_is_allowed() -> None:
+    x = np.float32([-1.0, 2.0, -3.0])
+    same = shape((3, 1, 1), (3, 1, 1))
+    ops = kernels.array_of(
+        [
+            kernels.op(Kind.ADD, same, input=0, other=0, output=0),
+            kernels.op(Kind.RELU, same, input=0, output=0),
+        ]
+    )
+    kernels.run(ops, kernels.buffers_of([x]), kernels.aligned(64, np.uint8), batch=1, threads=1)
+    assert x.tolist() == [0.0, 4.0, 0.0]
+
+
+def test_a_call_runs_between_ops() -> None:
+    seen = []
+
+    def double(context: object, source: object, target: object, batch: int) -> int:
+        given = np.ctypeslib.as_array(source, (batch * 2,))
+        seen.append(given.tolist())
+        np.ctypeslib.as_array(target, (batch * 2,))[:] = given * 2
+        return 0
+
+    same = shape((2, 1, 1), (2, 1, 1))
+    ops = kernels.array_of(
+        [
+            kernels.op(Kind.RELU, same, input=0, output=1),
+            kernels.op(Kind.CALL, same, input=1, output=2, call=double),
+            kernels.op(Kind.ADD, same, input=1, other=2, output=0),
+        ]
+    )
+    arrays = [np.float32([-1, 1, 2, -2]), *np.zeros((2, 4), dtype=np.float32)]
+    kernels.run(ops, kernels.buffers_of(arrays), kernels.aligned(64, np.uint8), batch=2, threads=2)
+    assert seen == [[0.0, 1.0, 2.0, 0.0]]
+    assert arrays[0].tolist() == [0.0, 3.0, 6.0, 0.0]
+
+
+def test_a_call_that_fails_is_named() -> None:
+    same = shape((2, 1, 1), (2, 1, 1))
+    ops = kernels.array_of([kernels.op(Kind.CALL, same, call=lambda *given: 7)])
+    arrays = [np.zeros(2, dtype=np.float32)] * 2
+    arrays = [array.copy() for array in arrays]
+    with pytest.raises(KernelError, match="op 0 is call failed"):
+        kernels.run(
+            ops, kernels.buffers_of(arrays), kernels.aligned(64, np.uint8), batch=1, threads=1
+        )
+
+
+def test_layouts_round_trip() -> None:
+    x = np.arange(9 * 6, dtype=np.float32).reshape(9, 6)
+    for layout in Layout:
+        assert (read_out(lay_out(x, layout), layout, 9, (6,)) == x).all()
+
+
+def test_the_structs_have_the_size_that_c_gives_them() -> None:
+    """A field that one side has and the other has not would shift all that follow."""
+    from secateur.native.structs import Buffer, Layer, Op, PackInfo, Shape
+
+    sizes = {kind: ctypes.sizeof(kind) for kind in (Shape, Op, Buffer, Layer, PackInfo)}
+    assert sizes == {Shape: 56, Op: 120, Buffer: 16, Layer: 80, PackInfo: 96}

@@ -1,0 +1,143 @@
+"""What the page shows, made from the store alone."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from secateur.cli.export import find
+from secateur.point import Latency, Layer, Point, Share
+from secateur.report.page import values
+from secateur.study.plan import Run
+from secateur.study.replicate import AXES, replicates
+from secateur.study.store import Store
+from secateur.study.study import Study
+
+Make = Callable[..., tuple[Run, Point]]
+Put = Callable[[Store, Run, Point], None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_point: Make, put: Put) -> Path:
+    """Two levels of magnitude over two seeds, the dense net twice, and a run that failed."""
+    layer = Layer("conv.weight", "Conv2d", (4, 1, 3, 3), 18, 4, 3)
+    dense, longer = make_point("dense", (), 90), make_point("dense", (), 91, step=1)
+    made = [dense, longer]
+    for step, level in enumerate((0.5, 0.9)):
+        run, point = make_point("magnitude", (level,), 80 - step, step)
+        for seed in (0, 1):
+            digest = f"{seed}{point.digest}"
+            moved = replace(
+                point, seed=seed, digest=digest, layers=(layer,), artifact_bytes=100 + seed,
+                val=Share(80 - step + seed, 99), curve=({"epoch": 1, "loss": float("nan"),
+                                                         "val_accuracy": 0.123456},),
+            )  # fmt: skip
+            parents = {"base": dense[0].digest}
+            made.append((replace(run, seed=seed, digest=digest, parents=parents), moved))
+    lost = Run("lost", "point", "magnitude", (0.99,), 2, 1, 0, {}, 1, {})
+    with Store.writing(tmp_path / "run") as store:
+        settings = {"name": "s", "model": {"name": "m"}, "data": {"name": "d"},
+                    "methods": {"magnitude": {"penalty": 1.0, "levels": []}}}  # fmt: skip
+        store.begin(settings, [*(run for run, _ in made), lost])
+        for run, point in made:
+            put(store, run, point)
+        store.ended(store.started(lost), lost, "failed", "why")
+    return tmp_path / "run"
+
+
+def test_values_are_json_and_the_same_from_a_store_and_a_study(folder: Path) -> None:
+    found = values(Store(folder))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert values(Study(folder)) == found
+    assert found["failures"] == [{"title": "magnitude 0.99 seed 0", "reason": "why"}]
+    assert found["study"]["missing"] == 0
+    assert found["study"]["finished"] is True
+    assert found["study"]["settings"]["methods"] == {"magnitude": {"levels": []}}
+    assert found["study"]["seeds"] == [0, 1]
+
+
+def test_means_are_exact_and_ranks_order_them_as_secateur_does(folder: Path) -> None:
+    store = Store(folder)
+    levels = values(store)["levels"]
+    for ours, theirs in zip(levels, replicates(store.points()), strict=True):
+        part, total = map(int, ours["val"])
+        assert Fraction(part, total) == theirs.mean("val_accuracy")
+        assert ours["band"].keys() == (ours["mean"].keys() if theirs.n > 1 else set())
+        for name in ours["mean"]:
+            assert ours["mean"][name] == pytest.approx(float(theirs.mean(name)), rel=1e-6)
+    by_step = {(level["method"], level["step"]): level for level in levels}
+    one, two = by_step["magnitude", 0], by_step["magnitude", 1]
+    assert one["rank"]["val_accuracy"] > two["rank"]["val_accuracy"]
+    assert one["rank"]["sparsity"] < two["rank"]["sparsity"]
+    assert one["rank"]["nonzero"] < two["rank"]["nonzero"]  # less is better, so it ranks lower
+    assert one["rank"]["macs"] == two["rank"]["macs"]
+    dense = by_step["dense", 0]
+    assert "bytes" not in dense["mean"]
+    assert "latency" not in one["rank"]
+    assert [axis["name"] for axis in values(store)["axes"]] == list(AXES)
+
+
+def test_names_mean_one_point_each(folder: Path) -> None:
+    store = Store(folder)
+    found = values(store)["points"]
+    for row, point in zip(found, store.points(), strict=True):
+        assert find(store, row["name"]) == point
+    names = {row["name"] for row in found}
+    assert "magnitude:0.9:1" in names
+    assert "dense:-:0" not in names  # it would mean two
+
+
+def test_a_command_is_quoted_for_the_shell(tmp_path: Path, make_point: Make, put: Put) -> None:
+    run, point = make_point("magnitude", (0.5,), 80)
+    with Store.writing(tmp_path / "a b; $(c)") as store:
+        store.begin({}, [run])
+        put(store, run, point)
+        command = values(store)["points"][0]["export"]
+    folder = f"'{tmp_path}/a b; $(c)'"
+    assert command == f"secateur export {folder} --point magnitude:0.5:0"
+
+
+def test_trainings_tell_what_came_before_and_shared_nets_are_told_once(folder: Path) -> None:
+    found = values(Store(folder))
+    assert found["nets"][found["points"][2]["net"]][0]["shape"] == [4, 1, 3, 3]
+    assert len(found["nets"]) == 2  # theirs, and the dense net's, which was not recorded
+    training = found["trainings"][found["points"][2]["id"]]
+    assert training["before"] == [found["points"][0]["id"]]
+    assert training["loss"] == [None]
+    assert training["val"] == [0.1235]
+
+
+def test_latencies_are_an_axis_once_they_are_measured(folder: Path) -> None:
+    with Store.writing(folder) as store:
+        store.timed(
+            {
+                point.digest: [Latency(5, 0.002, 0.001, 0.003, "torch-eager", 1, batch)
+                               for batch in (1, 64)]
+                for point in store.points()
+            }
+        )  # fmt: skip
+        levels = values(store)["levels"]
+    assert all(level["mean"]["latency_64"] == 0.002 for level in levels)
+
+
+def test_an_empty_store_has_values(tmp_path: Path) -> None:
+    with Store.writing(tmp_path / "run") as store:
+        found = values(store)
+    assert found["points"] == found["levels"] == found["methods"] == []
+    assert found["study"]["name"] == "run"
+
+
+def test_no_torch_is_needed(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from secateur.report import page; from secateur.study.store import Store\n"
+        f"page.write(Store(Path({str(folder)!r})))\n"
+        "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert (folder / "report.html").is_file()
