@@ -2,6 +2,7 @@
 #   make demo   the embedded study, minutes on two cores: table, figures, store in runs/demo
 #   make test   the tests
 #   make check  lint, types, import rules
+#   make sanitize  the kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make docs   the guide, in build/docs; a warning is an error
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # What the kernels are built from: installed again when it changes.
 NATIVE := cmake/CMakeLists.txt $(wildcard src/secateur/native/*.[ch])
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs sanitize clean
 
 demo: $(VENV)/.report
 	$(BIN)/secateur sweep demo
@@ -42,6 +43,10 @@ $(VENV)/.report: $(VENV)/.torch pyproject.toml $(NATIVE)
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml $(NATIVE)
 	$(INSTALL) -e '.[all,dev,docs]'
 	touch $@
+
+# The sparse kernels on random input, with every byte watched.
+sanitize:
+	scripts/sanitize_kernels.sh
 
 clean:
 	rm -rf $(VENV) runs

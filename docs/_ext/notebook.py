@@ -45,7 +45,8 @@ class Notebook(SphinxDirective):
         data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
         words = data.get("text/plain", "A figure")
         if "text/html" in data:
-            return [nodes.raw("", data["text/html"], format="html")]
+            wide = f'<div style="overflow-x: auto">{data["text/html"]}</div>'
+            return [nodes.raw("", wide, format="html")]
         if "image/svg+xml" in data:
             svg = base64.b64encode(data["image/svg+xml"].encode()).decode()
             return [_picture(f"image/svg+xml;base64,{svg}", words)]

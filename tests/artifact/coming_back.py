@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -45,12 +46,33 @@ def travel(module: str, grow: Grow, names: Iterable[str], folder: Path) -> Journ
         saved = {name: _cut_and_save(*grow(name, 0), files / f"{name}.safetensors") for name in names}
     finally:
         torch.set_num_threads(threads)
+    return read_afresh(module, saved, files, away)
+
+
+def read_afresh(
+    module: str,
+    saved: dict[str, Facts],
+    files: Path,
+    away: Path,
+    import_from: Iterable[Path] = (),
+) -> Journey:
+    """Read all the files of a folder in one fresh process.
+
+    Args:
+        module: The test module, whose `grow` the fresh process calls.
+        saved: The facts of the nets that were saved there.
+        files: The folder.
+        away: The directory to do it in.
+        import_from: Folders of the user's own modules.
+    """
+    paths = [*map(str, import_from), *filter(None, [os.environ.get("PYTHONPATH")])]
     reader = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("fresh_reader.py")), module, str(files)],
         cwd=away,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
     )
     assert reader.returncode == 0, reader.stderr
     read: dict[str, Facts] = {}

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native.conftest import apply
+from one_op import apply
 
 from secateur.errors import KernelError
 from secateur.native import kernels
 from secateur.native.structs import Algorithm, Flag, Kind, Layout, shape
 
-FEW = settings(max_examples=60, deadline=None, derandomize=True)
+pytestmark = pytest.mark.usefixtures("any_isa")
+FEW = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 SPARSITIES = st.sampled_from([0.0, 0.5, 0.9, 0.97, 1.0])
 LAYOUTS = st.sampled_from(list(Layout))
 BATCHES = st.sampled_from([1, 2, 3, 7, 8, 9, 17, 33])

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native.conftest import apply, lay_out, read_out
+from one_op import apply, lay_out, read_out
 
 from secateur.errors import KernelError
 from secateur.native import kernels
 from secateur.native.structs import Flag, Kind, Layout, shape
 
-FEW = settings(max_examples=40, deadline=None, derandomize=True)
+pytestmark = pytest.mark.usefixtures("any_isa")
+FEW = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 RELU = st.sampled_from([Flag.NONE, Flag.FUSE_RELU])
 
 
@@ -152,9 +158,8 @@ def test_a_call_runs_between_ops() -> None:
 
 def test_a_call_that_fails_is_named() -> None:
     same = shape((2, 1, 1), (2, 1, 1))
-    ops = kernels.array_of([kernels.op(Kind.CALL, same, call=lambda *given: 7)])
-    arrays = [np.zeros(2, dtype=np.float32)] * 2
-    arrays = [array.copy() for array in arrays]
+    ops = kernels.array_of([kernels.op(Kind.CALL, same, call=lambda *_: 7)])
+    arrays = [np.zeros(2, dtype=np.float32), np.zeros(2, dtype=np.float32)]
     with pytest.raises(KernelError, match="op 0 is call failed"):
         kernels.run(
             ops, kernels.buffers_of(arrays), kernels.aligned(64, np.uint8), batch=1, threads=1

@@ -18,14 +18,15 @@ data = { name = "shapes", options = { train = 300, val = 60, test = 60, size = 1
 
 [training]
 base_epochs = 2
-retrain_epochs = 1
+retrain_epochs = 2
 
 [methods.magnitude]
 [methods.slimming]
 sparsity_epochs = 2
 [methods.dense]
 """
-SWEEP = ("sweep", "tiny.toml", "--out", "run", "--workers", "2")
+SWEEP = ("sweep", "tiny.toml", "--out", "run", "--workers", "2", "--track", "mlflow")
+SWEEP += ("--track", "tensorboard")
 
 
 @pytest.fixture(scope="session")
@@ -71,16 +72,15 @@ class Swept:
 
 
 @pytest.fixture(scope="session")
-def track(make_bench: Callable[..., Any]) -> Callable[..., Swept]:
-    """Sweeps the study with trackers, `environment` added to the command's."""
-
-    def sweep(*trackers: str, **environment: str) -> Swept:
-        bench = make_bench(study=STUDY)
-        added = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", **environment}
-        bench = replace(bench, environment={**bench.environment, **added})
-        options = [word for name in trackers for word in ("--track", name)]
-        done = bench.run(*SWEEP, *options)
-        assert done.returncode == 0, done.stderr
-        return Swept(bench, done.stdout, done.stderr)
-
-    return sweep
+def swept(make_bench: Callable[..., Any], server: str) -> Swept:
+    """The study, swept once under both trackers."""
+    bench = make_bench(study=STUDY)
+    added = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_TRACKING_URI": server,
+    }
+    bench = replace(bench, environment={**bench.environment, **added})
+    done = bench.run(*SWEEP)
+    assert done.returncode == 0, done.stderr
+    return Swept(bench, done.stdout, done.stderr)

@@ -124,7 +124,7 @@ def sweep(
             for place in follower.where:
                 typer.echo(place)
     written = page.write(store)
-    if not quiet:
+    if store.points() and not quiet:
         typer.echo(f"Page: {written}")
     if store.failures():
         tell_failures(store)

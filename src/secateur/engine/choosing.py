@@ -210,7 +210,7 @@ class Chooser:
         def runs(node: Node) -> str:
             if backend != MIXED:
                 return backend
-            return SPARSE if mixed[node] is Side.SPARSE else dense
+            return SPARSE if mixed.get(node) is Side.SPARSE else dense
 
         return tuple(LayerTimes(node, times.get(node, {}), runs(node)) for node in self._layers())
 

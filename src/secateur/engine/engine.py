@@ -84,7 +84,7 @@ class Engine:
             ready = np.require(inputs, requirements=["C", "A", "W"])
             try:
                 tensor = torch.from_numpy(ready)
-            except TypeError:
+            except (TypeError, ValueError):
                 raise self._refused(f"of {inputs.dtype}", str(self._dtype)) from None
             return self._run(tensor).numpy()
         raise self._refused(f"a {type(inputs).__name__}", "a tensor or a numpy array")

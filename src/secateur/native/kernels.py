@@ -173,7 +173,7 @@ def pack_conv2d(
     else:
         top, bottom, left, right = padding
     outputs = [
-        (size + before + after - reach * (taps - 1) - 1) // step + 1
+        (size + before + after - reach * (taps - 1) - 1) // max(step, 1) + 1
         for size, before, after, taps, reach, step in zip(
             (height, width), (top, left), (bottom, right), kernel, dilation, stride, strict=True
         )

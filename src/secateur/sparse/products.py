@@ -112,7 +112,7 @@ def sparse_conv2d(
     )
     batch, _, height, width = x.shape
     shape = conv2d_shape(x, size, stride, padding, dilation)
-    if min(shape[2:]) < 1:
+    if min(height, width, *shape[2:]) < 1:
         raise KernelError(
             "sparse_conv2d",
             "the input",

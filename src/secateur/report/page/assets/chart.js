@@ -32,12 +32,13 @@ function isLog(levels) {
   return state.log[state.x] ?? most >= 5 * least;
 }
 
-/** Whether a level has collapsed: so far below the best that it would flatten all the others. */
-function isCollapsed(level, levels) {
-  return yOf(level) < d3.max(levels, yOf) - COLLAPSE;
+/** Levels that have collapsed: so far below the best that they would flatten all the others. */
+function collapsed(levels) {
+  const line = d3.max(levels, yOf) - COLLAPSE;
+  return levels.filter((level) => yOf(level) < line);
 }
 
-const isFallen = (level, levels) => state.zoom && isCollapsed(level, levels);
+const leftOut = (levels) => new Set(state.zoom ? collapsed(levels) : []);
 
 /**
  * Limits that hold every mean; the dense net's too, unless it lies far from all the others.
@@ -57,7 +58,8 @@ function frameOf(levels) {
   }
   const ends = [least - 0.04 * wide, most + 0.04 * wide].map((end) => (log ? Math.exp(end) : end));
   const [, highest] = d3.extent(levels, yOf);
-  const lowest = d3.min(levels.filter((level) => !isFallen(level, levels)), yOf);
+  const without = leftOut(levels);
+  const lowest = d3.min(levels, (level) => (without.has(level) ? NaN : yOf(level)));
   const room = Math.max(highest - lowest, 0.02);
   // A zoom out for the widest bands would flatten the lines.
   const end = d3.min(levels, (level) => (yOf(level) < lowest ? lowest : low(level)));
@@ -220,7 +222,7 @@ function drawCaption() {
   if (state.y === "test_accuracy") {
     words.push("Test accuracy was scored once and chose nothing: frontier and pick go by validation.");
   }
-  const fallen = shown().filter((level, _, all) => isFallen(level, all)).length;
+  const fallen = leftOut(shown()).size;
   if (fallen) words.push(`Below the frame, at the arrow heads: ${counted(fallen, "level")}.`);
   const lost = values.levels.filter((level) => level.mean[state.x] === undefined).length;
   if (lost) words.push(`Not measured on this axis yet: ${counted(lost, "level")}.`);

@@ -15,7 +15,7 @@ function drawControls() {
   const levels = shown();
   find("log").checked = levels.length > 0 && isLog(levels);
   find("log").disabled = derived.axes[state.x].higher;
-  find("zoom-label").hidden = !levels.some((level) => isCollapsed(level, levels));
+  find("zoom-label").hidden = !collapsed(levels).length;
   drawMethods();
   drawFloor();
 }

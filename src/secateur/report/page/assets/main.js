@@ -52,14 +52,17 @@ async function begin() {
   listen();
   find("csv").addEventListener("click", downloadCsv);
   refresh();
-  const chart = find("chart");
-  let drawn = chart.clientWidth;
-  new ResizeObserver(() => {
-    if (chart.clientWidth === drawn) return;
-    drawn = chart.clientWidth;
-    drawChart();
-  }).observe(chart);
+  let drawn = null;
+  new ResizeObserver(([{ contentRect }]) => {
+    const changed = drawn !== null && contentRect.width !== drawn;
+    drawn = contentRect.width;
+    if (changed) drawChart();
+  }).observe(find("chart"));
   if (document.documentElement.dataset.live === "true") watch();
 }
 
-begin();
+begin().catch((error) => {
+  find("title").textContent = "This page could not be drawn";
+  find("subtitle").textContent = `It needs a browser of 2023 or later. (${error.message})`;
+  throw error;
+});
