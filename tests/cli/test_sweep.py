@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -196,6 +197,19 @@ def test_a_study_that_is_done_is_not_done_again(
     assert f"{RUNS} of {RUNS} runs were finished before" in err
     assert Store(run).attempts() == attempts
     assert files(run) == before
+
+
+def test_another_model_does_not_slip_into_the_folder_of_the_study(
+    undisturbed: Any, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(undisturbed.folder / "run", tmp_path / "runs" / "tiny")
+    monkeypatch.chdir(undisturbed.folder)
+    study = str(Path("tiny.toml").absolute())
+    monkeypatch.chdir(tmp_path)
+    code, _, err = command("sweep", study, "--model", "lenet-5")
+    assert code == 2
+    assert "'lenet-5'" in err
+    assert "--out" in err
 
 
 # --- killed, interrupted, failing --------------------------------------------------------------

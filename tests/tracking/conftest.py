@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:"), (folder / "log").read_text()
+        # The first request makes the database, which takes its time on a busy machine.
+        query = "api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+        with urllib.request.urlopen(f"{address}/{query}", timeout=240) as answer:
+            assert answer.status == 200
         yield address
         process.kill()
 

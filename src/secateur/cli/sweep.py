@@ -16,6 +16,7 @@ from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
 from secateur.cli.progress import Progress, best_so_far
+from secateur.errors import StoreError, UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import StudySpec, check_study
@@ -102,7 +103,7 @@ def sweep(
             "seeds": seeds,
         },
     )
-    folder = out or Path("runs") / spec.name
+    folder = out or _default_folder(spec)
     # torch is loaded only once the words are known to be right.
     from secateur.study.sweep import run_study
 
@@ -129,6 +130,29 @@ def sweep(
     if store.failures():
         tell_failures(store)
         raise typer.Exit(FAILED)
+
+
+def _default_folder(spec: StudySpec) -> Path:
+    """`runs/NAME`, unless it holds a study of another network or of other data.
+
+    `--model` changes a study and not its name: without this, two networks would share a folder.
+    """
+    folder = Path("runs") / spec.name
+    try:
+        held = Store(folder).settings
+    except StoreError:
+        return folder
+    asked = spec.model_dump(mode="json")
+    for option in ("model", "data"):
+        if held and held[option] != asked[option]:
+            raise UsageError(
+                "choosing the run folder",
+                str(folder),
+                given=f"a study of the {option} {held[option]['name']!r}",
+                expected=f"one of {asked[option]['name']!r}, or no study",
+                remedy="Name another folder with --out.",
+            )
+    return folder
 
 
 def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:

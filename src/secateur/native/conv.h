@@ -5,12 +5,17 @@
 #include "isa.h"
 #include "tile.h"
 
+/* Rows of the copy up to so many vectors are copied with masks. */
+#define EDGE_VECTORS 8
+
 struct conv {
   const struct pack *pack;
   const struct job *job;
   const int32_t *group, *order;
   const int64_t *starts;
   float *copy, *band; /* in the thread's scratch */
+  int32_t *in_places, *out_places; /* of whole rows of input in the copy, and of a band's output */
+  vec edge[EDGE_VECTORS]; /* ones where a row of the copy is inside the image, zeros elsewhere */
   int64_t unit, row;  /* of the (unit, super) in hand: the unit, and its first output row */
 };
 
@@ -34,17 +39,39 @@ static struct inside inside_of(int64_t positions, int64_t shift, int64_t stride,
   return in;
 }
 
+/* A row of the copy in whole vectors: what is outside the image is masked, what is too much is written
+ * over by the row below. Reads up to a vector on either side of the row: only within the input. */
+ALWAYS void copy_row_masked(const struct conv *conv, const float *x, float *y) {
+  int64_t vectors = ceil_div(conv->pack->row_width, LANES);
+  for (int64_t v = 0; v < vectors; v++)
+    store(y + v * LANES, (vec)((ivec)load(x + v * LANES) & (ivec)conv->edge[v]));
+}
+
+static int in_bounds(const struct conv *conv, const float *x) {
+  const secateur_shape *s = &conv->pack->shape;
+  int64_t floats = conv->job->batch * s->in_channels * s->in_height * s->in_width;
+  int64_t begin = x - conv->job->input;
+  return begin >= 0 && begin + round_up(conv->pack->row_width, LANES) <= floats;
+}
+
 /* The inside of a plane: image by image, a row at a time. */
 static void copy_by_image(const struct conv *conv, const float *from, float *to, struct inside down,
                           struct inside right) {
   const secateur_shape *shape = &conv->pack->shape;
   int64_t count = right.last - right.first, step = shape->stride_width;
+  int masked = step == 1 && conv->pack->row_width <= EDGE_VECTORS * LANES;
   for (int64_t row = down.first; row < down.last; row++) {
     const float *x = from + (down.at + (row - down.first) * shape->stride_height) * shape->in_width +
                      right.at;
-    float *y = to + row * conv->pack->row_width + right.first;
-    if (step == 1) copy_floats(y, x, count);
-    else for (int64_t i = 0; i < count; i++) y[i] = x[i * step];
+    float *y = to + row * conv->pack->row_width;
+    if (masked && in_bounds(conv, x - right.first)) {
+      copy_row_masked(conv, x - right.first, y);
+      continue;
+    }
+    zero_floats(y, right.first);
+    zero_floats(y + right.last, conv->pack->row_width - right.last);
+    if (step == 1) copy_floats(y + right.first, x, count);
+    else for (int64_t i = 0; i < count; i++) y[right.first + i] = x[i * step];
   }
 }
 
@@ -56,23 +83,18 @@ static void copy_to_lanes(const struct conv *conv, const float *from, int64_t im
   int64_t features = (int64_t)shape->in_channels * shape->in_height * shape->in_width;
   int64_t rows = down.last - down.first, count = right.last - right.first;
   int64_t step = shape->stride_width, row_floats = (int64_t)pack->row_width * pack->width;
-  struct runs runs = {count, count, pack->width, row_floats};
   from += down.at * shape->in_width + right.at;
   to += down.first * row_floats + right.first * pack->width;
   if (step == 1 && shape->stride_height == 1 && count == shape->in_width) {
-    runs.count = rows * count; /* whole rows lie one behind the other */
-    gather_lanes(from, features, images, to, &runs);
+    struct places whole = {rows * count, 0, conv->in_places}; /* one row behind the other */
+    gather_lanes(from, features, images, to, &whole);
     return;
   }
   for (int64_t row = 0; row < rows; row++) {
     const float *x = from + row * shape->stride_height * shape->in_width;
     float *y = to + row * row_floats;
-    if (step == 1) {
-      gather_lanes(x, features, images, y, &runs);
-      continue;
-    }
-    struct runs one = {1, 1, pack->width, row_floats};
-    for (int64_t i = 0; i < count; i++)
+    struct places one = {step == 1 ? count : 1, pack->width, NULL};
+    for (int64_t i = 0; i < count; i += one.count)
       gather_lanes(x + i * step, features, images, y + i * pack->width, &one);
   }
 }
@@ -104,17 +126,17 @@ static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, i
                                   shape->stride_width, shape->in_width);
   zero_floats(to, down.first * row_floats);
   zero_floats(to + down.last * row_floats, (rows - down.last) * row_floats);
-  for (int64_t row = down.first; row < down.last; row++) {
-    zero_floats(to + row * row_floats, right.first * width);
-    zero_floats(to + row * row_floats + right.last * width, row_floats - right.last * width);
-  }
-  if (down.first == down.last || right.first == right.last) return;
+  if (down.first == down.last) return;
   int64_t plane = (int64_t)shape->in_height * shape->in_width, batch = conv->job->batch;
   int64_t features = shape->in_channels * plane;
   const float *input = conv->job->input;
   if (width == 1) {
     copy_by_image(conv, input + conv->unit * features + channel * plane, to, down, right);
     return;
+  }
+  for (int64_t row = down.first; row < down.last; row++) {
+    zero_floats(to + row * row_floats, right.first * width);
+    zero_floats(to + row * row_floats + right.last * width, row_floats - right.last * width);
   }
   for (int64_t part = 0; part < width / LANES; part++) {
     int64_t tile = least(lane_tile(conv, part), ceil_div(batch, LANES) - 1);
@@ -131,13 +153,13 @@ static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, i
 static void copy_features(const struct conv *conv) {
   const struct pack *pack = conv->pack;
   int64_t features = pack->shape.in_channels, batch = conv->job->batch;
-  struct runs runs = {features, features, pack->width, 0};
+  struct places places = {features, pack->width, NULL};
   for (int64_t part = 0; part < pack->width / LANES; part++) {
     int64_t tile = least(lane_tile(conv, part), ceil_div(batch, LANES) - 1);
     const float *from = conv->job->input + tile * LANES * features;
     float *to = conv->copy + part * LANES;
     if (pack->in_layout == SECATEUR_PLAIN)
-      gather_lanes(from, features, least(batch - tile * LANES, LANES), to, &runs);
+      gather_lanes(from, features, least(batch - tile * LANES, LANES), to, &places);
     else
       for (int64_t i = 0; i < features; i++) store(to + i * pack->width, load(from + i * LANES));
   }
@@ -161,6 +183,16 @@ static void copy_super(const struct conv *conv, int64_t rows) {
                    pack->right.phase[right], to);
 }
 
+/* Rows without the columns between them. A row may be written a vector too far, over the beginning of
+ * the next one; not so the last, behind which another thread may be writing. */
+static void write_rows(const float *from, int64_t from_width, float *to, int64_t width,
+                       int64_t rows) {
+  if (width >= LANES)
+    for (; rows > 1; rows--, from += from_width, to += width)
+      for (int64_t i = 0; i < width; i += LANES) store(to + i, load(from + i));
+  for (; rows > 0; rows--, from += from_width, to += width) copy_floats(to, from, width);
+}
+
 /* A band's sums from the scratch to the output, for the channels of the groups in hand. */
 static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32_t first,
                        int32_t last, int64_t stride) {
@@ -172,9 +204,8 @@ static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32
   if (pack->width == 1) {
     float *image = conv->job->output + conv->unit * features + at;
     for (int64_t channel = 0; channel < last - first; channel++)
-      for (int64_t y = 0; y < rows; y++)
-        copy_floats(image + channel * plane + y * shape->out_width,
-                    conv->band + channel * stride + y * pack->row_width, shape->out_width);
+      write_rows(conv->band + channel * stride, pack->row_width, image + channel * plane,
+                 shape->out_width, rows);
     return;
   }
   int64_t batch = conv->job->batch;
@@ -193,14 +224,13 @@ static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32
     }
     float *to = conv->job->output + tile * LANES * features + at;
     if (plane == 1) { /* a linear layer: its channels are the positions */
-      struct runs runs = {last - first, last - first, stride, 0};
-      scatter_lanes(from, &runs, images, to, features);
+      struct places places = {last - first, stride, NULL};
+      scatter_lanes(from, &places, images, to, features);
       continue;
     }
-    struct runs runs = {rows * shape->out_width, shape->out_width, pack->width,
-                        (int64_t)pack->row_width * pack->width};
+    struct places places = {rows * shape->out_width, 0, conv->out_places};
     for (int64_t channel = 0; channel < last - first; channel++)
-      scatter_lanes(from + channel * stride, &runs, images, to + channel * plane, features);
+      scatter_lanes(from + channel * stride, &places, images, to + channel * plane, features);
   }
 }
 
@@ -250,6 +280,36 @@ static void run_band(const struct conv *conv, int64_t row, int64_t rows, int64_t
     write_band(conv, row, rows, tile.first_channel, conv->group[last_group], tile.y_stride);
 }
 
+/* Where positions of `rows` rows of `width` lie among rows of the copy. */
+static void fill_places(int32_t *places, const struct pack *pack, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t i = 0; i < width; i++)
+      *places++ = (int32_t)((row * pack->row_width + i) * pack->width);
+}
+
+static void fill_edges(struct conv *conv) {
+  const struct pack *pack = conv->pack;
+  struct inside right =
+      inside_of(pack->row_width, pack->right.phase[0] - pack->shape.pad_left, 1, pack->shape.in_width);
+  for (int64_t i = 0; i < EDGE_VECTORS * LANES; i++)
+    ((ivec *)conv->edge)[i / LANES][i % LANES] = i >= right.first && i < right.last ? -1 : 0;
+}
+
+/* What the copies need again and again. */
+static void prepare(struct conv *conv) {
+  const struct pack *pack = conv->pack;
+  const secateur_shape *shape = &pack->shape;
+  if (pack->kind == SECATEUR_LINEAR) return;
+  if (pack->width == 1) {
+    if (shape->stride_width == 1) fill_edges(conv);
+    return;
+  }
+  if (pack->in_layout == SECATEUR_PLAIN && shape->stride_width == 1 && shape->stride_height == 1)
+    fill_places(conv->in_places, pack, pack->super_rows + pack->down.reach, shape->in_width);
+  if (pack->out_layout == SECATEUR_PLAIN)
+    fill_places(conv->out_places, pack, pack->band_rows, shape->out_width);
+}
+
 /* Items: units x supers x groups. */
 static void run_conv(const struct job *job, int64_t first, int64_t last, float *scratch) {
   const struct pack *pack = job->op->pack;
@@ -263,6 +323,9 @@ static void run_conv(const struct job *job, int64_t first, int64_t last, float *
       .copy = scratch,
       .band = scratch + conv_copy_floats(pack, LANES),
   };
+  conv.in_places = (int32_t *)(conv.band + conv_band_floats(pack, LANES));
+  conv.out_places = conv.in_places + conv_places(pack->super_rows + pack->down.reach, &pack->shape);
+  prepare(&conv);
   while (first < last) {
     int64_t piece = first / groups, group = first % groups;
     int64_t end = least(groups, group + last - first);

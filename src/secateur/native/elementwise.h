@@ -47,9 +47,9 @@ static void run_copy(const struct job *job, int64_t first, int64_t last, float *
     int64_t count = least(chunk, features - at), images = least(job->batch - tile * LANES, LANES);
     int64_t plain = tile * LANES * features + at, lanes = (tile * features + at) * LANES;
     float *lanes_out = job->output + lanes;
-    struct runs runs = {count, count, LANES, 0};
+    struct places places = {count, LANES, NULL};
     if (op->in_layout == SECATEUR_LANES) {
-      scatter_lanes(job->input + lanes, &runs, images, job->output + plain, features);
+      scatter_lanes(job->input + lanes, &places, images, job->output + plain, features);
       if (wants_relu(op))
         for (int64_t image = 0; image < images; image++)
           for (int64_t i = 0; i < count; i++) {
@@ -58,7 +58,7 @@ static void run_copy(const struct job *job, int64_t first, int64_t last, float *
           }
       continue;
     }
-    gather_lanes(job->input + plain, features, images, lanes_out, &runs);
+    gather_lanes(job->input + plain, features, images, lanes_out, &places);
     if (wants_relu(op))
       for (int64_t i = 0; i < count * LANES; i += LANES) store(lanes_out + i, relu(load(lanes_out + i)));
   }

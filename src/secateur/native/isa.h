@@ -35,6 +35,9 @@ const struct isa *current_isa(void);
 /* Bytes of the copied input and of the band's output in a thread's scratch. */
 int64_t conv_copy_floats(const struct pack *pack, int32_t lanes);
 int64_t conv_band_floats(const struct pack *pack, int32_t lanes);
+/* And of the tables of positions: this many for so many rows, twice. */
+int64_t conv_places(int64_t rows, const secateur_shape *shape);
+int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes);
 int64_t conv_units(const struct pack *pack, int64_t batch);
 int64_t conv_supers(const struct pack *pack);
 

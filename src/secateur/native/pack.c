@@ -24,7 +24,7 @@ int64_t conv_supers(const struct pack *pack) {
   return ceil_div(pack->shape.out_height, pack->super_rows);
 }
 
-/* The last vectors of a band may reach past it: one vector more than the copy holds. */
+/* The last vectors of a band, and of a row that is copied, may reach past it: a vector more. */
 int64_t conv_copy_floats(const struct pack *pack, int32_t lanes) {
   return round_up((int64_t)pack->shape.in_channels * pack->plane + lanes, ALIGNMENT / 4);
 }
@@ -32,6 +32,16 @@ int64_t conv_copy_floats(const struct pack *pack, int32_t lanes) {
 int64_t conv_band_floats(const struct pack *pack, int32_t lanes) {
   int64_t floats = round_up(band_positions(pack, pack->band_rows) * pack->width, lanes);
   return round_up(floats * pack->shape.out_channels, ALIGNMENT / 4);
+}
+
+int64_t conv_places(int64_t rows, const secateur_shape *shape) {
+  return round_up(rows * most(shape->in_width, shape->out_width), ALIGNMENT / 4);
+}
+
+int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes) {
+  int64_t places = conv_places(pack->super_rows + pack->down.reach, &pack->shape) +
+                   conv_places(pack->band_rows, &pack->shape);
+  return conv_copy_floats(pack, lanes) + conv_band_floats(pack, lanes) + places;
 }
 
 /* ---- the geometry ---------------------------------------------------------------------------- */

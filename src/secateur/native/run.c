@@ -193,7 +193,7 @@ static int32_t threads_for(const secateur_op *op, int64_t batch, int32_t threads
 
 static int64_t scratch_floats(const secateur_op *op, int32_t lanes) {
   if (!has_pack(op) || is_dot(op)) return 0;
-  return conv_copy_floats(op->pack, lanes) + conv_band_floats(op->pack, lanes);
+  return conv_scratch_floats(op->pack, lanes);
 }
 
 static kernel kernel_of(const secateur_op *op, const struct isa *isa) {

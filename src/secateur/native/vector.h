@@ -122,26 +122,15 @@ ALWAYS void transpose_square(vec row[LANES]) {
 #endif
 }
 
-/* Positions that lie one behind the other in an image, and in runs (rows, with a gap between) in lanes.
- */
-struct runs {
-  int64_t count;  /* positions in all */
-  int64_t run;    /* positions of a run */
-  int64_t stride; /* floats between positions of a run */
-  int64_t jump;   /* floats between the beginnings of runs */
+/* Positions that lie one behind the other in an image, and elsewhere in lanes: `stride` floats apart,
+ * or wherever `at` says. */
+struct places {
+  int64_t count, stride;
+  const int32_t *at; /* NULL: by the stride */
 };
 
-ALWAYS void run_seek(const struct runs *runs, int64_t i, int64_t *at, int64_t *column) {
-  *column = i % runs->run;
-  *at = i / runs->run * runs->jump + *column * runs->stride;
-}
-
-/* From one position to the next one, without dividing. */
-ALWAYS void run_next(const struct runs *runs, int64_t *at, int64_t *column) {
-  *at += runs->stride;
-  if (++*column < runs->run) return;
-  *at += runs->jump - runs->run * runs->stride;
-  *column = 0;
+ALWAYS int64_t place_of(const struct places *places, int64_t i) {
+  return places->at ? places->at[i] : i * places->stride;
 }
 
 /* Images to lanes: the numbers of `images` <= LANES images that lie `image_stride` apart become
@@ -149,46 +138,38 @@ ALWAYS void run_next(const struct runs *runs, int64_t *at, int64_t *column) {
  * it must not be read. The last square is moved back to end with the last position, so that it does
  * some a second time; fewer positions than LANES go one by one. */
 static void gather_lanes(const float *from, int64_t image_stride, int64_t images, float *to,
-                         const struct runs *runs) {
-  int64_t count = runs->count, at = 0, column = 0;
+                         const struct places *places) {
+  int64_t count = places->count;
   const float *image[LANES];
   for (int lane = 0; lane < LANES; lane++)
     image[lane] = from + image_stride * (lane < images ? lane : images - 1);
   if (count < LANES) {
-    for (int64_t i = 0; i < count; i++, run_next(runs, &at, &column))
-      for (int lane = 0; lane < LANES; lane++) to[at + lane] = image[lane][i];
+    for (int64_t i = 0; i < count; i++)
+      for (int lane = 0; lane < LANES; lane++) to[place_of(places, i) + lane] = image[lane][i];
     return;
   }
   for (int64_t next = 0; next < count; next += LANES) {
     int64_t i = next + LANES <= count ? next : count - LANES;
-    if (i < next) run_seek(runs, i, &at, &column);
     vec row[LANES];
     UNROLL for (int lane = 0; lane < LANES; lane++) row[lane] = load(image[lane] + i);
     transpose_square(row);
-    UNROLL for (int k = 0; k < LANES; k++) {
-      store(to + at, row[k]);
-      run_next(runs, &at, &column);
-    }
+    UNROLL for (int k = 0; k < LANES; k++) store(to + place_of(places, i + k), row[k]);
   }
 }
 
 /* Lanes back to images: the reverse. */
-static void scatter_lanes(const float *from, const struct runs *runs, int64_t images, float *to,
+static void scatter_lanes(const float *from, const struct places *places, int64_t images, float *to,
                           int64_t image_stride) {
-  int64_t count = runs->count, at = 0, column = 0;
+  int64_t count = places->count;
   if (count < LANES) {
-    for (int64_t i = 0; i < count; i++, run_next(runs, &at, &column))
-      for (int lane = 0; lane < images; lane++) to[lane * image_stride + i] = from[at + lane];
+    for (int64_t i = 0; i < count; i++)
+      for (int lane = 0; lane < images; lane++) to[lane * image_stride + i] = from[place_of(places, i) + lane];
     return;
   }
   for (int64_t next = 0; next < count; next += LANES) {
     int64_t i = next + LANES <= count ? next : count - LANES;
-    if (i < next) run_seek(runs, i, &at, &column);
     vec row[LANES];
-    UNROLL for (int k = 0; k < LANES; k++) {
-      row[k] = load(from + at);
-      run_next(runs, &at, &column);
-    }
+    UNROLL for (int k = 0; k < LANES; k++) row[k] = load(from + place_of(places, i + k));
     transpose_square(row);
     UNROLL for (int lane = 0; lane < LANES; lane++)
       if (lane < images) store(to + lane * image_stride + i, row[lane]);

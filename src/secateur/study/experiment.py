@@ -217,7 +217,9 @@ class _CutNet:
         run = self.job.run
         val = evaluate(self.model, self.data, self.data.val)
         test = evaluate(self.model, self.data, self.data.test)
+        # As a checkpoint gives it back, so that the file measured here is the one exported later.
         self.model.cpu().eval()
+        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
         zeros = sparsity(self.model)
         whole = cost(self.model, self.example[:1])

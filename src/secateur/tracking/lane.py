@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that the end of a sweep waits for a tracker that makes no progress."""
 
 Task = Callable[[], None]

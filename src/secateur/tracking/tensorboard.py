@@ -27,8 +27,8 @@ class TensorBoardTracker:
     """Writes what TensorBoard shows: curves, final numbers, settings and the study's figures.
 
     `epoch/loss` and `epoch/val_accuracy` are curves; the final numbers have the names of
-    `secateur export-table` and stand at the epochs that the point has consumed. All are written
-    in double precision, exactly.
+    `secateur export-table` and stand at the epochs that the point has consumed. TensorBoard's
+    scalars are of single precision: the text `measured` has every number exactly.
 
     Raises:
         UsageError: tensorboard is missing.
@@ -67,8 +67,7 @@ class TensorBoardTracker:
         shutil.rmtree(self._folder_of(run), ignore_errors=True)
         writer = self._open[run.digest] = self._writer(run)
         words = {**tags(run), **self._study.parameters(run)}
-        lines = (f"| {_cell(name)} | {_cell(value)} |" for name, value in words.items())
-        writer.add_text("made by", "\n".join(["| | |", "|---|---|", *lines]))
+        writer.add_text("made by", _table(words))
 
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
         """Write another step of its curves."""
@@ -99,6 +98,8 @@ class TensorBoardTracker:
         for name, value in fresh.items():
             _add(writer, name, value, step)
         if result.metrics:
+            exact = {name: repr(value) for name, value in result.metrics.items()}
+            writer.add_text("measured", _table(exact), step)
             self._write_settings(writer, run, result)
         writer.add_text("checkpoint", f"`{result.checkpoint}`")
 
@@ -162,8 +163,14 @@ class TensorBoardTracker:
 
 
 def _add(writer: SummaryWriter, name: str, value: float, step: int) -> None:
-    # In single precision, TensorBoard's own, a count above 2^24 would be another number.
-    writer.add_scalar(name, value, step, new_style=True, double_precision=True)
+    # Not in double precision: TensorBoard's fast loader, its default, shows nothing of those.
+    writer.add_scalar(name, value, step)
+
+
+def _table(words: Mapping[str, str]) -> str:
+    """A table in Markdown, which TensorBoard shows and sanitises."""
+    lines = (f"| {_cell(name)} | {_cell(value)} |" for name, value in words.items())
+    return "\n".join(["| | |", "|---|---|", *lines])
 
 
 def _cell(text: str) -> str:

@@ -1,0 +1,176 @@
+"""Whole nets with unstructured zeros: the engine of `secateur.compile` beside the dense engines.
+
+    python benchmarks/sparse_nets.py --run runs/demo --out benchmarks/sparse_nets.md
+
+Every engine runs the same net in the same round. OpenVINO takes part if it can be imported:
+`pip install --target /tmp/openvino openvino` and PYTHONPATH=/tmp/openvino.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+import secateur
+from report import write_report
+from secateur import models
+from secateur.artifact.export import export_onnx, session
+from secateur.channels import compact
+from secateur.errors import ChannelError
+from secateur.pruning.masks import Masks
+from secateur.study.checkpoint import load_checkpoint
+from secateur.study.store import Store
+
+Call = Callable[[], object]
+SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
+HEAD = ("net", "zeros", "threads", "batch", "torch", "ONNX Runtime", "OpenVINO", "secateur")
+
+
+def uniform(name: str, shape: tuple[int, int, int], share: float) -> nn.Module:
+    """A reference net with the same share of zeros, at random places, in every layer."""
+    torch.manual_seed(0)
+    net = models.build(name, shape, 10 if shape[1] == 32 else 5).eval()
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            flat = module.weight.detach().view(-1)
+            flat[torch.randperm(len(flat))[: round(share * len(flat))]] = 0
+    return net
+
+
+def pruned(run: Path, level: float) -> nn.Module:
+    """What magnitude pruning left of conv4 in a study, dead channels removed."""
+    store = Store(run)
+    (point, *_) = (p for p in store.points() if p.method == "magnitude" and p.level == (level,))
+    state, masks = load_checkpoint(store.checkpoint(point.digest))
+    classes, shape = len(state["classifier.bias"]), (state["conv1.weight"].shape[1], 25, 25)
+    net = models.build("conv4", shape, classes)
+    net.load_state_dict(state)
+    try:
+        return compact(net, masks or Masks({}), torch.zeros(2, *shape)).eval()
+    except ChannelError:
+        return net.eval()
+
+
+def nets(options: argparse.Namespace) -> Iterator[tuple[str, nn.Module, Tensor, tuple[int, ...]]]:
+    """Name, net, example of one, numbers of threads."""
+    for share in SHARES:
+        name = f"conv4, uniform {share:.0%}"
+        yield name, uniform("conv4", (3, 25, 25), share), torch.randn(1, 3, 25, 25), (1, 2)
+    if options.run:
+        net = pruned(options.run, 0.95)
+        channels = next(net.parameters()).shape[1]
+        yield "conv4, by magnitude 95%", net, torch.randn(1, channels, 25, 25), (1, 2)
+    for model in ("resnet20", "vgg16-bn"):
+        for share in (0.9, 0.95):
+            name = f"{model}, uniform {share:.0%}"
+            yield name, uniform(model, (3, 32, 32), share), torch.randn(1, 3, 32, 32), (2,)
+
+
+def engines(net: nn.Module, inputs: Tensor, threads: int, path: Path) -> dict[str, Call]:
+    """Engine -> what runs the net on the inputs."""
+    export_onnx(net, inputs, path, tolerance=float("inf"))
+    running = session(path, threads)
+    feed = {running.get_inputs()[0].name: inputs.numpy()}
+    calls: dict[str, Call] = {
+        "torch": lambda: net(inputs),
+        "ONNX Runtime": lambda: running.run(None, feed),
+    }
+    if importlib.util.find_spec("openvino"):
+        import openvino
+
+        compiled = openvino.Core().compile_model(
+            openvino.Core().read_model(path),
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": threads,
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "f32",
+            },
+        )
+        request = compiled.create_infer_request()
+        tensor = openvino.Tensor(inputs.numpy(), shared_memory=True)
+        calls["OpenVINO"] = lambda: request.infer([tensor], share_outputs=True)
+    return calls
+
+
+def timed(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+    """Medians in seconds, interleaved.
+
+    Threads of one engine go on turning after a pass, on the cores that the next one needs. So each
+    engine is let rest for a moment, and runs once untimed before it is timed.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds):
+        for name in list(calls)[:: -1 if number % 2 else 1]:
+            time.sleep(0.002)
+            calls[name]()
+            begun = time.perf_counter()
+            calls[name]()
+            seconds[name].append(time.perf_counter() - begun)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def row(
+    name: str, net: nn.Module, one: Tensor, threads: int, batch: int, rounds: int, folder: Path
+) -> list[object]:
+    torch.set_num_threads(threads)
+    inputs = torch.randn(batch, *one.shape[1:])
+    calls = engines(net, inputs, threads, folder / "net.onnx")
+    engine = secateur.compile(net, inputs, threads=threads, batches=[batch])
+    calls["secateur"] = lambda: engine(inputs)
+    with torch.inference_mode():
+        times = timed(calls, rounds)
+    dense = min(value for engine_name, value in times.items() if engine_name != "secateur")
+    weights = [p for p in net.parameters() if p.dim() > 1]
+    zeros = sum(int((p == 0).sum()) for p in weights) / sum(p.numel() for p in weights)
+    cells = [f"{1e6 * times[each]:,.0f}" if each in times else "-" for each in HEAD[4:]]
+    return [
+        name,
+        f"{zeros:.1%}",
+        threads,
+        batch,
+        *cells,
+        engine.choice(batch).backend,
+        f"{dense / times['secateur']:.2f}",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--run", type=Path, help="A run folder of the demo.")
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--only", default="", help="Nets whose name begins so.")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, net, one, counts in nets(options):
+            if name.startswith(options.only):
+                for threads in counts:
+                    for batch in (1, 64):
+                        rows.append(
+                            row(name, net, one, threads, batch, options.rounds, Path(folder))
+                        )
+                        print(*rows[-1], flush=True)
+    write_report(
+        options.out,
+        title="Whole nets with unstructured zeros",
+        head=(*HEAD, "what it chose", "best dense ÷ secateur"),
+        rows=rows,
+        runs=options.rounds,
+        notes="Median microseconds of one pass, all engines interleaved in one run, each after a "
+        "pass that is not timed. secateur measures when it packs and takes what is fastest; "
+        "`onnxruntime` and `torch` mean that it runs the net in those.",
+    )
+
+
+if __name__ == "__main__":
+    main()
