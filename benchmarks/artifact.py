@@ -2,6 +2,7 @@
 
     python benchmarks/artifact.py sizes [--run runs/demo] --out benchmarks/artifact_sizes.md
     python benchmarks/artifact.py speed --out benchmarks/artifact_speed.md
+    python benchmarks/artifact.py memory --out benchmarks/artifact_memory.md
 
 The bound is the entropy of the positions of what is not zero, and 32 bits a value. Every figure
 of ours is the whole file, header and metadata included.
@@ -11,7 +12,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +30,6 @@ from torch import Tensor, nn
 import secateur
 from report import write_report
 from secateur.artifact.load import load
-from secateur.artifact.memory import working_memory
 from secateur.artifact.save import save
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.store import Store
@@ -151,6 +154,27 @@ def large() -> nn.Module:
     return nn.Sequential(*(nn.Linear(2048, 2048, bias=False) for _ in range(8)))
 
 
+def one_layer() -> nn.Module:
+    return nn.Sequential(nn.Linear(8192, 8192, bias=False))
+
+
+NETS = {"8 layers": large, "1 layer": one_layer}
+
+
+def pruned(build: Callable[[], nn.Module], sparsity: float) -> nn.Module:
+    torch.manual_seed(0)
+    net = build()
+    for parameter in net.parameters():
+        nn.init.kaiming_normal_(parameter)
+    if sparsity:
+        secateur.prune(net, "magnitude", sparsity=sparsity)
+    return net
+
+
+def bytes_of(net: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in net.parameters())
+
+
 def median(call: Callable[[], object]) -> float:
     seconds = []
     for _ in range(REPEATS):
@@ -161,9 +185,7 @@ def median(call: Callable[[], object]) -> float:
 
 
 def speed_row(name: str, net: nn.Module, path: Path) -> list[str]:
-    dense = sum(p.numel() * p.element_size() for p in net.parameters())
-    built = large()
-    taking = working_memory(lambda: save(net, path)), working_memory(lambda: load(path, large))
+    dense, built = bytes_of(net), large()
     saving = median(lambda: save(net, path))
     loading = median(lambda: load(path, lambda: built))
     return [
@@ -172,7 +194,6 @@ def speed_row(name: str, net: nn.Module, path: Path) -> list[str]:
         f"{path.stat().st_size / 1e6:.1f}",
         f"{dense / 1e6 / saving:.0f}",
         f"{dense / 1e6 / loading:.0f}",
-        *("-" if taken is None else f"{taken / dense:.2f}" for taken in taking),
     ]
 
 
@@ -180,12 +201,7 @@ def speed(options: argparse.Namespace) -> None:
     rows = []
     places = {"memory": Path("/dev/shm"), "disk": Path(tempfile.gettempdir())}
     for sparsity in (0.0, 0.5, 0.8, 0.9, 0.95, 0.99):
-        torch.manual_seed(0)
-        net = large()
-        for layer in net:
-            nn.init.kaiming_normal_(layer.get_parameter("weight"))
-        if sparsity:
-            secateur.prune(net, "magnitude", sparsity=sparsity)
+        net = pruned(large, sparsity)
         for place, folder in places.items():
             if folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=folder) as inside:
@@ -195,26 +211,80 @@ def speed(options: argparse.Namespace) -> None:
     write_report(
         options.out,
         title="Speed of model files, in MB of dense tensors a second",
-        head=[
-            "sparsity, file in", "dense MB", "file MB", "save", "load",
-            "memory taken by save ÷ model", "by load ÷ model",
-        ],
+        head=["sparsity, file in", "dense MB", "file MB", "save", "load"],
         rows=rows,
         runs=REPEATS,
         notes="Medians. Saving ends when the file is synced; both include SHA-256 over every byte. "
-        "Files are read from the page cache. Memory of loading counts the network itself, which "
-        "its class builds dense.",
-    )  # fmt: skip
+        "Files are read from the page cache.",
+    )
+
+
+def taken(what: str, name: str, path: Path) -> int:
+    """By how many bytes a step raises the peak of a process that does nothing else."""
+    command = [sys.executable, __file__, "memory", "--step", what, name, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def step(what: str, name: str, path: Path) -> None:
+    """Save or load once, and print by how many bytes that raised this process's peak."""
+    # Whatever the first call sets up is no part of the figure.
+    small = path.with_name("small")
+    save(nn.Linear(2, 2), small)
+    load(small, lambda: nn.Linear(2, 2))
+    net = load(path, NETS[name]) if what == "save" else None
+    # A peak of before would hide what comes.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    if net is not None:
+        save(net, path.with_name("again"))
+    else:
+        net = load(path, NETS[name])
+    print(resident("VmHWM") - before)
+
+
+def resident(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)[0]) * 1024
+
+
+def memory(options: argparse.Namespace) -> None:
+    if options.step:
+        what, name, path = options.step
+        return step(what, name, Path(path))
+    rows = []
+    for name, build in NETS.items():
+        for sparsity in (0.0, 0.05, 0.5, 0.8, 0.9, 0.95, 0.99):
+            net = pruned(build, sparsity)
+            dense = bytes_of(net)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "x.safetensors")
+                save(net, path)
+                del net
+                shares = [taken(what, name, path) / dense for what in ("save", "load")]
+                rows.append(
+                    [name, f"{dense / 1e6:.0f}", f"{sparsity:g}", *map("{:.2f}".format, shares)]
+                )
+    write_report(
+        options.out,
+        title="Memory that model files take, as a share of the dense tensors",
+        head=["net", "dense MB", "sparsity", "taken by save", "by load, the net itself included"],
+        rows=rows,
+        runs=1,
+        notes="Peak of the resident memory above what it was before the call, each in a fresh "
+        "process. The net saved is there before. The one loaded is built dense by its class.",
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("sizes", "speed"))
+    parser.add_argument("what", choices=("sizes", "speed", "memory"))
     parser.add_argument("--run", type=Path, help="A run folder, for the nets of a real sweep.")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"sizes": sizes, "speed": speed}[options.what](options)
+    {"sizes": sizes, "speed": speed, "memory": memory}[options.what](options)
 
 
 if __name__ == "__main__":

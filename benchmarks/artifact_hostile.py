@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 import zstandard
+from fuzz_artifact import Watch, joined, split
 from torch import nn
 
-from fuzz_artifact import Watch, joined, split
 from secateur.artifact.container import DIGEST, LONGEST_HEADER
 from secateur.artifact.inspect import inspect
 from secateur.artifact.load import load, load_state_dict
@@ -76,7 +76,7 @@ def with_manifest(change: Callable[[dict[str, Any]], object]) -> Maker:
 
 def with_text(text: bytes) -> Maker:
     """A file whose header is some text."""
-    return lambda content: struct.pack("<Q", len(text)) + text
+    return lambda _: struct.pack("<Q", len(text)) + text
 
 
 def with_frame(make_frame: Callable[[int], bytes]) -> Maker:
@@ -114,7 +114,7 @@ def _renamed(name: str) -> Maker:
 
 
 HOSTILE: dict[str, Maker] = {
-    "empty": lambda content: b"",
+    "empty": lambda _: b"",
     "header bomb: longer than the file": lambda content: struct.pack("<Q", 1 << 60) + content[8:],
     "header bomb: 17 MB of blanks": with_text(b"{" + b" " * LONGEST_HEADER + b"}"),
     "header bomb: 100,000 brackets": with_text(b"[" * 100_000),
@@ -132,7 +132,7 @@ HOSTILE: dict[str, Maker] = {
     "truncated in the header": lambda content: content[:100],
     "truncated in the tensors": lambda content: content[:-1],
     "bytes after the end": lambda content: content + b"x",
-    "a bit flipped in a tensor": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    "a bit flipped in a tensor": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
     "a bit flipped in the metadata": lambda content: content.replace(b"lenet-300", b"lenet-301"),
     "its checksum taken out": with_header(lambda h: h["__metadata__"].pop("secateur.sha256")),
     "a name of 600 letters": _renamed("a" * 600),
@@ -149,13 +149,13 @@ HOSTILE: dict[str, Maker] = {
     "decompression bomb: coded as 256 TB": _coded(shape=[1 << 23, 1 << 23]),
     "decompression bomb: coded as 2^61 elements": _coded(shape=[1 << 61]),
     "decompression bomb: a frame of 64 MB for 419 bytes": with_frame(
-        lambda size: _compress(bytes(1 << 26), level=1)
+        lambda _: _compress(bytes(1 << 26), level=1)
     ),
     "decompression bomb: a frame that hides its size": with_frame(
-        lambda size: _compress(bytes(1 << 26), level=1, write_content_size=False)
+        lambda _: _compress(bytes(1 << 26), level=1, write_content_size=False)
     ),
     "a frame that ends early": with_frame(lambda size: _compress(bytes(size))[:-3]),
-    "a frame of another code": with_frame(lambda size: b"PK\3\4" + bytes(60)),
+    "a frame of another code": with_frame(lambda _: b"PK\3\4" + bytes(60)),
     "positions beyond the end": with_frame(lambda size: _compress(b"\xfe" * size)),
     "fewer values than said": _coded(nonzero=1, gaps=1),
     "lengths that do not agree": _coded(frames=[1, 2, 3, 4, 5]),
@@ -182,7 +182,7 @@ HOSTILE: dict[str, Maker] = {
     ),
     "a number for a method": with_manifest(lambda m: m.update(attributes={"0": {"forward": 1}})),
     "a number for a class": with_manifest(lambda m: m.update(attributes={"0": {"__class__": 1}})),
-    "a pickle": lambda content: _pickle(),
+    "a pickle": lambda _: _pickle(),
 }  # fmt: skip
 
 

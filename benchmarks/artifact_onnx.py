@@ -84,7 +84,9 @@ def main() -> None:
                 try:
                     rows.append(row(name, method, Path(folder)))
                 except SecateurError as error:
-                    rows.append([name, method, "-", "-", "-", f"{error.given}, expected {error.expected}"])
+                    rows.append(
+                        [name, method, "-", "-", "-", f"{error.given}, expected {error.expected}"]
+                    )
                 print(*rows[-1], file=sys.stderr, flush=True)
     write_report(
         options.out,

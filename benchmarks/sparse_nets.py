@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +23,11 @@ from report import write_report
 from secateur import models
 from secateur.artifact.export import export_onnx, session
 from secateur.channels import compact
-from secateur.errors import ChannelError
+from secateur.measure.latency import compare
 from secateur.pruning.masks import Masks
+from secateur.spec import check_study
 from secateur.study.checkpoint import load_checkpoint
+from secateur.study.experiment import Setup
 from secateur.study.store import Store
 
 Call = Callable[[], object]
@@ -45,18 +46,16 @@ def uniform(name: str, shape: tuple[int, int, int], share: float) -> nn.Module:
     return net
 
 
-def pruned(run: Path, level: float) -> nn.Module:
-    """What magnitude pruning left of conv4 in a study, dead channels removed."""
+def pruned(run: Path, level: float) -> tuple[nn.Module, Tensor]:
+    """What magnitude pruning left in a study, dead channels removed; and an image."""
     store = Store(run)
+    setup = Setup(check_study(json.loads(store.fact("settings") or ""), str(run)), run)
+    data = setup.load_data()
     (point, *_) = (p for p in store.points() if p.method == "magnitude" and p.level == (level,))
     state, masks = load_checkpoint(store.checkpoint(point.digest))
-    classes, shape = len(state["classifier.bias"]), (state["conv1.weight"].shape[1], 25, 25)
-    net = models.build("conv4", shape, classes)
+    net = setup.build_model(data)
     net.load_state_dict(state)
-    try:
-        return compact(net, masks or Masks({}), torch.zeros(2, *shape)).eval()
-    except ChannelError:
-        return net.eval()
+    return compact(net, masks or Masks({}), data.example(2)).eval(), data.example(1)
 
 
 def nets(options: argparse.Namespace) -> Iterator[tuple[str, nn.Module, Tensor, tuple[int, ...]]]:
@@ -65,9 +64,8 @@ def nets(options: argparse.Namespace) -> Iterator[tuple[str, nn.Module, Tensor, 
         name = f"conv4, uniform {share:.0%}"
         yield name, uniform("conv4", (3, 25, 25), share), torch.randn(1, 3, 25, 25), (1, 2)
     if options.run:
-        net = pruned(options.run, 0.95)
-        channels = next(net.parameters()).shape[1]
-        yield "conv4, by magnitude 95%", net, torch.randn(1, channels, 25, 25), (1, 2)
+        net, image = pruned(options.run, 0.95)
+        yield "conv4, by magnitude 95%", net, image, (1, 2)
     for model in ("resnet20", "vgg16-bn"):
         for share in (0.9, 0.95):
             name = f"{model}, uniform {share:.0%}"
@@ -101,23 +99,6 @@ def engines(net: nn.Module, inputs: Tensor, threads: int, path: Path) -> dict[st
     return calls
 
 
-def timed(calls: dict[str, Call], rounds: int) -> dict[str, float]:
-    """Medians in seconds, interleaved.
-
-    Threads of one engine go on turning after a pass, on the cores that the next one needs. So each
-    engine is let rest for a moment, and runs once untimed before it is timed.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds):
-        for name in list(calls)[:: -1 if number % 2 else 1]:
-            time.sleep(0.002)
-            calls[name]()
-            begun = time.perf_counter()
-            calls[name]()
-            seconds[name].append(time.perf_counter() - begun)
-    return {name: median(values) for name, values in seconds.items()}
-
-
 def row(
     name: str, net: nn.Module, one: Tensor, threads: int, batch: int, rounds: int, folder: Path
 ) -> list[object]:
@@ -127,11 +108,12 @@ def row(
     engine = secateur.compile(net, inputs, threads=threads, batches=[batch])
     calls["secateur"] = lambda: engine(inputs)
     with torch.inference_mode():
-        times = timed(calls, rounds)
-    dense = min(value for engine_name, value in times.items() if engine_name != "secateur")
+        times = compare(calls, repeats=rounds, warmup=2, rest=0.002)
+    medians = {each: timing.median for each, timing in times.items()}
+    dense = min(value for each, value in medians.items() if each != "secateur")
     weights = [p for p in net.parameters() if p.dim() > 1]
     zeros = sum(int((p == 0).sum()) for p in weights) / sum(p.numel() for p in weights)
-    cells = [f"{1e6 * times[each]:,.0f}" if each in times else "-" for each in HEAD[4:]]
+    cells = [f"{1e6 * medians[each]:,.0f}" if each in medians else "-" for each in HEAD[4:]]
     return [
         name,
         f"{zeros:.1%}",
@@ -139,7 +121,7 @@ def row(
         batch,
         *cells,
         engine.choice(batch).backend,
-        f"{dense / times['secateur']:.2f}",
+        f"{dense / medians['secateur']:.2f}",
     ]
 
 

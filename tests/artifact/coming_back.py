@@ -43,7 +43,9 @@ def travel(module: str, grow: Grow, names: Iterable[str], folder: Path) -> Journ
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        saved = {name: _cut_and_save(*grow(name, 0), files / f"{name}.safetensors") for name in names}
+        saved = {
+            name: _cut_and_save(*grow(name, 0), files / f"{name}.safetensors") for name in names
+        }
     finally:
         torch.set_num_threads(threads)
     return read_afresh(module, saved, files, away)

@@ -11,14 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor, nn
-from typer.testing import CliRunner
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "channels")]
-
 from coming_back import Journey, read_afresh
 from facts import facts
+from torch import Tensor, nn
+from typer.testing import CliRunner
 
 import secateur.cli.export
 import secateur.cli.frontier  # noqa: F401

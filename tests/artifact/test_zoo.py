@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "channels")]
-
 import zoo_convs  # noqa: F401
 import zoo_joins  # noqa: F401
 import zoo_sequences  # noqa: F401

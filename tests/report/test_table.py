@@ -72,11 +72,11 @@ def rows(lines: list[str]) -> list[list[str]]:
 def test_golden() -> None:
     # 1790 and 1810 of 2000: s = 0.00707, band = 12.706 * 0.00707 / sqrt(2) = 0.0635.
     expected = """
-  dense     -       0.0000 0.0000 0.910        (n=1) 0.905        (n=1) 1.01k/59.3k 7.65M/1M 1/30 12+2+4=18
-  combined  0.5/0.9 0.5000 0.5000 0.800        (n=1) 0.795        (n=1) 510/59.3k   7.65M/1M 1/30 12+2+4=18
-* magnitude 0.5     0.5000 0.5000 0.920        (n=1) 0.915        (n=1) 510/59.3k   7.65M/1M 1/30 12+2+4=18
-* magnitude 0.9     0.9000 0.9000 0.900 ±0.064 (n=2) 0.895 ±0.064 (n=2) 110/59.3k   7.65M/1M 1/30 12+2+8=22
-  scratch   0.9     0.9000 0.9000 0.850        (n=1) 0.845        (n=1) 110/59.3k   7.65M/1M 1/30 12+2+4=18
+  dense     -       0.0000 0.0000 0.910        (n=1) 0.905        (n=1) 1.01k/59.3k 7.65M/1M 1/30 torch-eager/torch-eager 12+2+4=18
+  combined  0.5/0.9 0.5000 0.5000 0.800        (n=1) 0.795        (n=1) 510/59.3k   7.65M/1M 1/30 torch-eager/torch-eager 12+2+4=18
+* magnitude 0.5     0.5000 0.5000 0.920        (n=1) 0.915        (n=1) 510/59.3k   7.65M/1M 1/30 torch-eager/torch-eager 12+2+4=18
+* magnitude 0.9     0.9000 0.9000 0.900 ±0.064 (n=2) 0.895 ±0.064 (n=2) 110/59.3k   7.65M/1M 1/30 torch-eager/torch-eager 12+2+8=22
+  scratch   0.9     0.9000 0.9000 0.850        (n=1) 0.845        (n=1) 110/59.3k   7.65M/1M 1/30 torch-eager/torch-eager 12+2+4=18
 """  # noqa: E501
     assert rows(printed()) == [line.split() for line in expected.strip().splitlines()]
 
@@ -91,7 +91,7 @@ def test_a_pipe_gets_all_columns_unfolded_and_uncoloured() -> None:
 
 @pytest.mark.parametrize(
     ("width", "missing"),
-    [(200, 0), (100, 3), (80, 5), (60, 6)],
+    [(240, 0), (100, 4), (80, 6), (60, 7)],
 )
 def test_a_narrow_terminal_drops_columns_and_names_them(width: int, missing: int) -> None:
     lines = printed(width)
@@ -117,7 +117,20 @@ def test_the_caption_explains_itself() -> None:
 
 def test_a_study_that_was_not_timed_has_dashes() -> None:
     levels = replicates([replace(POINTS[-1], latency=())])
-    assert rows(printed(levels=levels))[0][-2] == "-"
+    assert rows(printed(levels=levels))[0][-3:-1] == ["-", "-"]
+
+
+def test_the_fastest_engine_is_named() -> None:
+    def timed(one: float, many: float, engine: str) -> tuple[Latency, ...]:
+        at = ((1, one), (64, many))
+        return tuple(Latency(9, t, t, t, engine, 2, batch) for batch, t in at)
+
+    both = timed(0.002, 0.02, "torch-eager") + timed(0.001, 0.03, "secateur-sparse")
+    levels = replicates([replace(POINTS[-1], latency=both)])
+    assert rows(printed(levels=levels))[0][-3:-1] == ["1/20", "sparse/torch-eager"]
+    other = replace(POINTS[-1], seed=1, latency=timed(0.002, 0.02, "torch-eager"))
+    levels = replicates([replace(POINTS[-1], latency=both), other])
+    assert " 2 engines/torch-eager " in " ".join(printed(levels=levels))
 
 
 def test_an_empty_study_is_an_empty_table() -> None:
@@ -162,6 +175,7 @@ def test_json_has_the_promised_fields_and_integers() -> None:
         "masked_macs": 14_000_000,
         "nonzero_macs": 7_654_321,
         "macs": 999_600,
+        "artifact_bytes": None,
         "epochs": {"base": 12, "sparsity": 2, "retrain": 8, "cumulative": 22},
         "latency": [
             {

@@ -29,6 +29,9 @@ from secateur.point import Timing
 ENGINES = ("torch", "onnxruntime", "secateur")
 Call = Callable[[], object]
 
+_REST = 0.001
+"""Seconds in which the threads of the engine that ran before come to rest."""
+
 _CHOOSING = 0.3
 """Seconds that our engine measures, for each net, number of threads and batch."""
 
@@ -185,7 +188,9 @@ def _rows(
                 )
                 call = _onnx_call(files[name], inputs, threads, arena=True)
             calls[engine, name] = call
-        times = compare({"/".join(key): call for key, call in calls.items()}, repeats=repeats)
+        times = compare(
+            {"/".join(key): call for key, call in calls.items()}, repeats=repeats, rest=_REST
+        )
     for engine in engines:
         yield Row(
             engine,

@@ -20,11 +20,14 @@ from secateur.native import kernels, library
 from secateur.native.structs import Layout
 from secateur.point import Timing
 
-SPARSE, LANES, MIXED = "sparse", "sparse-lanes", "mixed"
+SPARSE, SERIAL, LANES, MIXED = "sparse", "sparse-serial", "sparse-lanes", "mixed"
 ONNX, TORCH, CSR = "onnxruntime", "torch", "torch-csr"
-BACKENDS = (SPARSE, LANES, MIXED, ONNX, TORCH, CSR)
+BACKENDS = (SPARSE, SERIAL, LANES, MIXED, ONNX, TORCH, CSR)
 _ROUNDS = (5, 100)
 """The fewest and the most timed rounds."""
+
+_REST = 0.001
+"""Seconds in which the threads of the engine that ran before come to rest."""
 
 _CLEARLY = 0.95
 """A layer leaves the sparse plan, which costs a hand-over, only for so much less time."""
@@ -129,7 +132,10 @@ class Chooser:
         if self._has_onnx and onnx.can_run(self._graph.nodes[1:]):
             found.append(ONNX)
         if library.available() and self._layers() and (forced or self._has_zeros()):
-            found += [SPARSE, *([LANES] if forced or self._fills_lanes(batch) else []), MIXED]
+            found += [SPARSE, MIXED]
+            found += [LANES] if forced or self._fills_lanes(batch) else []
+            # A hand-over between threads costs as much as a small layer of one example.
+            found += [SERIAL] if forced or (self._threads > 1 and batch == 1) else []
         if (forced or not library.available()) and self._layers():
             found.append(CSR)
         return found
@@ -148,12 +154,13 @@ class Chooser:
 
         def make(side: Side, nodes: Sequence[Node], outputs: Sequence[Node]) -> Runner:
             if side is Side.SPARSE:
-                return self._segment(nodes, outputs, layout, batch)
+                return self._segment(nodes, outputs, layout, batch, serial=name == SERIAL)
             if side is Side.DENSE and use_onnx:
-                return onnx.OnnxSegment(nodes, outputs, threads=self._threads)
+                spins = name == ONNX
+                return onnx.OnnxSegment(nodes, outputs, threads=self._threads, spins=spins)
             return TorchSegment(nodes, outputs, csr=name == CSR)
 
-        whole = Side.SPARSE if name in (SPARSE, LANES) else Side.DENSE
+        whole = Side.SPARSE if name in (SPARSE, SERIAL, LANES) else Side.DENSE
         return plan(self._graph, sides or dict.fromkeys(self._layers(), whole), make)
 
     def _layers(self) -> list[Node]:
@@ -168,10 +175,17 @@ class Chooser:
         return library.available() and 2 * batch >= kernels.lanes()
 
     def _segment(
-        self, nodes: Sequence[Node], outputs: Sequence[Node], layout: Layout, batch: int
+        self,
+        nodes: Sequence[Node],
+        outputs: Sequence[Node],
+        layout: Layout,
+        batch: int,
+        *,
+        serial: bool = False,
     ) -> Segment:
+        threads = 1 if serial else self._threads
         return Segment(
-            nodes, outputs, layout=layout, batch=batch, threads=self._threads, packs=self._packs
+            nodes, outputs, layout=layout, batch=batch, threads=threads, packs=self._packs
         )
 
     def _layer_times(self, batch: int) -> Times:
@@ -219,9 +233,10 @@ def timed(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str
     """Medians of interleaved rounds, as many as fit into the time, though never too few."""
     compare(calls, repeats=1, warmup=1)
     begun = perf_counter()
-    compare(calls, repeats=1, warmup=0)
+    compare(calls, repeats=1, warmup=0, rest=_REST)
     rounds = int(seconds / max(perf_counter() - begun, 1e-9))
-    return compare(calls, repeats=min(max(rounds, _ROUNDS[0]), _ROUNDS[1]), warmup=0)
+    rounds = min(max(rounds, _ROUNDS[0]), _ROUNDS[1])
+    return compare(calls, repeats=rounds, warmup=0, rest=_REST)
 
 
 def _call(run: Plan, inputs: Tensor) -> Callable[[], object]:

@@ -43,7 +43,8 @@ def compile(  # noqa: A001
         example_inputs: A batch `[N, ...]`, on the CPU.
         threads: Threads inside an operator; as many as torch uses if not given.
         backend: Take this one, whatever is faster: `sparse` (images one after the other),
-            `sparse-lanes` (side by side), `mixed`, `onnxruntime`, `torch-csr` or `torch`.
+            `sparse-serial` (so, on one thread), `sparse-lanes` (side by side), `mixed`,
+            `onnxruntime`, `torch-csr` or `torch`.
         batches: Sizes of the batch to choose for; 1 and N if not given.
         seconds: How long to measure at each size: so long for the layers, and so long again for
             the whole network; a few rounds are run however long they take.

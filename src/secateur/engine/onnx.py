@@ -34,19 +34,23 @@ class OnnxSegment:
         nodes: In order, of the kinds that `can_run` takes.
         outputs: Those of them whose values are needed outside.
         threads: Threads inside one operator.
+        spins: Whether they go on turning after a pass, as is usual: the next pass starts sooner,
+            but whatever else runs in between has the cores for itself only if they do not.
 
     Attributes:
         reads: The nodes outside whose values it takes.
         writes: The nodes whose values it makes.
     """
 
-    def __init__(self, nodes: Sequence[Node], outputs: Sequence[Node], *, threads: int) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], outputs: Sequence[Node], *, threads: int, spins: bool = True
+    ) -> None:
         inside = set(nodes)
         read = dict.fromkeys(value for node in nodes for value in node.inputs)
         self.reads = tuple(node for node in read if node not in inside)
         self.writes = tuple(outputs)
         writer = _Writer(nodes, self.reads, self.writes)
-        self._session = _session(writer.model(), threads)
+        self._session = _session(writer.model(), threads, spins=spins)
         self._inputs = [writer.names[node] for node in self.reads]
         self._outputs = [writer.names[node] for node in self.writes]
 
@@ -61,14 +65,13 @@ class OnnxSegment:
         """What a session keeps goes with it."""
 
 
-def _session(model: bytes, threads: int) -> Any:
+def _session(model: bytes, threads: int, *, spins: bool) -> Any:
     onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Its threads would go on turning after a pass, on the cores that the next one needs.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "0" if spins else "1")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 import numpy as np
 import torch
@@ -67,7 +67,11 @@ def latency(
 
 
 def compare(
-    runs: Mapping[str, Callable[[], object]], *, repeats: int = 50, warmup: int = 5
+    runs: Mapping[str, Callable[[], object]],
+    *,
+    repeats: int = 50,
+    warmup: int = 5,
+    rest: float = 0.0,
 ) -> dict[str, Timing]:
     """Time several callables interleaved, each once a round, so that their ratios are fair.
 
@@ -78,6 +82,9 @@ def compare(
         runs: Name -> what to run.
         repeats: Rounds that are timed.
         warmup: Rounds before them that are not.
+        rest: Where engines of several makers are compared: seconds to wait before each, that then
+            runs once untimed. The threads of an engine may go on turning after a pass, on the
+            cores that the next one needs.
 
     Returns:
         Name -> timing, in the order given.
@@ -97,6 +104,9 @@ def compare(
     nanoseconds: dict[str, list[int]] = {name: [] for name in runs}
     for round_number in range(repeats):
         for name in list(runs)[:: -1 if round_number % 2 else 1]:
+            if rest:
+                sleep(rest)
+                runs[name]()
             nanoseconds[name].append(_time(runs[name]))
     return {name: _summary(values) for name, values in nanoseconds.items()}
 

@@ -15,7 +15,7 @@ struct conv {
   const int64_t *starts;
   float *copy, *band; /* in the thread's scratch */
   int32_t *in_places, *out_places; /* of whole rows of input in the copy, and of a band's output */
-  vec edge[EDGE_VECTORS]; /* ones where a row of the copy is inside the image, zeros elsewhere */
+  ivec edge[EDGE_VECTORS]; /* ones where a row of the copy is inside the image, zeros elsewhere */
   int64_t unit, row;  /* of the (unit, super) in hand: the unit, and its first output row */
 };
 
@@ -44,7 +44,7 @@ static struct inside inside_of(int64_t positions, int64_t shift, int64_t stride,
 ALWAYS void copy_row_masked(const struct conv *conv, const float *x, float *y) {
   int64_t vectors = ceil_div(conv->pack->row_width, LANES);
   for (int64_t v = 0; v < vectors; v++)
-    store(y + v * LANES, (vec)((ivec)load(x + v * LANES) & (ivec)conv->edge[v]));
+    store(y + v * LANES, (vec)((ivec)load(x + v * LANES) & conv->edge[v]));
 }
 
 static int in_bounds(const struct conv *conv, const float *x) {
@@ -55,9 +55,11 @@ static int in_bounds(const struct conv *conv, const float *x) {
 }
 
 /* The inside of a plane: image by image, a row at a time. */
-static void copy_by_image(const struct conv *conv, const float *from, float *to, struct inside down,
+static void copy_by_image(const struct conv *conv, int64_t channel, float *to, struct inside down,
                           struct inside right) {
   const secateur_shape *shape = &conv->pack->shape;
+  const float *from = conv->job->input + (conv->unit * shape->in_channels + channel) *
+                                             shape->in_height * shape->in_width;
   int64_t count = right.last - right.first, step = shape->stride_width;
   int masked = step == 1 && conv->pack->row_width <= EDGE_VECTORS * LANES;
   for (int64_t row = down.first; row < down.last; row++) {
@@ -114,33 +116,20 @@ static void copy_lanes(const struct conv *conv, const float *from, float *to, st
   }
 }
 
-/* One channel and phase of a super's input, zeros around it. */
-static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, int32_t phase_down,
-                       int32_t phase_right, float *to) {
+/* The inside of a plane, by lane, and the zeros beside it. */
+static void copy_by_lane(const struct conv *conv, int64_t channel, float *to, struct inside down,
+                         struct inside right) {
   const struct pack *pack = conv->pack;
-  const secateur_shape *shape = &pack->shape;
-  int64_t width = pack->width, row_floats = (int64_t)pack->row_width * width;
-  int64_t above = conv->row * shape->stride_height + phase_down - shape->pad_top;
-  struct inside down = inside_of(rows, above, shape->stride_height, shape->in_height);
-  struct inside right = inside_of(pack->row_width, phase_right - shape->pad_left,
-                                  shape->stride_width, shape->in_width);
-  zero_floats(to, down.first * row_floats);
-  zero_floats(to + down.last * row_floats, (rows - down.last) * row_floats);
-  if (down.first == down.last) return;
-  int64_t plane = (int64_t)shape->in_height * shape->in_width, batch = conv->job->batch;
-  int64_t features = shape->in_channels * plane;
-  const float *input = conv->job->input;
-  if (width == 1) {
-    copy_by_image(conv, input + conv->unit * features + channel * plane, to, down, right);
-    return;
-  }
+  int64_t width = pack->width, row_floats = pack->row_width * width, batch = conv->job->batch;
+  int64_t plane = (int64_t)pack->shape.in_height * pack->shape.in_width;
+  int64_t features = pack->shape.in_channels * plane;
   for (int64_t row = down.first; row < down.last; row++) {
     zero_floats(to + row * row_floats, right.first * width);
     zero_floats(to + row * row_floats + right.last * width, row_floats - right.last * width);
   }
   for (int64_t part = 0; part < width / LANES; part++) {
     int64_t tile = least(lane_tile(conv, part), ceil_div(batch, LANES) - 1);
-    const float *from = input + tile * LANES * features;
+    const float *from = conv->job->input + tile * LANES * features;
     if (pack->in_layout == SECATEUR_LANES)
       copy_lanes(conv, from + channel * plane * LANES, to + part * LANES, down, right);
     else
@@ -149,19 +138,46 @@ static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, i
   }
 }
 
-/* A linear layer's input: its channels are the positions. */
+/* One channel and phase of a super's input, zeros around it. From top to bottom: a row by image may
+ * be written a little too far. */
+static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, int32_t phase_down,
+                       int32_t phase_right, float *to) {
+  const struct pack *pack = conv->pack;
+  const secateur_shape *shape = &pack->shape;
+  int64_t row_floats = (int64_t)pack->row_width * pack->width;
+  int64_t above = conv->row * shape->stride_height + phase_down - shape->pad_top;
+  struct inside down = inside_of(rows, above, shape->stride_height, shape->in_height);
+  struct inside right = inside_of(pack->row_width, phase_right - shape->pad_left,
+                                  shape->stride_width, shape->in_width);
+  if (right.first == right.last) down.last = down.first;
+  zero_floats(to, down.first * row_floats);
+  if (down.first < down.last && pack->width > 1)
+    copy_by_lane(conv, channel, to, down, right);
+  else if (down.first < down.last)
+    copy_by_image(conv, channel, to, down, right);
+  /* The last vector of a band by image reaches beyond the plane: into zeros, not into what happens to
+   * be there. The next plane is written over them. */
+  int64_t beyond = pack->width == 1 ? LANES : 0;
+  zero_floats(to + down.last * row_floats, (rows - down.last) * row_floats + beyond);
+}
+
+/* A linear layer's input: its channels are the positions. Some at a time for all parts of the unit, so
+ * that the lines they are written to are still in the L1 cache when the next part comes. */
 static void copy_features(const struct conv *conv) {
   const struct pack *pack = conv->pack;
-  int64_t features = pack->shape.in_channels, batch = conv->job->batch;
-  struct places places = {features, pack->width, NULL};
-  for (int64_t part = 0; part < pack->width / LANES; part++) {
-    int64_t tile = least(lane_tile(conv, part), ceil_div(batch, LANES) - 1);
-    const float *from = conv->job->input + tile * LANES * features;
-    float *to = conv->copy + part * LANES;
-    if (pack->in_layout == SECATEUR_PLAIN)
-      gather_lanes(from, features, least(batch - tile * LANES, LANES), to, &places);
-    else
-      for (int64_t i = 0; i < features; i++) store(to + i * pack->width, load(from + i * LANES));
+  int64_t features = pack->shape.in_channels, width = pack->width, batch = conv->job->batch;
+  for (int64_t at = 0; at < features; at += 4 * LANES) {
+    struct places places = {least(4 * LANES, features - at), width, NULL};
+    for (int64_t part = 0; part < width / LANES; part++) {
+      int64_t tile = least(lane_tile(conv, part), ceil_div(batch, LANES) - 1);
+      const float *from = conv->job->input + tile * LANES * features;
+      float *to = conv->copy + at * width + part * LANES;
+      if (pack->in_layout == SECATEUR_PLAIN)
+        gather_lanes(from + at, features, least(batch - tile * LANES, LANES), to, &places);
+      else
+        for (int64_t i = 0; i < places.count; i++)
+          store(to + i * width, load(from + (at + i) * LANES));
+    }
   }
 }
 
@@ -292,7 +308,7 @@ static void fill_edges(struct conv *conv) {
   struct inside right =
       inside_of(pack->row_width, pack->right.phase[0] - pack->shape.pad_left, 1, pack->shape.in_width);
   for (int64_t i = 0; i < EDGE_VECTORS * LANES; i++)
-    ((ivec *)conv->edge)[i / LANES][i % LANES] = i >= right.first && i < right.last ? -1 : 0;
+    conv->edge[i / LANES][i % LANES] = i >= right.first && i < right.last ? -1 : 0;
 }
 
 /* What the copies need again and again. */

@@ -64,6 +64,19 @@ def _latency(replicate: Replicate) -> str:
     return "/".join(f"{1e3 * float(replicate.mean(name)):.3g}" for name in axes)
 
 
+def _engines(replicate: Replicate) -> str:
+    """The fastest engine at each batch size, where the seeds agree; else how many there were."""
+    if not all(point.latency for point in replicate.points):
+        return "-"
+    return "/".join(_engine_at(replicate, batch) for batch in (1, 64))
+
+
+def _engine_at(replicate: Replicate, batch: int) -> str:
+    best = [point.latency_at(batch) for point in replicate.points]
+    names = {each.engine.removeprefix("secateur-") for each in best if each is not None}
+    return names.pop() if len(names) == 1 else f"{len(names)} engines"
+
+
 def _epochs(replicate: Replicate) -> str:
     spent = replicate.epochs
     return f"{spent.base}+{spent.sparsity}+{spent.retrain}={spent.cumulative}"
@@ -79,6 +92,7 @@ COLUMNS = (
     Column("parameters left/compact", _pair("nonzero", "compact_parameters"), rank=4),
     Column("MACs left/compact", _pair("nonzero_macs", "macs"), rank=5),
     Column("ms at batch 1/64", _latency, rank=6),
+    Column("on engine", _engines, rank=7, numeric=False),
     Column("epochs base +sparsity +retrain", _epochs, rank=2),
 )
 

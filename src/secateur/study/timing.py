@@ -26,6 +26,7 @@ EAGER = "torch-eager"
 _SECONDS = 15.0
 _CHOOSING = 0.05
 _ROUNDS = (5, 50)
+_REST = 0.001
 _SPARSE = 0.5
 """With fewer zeros in every weight, zeros save no time: what counts are the shapes."""
 
@@ -37,7 +38,7 @@ def time_points(
 ) -> None:
     """Time the compact net of every point of the plan on the CPU, and write the medians.
 
-    Each runs in eager torch and, at the same time, on the engine of `secateur.compile`, dense
+    Each runs in eager torch and, in the same rounds, on the engine of `secateur.compile`, dense
     ones too, so that ratios compare nets and not engines. They are only fair within one run, so
     all are timed again when one is new.
 
@@ -123,10 +124,12 @@ def _measure(
         names["engine", signature] = f"secateur-{engine.choice(batch).backend}"
     keys = {str(number): key for number, key in enumerate(calls)}
     runs = {number: calls[key] for number, key in keys.items()}
+    compare(runs, repeats=1, warmup=0)
     begun = perf_counter()
-    compare(runs, repeats=1, warmup=1)
-    rounds = int(_SECONDS / max(perf_counter() - begun, 1e-9) * 2)
-    timings = compare(runs, repeats=min(max(rounds, _ROUNDS[0]), _ROUNDS[1]), warmup=1)
+    compare(runs, repeats=1, warmup=0, rest=_REST)
+    rounds = int(_SECONDS / max(perf_counter() - begun, 1e-9))
+    rounds = min(max(rounds, _ROUNDS[0]), _ROUNDS[1])
+    timings = compare(runs, repeats=rounds, warmup=0, rest=_REST)
     threads = torch.get_num_threads()
     return {
         keys[number]: Latency(
