@@ -36,6 +36,7 @@ from secateur.study.store import Store
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.99)
 REPEATS = 7
+LARGE = 500_000
 
 
 class Held(nn.Module):
@@ -123,19 +124,26 @@ def layers() -> Iterator[list[str]]:
 
 
 def points(run: Path) -> Iterator[list[str]]:
-    """The nets of a study, masked."""
+    """The nets of a study, masked, and each large layer that zeros were cut into alone."""
     store = Store(run)
     for point in store.points():
         state, _ = load_checkpoint(store.checkpoint(point.digest))
         name = f"{point.method} {point.level_name} seed {point.seed}"
         yield size_row(name, state, our_bytes(Held(state)))
+        for layer, weight in state.items():
+            if weight.numel() >= LARGE and not weight.all():
+                alone = {layer: weight}
+                yield size_row(f"{name}, {layer} alone", alone, our_bytes(Held(alone)))
 
 
 def sizes(options: argparse.Namespace) -> None:
     rows, nets = list(layers()), ""
     if options.run:
         rows += points(options.run)
-        nets = f" The nets are the points of `{options.run.name}`, masked, biases included."
+        nets = (
+            f" The nets are the points of `{options.run.name}`, masked, with their biases and small"
+            f" layers; beside them stands each layer of {LARGE:,} weights or more."
+        )
     write_report(
         options.out,
         title="Sizes of model files, in kB (and as a share of the bound)",
@@ -249,9 +257,6 @@ def resident(field: str) -> int:
 
 
 def memory(options: argparse.Namespace) -> None:
-    if options.step:
-        what, name, path = options.step
-        return step(what, name, Path(path))
     rows = []
     for name, build in NETS.items():
         for sparsity in (0.0, 0.05, 0.5, 0.8, 0.9, 0.95, 0.99):
@@ -284,6 +289,10 @@ def main() -> None:
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.step:
+        what, name, path = options.step
+        step(what, name, Path(path))
+        return
     {"sizes": sizes, "speed": speed, "memory": memory}[options.what](options)
 
 

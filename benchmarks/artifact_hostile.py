@@ -113,6 +113,19 @@ def _renamed(name: str) -> Maker:
     return with_header(lambda h: h.update({name: h.pop("1.bias")}))
 
 
+def _tied_to_another_shape(content: bytes) -> bytes:
+    """A tensor's place taken by another, of another rank; its own bytes go."""
+    header, payload = split(content)
+    manifest = json.loads(header["__metadata__"][KEY])
+    manifest["tied"] = {"1.weight": "0.bias"}
+    header["__metadata__"][KEY] = json.dumps(manifest)
+    start, end = header.pop("1.weight")["data_offsets"]
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["data_offsets"][0] >= end:
+            entry["data_offsets"] = [at - (end - start) for at in entry["data_offsets"]]
+    return joined(header, payload[:start] + payload[end:])
+
+
 HOSTILE: dict[str, Maker] = {
     "empty": lambda _: b"",
     "header bomb: longer than the file": lambda content: struct.pack("<Q", 1 << 60) + content[8:],
@@ -164,6 +177,7 @@ HOSTILE: dict[str, Maker] = {
     ),
     "a tie to a tensor that is not there": with_manifest(lambda m: m.update(tied={"a": "b"})),
     "a tie over a tensor": with_manifest(lambda m: m.update(tied={"0.bias": "1.bias"})),
+    "a tie to a tensor of another shape": _tied_to_another_shape,
     "strides that overlap": with_manifest(lambda m: m.update(strides={"1.weight": [0, 0]})),
     "channels of no list": with_manifest(lambda m: m.update(slots={"1.weight": {"0": 7}})),
     "a format of the future": with_manifest(lambda m: m.update(version=99)),

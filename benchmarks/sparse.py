@@ -79,11 +79,16 @@ LAYERS = (
 )
 
 
+def held(call: Call, *memory: object) -> Call:
+    """The call, and what it reads and writes by address."""
+    return lambda _memory=memory: call()
+
+
 def sparse_call(pack: Pack, x: torch.Tensor, y: np.ndarray, threads: int) -> Call:
     ops = kernels.array_of([kernels.op_of(pack)])
     scratch = kernels.aligned(kernels.scratch_bytes(ops, len(x), threads), np.uint8)
     buffers = kernels.buffers_of([x.numpy(), y])
-    return kernels.prepare(ops, buffers, scratch, batch=len(x), threads=threads)
+    return held(kernels.prepare(ops, buffers, scratch, batch=len(x), threads=threads), x, y)
 
 
 def onnx_call(path: Path, x: torch.Tensor, y: np.ndarray, threads: int) -> Call:
@@ -93,7 +98,7 @@ def onnx_call(path: Path, x: torch.Tensor, y: np.ndarray, threads: int) -> Call:
     names = run.get_inputs()[0].name, run.get_outputs()[0].name
     bound.bind_input(names[0], "cpu", 0, np.float32, tuple(x.shape), x.data_ptr())
     bound.bind_output(names[1], "cpu", 0, np.float32, y.shape, y.ctypes.data)
-    return lambda: run.run_with_iobinding(bound)
+    return held(lambda: run.run_with_iobinding(bound), x, y)
 
 
 def openvino_call(path: Path, x: torch.Tensor, threads: int) -> Call:

@@ -100,7 +100,14 @@ def engines(net: nn.Module, inputs: Tensor, threads: int, path: Path) -> dict[st
 
 
 def row(
-    name: str, net: nn.Module, one: Tensor, threads: int, batch: int, rounds: int, folder: Path
+    name: str,
+    net: nn.Module,
+    one: Tensor,
+    threads: int,
+    batch: int,
+    rounds: int,
+    rest: float,
+    folder: Path,
 ) -> list[object]:
     torch.set_num_threads(threads)
     inputs = torch.randn(batch, *one.shape[1:])
@@ -108,7 +115,7 @@ def row(
     engine = secateur.compile(net, inputs, threads=threads, batches=[batch])
     calls["secateur"] = lambda: engine(inputs)
     with torch.inference_mode():
-        times = compare(calls, repeats=rounds, warmup=2, rest=0.002)
+        times = compare(calls, repeats=rounds, warmup=2, rest=rest)
     medians = {each: timing.median for each, timing in times.items()}
     dense = min(value for each, value in medians.items() if each != "secateur")
     weights = [p for p in net.parameters() if p.dim() > 1]
@@ -130,6 +137,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--run", type=Path, help="A run folder of the demo.")
     parser.add_argument("--rounds", type=int, default=41)
+    # ONNX Runtime's threads spin for some 20 ms after their last work: on two cores whatever comes
+    # sooner shares one with them, and may stall for whole time slices.
+    parser.add_argument("--rest", type=float, default=0.002, help="Seconds before each timing.")
     parser.add_argument("--only", default="", help="Nets whose name begins so.")
     options = parser.parse_args()
     rows = []
@@ -139,7 +149,16 @@ def main() -> None:
                 for threads in counts:
                     for batch in (1, 64):
                         rows.append(
-                            row(name, net, one, threads, batch, options.rounds, Path(folder))
+                            row(
+                                name,
+                                net,
+                                one,
+                                threads,
+                                batch,
+                                options.rounds,
+                                options.rest,
+                                Path(folder),
+                            )
                         )
                         print(*rows[-1], flush=True)
     write_report(

@@ -11,6 +11,7 @@ from fuzz_artifact import Watch
 from secateur.artifact.memory import working_memory
 
 ONLY_WHERE_A_NET_IS_BUILT = {
+    "a tie to a tensor of another shape",
     "a class to import",
     "a path for a class",
     "a reference net of 40 TB",

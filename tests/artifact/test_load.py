@@ -210,6 +210,22 @@ def test_ties_types_and_memory_formats_come_back(tmp_path: Path) -> None:
     check_same(net, loaded, torch.rand(1, 3, 9, 9, dtype=torch.bfloat16))
 
 
+def test_two_names_of_one_module_for_one_tensor_come_back(tmp_path: Path) -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.ones(3))
+            self.b = self.a
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.a + self.b
+
+    save(Twice(), tmp_path / "x")
+    loaded = load(tmp_path / "x", Twice)
+    assert loaded.a is loaded.b
+    check_same(Twice(), loaded, torch.rand(3))
+
+
 def test_odd_bits_survive(tmp_path: Path) -> None:
     net = nn.Linear(40, 40)
     with torch.no_grad():
@@ -295,6 +311,18 @@ def test_a_tensor_too_few_is_refused(tmp_path: Path) -> None:
     save(nn.Linear(4, 3, bias=False), tmp_path / "x")
     with pytest.raises(ModelError, match="without some"):
         load(tmp_path / "x", lambda: nn.Linear(4, 3))
+
+
+def test_a_tie_to_a_tensor_of_another_shape_is_refused(tmp_path: Path) -> None:
+    class Bare(nn.Module):
+        def __init__(self, tied: bool) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.zeros(4))
+            self.b = self.a if tied else nn.Parameter(torch.zeros(4, 4))
+
+    save(Bare(tied=True), tmp_path / "x")
+    with pytest.raises(ModelError, match=r"b is of shape \(4, 4\)"):
+        load(tmp_path / "x", lambda: Bare(tied=False))
 
 
 @pytest.mark.parametrize("source", [None, "os:system", "mine:net", "lenet-5"])

@@ -45,7 +45,10 @@ def slots(model: nn.Module) -> dict[str, Slot]:
     """
     found = {}
     for path, module in model.named_modules(remove_duplicate=False):
-        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        own = [
+            *module.named_parameters(recurse=False, remove_duplicate=False),
+            *module.named_buffers(recurse=False, remove_duplicate=False),
+        ]
         for leaf, tensor in own:
             found[f"{path}.{leaf}" if path else leaf] = Slot(module, leaf, tensor)
     return found

@@ -111,8 +111,8 @@ def _fill(model: nn.Module, file: Reader) -> None:
     owners = slots(model)
     before = {name: slot.tensor.shape for name, slot in owners.items()}
     sources = _sources(model, owners, file)
-    for name in file.names:
-        _check_shape(name, before[name], file.shape(name))
+    for name, stored in sources.items():
+        _check_shape(name, before[name], file.shape(stored))
     for name in file.names:
         places = [owners.pop(other) for other, stored in sources.items() if stored == name]
         # The old tensor goes before the new one comes: never two nets in memory.

@@ -8,8 +8,8 @@
 #endif
 
 #define ALIGNMENT 64
-/* Cycles that a thread must have to do before it pays to wake it: some 2 microseconds' worth. */
-#define WORTH_A_THREAD 6000
+/* Cycles that a thread must have to do before it pays to wake it: some 4 microseconds' worth. */
+#define WORTH_A_THREAD 12000
 
 static struct {
   void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
