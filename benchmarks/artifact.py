@@ -179,6 +179,16 @@ def pruned(build: Callable[[], nn.Module], sparsity: float) -> nn.Module:
     return net
 
 
+def zeroed(build: Callable[[], nn.Module], sparsity: float) -> nn.Module:
+    """The smallest weights gone, about so many: without sorting 67 million of them."""
+    net = pruned(build, 0)
+    with torch.no_grad():
+        for weight in net.parameters():
+            threshold = weight.std() * 2**0.5 * torch.erfinv(torch.tensor(sparsity))
+            weight.masked_fill_(weight.abs() < threshold, 0)
+    return net
+
+
 def bytes_of(net: nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in net.parameters())
 
@@ -260,7 +270,7 @@ def memory(options: argparse.Namespace) -> None:
     rows = []
     for name, build in NETS.items():
         for sparsity in (0.0, 0.05, 0.5, 0.8, 0.9, 0.95, 0.99):
-            net = pruned(build, sparsity)
+            net = zeroed(build, sparsity)
             dense = bytes_of(net)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "x.safetensors")
