@@ -25,8 +25,8 @@ from torch import nn
 from report import write_report
 from secateur.artifact.export import export_onnx, session
 from secateur.measure.latency import compare
-from secateur.native import kernels
-from secateur.native.kernels import Pack
+from secateur.native import kernels, memory, packs
+from secateur.native.packs import Pack
 
 Call = Callable[[], object]
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -64,9 +64,9 @@ class Layer:
     def pack(self, layer: nn.Module, batch: int) -> Pack:
         weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
         if not self.side:
-            return kernels.pack_linear(weight, bias, batch=batch)
+            return packs.pack_linear(weight, bias, batch=batch)
         pad = self.size[2] // 2
-        return kernels.pack_conv2d(
+        return packs.pack_conv2d(
             weight, bias, height=self.side, width=self.side, padding=(pad, pad), batch=batch
         )
 
@@ -86,9 +86,10 @@ def held(call: Call, *memory: object) -> Call:
 
 def sparse_call(pack: Pack, x: torch.Tensor, y: np.ndarray, threads: int) -> Call:
     ops = kernels.array_of([kernels.op_of(pack)])
-    scratch = kernels.aligned(kernels.scratch_bytes(ops, len(x), threads), np.uint8)
+    scratch = memory.aligned(kernels.scratch_bytes(ops, threads), np.uint8)
     buffers = kernels.buffers_of([x.numpy(), y])
-    return held(kernels.prepare(ops, buffers, scratch, batch=len(x), threads=threads), x, y)
+    task = kernels.task(ops, buffers, scratch, batch=len(x), threads=threads)
+    return held(lambda: kernels.run(task), x, y)
 
 
 def onnx_call(path: Path, x: torch.Tensor, y: np.ndarray, threads: int) -> Call:

@@ -14,7 +14,10 @@ if [ -z "${VALGRIND:-}" ]; then
   flags+=(-fsanitize=address,undefined -fno-sanitize-recover=all)
 fi
 cc=${CC:-cc}
-sources=("$native"/{pack,run,dispatch}.c tests/native/fuzz.c)
+sources=(tests/native/fuzz.c)
+for source in "$native"/*.c; do
+  [ "$source" = "$native/isa.c" ] || sources+=("$source")
+done
 if [ "$(uname -m)" = x86_64 ]; then
   flags+=(-DSECATEUR_X86 -DSECATEUR_AVX512_ON_AVX2 -Wno-psabi)
   $cc "${flags[@]}" -mavx2 -mfma -DSECATEUR_BUILD_AVX2 -c "$native/isa.c" -o "$work/avx2.o"

@@ -154,51 +154,76 @@ static void compare(const secateur_op *op, const float *x, const float *other, c
 }
 
 /* A pack with one byte changed is refused, or harmless: it must not be followed out of bounds. */
-static void damage(secateur_op *op, const secateur_buffer *buffers, void *scratch, int64_t bytes,
-                   int64_t batch) {
+static void damage(secateur_task *task) {
   secateur_pack_info info;
+  const secateur_op *op = task->ops;
   unsigned char *blob = (unsigned char *)op->pack;
   blob[pick(0, (int)op->pack_bytes - 1)] ^= (unsigned char)(1 << pick(0, 7));
   if (secateur_inspect(blob, op->pack_bytes, &info)) return;
-  int64_t needed = secateur_scratch_bytes(op, 1, batch, 2);
-  if (needed >= 0 && needed <= bytes)
-    secateur_run(op, 1, buffers, 3, scratch, bytes, batch, 2, NULL);
+  int64_t needed = secateur_scratch_bytes(op, task->n_ops, task->threads);
+  if (needed >= 0 && needed <= task->scratch_bytes) secateur_run(task);
+}
+
+/* A second op behind the first: what lies between them is one part for each thread, or the batch. */
+static secateur_op copy_behind(secateur_op *op) {
+  const secateur_shape *s = &op->shape;
+  secateur_op copy = {.kind = SECATEUR_COPY, .in_layout = op->out_layout, .out_layout = pick(0, 1),
+                      .input = 3, .other = -1, .output = 1};
+  copy.shape = (secateur_shape){s->out_channels, s->out_height, s->out_width,
+                                s->out_channels, s->out_height, s->out_width, 1, 1, 1, 1, 0, 0, 1, 1};
+  op->output = 3;
+  return copy;
 }
 
 static void one_round(void) {
-  secateur_op op = {.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1};
-  if (!random_shape(&op.shape, op.kind)) return;
-  const secateur_shape *s = &op.shape;
-  int packed = op.kind == SECATEUR_LINEAR || op.kind == SECATEUR_CONV2D;
+  secateur_op ops[2] = {{.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1}};
+  secateur_op *op = ops;
+  if (!random_shape(&op->shape, op->kind)) return;
+  const secateur_shape *s = &op->shape;
+  int packed = op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D;
   int64_t batch = pick(1, 20), in = (int64_t)s->in_channels * s->in_height * s->in_width;
   int64_t out = (int64_t)s->out_channels * s->out_height * s->out_width;
-  op.flags = pick(0, 3);
-  op.in_layout = op.out_layout = pick(0, 1);
-  if (packed || op.kind == SECATEUR_COPY) op.out_layout = pick(0, 1);
+  int64_t part = pick(0, 1) * pick(1, 3) * secateur_lanes();
+  int threads = pick(1, 3), chained = pick(0, 1);
+  op->flags = pick(0, 3);
+  op->in_layout = op->out_layout = pick(0, 1);
+  if (packed || op->kind == SECATEUR_COPY) op->out_layout = pick(0, 1);
   int64_t taps = (int64_t)s->kernel_height * s->kernel_width * s->in_channels;
   int64_t weights = packed ? taps * s->out_channels : 2 * s->in_channels;
   float *weight = floats(weights), *bias = pick(0, 3) ? floats(s->out_channels) : NULL;
   int zeros = packed ? pick(0, 100) : 0;
   for (int64_t i = 0; i < weights; i++) if (pick(1, 100) <= zeros) weight[i] = 0;
-  int64_t in_size = size(op.in_layout, batch, in), out_size = size(op.out_layout, batch, out);
-  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size);
-  void *blob = packed ? pack_of(&op, weight, bias, batch) : NULL;
-  if (op.kind == SECATEUR_AFFINE) op.pack = weight, op.pack_bytes = weights * 4;
-  if (op.kind == SECATEUR_ADD) op.other = 2;
-  int threads = pick(1, 3);
-  int64_t bytes = secateur_scratch_bytes(&op, 1, batch, threads);
-  if (bytes < 0) die("scratch", &op, batch, (int)-bytes);
+  void *blob = packed ? pack_of(op, weight, bias, batch) : NULL;
+  if (op->kind == SECATEUR_AFFINE) op->pack = weight, op->pack_bytes = weights * 4;
+  if (op->kind == SECATEUR_ADD) op->other = 2;
+  if (chained) ops[1] = copy_behind(op);
+  const secateur_op *last = &ops[chained];
+  int64_t step = part ? size(op->out_layout, part, out) : 0;
+  int64_t between_size = part ? step * threads : size(op->out_layout, batch, out);
+  int64_t in_size = size(op->in_layout, batch, in), out_size = size(last->out_layout, batch, out);
+  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size), *between = floats(between_size);
+  int64_t bytes = secateur_scratch_bytes(ops, 1 + chained, threads);
+  if (bytes < 0) die("scratch", op, batch, (int)-bytes);
   void *scratch = malloc(bytes);
-  secateur_buffer buffers[] = {{x, in_size}, {y, out_size}, {other, in_size}};
-  int status = secateur_run(&op, 1, buffers, 3, scratch, bytes, batch, threads, NULL);
-  if (status) die("run", &op, batch, status);
-  compare(&op, x, other, weight, bias, y, batch);
-  buffers[1].count--; /* too small by one */
-  if (secateur_run(&op, 1, buffers, 3, scratch, bytes, batch, threads, NULL) != SECATEUR_SMALL_BUFFER)
-    die("small buffer", &op, batch, 0);
-  buffers[1].count++;
-  if (packed) damage(&op, buffers, scratch, bytes, batch);
-  free(x), free(other), free(y), free(weight), free(bias), free(blob), free(scratch);
+  secateur_buffer buffers[] = {
+      {x, in_size, 0}, {y, out_size, 0}, {other, in_size, 0}, {between, between_size, step}};
+  secateur_task task = {ops, buffers, scratch, bytes, batch, part, 1 + chained, 4, threads, -1};
+  int status = secateur_run(&task);
+  if (status) die("run", op, batch, status);
+  secateur_op seen = *op;
+  seen.out_layout = last->out_layout;
+  compare(&seen, x, other, weight, bias, y, batch);
+  secateur_buffer *small = &buffers[chained ? 3 : 1];
+  small->count--; /* too small by one */
+  if (secateur_run(&task) != SECATEUR_SMALL_BUFFER) die("small buffer", op, batch, 0);
+  small->count++;
+  if (part && chained) {
+    small->step--;
+    if (secateur_run(&task) != SECATEUR_SMALL_BUFFER) die("small step", op, batch, 0);
+    small->step++;
+  }
+  if (packed) damage(&task);
+  free(x), free(other), free(y), free(between), free(weight), free(bias), free(blob), free(scratch);
 }
 
 int main(int count, char **words) {

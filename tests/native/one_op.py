@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from secateur.native import kernels
+from secateur.native import kernels, memory
 from secateur.native.structs import Layout, Op
 
 Floats = NDArray[np.float32]
@@ -41,9 +41,11 @@ def apply(op: Op, *inputs: Floats, threads: int = 1) -> Floats:
     guarded = np.full(floats + 32, 1234.5, dtype=np.float32)
     output = guarded[16:-16]
     ops = kernels.array_of([op])
-    scratch = kernels.aligned(kernels.scratch_bytes(ops, batch, threads), np.uint8)
+    scratch = memory.aligned(kernels.scratch_bytes(ops, threads), np.uint8)
     arrays = [lay_out(inputs[0], before), output, *(lay_out(x, before) for x in inputs[1:])]
-    kernels.run(ops, kernels.buffers_of(arrays), scratch, batch=batch, threads=threads)
+    kernels.run(
+        kernels.task(ops, kernels.buffers_of(arrays), scratch, batch=batch, threads=threads)
+    )
     assert (guarded[:16] == 1234.5).all()
     assert (guarded[-16:] == 1234.5).all()
     return read_out(output, after, batch, outputs)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from one_op import apply
 
 from secateur.errors import KernelError
-from secateur.native import kernels
+from secateur.native import kernels, memory, packs
 from secateur.native.structs import Algorithm, Flag, Kind, Layout, shape
 
 pytestmark = pytest.mark.usefixtures("any_isa")
@@ -61,7 +61,7 @@ def test_linear_is_torchs(data: st.DataObject) -> None:
     scale = F.linear(x.double().abs(), weight.double().abs(), None if wide is None else wide.abs())
     for isa in kernels.isas():
         kernels.use_isa(isa)
-        pack = kernels.pack_linear(
+        pack = packs.pack_linear(
             weight.numpy(),
             None if bias is None else bias.numpy(),
             batch=tuned,
@@ -95,7 +95,7 @@ def test_convolution_is_torchs(data: st.DataObject) -> None:
     scale = F.conv2d(padded.abs(), weight.double().abs(), bias.double().abs(), **options)
     for isa in kernels.isas():
         kernels.use_isa(isa)
-        pack = kernels.pack_conv2d(
+        pack = packs.pack_conv2d(
             weight.numpy(),
             bias.numpy(),
             height=height,
@@ -117,7 +117,7 @@ def test_indices_are_wide_where_they_must_be(columns: int) -> None:
     weight[[0, 1, 2, 2], [0, columns - 1, 1, columns // 2]] = [1, 2, 3, 4]
     x = np.arange(columns, dtype=np.float32)[None]
     for batch in (1, 64):
-        pack = kernels.pack_linear(weight, batch=batch)
+        pack = packs.pack_linear(weight, batch=batch)
         assert pack.info.index_bits == (
             32 if batch == 1 and columns > 65536 else pack.info.index_bits
         )
@@ -128,7 +128,7 @@ def test_indices_are_wide_where_they_must_be(columns: int) -> None:
 def test_a_big_image_needs_wide_indices() -> None:
     weight = weight_of((2, 3, 3, 3), 0.5, 0)
     x = torch.randn(1, 3, 300, 400)
-    pack = kernels.pack_conv2d(weight.numpy(), height=300, width=400, padding=(1, 1))
+    pack = packs.pack_conv2d(weight.numpy(), height=300, width=400, padding=(1, 1))
     got = apply(kernels.op_of(pack), x.numpy(), threads=2)
     torch.testing.assert_close(torch.from_numpy(got), F.conv2d(x, weight, padding=1))
 
@@ -138,7 +138,7 @@ def test_a_dropped_zero_does_not_carry_a_nan_and_a_weight_does() -> None:
     for value in (np.nan, np.inf):
         x = np.float32([[value, 2.0]])
         for algorithm in (Algorithm.BY_IMAGE, Algorithm.BY_LANE):
-            pack = kernels.pack_linear(weight, algorithm=algorithm)
+            pack = packs.pack_linear(weight, algorithm=algorithm)
             got = apply(kernels.op_of(pack, relu=True), x).reshape(3)
             np.testing.assert_array_equal(got, np.float32([value, 2.0, value]))
 
@@ -148,7 +148,7 @@ def test_a_nan_in_one_image_stays_there() -> None:
     x = torch.randn(9, 3, 7, 7)
     x[4] = torch.nan
     for algorithm in (Algorithm.BY_IMAGE, Algorithm.BY_LANE):
-        pack = kernels.pack_conv2d(weight.numpy(), height=7, width=7, algorithm=algorithm)
+        pack = packs.pack_conv2d(weight.numpy(), height=7, width=7, algorithm=algorithm)
         got = apply(kernels.op_of(pack), x.numpy())
         assert np.isnan(got[4]).all()
         assert np.isfinite(np.delete(got, 4, axis=0)).all()
@@ -156,7 +156,7 @@ def test_a_nan_in_one_image_stays_there() -> None:
 
 def test_subnormals_are_flushed_inside_and_the_mode_is_put_back() -> None:
     tiny = np.float32([[1e-39, 1.0]])
-    pack = kernels.pack_linear(np.float32([[1, 0], [0, 1]]))
+    pack = packs.pack_linear(np.float32([[1, 0], [0, 1]]))
     if kernels.isa() != "portable" or np.little_endian:
         assert apply(kernels.op_of(pack), tiny, threads=2).reshape(2).tolist() == [0.0, 1.0]
     assert np.float32(1e-39) * np.float32(0.5) > 0
@@ -165,7 +165,7 @@ def test_subnormals_are_flushed_inside_and_the_mode_is_put_back() -> None:
 
 def test_threads_of_python_share_a_pack() -> None:
     weight = weight_of((64, 16, 3, 3), 0.8, 2)
-    pack = kernels.pack_conv2d(weight.numpy(), height=20, width=20, padding=(1, 1), batch=8)
+    pack = packs.pack_conv2d(weight.numpy(), height=20, width=20, padding=(1, 1), batch=8)
     inputs = [torch.randn(8, 16, 20, 20) for _ in range(4)]
     wanted = [F.conv2d(x, weight, padding=1) for x in inputs]
     wrong = []
@@ -189,7 +189,7 @@ def test_threads_of_python_share_a_pack() -> None:
 def test_the_same_pack_gives_the_same_bits() -> None:
     weight = weight_of((64, 300), 0.8, 3)
     x = torch.randn(40, 300).numpy()
-    op = kernels.op_of(kernels.pack_linear(weight.numpy(), batch=40))
+    op = kernels.op_of(packs.pack_linear(weight.numpy(), batch=40))
     runs = [apply(op, x, threads=threads) for threads in (1, 2, 3, 1)]
     assert all((run == runs[0]).all() for run in runs)
 
@@ -200,15 +200,15 @@ def test_the_same_pack_gives_the_same_bits() -> None:
 def test_shapes_that_cannot_be() -> None:
     weight = np.ones((2, 3, 3, 3), dtype=np.float32)
     with pytest.raises(KernelError, match="bad argument"):
-        kernels.pack_conv2d(weight, height=2, width=2)
+        packs.pack_conv2d(weight, height=2, width=2)
     with pytest.raises(KernelError, match="bad argument"):
-        kernels.pack_conv2d(weight, height=8, width=8, stride=(0, 1))
+        packs.pack_conv2d(weight, height=8, width=8, stride=(0, 1))
     with pytest.raises(KernelError, match="bad argument"):
-        kernels.pack_linear(np.ones((0, 3), dtype=np.float32))
+        packs.pack_linear(np.ones((0, 3), dtype=np.float32))
     with pytest.raises(KernelError, match=r"the bias is of shape \[3\], expected \[2\]"):
-        kernels.pack_linear(np.ones((2, 3), dtype=np.float32), np.ones(3, dtype=np.float32))
+        packs.pack_linear(np.ones((2, 3), dtype=np.float32), np.ones(3, dtype=np.float32))
     with pytest.raises(KernelError, match="bad argument"):
-        kernels.pack_linear(
+        packs.pack_linear(
             np.ones((2, 3), dtype=np.float32),
             in_layout=Layout.LANES,
             algorithm=Algorithm.BY_IMAGE,
@@ -217,14 +217,14 @@ def test_shapes_that_cannot_be() -> None:
 
 def run_raw(op: object, arrays: list[np.ndarray], batch: int = 1, room: int | None = None) -> None:
     ops = kernels.array_of([op])
-    needed = kernels.scratch_bytes(ops, batch, 1)
-    scratch = kernels.aligned(needed if room is None else room, np.uint8)
-    kernels.run(ops, kernels.buffers_of(arrays), scratch, batch=batch, threads=1)
+    needed = kernels.scratch_bytes(ops, 1)
+    scratch = memory.aligned(needed if room is None else room, np.uint8)
+    kernels.run(kernels.task(ops, kernels.buffers_of(arrays), scratch, batch=batch, threads=1))
 
 
 def test_buffers_that_do_not_fit() -> None:
     weight = weight_of((4, 2, 3, 3), 0.5, 0).numpy()
-    op = kernels.op_of(kernels.pack_conv2d(weight, height=5, width=5))
+    op = kernels.op_of(packs.pack_conv2d(weight, height=5, width=5))
     x, y = np.zeros(50, dtype=np.float32), np.zeros(36, dtype=np.float32)
     run_raw(op, [x, y])
     with pytest.raises(KernelError, match="op 0 is small buffer"):
@@ -241,36 +241,36 @@ def test_buffers_that_do_not_fit() -> None:
 
 
 def test_an_empty_batch_is_fine() -> None:
-    op = kernels.op_of(kernels.pack_linear(np.ones((2, 3), dtype=np.float32)))
+    op = kernels.op_of(packs.pack_linear(np.ones((2, 3), dtype=np.float32)))
     run_raw(op, [np.zeros(0, dtype=np.float32)] * 2, batch=0)
 
 
 def test_a_damaged_pack_is_refused() -> None:
     weight = weight_of((8, 4, 3, 3), 0.5, 0).numpy()
-    pack = kernels.pack_conv2d(weight, height=9, width=9, padding=(1, 1))
-    assert kernels.inspect(pack.blob).nonzeros == pack.info.nonzeros
+    pack = packs.pack_conv2d(weight, height=9, width=9, padding=(1, 1))
+    assert packs.inspect(pack.blob).nonzeros == pack.info.nonzeros
     with pytest.raises(KernelError, match="bad pack"):
-        kernels.inspect(pack.blob[: pack.nbytes // 2])
+        packs.inspect(pack.blob[: pack.nbytes // 2])
     for at in (0, 5, 40, 100):
-        damaged = kernels.aligned(pack.nbytes, np.uint8)
+        damaged = memory.aligned(pack.nbytes, np.uint8)
         damaged[:] = pack.blob
         damaged[at] ^= 0x5A
         with pytest.raises(KernelError, match="bad pack"):
-            kernels.inspect(damaged)
+            packs.inspect(damaged)
 
 
 def test_a_pack_of_another_instruction_set_is_refused() -> None:
     others = [isa for isa in kernels.isas() if isa != kernels.isa()]
     if not others:
         pytest.skip("one instruction set only")
-    op = kernels.op_of(kernels.pack_linear(np.ones((2, 3), dtype=np.float32)))
+    op = kernels.op_of(packs.pack_linear(np.ones((2, 3), dtype=np.float32)))
     kernels.use_isa(others[0])
     with pytest.raises(KernelError, match="bad pack"):
         run_raw(op, [np.zeros(3, dtype=np.float32), np.zeros(2, dtype=np.float32)])
 
 
 def test_a_pack_of_another_layer_is_refused() -> None:
-    op = kernels.op_of(kernels.pack_linear(np.ones((2, 3), dtype=np.float32)))
+    op = kernels.op_of(packs.pack_linear(np.ones((2, 3), dtype=np.float32)))
     op.shape.in_channels = 4
     with pytest.raises(KernelError, match="bad pack"):
         run_raw(op, [np.zeros(4, dtype=np.float32), np.zeros(2, dtype=np.float32)])

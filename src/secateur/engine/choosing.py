@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -202,7 +203,7 @@ class Chooser:
                 runners[ONNX] = onnx.OnnxSegment([node], [node], threads=self._threads)
             for name, layout in layouts.items():
                 runners[name] = self._segment([node], [node], layout, batch)
-            calls = {name: _run(runner, inputs) for name, runner in runners.items()}
+            calls = {name: _call(runner.run, inputs) for name, runner in runners.items()}
             times = timed(calls, self._seconds / len(layers))
             found[node] = {name: each.median for name, each in times.items()}
         return found
@@ -239,17 +240,5 @@ def timed(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str
     return compare(calls, repeats=rounds, warmup=0, rest=_REST)
 
 
-def _call(run: Plan, inputs: Tensor) -> Callable[[], object]:
-    def call() -> object:
-        with torch.no_grad():
-            return run(inputs)
-
-    return call
-
-
-def _run(runner: Runner, inputs: list[Tensor]) -> Callable[[], object]:
-    def call() -> object:
-        with torch.no_grad():
-            return runner.run(inputs)
-
-    return call
+def _call(run: Callable[[Any], object], inputs: object) -> Callable[[], object]:
+    return lambda: run(inputs)

@@ -49,10 +49,12 @@ class TorchSegment:
     def run(self, values: Sequence[Any]) -> list[Any]:
         """From the values of `reads` to those of `writes`."""
         held: list[Any] = list(values)
-        for (function, places), done in zip(self._steps, self._done, strict=True):
-            held.append(function(*[held[place] for place in places]))
-            for place in done:
-                held[place] = None
+        # Not in inference mode: the output may go on into a net that trains.
+        with torch.no_grad():
+            for (function, places), done in zip(self._steps, self._done, strict=True):
+                held.append(function(*[held[place] for place in places]))
+                for place in done:
+                    held[place] = None
         return [held[place] for place in self._results]
 
     def release(self) -> None:

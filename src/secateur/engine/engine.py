@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import log
 from typing import Any, overload
 
@@ -17,6 +17,9 @@ from secateur.engine.graph import Graph
 from secateur.errors import ModelError
 
 Array = NDArray[np.float32]
+Call = Callable[[Tensor], Tensor]
+_KEPT_SIZES = 1024
+"""For so many sizes of the batch it is remembered what runs them."""
 
 
 class Engine:
@@ -59,7 +62,7 @@ class Engine:
         self._dtype = dtype
         self._output = output
         self._fingerprint = fingerprint
-        self._nearest: dict[int, Choice] = dict(self.choices)
+        self._plans: dict[torch.Size, Call] = {}
 
     @overload
     def __call__(self, inputs: Tensor) -> Tensor: ...
@@ -91,13 +94,8 @@ class Engine:
 
     def choice(self, batch: int) -> Choice:
         """What runs a batch of this size: the choice at the nearest size, by their ratio."""
-        found = self._nearest.get(batch)
-        if found is None:
-            nearest = min(self.choices, key=lambda size: abs(log(size / batch)))
-            found = self.choices[nearest]
-            if len(self._nearest) < 1024:
-                self._nearest[batch] = found
-        return found
+        nearest = min(self.choices, key=lambda size: abs(log(size / batch)))
+        return self.choices[nearest]
 
     def is_stale(self, model: nn.Module) -> bool:
         """Whether a model's parameters or buffers differ from those that were packed.
@@ -131,20 +129,27 @@ class Engine:
         return f"<Engine for {'x'.join(map(str, self.shape))}, by batch {chosen}>"
 
     def _run(self, inputs: Tensor) -> Tensor:
-        size = inputs.shape
+        # A pass of one example takes some 100 microseconds: each look at the input is worth saving.
+        plan = self._plans.get(inputs.shape)
+        if plan is None:
+            plan = self._plan_for(inputs.shape)
+        if inputs.dtype is not self._dtype:
+            raise self._refused(f"of {inputs.dtype}", str(self._dtype))
+        if not inputs.is_cpu or inputs.layout is not torch.strided:
+            raise self._refused(f"on {inputs.device}, {inputs.layout}", "dense, on the CPU")
+        return plan(inputs.detach() if inputs.requires_grad else inputs)
+
+    def _plan_for(self, size: torch.Size) -> Call:
         if size[1:] != self.shape or len(size) != len(self.shape) + 1:
             expected = "x".join(map(str, ("N", *self.shape)))
             raise self._refused(f"of shape {'x'.join(map(str, size)) or '()'}", expected)
-        if inputs.dtype is not self._dtype:
-            raise self._refused(f"of {inputs.dtype}", str(self._dtype))
-        if inputs.device.type != "cpu" or inputs.layout is not torch.strided:
-            raise self._refused(f"on {inputs.device}, {inputs.layout}", "dense, on the CPU")
-        batch = size[0]
-        if batch == 0:
-            return torch.empty((0, *self._output))
-        # Not in inference mode: the output may go on into a net that trains.
-        with torch.no_grad():
-            return self.choice(batch).plan(inputs.detach().contiguous())
+        plan = self.choice(size[0]).plan if size[0] else self._empty
+        if len(self._plans) < _KEPT_SIZES:
+            self._plans[size] = plan
+        return plan
+
+    def _empty(self, _inputs: Tensor) -> Tensor:
+        return torch.empty((0, *self._output))
 
     def _refused(self, given: str, expected: str) -> ModelError:
         return ModelError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from secateur.engine.graph import Kind, Node
-from secateur.native import kernels, structs
+from secateur.native import packs, structs
 from secateur.native.structs import Layout
 
 
@@ -19,9 +19,9 @@ from secateur.native.structs import Layout
 class Packs:
     """The packed weights of one engine, shared by its plans."""
 
-    _made: dict[tuple[Any, ...], kernels.Pack] = field(default_factory=dict)
+    _made: dict[tuple[Any, ...], packs.Pack] = field(default_factory=dict)
 
-    def of(self, node: Node, before: Layout, after: Layout, batch: int) -> kernels.Pack:
+    def of(self, node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
         """The weight of a convolution, linear layer or SELECT, for one pair of layouts."""
         key = (node, before, after, batch)
         if key not in self._made:
@@ -33,16 +33,16 @@ class Packs:
         return torch.cat(node.scale_and_shift).numpy()
 
 
-def _pack(node: Node, before: Layout, after: Layout, batch: int) -> kernels.Pack:
+def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
     weight = _selecting(node) if node.kind is Kind.SELECT else node.weight
     assert weight is not None
     bias = None if node.bias is None else node.bias.numpy()
     if node.kind is Kind.LINEAR:
-        return kernels.pack_linear(
+        return packs.pack_linear(
             weight.numpy(), bias, batch=batch, in_layout=before, out_layout=after
         )
     _, height, width = sizes(node.inputs[0])
-    return kernels.pack_conv2d(
+    return packs.pack_conv2d(
         _ungrouped(weight, node.options.get("groups", 1)).numpy(),
         bias,
         height=height,

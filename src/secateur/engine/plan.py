@@ -70,6 +70,7 @@ class Plan:
         self._output = places[output]
         self._shape = None if output is graph.output else graph.output.shape
         self._size = len(made)
+        self._whole = self._of_one_segment(graph)
         last = {
             node: step for step, s in enumerate(segments) for node in map(_home(places), s.reads)
         }
@@ -85,6 +86,12 @@ class Plan:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """From a batch of inputs to the outputs."""
+        if self._whole is not None:
+            output: Tensor = self._whole([inputs])[0]
+            return output
+        return self._in_steps(inputs)
+
+    def _in_steps(self, inputs: Tensor) -> Tensor:
         held: list[Any] = [None] * self._size
         held[0] = inputs
         for step in self._steps:
@@ -98,6 +105,14 @@ class Plan:
                 held[place] = None
         output: Tensor = held[self._output]
         return output if self._shape is None else output.reshape(-1, *self._shape)
+
+    def _of_one_segment(self, graph: Graph) -> Callable[[Sequence[Any]], list[Any]] | None:
+        """What runs the whole graph from its input to its output, if one segment does."""
+        if len(self._segments) != 1 or self._shape is not None:
+            return None
+        (segment,) = self._segments
+        whole = segment.reads == (graph.source,) and segment.writes == (graph.output,)
+        return segment.run if whole else None
 
     def release(self) -> None:
         """Give back the memory that is kept for the next call."""

@@ -6,40 +6,39 @@ that reads it has run. A call allocates its outputs and nothing else.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from secateur.engine.graph import Node
-from secateur.engine.lowering import Lowering, features, root
+from secateur.engine.lowering import Lowering, Slot, features, root
 from secateur.engine.packing import Packs
-from secateur.native import kernels, library
-from secateur.native.structs import Layout
+from secateur.native import kernels, memory
+from secateur.native.structs import Buffer, Layout, Task
 
 _PART_BYTES = 5 << 19
-"""A larger batch goes through in parts, so many bytes of activations for each thread.
+"""A thread takes a batch through all the ops in parts of so many bytes of activations.
 
 What one op writes is then still in the cache when the next one reads it: on a core with 512 KiB of
 its own, conv4 takes 20 to 25 % less time in parts of 16 images than in one of 64.
 """
 
 _KEPT_SIZES = 4
-"""For so many sizes of the batch the buffers are kept from one call to the next."""
+"""For so many sizes of parts the buffers are kept from one call to the next."""
+
+_CACHE_LINE = 16
+"""In floats. Two threads that write to one line take it away from each other."""
 
 
 @dataclass
 class _Workspace:
-    """What one call needs for itself."""
+    """What one call needs for itself: a task, those of its buffers that lie outside, and memory."""
 
-    buffers: Any
-    scratch: int
-    scratch_bytes: int
-    failed: ctypes.c_int32
+    task: Task
+    outside: Sequence[Buffer]
     held: tuple[object, ...]
 
 
@@ -75,85 +74,81 @@ class Segment:
         self.writes = tuple(outputs)
         self.layout = layout
         self.threads = threads
-        self._part = _part(nodes, layout) * threads
-        tuned = min(batch, self._part)
+        self._step = kernels.lanes() if layout is Layout.LANES else 1
+        self._largest = _largest_part(nodes, self._step)
+        tuned = self._part(batch) or batch
         lowering = Lowering(nodes, self.reads, self.writes, layout, tuned, packs)
         self._slots = lowering.slots
         self._ops = kernels.array_of(lowering.ops)
-        self._count = len(lowering.ops)
-        self._run = library.library().secateur_run
-        self._in_floats = [features(node) for node in self.reads]
-        self._out_floats = [features(node) for node in self.writes]
-        self._out_shapes = [node.sizes for node in self.writes]
+        self._floats = [features(node) for node in (*self.reads, *self.writes)]
+        self._shapes = [node.sizes for node in self.writes]
         self._free: dict[int, list[_Workspace]] = {}
 
     def run(self, values: Sequence[Tensor]) -> list[Tensor]:
         """From the values of `reads` to those of `writes`, in fp32, on the CPU."""
         batch = values[0].shape[0]
-        made = [torch.empty((batch, *shape)) for shape in self._out_shapes]
-        values = [value.contiguous() for value in values]
-        sources = [value.data_ptr() for value in values]
-        targets = [value.data_ptr() for value in made]
-        for start in range(0, batch, self._part):
-            self._run_part(sources, targets, start, min(self._part, batch - start))
+        made = [torch.empty((batch, *shape)) for shape in self._shapes]
+        # The copies that this may make have to live until the kernels have run.
+        tensors = [*[value.contiguous() for value in values], *made]
+        part = self._part(batch)
+        free = self._free.get(part or batch)
+        if free is None:
+            free = self._kept(part or batch)
+        # Other threads take from the same list: popping is atomic, looking first is not.
+        try:
+            work = free.pop()
+        except IndexError:
+            work = self._workspace(part, batch)
+        for tensor, floats, buffer in zip(tensors, self._floats, work.outside, strict=True):
+            buffer.data = tensor.data_ptr()
+            buffer.count = floats * batch
+        work.task.batch = batch
+        kernels.run(work.task)
+        free.append(work)
         return made
 
     def release(self) -> None:
         """Give back the memory that is kept for the next call."""
         self._free = {}
 
-    def _run_part(self, sources: list[int], targets: list[int], start: int, batch: int) -> None:
-        free = self._free.get(batch)
-        if free is None:
-            free = self._kept(batch)
-        # Other threads take from the same list: popping is atomic, looking first is not.
-        try:
-            work = free.pop()
-        except IndexError:
-            work = self._workspace(batch)
-        place = 0
-        buffers = work.buffers
-        for address, floats in zip(sources, self._in_floats, strict=True):
-            buffers[place].data = address + 4 * floats * start
-            place += 1
-        for address, floats in zip(targets, self._out_floats, strict=True):
-            buffers[place].data = address + 4 * floats * start
-            place += 1
-        status = self._run(
-            self._ops,
-            self._count,
-            buffers,
-            len(buffers),
-            work.scratch,
-            work.scratch_bytes,
-            batch,
-            self.threads,
-            ctypes.byref(work.failed),
-        )
-        if status:
-            kernels._check(status, "running the engine", f"op {work.failed.value}")
-        free.append(work)
+    def _part(self, batch: int) -> int:
+        """How many images a thread takes through all the ops at once; 0: too few to cut up."""
+        if self.threads > 1 and batch < self.threads * self._step:
+            return 0
+        parts = _round_up(-(-batch // self._largest), self.threads)
+        return _round_up(-(-batch // parts), self._step)
 
-    def _kept(self, batch: int) -> list[_Workspace]:
+    def _kept(self, size: int) -> list[_Workspace]:
         while len(self._free) >= _KEPT_SIZES:
             self._free.pop(next(iter(self._free)), None)
-        return self._free.setdefault(batch, [])
+        return self._free.setdefault(size, [])
 
-    def _workspace(self, batch: int) -> _Workspace:
-        def size(floats: int, layout: Layout) -> int:
-            return kernels.lane_floats(floats, batch) if layout is Layout.LANES else floats * batch
+    def _workspace(self, part: int, batch: int) -> _Workspace:
+        slots = [self._memory(slot, part, batch) for slot in self._slots]
+        places = [(array.ctypes.data, array.size, step) for array, step in slots]
+        buffers = kernels.buffers_of([*[(0, 0)] * len(self._floats), *places])
+        scratch = memory.aligned(kernels.scratch_bytes(self._ops, self.threads), np.uint8)
+        task = kernels.task(
+            self._ops, buffers, scratch, batch=batch, threads=self.threads, part=part
+        )
+        return _Workspace(task, [buffers[place] for place in range(len(self._floats))], (slots,))
 
-        slots = [kernels.aligned(size(slot.floats, slot.layout)) for slot in self._slots]
-        needed = kernels.scratch_bytes(self._ops, batch, self.threads)
-        scratch = kernels.aligned(max(needed, 1), np.uint8)
-        outside = [(0, floats * batch) for floats in self._in_floats + self._out_floats]
-        buffers = kernels.buffers_of([*outside, *slots])
-        held = (slots, scratch)
-        return _Workspace(buffers, scratch.ctypes.data, scratch.nbytes, ctypes.c_int32(-1), held)
+    def _memory(self, slot: Slot, part: int, batch: int) -> tuple[memory.Floats, int]:
+        """A slot's memory, and the floats from one thread's to the next one's."""
+        images = part or batch
+        floats = slot.floats * images
+        if slot.layout is Layout.LANES:
+            floats = kernels.lane_floats(slot.floats, images)
+        if not part:
+            return memory.aligned(floats), 0
+        step = _round_up(floats, _CACHE_LINE)
+        return memory.aligned(step * self.threads), step
 
 
-def _part(nodes: Sequence[Node], layout: Layout) -> int:
-    """How many images one thread takes through all the ops at once."""
-    lanes = kernels.lanes() if layout is Layout.LANES else 1
+def _largest_part(nodes: Sequence[Node], step: int) -> int:
     per_image = 4 * max(features(n) + max(features(value) for value in n.inputs) for n in nodes)
-    return max(_PART_BYTES // per_image // lanes, 1) * lanes
+    return max(_PART_BYTES // per_image // step, 1) * step
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step

@@ -10,12 +10,17 @@ from functools import cache
 from pathlib import Path
 
 from secateur.errors import KernelError
-from secateur.native.structs import ABI, Buffer, Layer, Op, PackInfo
+from secateur.native.structs import ABI, Layer, Op, PackInfo, Status, Task
 
 ISA_VARIABLE = "SECATEUR_ISA"
 _SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 FILE = "_secateur" + _SUFFIXES.get(sys.platform, ".so")
 _RUNTIMES = ("libgomp", "libomp", "libiomp5")
+_EXPECTED = {
+    Status.BAD_ARGUMENT: "sizes, layouts and indices that fit together",
+    Status.BAD_PACK: "an intact pack of this layer, made for the instruction set in use",
+    Status.SMALL_BUFFER: "buffers as large as the ops need",
+}
 _ENTRIES = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 
@@ -84,6 +89,28 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
+def check(status: int, operation: str, subject: str) -> None:
+    """Raise what a status of the C interface means.
+
+    Args:
+        status: What a function returned; 0 is fine.
+        operation: What was being done, for the error.
+        subject: With what.
+
+    Raises:
+        KernelError: The status is not 0.
+    """
+    if status:
+        code = Status(status)
+        raise KernelError(
+            operation,
+            subject,
+            given=code.name.lower().replace("_", " "),
+            expected=_EXPECTED[code],
+            remedy="See src/secateur/native/secateur.h.",
+        )
+
+
 def _declare(loaded: ctypes.CDLL) -> None:
     signatures: dict[str, tuple[object, tuple[object, ...]]] = {
         "secateur_isa": (c_char_p, ()),
@@ -94,21 +121,8 @@ def _declare(loaded: ctypes.CDLL) -> None:
         "secateur_pack_bytes": (c_int64, (POINTER(Layer), c_void_p)),
         "secateur_pack": (c_int32, (POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int64)),
         "secateur_inspect": (c_int32, (c_void_p, c_int64, POINTER(PackInfo))),
-        "secateur_scratch_bytes": (c_int64, (POINTER(Op), c_int32, c_int64, c_int32)),
-        "secateur_run": (
-            c_int32,
-            (
-                POINTER(Op),
-                c_int32,
-                POINTER(Buffer),
-                c_int32,
-                c_void_p,
-                c_int64,
-                c_int64,
-                c_int32,
-                POINTER(c_int32),
-            ),
-        ),
+        "secateur_scratch_bytes": (c_int64, (POINTER(Op), c_int32, c_int32)),
+        "secateur_run": (c_int32, (POINTER(Task),)),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(loaded, name)

@@ -25,6 +25,7 @@
 #include "secateur.h"
 
 #define PACK_MAGIC 0x53454341u /* "SECA" */
+#define ALIGNMENT 64 /* of packs, scratch and the arrays within */
 #define MAX_PHASES 64 /* more would need a stride and a kernel beyond it: a bad argument */
 
 struct axis {          /* one axis of the image */

@@ -13,6 +13,14 @@
  *      It allocates nothing: `secateur_scratch_bytes` says how much scratch memory to hand in.
  *      It is re-entrant: two threads may run the same ops with buffers and scratch of their own.
  *
+ * Two ways to share the work
+ *   part = 0   The threads share each op, and wait for one another after it. For a batch that is too
+ *              small to be cut up. Every buffer holds the whole batch.
+ *   part > 0   The batch is cut into parts of so many images. A thread takes a part through all the
+ *              ops, then the next part that nobody has taken: nobody waits, and what an op writes is
+ *              still in the cache when the next op reads it. A buffer for what lies in between need
+ *              hold one part only, but one for each thread (`step`).
+ *
  * Layouts (L = secateur_lanes(): 4, 8 or 16 by instruction set)
  *   SECATEUR_PLAIN   torch's own: [batch][features], with features = channels x height x width.
  *   SECATEUR_LANES   [ceil(batch / L)][features][L]: the images of a tile side by side, one in each
@@ -42,14 +50,13 @@
 #endif
 
 /* Raised when a struct or a signature below changes; `kernels.py` refuses another number. */
-#define SECATEUR_ABI 1
+#define SECATEUR_ABI 2
 
 enum secateur_status {
   SECATEUR_OK = 0,
   SECATEUR_BAD_ARGUMENT = 1, /* a size, layout, kind or index that cannot be */
   SECATEUR_BAD_PACK = 2,     /* not a pack, made for another ISA or layer, or damaged */
-  SECATEUR_SMALL_BUFFER = 3, /* a buffer, the scratch or the blob is smaller than needed */
-  SECATEUR_CALL_FAILED = 4   /* the function of a SECATEUR_CALL op returned non-zero */
+  SECATEUR_SMALL_BUFFER = 3  /* a buffer, the scratch or the blob is smaller than needed */
 };
 
 enum secateur_layout { SECATEUR_PLAIN = 0, SECATEUR_LANES = 1 };
@@ -63,8 +70,7 @@ enum secateur_kind {
   SECATEUR_AFFINE = 6,          /* pack: float scale[channels], shift[channels]; in place allowed */
   SECATEUR_MAX_POOL = 7,        /* kernel, stride, padding, dilation as torch's; padding = -inf */
   SECATEUR_AVG_POOL = 8,        /* kernel, stride, padding; see SECATEUR_COUNT_PADDING */
-  SECATEUR_GLOBAL_AVG_POOL = 9, /* out_height = out_width = 1 */
-  SECATEUR_CALL = 10            /* `call`, on the calling thread, outside the parallel region */
+  SECATEUR_GLOBAL_AVG_POOL = 9  /* out_height = out_width = 1 */
 };
 
 enum secateur_flag {
@@ -89,8 +95,6 @@ typedef struct secateur_shape {
   int32_t dilation_height, dilation_width;
 } secateur_shape;
 
-typedef int32_t (*secateur_call)(void *context, const float *input, float *output, int64_t batch);
-
 typedef struct secateur_op {
   int32_t kind;                    /* secateur_kind */
   int32_t flags;                   /* secateur_flag, or-ed */
@@ -100,14 +104,26 @@ typedef struct secateur_op {
   secateur_shape shape;
   const void *pack;                /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats */
   int64_t pack_bytes;
-  secateur_call call;              /* CALL only */
-  void *context;
 } secateur_op;
 
 typedef struct secateur_buffer {
   float *data;   /* aligned to 4 bytes at least; 64 is faster */
   int64_t count; /* floats that may be touched */
+  int64_t step;  /* 0: it holds the whole batch. Else one part for each thread, so many floats apart */
 } secateur_buffer;
+
+/* What to run, on what. Only `failed` is written. */
+typedef struct secateur_task {
+  const secateur_op *ops;
+  const secateur_buffer *buffers;
+  void *scratch;
+  int64_t scratch_bytes;
+  int64_t batch;     /* images; 0 is fine and does nothing */
+  int64_t part;      /* images of a part, a multiple of the lanes if LANES occurs; or 0 */
+  int32_t n_ops, n_buffers;
+  int32_t threads;   /* at most so many; fewer where the work is too small to pay */
+  int32_t failed;    /* the index of the op at fault, -1: none in particular */
+} secateur_task;
 
 /* What to pack: the layer's geometry and how it will be run. */
 typedef struct secateur_layer {
@@ -162,16 +178,10 @@ SECATEUR_API int32_t secateur_inspect(const void *blob, int64_t blob_bytes,
                                       secateur_pack_info *info);
 
 /* Scratch bytes that `secateur_run` needs for these ops, or -(secateur_status). */
-SECATEUR_API int64_t secateur_scratch_bytes(const secateur_op *ops, int32_t n_ops, int64_t batch,
-                                            int32_t threads);
+SECATEUR_API int64_t secateur_scratch_bytes(const secateur_op *ops, int32_t n_ops, int32_t threads);
 
-/* Run the ops in order on at most `threads` threads (fewer where the work is too small to pay).
- * Everything is checked first; on an error nothing has run (but for SECATEUR_CALL_FAILED) and
- * `*failed`, if not NULL, is the index of the op at fault (-1: none in particular). batch = 0 is fine
- * and does nothing. Input and output of an op must not overlap unless the kind says in place. */
-SECATEUR_API int32_t secateur_run(const secateur_op *ops, int32_t n_ops,
-                                  const secateur_buffer *buffers, int32_t n_buffers, void *scratch,
-                                  int64_t scratch_bytes, int64_t batch, int32_t threads,
-                                  int32_t *failed);
+/* Run the ops in order. Everything is checked first; on an error nothing has run. Input and output of
+ * an op must not overlap unless the kind says in place. */
+SECATEUR_API int32_t secateur_run(secateur_task *task);
 
 #endif

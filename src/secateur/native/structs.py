@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_int32, c_int64, c_void_p
 from enum import IntEnum, IntFlag
 
-ABI = 1
+ABI = 2
 
 
 class Status(IntEnum):
@@ -16,7 +16,6 @@ class Status(IntEnum):
     BAD_ARGUMENT = 1
     BAD_PACK = 2
     SMALL_BUFFER = 3
-    CALL_FAILED = 4
 
 
 class Layout(IntEnum):
@@ -38,7 +37,6 @@ class Kind(IntEnum):
     MAX_POOL = 7
     AVG_POOL = 8
     GLOBAL_AVG_POOL = 9
-    CALL = 10
 
 
 class Flag(IntFlag):
@@ -106,11 +104,8 @@ def shape(
     return Shape(*inputs, *outputs, *kernel, *stride, *padding, *dilation)
 
 
-Call = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(c_float), POINTER(c_float), c_int64)
-
-
 class Op(ctypes.Structure):
-    """One layer of a plan. Hold on to the pack and the callback for as long as the op lives."""
+    """One layer of a plan. Hold on to the pack for as long as the op lives."""
 
     _fields_ = (
         ("kind", c_int32),
@@ -124,15 +119,30 @@ class Op(ctypes.Structure):
         ("shape", Shape),
         ("pack", c_void_p),
         ("pack_bytes", c_int64),
-        ("call", Call),
-        ("context", c_void_p),
     )
 
 
 class Buffer(ctypes.Structure):
-    """Memory that an op reads or writes: address and floats."""
+    """Memory that an op reads or writes: address, floats, and those from thread to thread."""
 
-    _fields_ = (("data", c_void_p), ("count", c_int64))
+    _fields_ = (("data", c_void_p), ("count", c_int64), ("step", c_int64))
+
+
+class Task(ctypes.Structure):
+    """What to run, on what."""
+
+    _fields_ = (
+        ("ops", POINTER(Op)),
+        ("buffers", POINTER(Buffer)),
+        ("scratch", c_void_p),
+        ("scratch_bytes", c_int64),
+        ("batch", c_int64),
+        ("part", c_int64),
+        ("n_ops", c_int32),
+        ("n_buffers", c_int32),
+        ("threads", c_int32),
+        ("failed", c_int32),
+    )
 
 
 class Layer(ctypes.Structure):

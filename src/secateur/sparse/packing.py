@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from secateur.native import kernels
-from secateur.native.kernels import Pack
+from secateur.native import kernels, packs
+from secateur.native.packs import Pack
 from secateur.sparse.weights import restore
 
 # A layer that sees many sizes of batches or images keeps this many packs, the latest used.
@@ -39,7 +39,7 @@ def linear_pack(
     batch = tuned_batch(batch)
 
     def pack() -> Pack:
-        return kernels.pack_linear(_dense(values, positions, size), _numbers(bias), batch=batch)
+        return packs.pack_linear(_dense(values, positions, size), _numbers(bias), batch=batch)
 
     return _kept(values, positions, bias, ("linear", *size, batch), pack)
 
@@ -62,7 +62,7 @@ def conv2d_pack(
     top, bottom, left, right = padding
 
     def pack() -> Pack:
-        return kernels.pack_conv2d(
+        return packs.pack_conv2d(
             _dense(values, positions, size),
             _numbers(bias),
             height=height,

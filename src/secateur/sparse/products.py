@@ -18,7 +18,7 @@ from torch import Tensor
 
 from secateur.errors import KernelError
 from secateur.native import kernels
-from secateur.native.kernels import Pack
+from secateur.native.packs import Pack
 from secateur.sparse import packing
 from secateur.sparse.weights import restore
 
@@ -184,9 +184,9 @@ def _check(
 def _run(pack: Pack, x: Tensor, output: Tensor, batch: int, relu: bool) -> None:
     threads = torch.get_num_threads()
     ops = kernels.array_of([kernels.op_of(pack, relu=relu)])
-    scratch = packing.scratch(kernels.scratch_bytes(ops, batch, threads))
+    scratch = packing.scratch(kernels.scratch_bytes(ops, threads))
     buffers = kernels.buffers_of([(x.data_ptr(), x.numel()), (output.data_ptr(), output.numel())])
-    kernels.run(ops, buffers, scratch.numpy(), batch=batch, threads=threads)
+    kernels.run(kernels.task(ops, buffers, scratch.numpy(), batch=batch, threads=threads))
 
 
 def _csr_linear(

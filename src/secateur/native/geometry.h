@@ -1,0 +1,25 @@
+/* How a layer is cut up and where its parts lie. Internal; the words are explained in pack.h. */
+#ifndef SECATEUR_GEOMETRY_H
+#define SECATEUR_GEOMETRY_H
+
+#include "pack.h"
+
+/* Units wider than this many vectors are never better: their input falls out of the caches. */
+#define MAX_UNIT_VECTORS 6
+#define MAX_GROUPS 16
+
+int layer_fits(const secateur_layer *layer);
+
+/* The phases of an axis; 0 if there are too many. */
+int axis_of(struct axis *axis, int64_t taps, int64_t dilation, int64_t stride);
+
+/* Where a weight's input lies in the copy, from the first channel of its block. */
+int64_t index_of(const struct pack *pack, int64_t channel, int64_t down, int64_t right);
+
+/* Where the arrays lie and how many bytes they take, from the sizes. */
+void place_arrays(struct pack *pack);
+
+/* Fill a pack's header for this layer and weight. */
+int32_t plan(struct pack *pack, const secateur_layer *layer, const float *weight);
+
+#endif
