@@ -230,7 +230,7 @@ int main(int count, char **words) {
   const char *names[] = {"portable", "neon", "avx2", "avx512"};
   int rounds = count > 1 ? atoi(words[1]) : 100;
   state = count > 2 ? strtoull(words[2], NULL, 10) : 1;
-  secateur_set_runtime(GOMP_parallel, GOMP_barrier, omp_get_thread_num, omp_get_num_threads);
+  secateur_set_runtime(GOMP_parallel, omp_get_thread_num, omp_get_num_threads);
   for (int i = 0; i < 4; i++) {
     if (secateur_use_isa(names[i])) continue;
     for (int round = 0; round < rounds; round++) one_round();

@@ -21,7 +21,7 @@ _EXPECTED = {
     Status.BAD_PACK: "an intact pack of this layer, made for the instruction set in use",
     Status.SMALL_BUFFER: "buffers as large as the ops need",
 }
-_ENTRIES = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
+_ENTRIES = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
 
 def available() -> bool:
@@ -117,7 +117,7 @@ def _declare(loaded: ctypes.CDLL) -> None:
         "secateur_has_isa": (c_int32, (c_char_p,)),
         "secateur_use_isa": (c_int32, (c_char_p,)),
         "secateur_lanes": (c_int32, ()),
-        "secateur_set_runtime": (c_int32, (c_void_p,) * 4),
+        "secateur_set_runtime": (c_int32, (c_void_p,) * 3),
         "secateur_pack_bytes": (c_int64, (POINTER(Layer), c_void_p)),
         "secateur_pack": (c_int32, (POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int64)),
         "secateur_inspect": (c_int32, (c_void_p, c_int64, POINTER(PackInfo))),

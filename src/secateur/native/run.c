@@ -1,6 +1,4 @@
 /* Running a task: share its ops, or its images, among the threads. */
-#include <stdatomic.h>
-
 #include "op.h"
 #include "team.h"
 
@@ -13,6 +11,7 @@ struct region { /* a task on its way */
   char *scratch;
   int64_t scratch_step;
   _Atomic int64_t next; /* the first image that no thread has taken */
+  struct barrier barrier;
 };
 
 static float *scratch_of(const struct region *region, int32_t number) {
@@ -72,7 +71,7 @@ static int32_t threads_for_op(const struct region *region, const secateur_op *op
   return (int32_t)least(least(threads, paying), most(1, items_of(op, batch, lanes)));
 }
 
-static void share_ops(const struct region *region, int32_t number, int32_t count) {
+static void share_ops(struct region *region, int32_t number, int32_t count) {
   const secateur_task *task = region->task;
   int32_t used = 1;
   for (int32_t i = 0; i < task->n_ops; i++) {
@@ -80,7 +79,7 @@ static void share_ops(const struct region *region, int32_t number, int32_t count
     int32_t before = used;
     used = threads_for_op(region, op, count);
     /* What the first thread does alone, one op after another, nobody need wait for in between. */
-    if (i > 0 && (before > 1 || used > 1)) team_barrier();
+    if (i > 0 && (before > 1 || used > 1)) barrier_wait(&region->barrier, count);
     if (number >= used) continue;
     struct job job = job_of(region, op, number, 0, task->batch);
     int64_t items = items_of(op, task->batch, region->isa->lanes);

@@ -30,7 +30,7 @@
  *   Linear and convolution read and write either (fixed when packed); COPY converts;
  *   the other ops need input and output in the same layout. Flatten is no op in either layout.
  *
- * Threads: no pool of our own. `secateur_set_runtime` hands over the four entry points of the OpenMP
+ * Threads: no pool of our own. `secateur_set_runtime` hands over the entry points of the OpenMP
  * runtime that torch has already loaded; without it everything runs on the calling thread.
  *
  * Numbers: subnormals are flushed to zero while an op runs, in every thread that runs it, and the
@@ -159,11 +159,11 @@ SECATEUR_API int32_t secateur_use_isa(const char *name);
 /* Floats in a lane tile, of the ISA in use. */
 SECATEUR_API int32_t secateur_lanes(void);
 
-/* The OpenMP runtime to run on: addresses of GOMP_parallel, GOMP_barrier, omp_get_thread_num and
+/* The OpenMP runtime to run on: addresses of GOMP_parallel, omp_get_thread_num and
  * omp_get_num_threads. All or none (NULL: serial). */
 SECATEUR_API int32_t secateur_set_runtime(
-    void (*parallel)(void (*)(void *), void *, unsigned, unsigned), void (*barrier)(void),
-    int (*thread_num)(void), int (*num_threads)(void));
+    void (*parallel)(void (*)(void *), void *, unsigned, unsigned), int (*thread_num)(void),
+    int (*num_threads)(void));
 
 /* The bytes that the pack of this layer and weight needs, or -(secateur_status).
  * weight: [out_channels][in_channels][kernel_height][kernel_width], contiguous. */

@@ -2,6 +2,7 @@
 #ifndef SECATEUR_TEAM_H
 #define SECATEUR_TEAM_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #if defined(SECATEUR_X86)
@@ -16,7 +17,12 @@ int32_t team_limit(int32_t threads);
 void team_run(void (*function)(void *), void *data, int32_t threads);
 int32_t team_number(void);
 int32_t team_size(void);
-void team_barrier(void);
+
+/* Where the members of a team wait for one another. All zero before the first wait. */
+struct barrier {
+  _Atomic int32_t arrived, round;
+};
+void barrier_wait(struct barrier *barrier, int32_t members);
 
 /* Subnormal numbers taken for zero, in this thread, until the mode is restored. */
 #if defined(SECATEUR_X86)
