@@ -203,12 +203,6 @@ def test_the_report_shows_each_layer_and_the_choice(engine) -> None:
     assert repr(engine).startswith("<Engine for 2x5x5, by batch 1: ")
 
 
-def test_the_fastest_plan_is_taken(engine) -> None:
-    for choice in engine.choices.values():
-        medians = {name: timing.median for name, timing in choice.timings.items()}
-        assert medians[choice.backend] == min(medians.values())
-
-
 def test_without_kernels_it_runs_and_says_so(monkeypatch, net, exact, close) -> None:
     monkeypatch.setattr("secateur.native.library.available", lambda: False)
     monkeypatch.setattr("secateur.native.library.why_not", lambda: "no compiler.")

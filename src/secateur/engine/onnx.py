@@ -43,7 +43,7 @@ class OnnxSegment:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], outputs: Sequence[Node], *, threads: int, spins: bool = True
+        self, nodes: Sequence[Node], outputs: Sequence[Node], *, threads: int, spins: bool
     ) -> None:
         inside = set(nodes)
         read = dict.fromkeys(value for node in nodes for value in node.inputs)
