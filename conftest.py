@@ -1,6 +1,13 @@
-"""Examples in docstrings that need the native kernels are skipped where there are none."""
+"""What holds for all tests: how threads wait, and which examples need the native kernels."""
 
 from __future__ import annotations
+
+import os
+
+# Before torch is there. OpenMP's threads turn while they wait for each other, for milliseconds, on
+# the cores that the other worker of pytest needs: two workers of two threads each, on two cores,
+# take ten times as long as they should.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 
@@ -10,7 +17,7 @@ NEED_KERNELS = ("secateur.native.kernels.", "secateur.sparse.sparsify.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them."""
+    """Skip examples in docstrings that need the native kernels where there are none."""
     if kernels.available():
         return
     for item in items:

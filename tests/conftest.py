@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 
 from secateur.point import Epochs, Point, Share
 from secateur.study.plan import Kind, Run
+from secateur.study.pulse import read_pulse
 from secateur.study.store import Store
 
 NET = """
@@ -97,14 +102,42 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bench]
     return make
 
 
+def sweep_and_watch(bench: Bench) -> None:
+    """Sweep the study of a bench; beside it lies what was said, and what its pulse was."""
+    pulses, deadline = [], time.monotonic() + 240
+    with bench.start("sweep", "tiny.toml", "--out", "run", "--workers", "2") as process:
+        while True:
+            try:
+                out, err = process.communicate(timeout=0.02)
+                break
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline
+                if found := read_pulse(bench.folder / "run"):
+                    pulses.append(json.dumps(found))
+    assert process.returncode == 0, err
+    for name, text in (("stdout", out), ("stderr", err), ("pulses", "\n".join(pulses))):
+        (bench.folder / name).write_text(text)
+
+
 @pytest.fixture(scope="session")
-def undisturbed(make_bench: Callable[..., Bench]) -> Bench:
-    """A bench whose `run/` holds the tiny study, swept in one go."""
+def undisturbed(
+    make_bench: Callable[..., Bench], tmp_path_factory: pytest.TempPathFactory
+) -> Bench:
+    """A bench whose `run/` holds the tiny study, swept in one go.
+
+    Swept once in a session, by the first worker of pytest that needs it; each has a copy of its
+    own, for tests write into it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    swept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
+    with swept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not swept.is_dir():
+            first = make_bench()
+            sweep_and_watch(first)
+            first.folder.rename(swept)
     bench = make_bench()
-    done = bench.run("sweep", "tiny.toml", "--out", "run", "--workers", "2")
-    assert done.returncode == 0, done.stderr
-    (bench.folder / "stdout").write_text(done.stdout)
-    (bench.folder / "stderr").write_text(done.stderr)
+    shutil.copytree(swept, bench.folder, dirs_exist_ok=True)
     return bench
 
 

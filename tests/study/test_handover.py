@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from typer.testing import CliRunner
 
+from secateur.cli import app
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.point import Epochs, Point, Share
@@ -21,13 +24,17 @@ from secateur.study.store import Store
 
 
 @pytest.mark.parametrize("name", ["magnitude:0.7:0", "l1-filter:0.7:0"])
-def test_the_bytes_of_the_store_are_those_of_the_exported_file(undisturbed: Any, name: str) -> None:
+def test_the_bytes_of_the_store_are_those_of_the_exported_file(
+    undisturbed: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     method, _, _ = name.split(":")
-    done = undisturbed.run("export", "run", "--point", name, "--out", f"{method}.safetensors")
-    assert done.returncode == 0, done.stderr
+    file = tmp_path / f"{method}.safetensors"
+    monkeypatch.chdir(undisturbed.folder)
+    monkeypatch.delitem(sys.modules, "tiny", raising=False)
+    done = CliRunner().invoke(app, ["export", "run", "--point", name, "--out", str(file)])
+    assert done.exit_code == 0, done.output
     points = Store(undisturbed.folder / "run").points()
     (point,) = (p for p in points if p.method == method and p.level == (0.7,))
-    file = undisturbed.folder / f"{method}.safetensors"
     assert point.artifact_bytes == file.stat().st_size
 
 

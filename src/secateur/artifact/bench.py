@@ -213,7 +213,9 @@ def _torch_call(net: nn.Module | Path, inputs: Tensor) -> Call:
 def _compiled(net: nn.Module | Path, inputs: Tensor, threads: int) -> Engine:
     assert isinstance(net, nn.Module)
     sizes = [len(inputs)]
-    return compile_engine(net, inputs, threads=threads, batches=sizes, seconds=_CHOOSING)
+    return compile_engine(
+        net, inputs, threads=threads, batches=sizes, seconds=_CHOOSING, spins=False
+    )
 
 
 def _engine_memory(engine: Engine, inputs: Tensor) -> int | None:
@@ -229,7 +231,7 @@ def _engine_memory(engine: Engine, inputs: Tensor) -> int | None:
 
 
 def _onnx_call(path: Path, inputs: Tensor, threads: int, *, arena: bool) -> Call:
-    running = session(path, threads, arena=arena)
+    running = session(path, threads, arena=arena, spins=False)
     feed = {running.get_inputs()[0].name: inputs.numpy()}
     return lambda: running.run(None, feed)
 

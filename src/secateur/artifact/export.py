@@ -103,13 +103,17 @@ def export_pt2(model: nn.Module, example: Tensor, path: str | os.PathLike[str]) 
         torch.export.save(program, file)
 
 
-def session(path: str | os.PathLike[str], threads: int = 1, *, arena: bool = True) -> Any:
+def session(
+    path: str | os.PathLike[str], threads: int = 1, *, arena: bool = True, spins: bool = True
+) -> Any:
     """An ONNX Runtime session on the CPU.
 
     Args:
         path: An ONNX file.
         threads: Threads inside one operator; operators run one after another.
         arena: Let the engine keep memory from one pass to the next.
+        spins: Let its threads go on turning for some 60 ms after a pass, as they do unless told
+            otherwise: on cores that another engine, measured in turn, needs.
 
     Raises:
         ArtifactError: ONNX Runtime is missing, or does not take the file.
@@ -121,6 +125,7 @@ def session(path: str | os.PathLike[str], threads: int = 1, *, arena: bool = Tru
     options.enable_cpu_mem_arena = arena
     options.enable_mem_pattern = arena
     options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "0" if spins else "1")
     try:
         return runtime.InferenceSession(
             os.fspath(path), options, providers=["CPUExecutionProvider"]

@@ -68,7 +68,8 @@ def bench_file(
     machine = made.environment
     typer.echo(
         f"Median [quartiles] of {repeats} interleaved rounds; torch {machine['torch']} (eager), "
-        f"{machine['cpu']}, {machine['cores']} cores. ~ within the noise."
+        f"{machine['cpu']}, {machine['cores']} cores. ~ within the noise. "
+        "ONNX Runtime's threads rest between passes."
     )
 
 

@@ -88,12 +88,14 @@ class Chooser:
         threads: Threads inside an operator.
         seconds: How long to measure at one batch size: so long for the layers, so long for the
             whole.
+        spins: Whether ONNX Runtime's threads go on turning after a pass of the plan it runs.
     """
 
-    def __init__(self, graph: Graph, *, threads: int, seconds: float) -> None:
+    def __init__(self, graph: Graph, *, threads: int, seconds: float, spins: bool = True) -> None:
         self._graph = graph
         self._threads = threads
         self._seconds = seconds
+        self._spins = spins
         self._packs = Packs()
         self._has_onnx = onnx.available()
 
@@ -111,7 +113,7 @@ class Chooser:
             plans[MIXED] = self.build(MIXED, batch, mixed)
         timings = timed({name: _call(plans[name], inputs) for name in plans}, self._seconds)
         best = fastest(timings)
-        made = self.build(ONNX, batch, spins=True) if best == ONNX else plans[best]
+        made = self.build(ONNX, batch, spins=self._spins) if best == ONNX else plans[best]
         return Choice(batch, best, made, timings, self._chosen(best, times, mixed))
 
     def forced(self, backend: str, inputs: Tensor) -> Choice:
@@ -124,7 +126,7 @@ class Chooser:
         batch = len(inputs)
         times = self._layer_times(batch) if backend == MIXED else {}
         mixed = self._mixed(times, batch)
-        made = self.build(backend, batch, mixed or None, spins=backend == ONNX)
+        made = self.build(backend, batch, mixed or None, spins=self._spins and backend == ONNX)
         return Choice(batch, backend, made, {}, self._chosen(backend, times, mixed))
 
     def backends(self, batch: int, *, forced: bool = False) -> list[str]:

@@ -28,15 +28,17 @@ def compile(  # noqa: A001
     backend: str | None = None,
     batches: Sequence[int] | None = None,
     seconds: float = 1.0,
+    spins: bool = True,
 ) -> Engine:
     """Pack a pruned network once, to run as fast as this machine can.
 
     Batch norms are folded, ReLUs fused, buffers planned. The whole network is then timed in several
-    ways, interleaved, and the fastest one is kept, for each size of the batch: sparse kernels for
-    every layer; sparse ones where they won when each layer was timed by itself and dense ones
-    elsewhere; all of it in ONNX Runtime, if that is installed; all of it in torch. So it is never
-    slower than the best dense engine here, but for the noise of the measurement. `print` the
-    engine to see what was chosen. What the kernels do not know runs in torch.
+    ways, interleaved, and the fastest one (by its third quartile) is kept, for each size of the
+    batch: sparse kernels for every layer; sparse ones where they won when each layer was timed by
+    itself and dense ones elsewhere; all of it in ONNX Runtime, if that is installed; all of it in
+    torch. So it is never slower than the best dense engine here, but for the noise of the
+    measurement. `print` the engine to see what was chosen. What the kernels do not know runs in
+    torch.
 
     Args:
         model: Any network of one tensor in and one out. It is left as it was.
@@ -48,6 +50,9 @@ def compile(  # noqa: A001
         batches: Sizes of the batch to choose for; 1 and N if not given.
         seconds: How long to measure at each size: so long for the layers, and so long again for
             the whole network; a few rounds are run however long they take.
+        spins: Where ONNX Runtime is the fastest: whether its threads go on turning for some 60 ms
+            after a pass, so that the next one starts sooner. Set it to False if other work runs
+            in between: it would share its cores with them.
 
     Raises:
         ModelError: The example is empty or the network fails on it.
@@ -72,7 +77,7 @@ def compile(  # noqa: A001
     graph, why = _captured(net, example)
     with _torch_threads(used):
         choices = {
-            size: _choose(net, graph, example_inputs, size, used, backend, seconds)
+            size: _choose(net, graph, example_inputs, size, used, backend, seconds, spins)
             for size in sizes
         }
     return Engine(
@@ -117,6 +122,7 @@ def _choose(
     threads: int,
     backend: str | None,
     seconds: float,
+    spins: bool,
 ) -> Choice:
     inputs = example.detach().cpu()[torch.arange(size) % len(example)].contiguous()
     if graph is None:
@@ -124,7 +130,7 @@ def _choose(
             return Choice(size, TORCH, net)
         known = [TORCH]
     else:
-        chooser = Chooser(graph, threads=threads, seconds=seconds)
+        chooser = Chooser(graph, threads=threads, seconds=seconds, spins=spins)
         if backend is None:
             return chooser.choose(inputs)
         known = chooser.backends(size, forced=True)

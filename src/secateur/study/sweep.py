@@ -195,6 +195,8 @@ class _Sweep:
         self.observer.planned(self.runs, frozenset(done))
         by_digest = {run.digest: run for run in self.runs}
         waiting = [run for run in self.runs if run.digest not in done]
+        if not waiting:
+            return  # the workers' server would import torch for nothing
         with LocalExecutor(workers) as executor:
             while waiting or executor.busy:
                 waiting = self._drop_orphans(waiting)

@@ -102,7 +102,7 @@ def _compiled(nets: Mapping[Signature, nn.Module], data: ImageData) -> dict[Sign
     for signature, net in nets.items():
         try:
             found[signature] = compile_engine(
-                net, data.example(2), batches=BATCHES, seconds=_CHOOSING
+                net, data.example(2), batches=BATCHES, seconds=_CHOOSING, spins=False
             )
         except SecateurError:
             continue
