@@ -27,15 +27,25 @@ def test_the_plan_with_the_lowest_third_quartile_is_taken() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
     net[0].weight.detach()[8:] = 0
-    for choice in secateur.compile(net, torch.zeros(8, 64), seconds=0).choices.values():
+    for choice in secateur.compile(
+        net, torch.zeros(64, 64), batches=[16, 64], seconds=0
+    ).choices.values():
         quartiles = {name: timing.q3 for name, timing in choice.timings.items()}
         assert len(quartiles) > 1
         assert quartiles[choice.backend] == min(quartiles.values())
+        assert "sparse-serial" not in quartiles
 
 
 def test_a_plan_that_is_held_up_now_and_then_is_not_taken() -> None:
     steady, stalling = Timing(5, 2e-4, 1.9e-4, 2.1e-4), Timing(5, 1e-4, 0.9e-4, 4e-3)
-    assert fastest({"sparse": stalling, "sparse-serial": steady}) == "sparse-serial"
+    assert fastest({"sparse-lanes": stalling, "torch": steady}) == "torch"
+
+
+def test_threads_that_wait_for_each_other_must_be_clearly_faster() -> None:
+    serial, sooner, much_sooner = (Timing(5, t, t, t) for t in (1e-4, 0.9e-4, 0.7e-4))
+    assert fastest({"sparse": sooner, "sparse-serial": serial}) == "sparse-serial"
+    assert fastest({"sparse": much_sooner, "sparse-serial": serial}) == "sparse"
+    assert fastest({"sparse": sooner, "torch": serial}) == "sparse"
 
 
 @needs_kernels
