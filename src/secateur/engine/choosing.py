@@ -37,9 +37,9 @@ engines are compared: two threads of another engine would share a core with one 
 _SLEEP = 0.01
 """Seconds after which the threads of OpenMP sleep: to wake them is part of a pass now and then."""
 
-_WORTH_WAITING = 0.8
-"""Threads that wait for each other within a pass are at the mercy of the scheduler, which may hold
-one up for milliseconds: they must take this much less time than one thread by itself."""
+_SHORT = 0.001
+"""A pass that one thread makes in fewer seconds is not shared: threads that wait for each other
+are at the mercy of the scheduler, which now and then holds one up for some milliseconds."""
 
 _CLEARLY = 0.95
 """A layer leaves the sparse plan, which costs a hand-over, only for so much less time."""
@@ -258,15 +258,12 @@ def fastest(timings: Mapping[str, Timing]) -> str:
     """The plan whose third quartile is the lowest.
 
     Threads that wait for each other are held up now and then, for longer than a small network
-    takes: such a plan has a good median and a bad third quartile. Where one thread by itself has
-    been tried, it is only left for a plan of several that is clearly faster.
+    takes: such a plan has a good median and a bad third quartile, or has had luck for as long as
+    it was measured. So it is left out where one thread by itself takes no time worth sharing.
     """
-    waiting = (SPARSE, MIXED) if SERIAL in timings else ()
-
-    def cost(name: str) -> float:
-        return timings[name].q3 / (_WORTH_WAITING if name in waiting else 1.0)
-
-    return min(timings, key=cost)
+    short = SERIAL in timings and timings[SERIAL].median < _SHORT
+    waiting = (SPARSE, MIXED) if short else ()
+    return min((name for name in timings if name not in waiting), key=lambda n: timings[n].q3)
 
 
 def timed(
