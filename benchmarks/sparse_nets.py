@@ -171,9 +171,9 @@ def main() -> None:
         rows=rows,
         runs=options.rounds,
         notes="Median microseconds of one pass, from a tensor to a tensor, all engines interleaved "
-        "in one run, each after a pass that is not timed and, on two threads, a rest in which the threads of the engine "
-        "before fall asleep. secateur measures when it packs and takes what is fastest; "
-        "`onnxruntime` and `torch` mean that it runs the net in those.",
+        "in one run, each after a pass that is not timed and, on two threads, a rest in which the "
+        "threads of the engine before fall asleep. secateur measures when it packs and takes what "
+        "is fastest; `onnxruntime` and `torch` mean that it runs the net in those.",
     )
 
 
