@@ -13,7 +13,7 @@ import pytest
 
 from secateur.native import kernels
 
-NEED_KERNELS = ("secateur.native.kernels.", "secateur.sparse.sparsify.")
+NEED_KERNELS = ("secateur.native.kernels.", "secateur.native.packs.", "secateur.sparse.sparsify.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
