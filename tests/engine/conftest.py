@@ -34,7 +34,7 @@ def small() -> Callable[[], nn.Sequential]:
     return _small
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def net() -> nn.Module:
     """A small net, pruned."""
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def net() -> nn.Module:
     return net
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine(net: nn.Module) -> Engine:
     """That net compiled, for batches of 1 and of 9."""
     return secateur.compile(net, torch.zeros(9, 2, 5, 5), threads=1, seconds=0)

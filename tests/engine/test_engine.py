@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from secateur.engine.engine import Engine, fingerprint
+from secateur.engine.engine import fingerprint
 from secateur.errors import ModelError
 
 
@@ -118,3 +118,51 @@ def test_many_threads(engine, net, exact, close) -> None:
     for number, given in found.items():
         close(given, exact(net, inputs[number]))
     assert len(found) == len(inputs)
+
+
+def test_memory_that_was_given_back_is_taken_anew(engine) -> None:
+    inputs = torch.randn(3, 2, 5, 5)
+    expected = engine(inputs)
+    engine.release()
+    assert torch.equal(engine(inputs), expected)
+
+
+def test_few_sizes_are_remembered_and_all_are_run(engine, net, exact, close, monkeypatch) -> None:
+    monkeypatch.setattr("secateur.engine.engine._KEPT_SIZES", 2)
+    engine._plans.clear()
+    for batch in (1, 2, 3, 4, 1, 4):
+        inputs = torch.randn(batch, 2, 5, 5)
+        close(engine(inputs), exact(net, inputs))
+    assert [size[0] for size in engine._plans] == [1, 2]
+
+
+def test_an_engine_is_written_with_what_runs_it(engine) -> None:
+    one, nine = (choice.backend for choice in engine.choices.values())
+    assert repr(engine) == f"<Engine for 2x5x5, by batch 1: {one}, 9: {nine}>"
+    assert str(engine) == engine.report()
+
+
+def holding(**state: Tensor) -> nn.Module:
+    """A module with these buffers."""
+    net = nn.Module()
+    for name, value in state.items():
+        net.register_buffer(name, value)
+    return net
+
+
+def test_a_fingerprint_is_of_names_types_shapes_and_values() -> None:
+    zeros = torch.zeros(2, 3)
+    same = fingerprint(holding(a=zeros, b=torch.ones(1)))
+    assert same == fingerprint(holding(b=torch.ones(1), a=zeros.clone()))
+    assert same == fingerprint(holding(b=torch.ones(1), a=torch.zeros(3, 2).t()))
+    others = [
+        holding(a=zeros),
+        holding(a=zeros, c=torch.ones(1)),
+        holding(a=zeros.int(), b=torch.ones(1)),
+        holding(a=zeros.t(), b=torch.ones(1)),
+        holding(a=zeros, b=torch.full((1,), 1.0000001)),
+        holding(a=-zeros, b=torch.ones(1)),
+    ]
+    prints = {fingerprint(net) for net in others}
+    assert len(prints) == len(others)
+    assert same not in prints

@@ -2,15 +2,19 @@
 
 import threading
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from one_node import CASES, add, affine, given, linear, relu
 from torch import nn
 
 from secateur import models
 from secateur.engine.capture import capture
+from secateur.engine.dense import TorchSegment
 from secateur.engine.folding import folded
-from secateur.engine.graph import Graph, Kind
-from secateur.engine.lowering import features
+from secateur.engine.graph import Graph, Kind, Node
 from secateur.engine.packing import Packs
 from secateur.engine.segment import Segment
 from secateur.errors import KernelError
@@ -29,13 +33,50 @@ def graph_of(net: nn.Module, *shape: int) -> Graph:
     return folded(capture(net.eval(), torch.zeros(2, *shape)))
 
 
-def test_memory_is_used_again() -> None:
-    graph = graph_of(models.build("resnet20", (3, 8, 8), 10), 3, 8, 8)
-    largest = max(features(node) for node in graph.nodes)
-    alive_at_once = 3  # What a block reads, and its two convolutions.
+@pytest.mark.parametrize("layout", list(Layout), ids=str)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "reshape"])
+def test_every_kind_of_node_is_torchs(name: str, layout: Layout, close) -> None:
+    case = CASES[name]
+    made = Segment([case.node], [case.node], layout=layout, batch=8, threads=1, packs=Packs())
+    for batch in (1, 8, 19):
+        inputs = case.inputs(batch)
+        close(made.run(inputs)[0], case.expected(inputs))
+
+
+def a_graph(draw: st.DrawFn) -> tuple[list[Node], list[Node]]:
+    """Nodes on vectors of 3 or 5 numbers that read whatever was made before, and some outputs."""
+    values = [given(3), given(5)]
+    for _ in range(draw(st.integers(1, 12))):
+        value = draw(st.sampled_from(values))
+        kind = draw(st.sampled_from(["linear", "relu", "add", "affine"]))
+        if kind == "linear":
+            values.append(linear(value, draw(st.sampled_from([3, 5])), relu=draw(st.booleans())))
+        elif kind == "add":
+            same = [other for other in values if other.shape == value.shape]
+            values.append(add(value, draw(st.sampled_from(same))))
+        else:
+            values.append(relu(value) if kind == "relu" else affine(value))
+    nodes = values[2:]
+    read = {value for node in nodes for value in node.inputs}
+    return nodes, [node for node in nodes if node not in read or draw(st.booleans())]
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(st.data())
+def test_a_value_stays_until_all_have_read_it(data: st.DataObject) -> None:
+    torch.manual_seed(0)
+    nodes, outputs = a_graph(data.draw)
+    dense = TorchSegment(nodes, outputs)
+    inputs = [torch.randn(9, *node.sizes) for node in dense.reads]
     for layout in Layout:
-        made = segment(graph, layout)
-        assert sum(slot.floats for slot in made._slots) <= (alive_at_once + 1) * largest
+        made = Segment(nodes, outputs, layout=layout, batch=9, threads=1, packs=Packs())
+        assert made.reads == dense.reads
+        torch.testing.assert_close(made.run(inputs), dense.run(inputs), rtol=1e-4, atol=1e-4)
 
 
 def test_no_memory_is_taken_from_the_second_call_on() -> None:
