@@ -24,7 +24,7 @@ from torch.nn import functional
 from report import write_report
 from secateur import models
 from secateur.pruning.masks import Masks
-from secateur.sparse.retraining import sparse_retraining
+from secateur.sparse.retraining import BREAK_EVEN, sparse_retraining
 from secateur.spec import TrainingSpec, check_study
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.experiment import Setup
@@ -34,7 +34,7 @@ from secateur.training.dropout import byte_dropout
 from secateur.training.optimizer import build_optimizer
 
 SHAPE, CLASSES = (3, 25, 25), 5
-SHARES, LEVELS = (0.8, 0.9, 0.95), (0.9, 0.95)
+SHARES, LEVELS = (0.7, 0.8, 0.9, 0.95), (0.8, 0.9, 0.95)
 HEAD = ("zeros", "layers taken", "threads", "batch", "dense, ms", "sparse, ms", "ratio", "spread")
 
 
@@ -132,7 +132,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="*", default=[32, 64])
-    parser.add_argument("--sparsity", type=float, default=0.7, help="From which a layer is taken.")
+    parser.add_argument(
+        "--sparsity", type=float, default=BREAK_EVEN, help="From which a layer is taken."
+    )
     parser.add_argument("--run", type=Path, help="A run folder of the demo.")
     parser.add_argument("--only", default="", help="Cases whose name begins so.")
     parser.add_argument("--out", type=Path)

@@ -154,23 +154,25 @@ def test_evaluation_is_torchs_to_the_bit() -> None:
             assert torch.equal(net(x), want)
 
 
-def test_layers_are_taken_from_the_share_on_and_small_ones_beside_them() -> None:
+def taken(shares: tuple[float, ...], **options: float) -> tuple[str, ...]:
+    """The layers that are taken of a small convolution, two large ones, and a linear layer."""
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.Conv2d(8, 64, 3), nn.Conv2d(64, 64, 3), nn.Conv2d(64, 32, 3)
+        nn.Conv2d(3, 8, 3), nn.Conv2d(8, 64, 3), nn.Conv2d(64, 64, 3), nn.Linear(30, 10)
     )
-    shares = (0.1, 0.2, 0.8, 0.5)
-    masks = Masks(
-        {
-            f"{i}.weight": torch.arange(p.weight.numel()).view_as(p.weight) >= s * p.weight.numel()
-            for i, (p, s) in enumerate(zip(net, shares, strict=True))
-        }
-    )
-    with sparse_retraining(net, masks) as layers:
-        assert layers == ("0", "2", "3")  # 0 is small, 1 is neither
-    with sparse_retraining(net, masks, sparsity=0.9) as layers:
-        assert layers == ()
-    with sparse_retraining(net, masks, sparsity=0) as layers:
-        assert layers == ("0", "1", "2", "3")
+    masks = {}
+    for i, (layer, share) in enumerate(zip(net, shares, strict=True)):
+        number = torch.arange(layer.weight.numel()).view_as(layer.weight)
+        masks[f"{i}.weight"] = number >= share * layer.weight.numel()
+    with sparse_retraining(net, Masks(masks), **options) as layers:
+        return layers
+
+
+def test_layers_are_taken_from_the_share_on_and_small_ones_where_all_others_are() -> None:
+    assert taken((0.1, 0.7, 0.8, 0.1)) == ("0", "1", "2")
+    assert taken((0.1, 0.2, 0.8, 0.7)) == ("2", "3")
+    assert taken((0.9, 0.2, 0.3, 0.1)) == ("0",)
+    assert taken((0.1, 0.7, 0.8, 0.1), sparsity=0.9) == ()
+    assert taken((0.1, 0.2, 0.3, 0.0), sparsity=0) == ("0", "1", "2", "3")
 
 
 def test_what_the_kernels_cannot_do_is_left_alone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
@@ -20,9 +20,11 @@ from secateur.sparse.frozen_weight import FrozenWeight
 from secateur.sparse.window import Window
 
 # Where a training step begins to be faster sparse (benchmarks/sparse_training.py).
-BREAK_EVEN = 0.5
-# A layer this much smaller than the largest of its kind costs less than changing the layout twice.
+BREAK_EVEN = 0.65
+# A layer this much smaller than the largest of its kind costs less than changing the layout.
 SMALL = 0.05
+
+Layers = Iterable[nn.Linear | nn.Conv2d]
 
 
 @contextmanager
@@ -38,8 +40,9 @@ def sparse_retraining(
 
     Taken are plain `nn.Linear` and `nn.Conv2d` (one group, padded with zeros) in fp32 on the CPU
     without parametrizations, whose mask drops at least so many elements. Between them activations
-    are kept batch-last (`batchlast`), and max and average pooling is done in this layout; so a
-    masked layer of less than a twentieth of the largest one's size is taken whatever its share.
+    are kept batch-last (`batchlast`), and max and average pooling is done in this layout. Where
+    all masked layers of a kind are taken but some of less than a twentieth of the largest one's
+    size, these are taken, too: changing the layout would cost more.
 
     Args:
         model: Its layers are given back as they were.
@@ -98,18 +101,27 @@ def _layers(model: nn.Module, masks: Masks, sparsity: float) -> dict[str, nn.Lin
         for name, layer in model.named_modules()
         if _mask_name(name) in masks and isinstance(layer, nn.Linear | nn.Conv2d) and _can(layer)
     }
-    largest: dict[type, int] = {}
-    sparse = set()
-    for name, layer in masked.items():
-        mask = masks[_mask_name(name)]
-        if mask.numel() - int(mask.sum()) >= sparsity * mask.numel():
-            sparse.add(name)
-            largest[type(layer)] = max(largest.get(type(layer), 0), mask.numel())
+    sparse = {
+        name: layer
+        for name, layer in masked.items()
+        if int((~masks[_mask_name(name)]).sum()) >= sparsity * layer.weight.numel()
+    }
+    left = [layer for name, layer in masked.items() if name not in sparse]
+    joined = [kind for kind in (nn.Linear, nn.Conv2d) if _are_small(kind, left, sparse.values())]
     return {
         name: layer
         for name, layer in masked.items()
-        if name in sparse or layer.weight.numel() < SMALL * largest.get(type(layer), 0)
+        if name in sparse or isinstance(layer, tuple(joined))
     }
+
+
+def _are_small(kind: type, left: Layers, sparse: Layers) -> bool:
+    """Whether all layers of a kind that are left are small beside the sparse ones."""
+
+    def largest(layers: Layers) -> int:
+        return max((of.weight.numel() for of in layers if isinstance(of, kind)), default=0)
+
+    return largest(left) < SMALL * largest(sparse)
 
 
 def _mask_name(layer: str) -> str:
