@@ -36,7 +36,8 @@ def sparse_retraining(
     Forward, the gradient of the input and the gradient of the weight cost what the kept elements
     cost. Parameters stay dense and the same objects, so optimizers, `masks.freeze`, checkpoints
     and `fit` work as before; gradients are dense, zero where nothing is kept. Only passes that
-    autograd records are changed: evaluation stays torch's. Results are equal to rounding.
+    autograd records are changed: evaluation stays torch's. Results are equal to rounding; only
+    dropout, which draws in the order of memory, hits other elements than it would otherwise.
 
     Taken are plain `nn.Linear` and `nn.Conv2d` (one group, padded with zeros) in fp32 on the CPU
     without parametrizations, whose mask drops at least so many elements. Between them activations
