@@ -14,7 +14,7 @@ import pytest
 from secateur.native import kernels
 
 NEED_KERNELS = (
-    *("secateur.native.kernels.", "secateur.native.taps."),
+    *("secateur.native.kernels.", "secateur.native.packs.", "secateur.native.taps."),
     *("secateur.sparse.sparsify.", "secateur.sparse.retraining."),
 )
 

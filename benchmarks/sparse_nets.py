@@ -31,6 +31,9 @@ from secateur.study.experiment import Setup
 from secateur.study.store import Store
 
 Call = Callable[[], object]
+# ONNX Runtime's threads, if there are several, go on turning for some 60 ms after a pass: on two
+# cores whatever comes sooner shares one with them, and is held up for whole time slices.
+REST = (0.002, 0.08)
 SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
 HEAD = ("net", "zeros", "threads", "batch", "torch", "ONNX Runtime", "OpenVINO", "secateur")
 
@@ -76,10 +79,10 @@ def engines(net: nn.Module, inputs: Tensor, threads: int, path: Path) -> dict[st
     """Engine -> what runs the net on the inputs."""
     export_onnx(net, inputs, path, tolerance=float("inf"))
     running = session(path, threads)
-    feed = {running.get_inputs()[0].name: inputs.numpy()}
+    name = running.get_inputs()[0].name
     calls: dict[str, Call] = {
         "torch": lambda: net(inputs),
-        "ONNX Runtime": lambda: running.run(None, feed),
+        "ONNX Runtime": lambda: torch.from_numpy(running.run(None, {name: inputs.numpy()})[0]),
     }
     if importlib.util.find_spec("openvino"):
         import openvino
@@ -94,8 +97,12 @@ def engines(net: nn.Module, inputs: Tensor, threads: int, path: Path) -> dict[st
             },
         )
         request = compiled.create_infer_request()
-        tensor = openvino.Tensor(inputs.numpy(), shared_memory=True)
-        calls["OpenVINO"] = lambda: request.infer([tensor], share_outputs=True)
+
+        def infer() -> Tensor:
+            tensor = openvino.Tensor(inputs.numpy(), shared_memory=True)
+            return torch.from_numpy(request.infer([tensor], share_outputs=True)[0])
+
+        calls["OpenVINO"] = infer
     return calls
 
 
@@ -106,7 +113,6 @@ def row(
     threads: int,
     batch: int,
     rounds: int,
-    rest: float,
     folder: Path,
 ) -> list[object]:
     torch.set_num_threads(threads)
@@ -115,7 +121,7 @@ def row(
     engine = secateur.compile(net, inputs, threads=threads, batches=[batch])
     calls["secateur"] = lambda: engine(inputs)
     with torch.inference_mode():
-        times = compare(calls, repeats=rounds, warmup=2, rest=rest)
+        times = compare(calls, repeats=rounds, warmup=2, rest=REST[threads > 1])
     medians = {each: timing.median for each, timing in times.items()}
     dense = min(value for each, value in medians.items() if each != "secateur")
     weights = [p for p in net.parameters() if p.dim() > 1]
@@ -129,6 +135,7 @@ def row(
         *cells,
         engine.choice(batch).backend,
         f"{dense / medians['secateur']:.2f}",
+        f"{1e6 * times['secateur'].q1:,.0f} to {1e6 * times['secateur'].q3:,.0f}",
     ]
 
 
@@ -137,9 +144,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--run", type=Path, help="A run folder of the demo.")
     parser.add_argument("--rounds", type=int, default=41)
-    # ONNX Runtime's threads spin for some 20 ms after their last work: on two cores whatever comes
-    # sooner shares one with them, and may stall for whole time slices.
-    parser.add_argument("--rest", type=float, default=0.002, help="Seconds before each timing.")
     parser.add_argument("--only", default="", help="Nets whose name begins so.")
     options = parser.parse_args()
     rows = []
@@ -156,7 +160,6 @@ def main() -> None:
                                 threads,
                                 batch,
                                 options.rounds,
-                                options.rest,
                                 Path(folder),
                             )
                         )
@@ -164,12 +167,13 @@ def main() -> None:
     write_report(
         options.out,
         title="Whole nets with unstructured zeros",
-        head=(*HEAD, "what it chose", "best dense ÷ secateur"),
+        head=(*HEAD, "what it chose", "best dense ÷ secateur", "secateur, q1 to q3"),
         rows=rows,
         runs=options.rounds,
-        notes="Median microseconds of one pass, all engines interleaved in one run, each after a "
-        "pass that is not timed. secateur measures when it packs and takes what is fastest; "
-        "`onnxruntime` and `torch` mean that it runs the net in those.",
+        notes="Median microseconds of one pass, from a tensor to a tensor, all engines interleaved "
+        "in one run, each after a pass that is not timed and, on two threads, a rest in which the "
+        "threads of the engine before fall asleep. secateur measures when it packs and takes what "
+        "is fastest; `onnxruntime` and `torch` mean that it runs the net in those.",
     )
 
 

@@ -108,7 +108,7 @@ def sweep_and_watch(bench: Bench) -> None:
     with bench.start("sweep", "tiny.toml", "--out", "run", "--workers", "2") as process:
         while True:
             try:
-                out, err = process.communicate(timeout=0.02)
+                out, err = process.communicate(timeout=0.05)
                 break
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline

@@ -1,11 +1,18 @@
 """Networks and their exact outputs."""
 
 import copy
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+import secateur
+from secateur.engine import Engine
+
+sys.path.insert(0, str(Path(__file__).parent))  # for one_node
 
 Exact = Callable[[nn.Module, Tensor], Tensor]
 
@@ -13,6 +20,33 @@ Exact = Callable[[nn.Module, Tensor], Tensor]
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+def _small() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)
+    )
+
+
+@pytest.fixture
+def small() -> Callable[[], nn.Sequential]:
+    """Makes a net of 2x5x5 in and 3 out."""
+    return _small
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    """A small net, pruned."""
+    torch.manual_seed(0)
+    net = _small().eval()
+    secateur.prune(net, "magnitude", sparsity=0.8)
+    return net
+
+
+@pytest.fixture(scope="module")
+def engine(net: nn.Module) -> Engine:
+    """That net compiled, for batches of 1 and of 9."""
+    return secateur.compile(net, torch.zeros(9, 2, 5, 5), threads=1, seconds=0)
 
 
 @pytest.fixture

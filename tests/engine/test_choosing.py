@@ -27,15 +27,26 @@ def test_the_plan_with_the_lowest_third_quartile_is_taken() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
     net[0].weight.detach()[8:] = 0
-    for choice in secateur.compile(net, torch.zeros(8, 64), seconds=0).choices.values():
+    for choice in secateur.compile(
+        net, torch.zeros(64, 64), batches=[16, 64], seconds=0
+    ).choices.values():
         quartiles = {name: timing.q3 for name, timing in choice.timings.items()}
         assert len(quartiles) > 1
         assert quartiles[choice.backend] == min(quartiles.values())
+        assert "sparse-serial" not in quartiles
 
 
 def test_a_plan_that_is_held_up_now_and_then_is_not_taken() -> None:
     steady, stalling = Timing(5, 2e-4, 1.9e-4, 2.1e-4), Timing(5, 1e-4, 0.9e-4, 4e-3)
-    assert fastest({"sparse": stalling, "sparse-serial": steady}) == "sparse-serial"
+    assert fastest({"sparse-lanes": stalling, "torch": steady}) == "torch"
+
+
+def test_what_one_thread_does_in_no_time_is_not_shared() -> None:
+    brief, briefer, long, longer = (Timing(5, t, t, t) for t in (2e-4, 1e-4, 2e-3, 4e-3))
+    assert fastest({"sparse": briefer, "sparse-serial": brief}) == "sparse-serial"
+    assert fastest({"sparse": long, "sparse-serial": longer}) == "sparse"
+    assert fastest({"sparse": briefer, "torch": brief}) == "sparse"
+    assert fastest({"sparse": briefer, "sparse-serial": brief, "torch": briefer}) == "torch"
 
 
 @needs_kernels

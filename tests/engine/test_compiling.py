@@ -1,8 +1,5 @@
-"""Engines: what a user gives, gets back, and is told."""
+"""Compiling: any network, on any backend that can run it, and what is refused."""
 
-import threading
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,110 +8,10 @@ import secateur
 from secateur import models
 from secateur.artifact.load import load
 from secateur.artifact.save import save
-from secateur.engine import Engine
 from secateur.errors import ModelError, UnknownNameError, UsageError
 
 
-def small() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)
-    )
-
-
-@pytest.fixture(scope="module")
-def net() -> nn.Module:
-    torch.manual_seed(0)
-    net = small().eval()
-    secateur.prune(net, "magnitude", sparsity=0.8)
-    return net
-
-
-@pytest.fixture(scope="module")
-def engine(net: nn.Module) -> Engine:
-    return secateur.compile(net, torch.zeros(9, 2, 5, 5), threads=1, seconds=0)
-
-
-def test_any_batch(engine, net, exact, close) -> None:
-    assert list(engine.choices) == [1, 9]
-    for batch in (1, 2, 3, 9, 40):
-        inputs = torch.randn(batch, 2, 5, 5)
-        given = engine(inputs)
-        close(given, exact(net, inputs))
-        assert not given.requires_grad
-        assert not given.is_inference()
-
-
-def test_the_nearest_size_is_chosen(engine) -> None:
-    assert [engine.choice(n).batch for n in (1, 2, 4, 9, 500)] == [1, 1, 9, 9, 9]
-
-
-def test_an_empty_batch_is_empty(engine) -> None:
-    assert engine(torch.zeros(0, 2, 5, 5)).shape == (0, 3)
-    assert engine(np.zeros((0, 2, 5, 5), np.float32)).shape == (0, 3)
-
-
-def test_arrays_give_arrays(engine) -> None:
-    inputs = np.random.default_rng(0).random((4, 2, 5, 5), dtype=np.float32)
-    given = engine(inputs)
-    assert isinstance(given, np.ndarray)
-    assert given.dtype == np.float32
-    assert np.array_equal(given, engine(torch.from_numpy(inputs)).numpy())
-
-
-def test_arrays_of_every_order(engine) -> None:
-    inputs = np.random.default_rng(0).random((4, 5, 5, 2), dtype=np.float32)
-    expected = engine(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)))
-    assert np.array_equal(engine(inputs.transpose(0, 3, 1, 2)), expected)
-    flipped = engine(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)[::-1]))
-    assert np.array_equal(engine(inputs.transpose(0, 3, 1, 2)[::-1]), flipped)
-    frozen = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
-    frozen.flags.writeable = False
-    assert np.array_equal(engine(frozen), expected)
-
-
-def test_tensors_of_every_order(engine) -> None:
-    inputs = torch.randn(4, 2, 5, 5)
-    expected = engine(inputs)
-    assert torch.equal(engine(inputs.contiguous(memory_format=torch.channels_last)), expected)
-    assert torch.equal(engine(inputs.expand(2, 4, 2, 5, 5)[1].clone().requires_grad_()), expected)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "word"),
-    [
-        (torch.zeros(2, 5, 5), "2x5x5"),
-        (torch.zeros(1, 2, 5, 6), "1x2x5x6"),
-        (torch.zeros(1, 1, 2, 5, 5), "1x1x2x5x5"),
-        (torch.zeros(()), r"\(\)"),
-        (torch.zeros(1, 2, 5, 5).double(), "float64"),
-        (torch.zeros(1, 2, 5, 5).half(), "float16"),
-        (torch.zeros(1, 2, 5, 5, dtype=torch.int64), "int64"),
-        (torch.zeros(1, 2, 5, 5, device="meta"), "meta"),
-        (torch.zeros(1, 2, 5, 5).to_sparse(), "sparse"),
-        (np.zeros((1, 2, 5, 5)), "float64"),
-        (np.zeros((1, 2, 5, 5), dtype=">f4"), ">f4"),
-        (np.zeros((1, 2, 5, 5), dtype=object), "object"),
-        ([[0.0]], "list"),
-        (None, "NoneType"),
-    ],
-    ids=lambda value: None if isinstance(value, str) else "",
-)
-def test_bad_inputs(engine, inputs, word) -> None:
-    with pytest.raises(ModelError, match=f"the input is .*{word}"):
-        engine(inputs)
-
-
-def test_not_a_number_and_infinity_go_through(engine, net) -> None:
-    inputs = torch.randn(3, 2, 5, 5)
-    inputs[1] = float("nan")
-    inputs[2] = float("inf")
-    given = engine(inputs)
-    assert torch.allclose(given[0], net(inputs)[0], atol=1e-5)
-    assert given[1].isnan().any()
-    assert not given[2].isfinite().all()
-
-
-def test_the_model_is_left_as_it_was() -> None:
+def test_the_model_is_left_as_it_was(small) -> None:
     net = small().train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     secateur.compile(net, torch.ones(2, 2, 5, 5), backend="torch")
@@ -123,42 +20,13 @@ def test_the_model_is_left_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
-def test_a_change_after_packing_is_noticed_if_asked(engine, net, exact, close) -> None:
-    other = small()
-    other.load_state_dict(net.state_dict())
-    assert not engine.is_stale(other)
-    with torch.no_grad():
-        other[4].bias[0] += 1
-    assert engine.is_stale(other)
-    inputs = torch.randn(2, 2, 5, 5)
-    close(engine(inputs), exact(net, inputs))
-
-
-def test_compiled_from_a_file(engine, net, tmp_path) -> None:
+def test_compiled_from_a_file(engine, net, small, tmp_path) -> None:
     save(net, tmp_path / "net.safetensors")
     again = secateur.compile(
         load(tmp_path / "net.safetensors", small), torch.zeros(1, 2, 5, 5), backend="torch"
     )
     inputs = torch.randn(2, 2, 5, 5)
     assert torch.allclose(again(inputs), engine(inputs), atol=1e-5)
-
-
-def test_many_threads(engine, net, exact, close) -> None:
-    inputs = [torch.randn(n, 2, 5, 5) for n in (1, 1, 9, 30)]
-    found: dict[int, Tensor] = {}
-
-    def go(number: int) -> None:
-        for _ in range(20):
-            found[number] = engine(inputs[number])
-
-    workers = [threading.Thread(target=go, args=(number,)) for number in range(len(inputs))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for number, given in found.items():
-        close(given, exact(net, inputs[number]))
-    assert len(found) == len(inputs)
 
 
 def test_a_net_that_is_no_graph_runs_in_torch_and_says_why() -> None:
@@ -177,30 +45,11 @@ def test_a_net_that_is_no_graph_runs_in_torch_and_says_why() -> None:
     assert "runs in torch as it is" in str(engine)
 
 
-def test_what_the_kernels_do_not_know_is_named() -> None:
-    net = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 4), nn.GELU())
-    engine = secateur.compile(net, torch.ones(3, 4), seconds=0)
-    assert "Runs in torch: aten.gelu (2 times): no kernel." in str(engine)
-
-
 def test_float64_runs_in_torch() -> None:
     net = nn.Linear(4, 2).double()
     engine = secateur.compile(net, torch.ones(2, 4).double(), seconds=0)
     inputs = torch.randn(3, 4).double()
     assert torch.equal(engine(inputs), net(inputs))
-
-
-def test_the_report_shows_each_layer_and_the_choice(engine) -> None:
-    lines = str(engine).splitlines()
-    assert "Nx2x5x5" in lines[0]
-    (first,) = [line for line in lines if line.startswith("batch 1 ")]
-    assert first.split()[2:4] == ["weight", "zeros"]
-    rows = [line for line in lines if line.startswith("4 ")]
-    assert len(rows) == 2
-    assert all(row.split()[1] == "3x36" for row in rows)
-    wholes = [line.split()[-2] for line in lines if line.startswith("whole")]
-    assert wholes == [choice.backend for choice in engine.choices.values()]
-    assert repr(engine).startswith("<Engine for 2x5x5, by batch 1: ")
 
 
 def test_without_kernels_it_runs_and_says_so(monkeypatch, net, exact, close) -> None:
@@ -215,7 +64,7 @@ def test_without_kernels_it_runs_and_says_so(monkeypatch, net, exact, close) -> 
         secateur.compile(net, torch.zeros(1, 2, 5, 5), backend="sparse")
 
 
-def test_a_net_without_zeros_is_not_tried_on_the_sparse_kernels() -> None:
+def test_a_net_without_zeros_is_not_tried_on_the_sparse_kernels(small) -> None:
     engine = secateur.compile(small(), torch.zeros(8, 2, 5, 5), seconds=0)
     assert not {"sparse", "sparse-lanes"} & set(engine.choices[8].timings)
 

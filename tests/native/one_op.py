@@ -1,14 +1,22 @@
-"""Running one op on images, and the lane layout in numpy."""
+"""Running one op on images, the lane layout in numpy, and weights with zeros."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from secateur.native import kernels, memory
 from secateur.native.structs import Layout, Op
 
 Floats = NDArray[np.float32]
+
+
+def weight_of(size: tuple[int, ...], sparsity: float, seed: int) -> torch.Tensor:
+    """Normal numbers, a share of them zero."""
+    random = torch.Generator().manual_seed(seed)
+    kept = torch.rand(size, generator=random) >= sparsity
+    return torch.randn(size, generator=random) * kept
 
 
 def lay_out(x: Floats, layout: Layout) -> Floats:

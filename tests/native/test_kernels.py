@@ -1,157 +1,99 @@
-"""The kernels against torch in float64, on every instruction set of this machine."""
+"""Kernels: several ops in one call, threads, and what is refused before anything runs."""
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from one_op import apply
+from one_op import apply, weight_of
 
 from secateur.errors import KernelError
 from secateur.native import kernels, memory, packs
-from secateur.native.structs import Algorithm, Flag, Kind, Layout, shape
+from secateur.native.structs import Flag, Kind, Layout, shape
 
 pytestmark = pytest.mark.usefixtures("any_isa")
-FEW = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-SPARSITIES = st.sampled_from([0.0, 0.5, 0.9, 0.97, 1.0])
-LAYOUTS = st.sampled_from(list(Layout))
-BATCHES = st.sampled_from([1, 2, 3, 7, 8, 9, 17, 33])
 
 
-def weight_of(size: tuple[int, ...], sparsity: float, seed: int) -> torch.Tensor:
-    random = torch.Generator().manual_seed(seed)
-    kept = torch.rand(size, generator=random) >= sparsity
-    return torch.randn(size, generator=random) * kept
-
-
-def assert_close(got: np.ndarray, want: torch.Tensor, scale: torch.Tensor) -> None:
-    """Within 1e-4 of what the sum would be if nothing cancelled."""
-    error = np.abs(got.astype(np.float64) - want.numpy())
-    assert (error <= 1e-4 * scale.numpy() + 1e-30).all()
-
-
-def an_algorithm(draw: st.DrawFn, *layouts: Layout) -> Algorithm:
-    if Layout.LANES in layouts:
-        return draw(st.sampled_from([Algorithm.AUTO, Algorithm.BY_LANE]))
-    return draw(st.sampled_from(list(Algorithm)))
-
-
-@FEW
-@given(st.data())
-def test_linear_is_torchs(data: st.DataObject) -> None:
-    draw = data.draw
-    outputs, inputs, batch = draw(st.integers(1, 70)), draw(st.integers(1, 400)), draw(BATCHES)
-    before, after, relu = draw(LAYOUTS), draw(LAYOUTS), draw(st.booleans())
-    algorithm, tuned = an_algorithm(draw, before, after), draw(st.sampled_from([1, 8, 64]))
-    weight = weight_of((outputs, inputs), draw(SPARSITIES), draw(st.integers(0, 99)))
-    bias = torch.randn(outputs) if draw(st.booleans()) else None
-    x = torch.randn(batch, inputs)
-    wide = None if bias is None else bias.double()
-    want = F.linear(x.double(), weight.double(), wide)
-    scale = F.linear(x.double().abs(), weight.double().abs(), None if wide is None else wide.abs())
+def test_an_instruction_set_is_used_from_then_on() -> None:
+    assert kernels.isa() in kernels.isas()
     for isa in kernels.isas():
         kernels.use_isa(isa)
-        pack = packs.pack_linear(
-            weight.numpy(),
-            None if bias is None else bias.numpy(),
-            batch=tuned,
-            in_layout=before,
-            out_layout=after,
-            algorithm=algorithm,
-        )
-        assert pack.info.nonzeros == int((weight != 0).sum())
-        got = apply(kernels.op_of(pack, relu=relu), x.numpy(), threads=draw(st.integers(1, 2)))
-        assert_close(got.reshape(batch, outputs), want.relu() if relu else want, scale)
+        assert kernels.isa() == isa
+        assert kernels.lanes() in (4, 8, 16)
+    with pytest.raises(KernelError, match="'mmx' is bad argument"):
+        kernels.use_isa("mmx")
+    assert kernels.isa() == isa
 
 
-@FEW
-@given(st.data())
-def test_convolution_is_torchs(data: st.DataObject) -> None:
-    draw = data.draw
-    small, pair = st.integers(1, 3), lambda each: draw(st.tuples(each, each))
-    kernel, stride, dilation = pair(st.integers(1, 4)), pair(small), pair(small)
-    sides = draw(st.tuples(*[st.integers(0, 3)] * 4))
-    least = [reach * (taps - 1) + 1 for taps, reach in zip(kernel, dilation, strict=True)]
-    height = draw(st.integers(max(1, least[0] - sides[0] - sides[1]), 26))
-    width = draw(st.integers(max(1, least[1] - sides[2] - sides[3]), 26))
-    inputs, outputs, batch = draw(st.integers(1, 9)), draw(st.integers(1, 20)), draw(BATCHES)
-    before, after, relu = draw(LAYOUTS), draw(LAYOUTS), draw(st.booleans())
-    algorithm, tuned = an_algorithm(draw, before, after), draw(st.sampled_from([1, 8, 64]))
-    weight = weight_of((outputs, inputs, *kernel), draw(SPARSITIES), draw(st.integers(0, 99)))
-    bias, x = torch.randn(outputs), torch.randn(batch, inputs, height, width)
-    padded = F.pad(x.double(), (sides[2], sides[3], sides[0], sides[1]))
-    options = {"stride": stride, "dilation": dilation}
-    want = F.conv2d(padded, weight.double(), bias.double(), **options)
-    scale = F.conv2d(padded.abs(), weight.double().abs(), bias.double().abs(), **options)
-    for isa in kernels.isas():
-        kernels.use_isa(isa)
-        pack = packs.pack_conv2d(
-            weight.numpy(),
-            bias.numpy(),
-            height=height,
-            width=width,
-            padding=sides,
-            batch=tuned,
-            in_layout=before,
-            out_layout=after,
-            algorithm=algorithm,
-            **options,
-        )
-        got = apply(kernels.op_of(pack, relu=relu), x.numpy(), threads=draw(st.integers(1, 2)))
-        assert_close(got, want.relu() if relu else want, scale)
+def test_lanes_are_filled_up_to_whole_tiles() -> None:
+    width = kernels.lanes()
+    floats = [kernels.lane_floats(3, batch) for batch in (0, 1, width, width + 1, 3 * width)]
+    assert floats == [0, 3 * width, 3 * width, 6 * width, 9 * width]
 
 
-@pytest.mark.parametrize("columns", [65535, 65536, 65537, 70000])
-def test_indices_are_wide_where_they_must_be(columns: int) -> None:
-    weight = np.zeros((3, columns), dtype=np.float32)
-    weight[[0, 1, 2, 2], [0, columns - 1, 1, columns // 2]] = [1, 2, 3, 4]
-    x = np.arange(columns, dtype=np.float32)[None]
-    for batch in (1, 64):
-        pack = packs.pack_linear(weight, batch=batch)
-        assert pack.info.index_bits == (
-            32 if batch == 1 and columns > 65536 else pack.info.index_bits
-        )
-        want = np.float32([0, 2 * (columns - 1), 3 + 4 * (columns // 2)])
-        assert (apply(kernels.op_of(pack), x).reshape(3) == want).all()
+def test_an_op_takes_shape_and_layouts_from_its_pack() -> None:
+    weight = weight_of((4, 2, 3, 3), 0.5, 0).numpy()
+    pack = packs.pack_conv2d(weight, height=6, width=7, stride=(2, 1), out_layout=Layout.LANES)
+    op = kernels.op_of(pack, input=3, output=5, relu=True)
+    assert (op.kind, op.flags, op.input, op.other, op.output) == (2, Flag.FUSE_RELU, 3, -1, 5)
+    assert (op.in_layout, op.out_layout) == (Layout.PLAIN, Layout.LANES)
+    assert (op.shape.out_channels, op.shape.out_height, op.shape.out_width) == (4, 2, 5)
+    assert (op.pack, op.pack_bytes) == (pack.address, pack.nbytes)
 
 
-def test_a_big_image_needs_wide_indices() -> None:
-    weight = weight_of((2, 3, 3, 3), 0.5, 0)
-    x = torch.randn(1, 3, 300, 400)
-    pack = packs.pack_conv2d(weight.numpy(), height=300, width=400, padding=(1, 1))
-    got = apply(kernels.op_of(pack), x.numpy(), threads=2)
-    torch.testing.assert_close(torch.from_numpy(got), F.conv2d(x, weight, padding=1))
+def test_a_pack_lives_as_long_as_what_runs_it() -> None:
+    pack = packs.pack_linear(np.ones((2, 3), dtype=np.float32))
+    alive = weakref.ref(pack)
+    ops = kernels.array_of([kernels.op_of(pack)])
+    scratch, buffers = memory.aligned(64, np.uint8), kernels.buffers_of([])
+    task = kernels.task(ops, buffers, scratch, batch=0, threads=1)
+    del pack, ops
+    gc.collect()
+    assert alive() is not None
+    del task
+    gc.collect()
+    assert alive() is None
 
 
-def test_a_dropped_zero_does_not_carry_a_nan_and_a_weight_does() -> None:
-    weight = np.float32([[1, 0], [0, 1], [1, 1]])
-    for value in (np.nan, np.inf):
-        x = np.float32([[value, 2.0]])
-        for algorithm in (Algorithm.BY_IMAGE, Algorithm.BY_LANE):
-            pack = packs.pack_linear(weight, algorithm=algorithm)
-            got = apply(kernels.op_of(pack, relu=True), x).reshape(3)
-            np.testing.assert_array_equal(got, np.float32([value, 2.0, value]))
-
-
-def test_a_nan_in_one_image_stays_there() -> None:
-    weight = weight_of((5, 3, 3, 3), 0.3, 1)
-    x = torch.randn(9, 3, 7, 7)
-    x[4] = torch.nan
-    for algorithm in (Algorithm.BY_IMAGE, Algorithm.BY_LANE):
-        pack = packs.pack_conv2d(weight.numpy(), height=7, width=7, algorithm=algorithm)
-        got = apply(kernels.op_of(pack), x.numpy())
-        assert np.isnan(got[4]).all()
-        assert np.isfinite(np.delete(got, 4, axis=0)).all()
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("part", [0, 16, 32])
+def test_a_net_runs_in_one_call(layout: Layout, threads: int, part: int) -> None:
+    torch.manual_seed(0)
+    first = torch.randn(8, 3, 3, 3) * (torch.rand(8, 3, 3, 3) > 0.8)
+    last = torch.randn(10, 8 * 5 * 5) * (torch.rand(10, 200) > 0.8)
+    x = torch.randn(19, 3, 10, 10)
+    want = F.linear(F.max_pool2d(F.conv2d(x, first, padding=1).relu(), 2).flatten(1), last)
+    conv = packs.pack_conv2d(
+        first.numpy(), height=10, width=10, padding=(1, 1), batch=19, out_layout=layout
+    )
+    linear = packs.pack_linear(last.numpy(), batch=19, in_layout=layout)
+    pooled = shape((8, 10, 10), (8, 5, 5), kernel=(2, 2), stride=(2, 2))
+    places = {"in_layout": layout, "out_layout": layout}
+    ops = kernels.array_of(
+        [
+            kernels.op_of(conv, input=0, output=1, relu=True),
+            kernels.op(Kind.MAX_POOL, pooled, input=1, output=2, **places),
+            kernels.op_of(linear, input=2, output=3),
+        ]
+    )
+    sizes = [kernels.lane_floats(count, part or 19) for count in (800, 200)]
+    output = np.zeros((19, 10), dtype=np.float32)
+    between = [np.zeros(size * (threads if part else 1), dtype=np.float32) for size in sizes]
+    places = [
+        (array.ctypes.data, array.size, size if part else 0)
+        for array, size in zip(between, sizes, strict=True)
+    ]
+    scratch = memory.aligned(kernels.scratch_bytes(ops, threads), np.uint8)
+    buffers = kernels.buffers_of([x.numpy(), *places, output])
+    task = kernels.task(ops, buffers, scratch, batch=19, threads=threads, part=part)
+    kernels.run(task)
+    torch.testing.assert_close(torch.from_numpy(output), want)
 
 
 def test_subnormals_are_flushed_inside_and_the_mode_is_put_back() -> None:
@@ -197,22 +139,36 @@ def test_the_same_pack_gives_the_same_bits() -> None:
 # ---- bad input ----------------------------------------------------------------------------------
 
 
-def test_shapes_that_cannot_be() -> None:
-    weight = np.ones((2, 3, 3, 3), dtype=np.float32)
-    with pytest.raises(KernelError, match="bad argument"):
-        packs.pack_conv2d(weight, height=2, width=2)
-    with pytest.raises(KernelError, match="bad argument"):
-        packs.pack_conv2d(weight, height=8, width=8, stride=(0, 1))
-    with pytest.raises(KernelError, match="bad argument"):
-        packs.pack_linear(np.ones((0, 3), dtype=np.float32))
-    with pytest.raises(KernelError, match=r"the bias is of shape \[3\], expected \[2\]"):
-        packs.pack_linear(np.ones((2, 3), dtype=np.float32), np.ones(3, dtype=np.float32))
-    with pytest.raises(KernelError, match="bad argument"):
-        packs.pack_linear(
-            np.ones((2, 3), dtype=np.float32),
-            in_layout=Layout.LANES,
-            algorithm=Algorithm.BY_IMAGE,
-        )
+@pytest.mark.parametrize(
+    ("layout", "part", "step", "count", "why"),
+    [
+        (Layout.PLAIN, 4, 12, 24, ""),
+        (Layout.PLAIN, -4, 12, 24, "bad argument"),
+        (Layout.PLAIN, 0, 12, 24, "bad argument"),
+        (Layout.PLAIN, 4, 11, 24, "small buffer"),
+        (Layout.PLAIN, 4, 12, 23, "small buffer"),
+        (Layout.LANES, 5, 1000, 2000, "bad argument"),
+    ],
+)
+def test_parts_must_fit(layout: Layout, part: int, step: int, count: int, why: str) -> None:
+    same = shape((3, 1, 1), (3, 1, 1))
+    ops = kernels.array_of(
+        [
+            kernels.op(Kind.RELU, same, input=0, output=1),
+            kernels.op(Kind.COPY, same, input=1, output=2, out_layout=layout),
+        ]
+    )
+    x, y, between = (np.full(size, -1.0, dtype=np.float32) for size in (21, 24, 2000))
+    buffers = kernels.buffers_of([x, (between.ctypes.data, count, step), y])
+    scratch = memory.aligned(64, np.uint8)
+    task = kernels.task(ops, buffers, scratch, batch=7, threads=2, part=part)
+    if why:
+        with pytest.raises(KernelError, match=why):
+            kernels.run(task)
+        assert (y == -1).all()
+    else:
+        kernels.run(task)
+        assert y.tolist() == [0.0] * 21 + [-1.0] * 3
 
 
 def run_raw(op: object, arrays: list[np.ndarray], batch: int = 1, room: int | None = None) -> None:
@@ -245,20 +201,6 @@ def test_an_empty_batch_is_fine() -> None:
     run_raw(op, [np.zeros(0, dtype=np.float32)] * 2, batch=0)
 
 
-def test_a_damaged_pack_is_refused() -> None:
-    weight = weight_of((8, 4, 3, 3), 0.5, 0).numpy()
-    pack = packs.pack_conv2d(weight, height=9, width=9, padding=(1, 1))
-    assert packs.inspect(pack.blob).nonzeros == pack.info.nonzeros
-    with pytest.raises(KernelError, match="bad pack"):
-        packs.inspect(pack.blob[: pack.nbytes // 2])
-    for at in (0, 5, 40, 100):
-        damaged = memory.aligned(pack.nbytes, np.uint8)
-        damaged[:] = pack.blob
-        damaged[at] ^= 0x5A
-        with pytest.raises(KernelError, match="bad pack"):
-            packs.inspect(damaged)
-
-
 def test_a_pack_of_another_instruction_set_is_refused() -> None:
     others = [isa for isa in kernels.isas() if isa != kernels.isa()]
     if not others:
@@ -281,3 +223,9 @@ def test_an_unknown_kind_is_refused() -> None:
     op.kind = 99
     with pytest.raises(KernelError, match="bad argument"):
         run_raw(op, [np.zeros(1, dtype=np.float32)] * 2)
+
+
+def test_a_layer_without_a_pack_is_refused() -> None:
+    ops = kernels.array_of([kernels.op(Kind.LINEAR, shape((3, 1, 1), (2, 1, 1)))])
+    with pytest.raises(KernelError, match="planning the scratch memory: the plan is bad pack"):
+        kernels.scratch_bytes(ops, 1)

@@ -11,6 +11,7 @@ import pytest
 
 from secateur.errors import KernelError
 from secateur.native import library
+from secateur.native.structs import Status
 
 
 def fresh(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -73,3 +74,28 @@ def test_torchs_openmp_comes_first() -> None:
     if sys.platform == "linux" and torch.backends.openmp.is_available():
         assert found
         assert "torch" in found[0]
+
+
+WORDS = {
+    Status.BAD_ARGUMENT: "packing: the layer is bad argument, expected sizes, layouts",
+    Status.BAD_PACK: "packing: the layer is bad pack, expected an intact pack",
+    Status.SMALL_BUFFER: "packing: the layer is small buffer, expected buffers as large",
+}
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status])
+def test_every_status_is_said_in_words(status: Status) -> None:
+    with pytest.raises(KernelError, match=WORDS[status]):
+        library.check(int(status), "packing", "the layer")
+
+
+def test_a_call_that_went_well_is_no_error() -> None:
+    library.check(Status.OK, "packing", "the layer")
+
+
+def test_why_not_is_what_the_error_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fresh(monkeypatch, tmp_path)
+    monkeypatch.setattr(library, "library", library.library.__wrapped__)
+    monkeypatch.setattr(library, "why_not", library.why_not.__wrapped__)
+    assert str(tmp_path / library.FILE) in library.why_not()
+    assert not library.available()

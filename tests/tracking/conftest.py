@@ -15,7 +15,7 @@ STUDY = """
 name = "tracked"
 model = "tiny:net"
 levels = [0.4]
-data = { name = "shapes", options = { train = 300, val = 60, test = 60, size = 12 } }
+data = { name = "shapes", options = { train = 80, val = 20, test = 20, size = 12 } }
 
 [training]
 base_epochs = 2

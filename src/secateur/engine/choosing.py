@@ -34,6 +34,13 @@ ONNX Runtime's own go on turning for some 60 ms after a pass, so they are told n
 engines are compared: two threads of another engine would share a core with one of them.
 """
 
+_SLEEP = 0.01
+"""Seconds after which the threads of OpenMP sleep: to wake them is part of a pass now and then."""
+
+_SHORT = 0.001
+"""A pass that one thread makes in fewer seconds is not shared: threads that wait for each other
+are at the mercy of the scheduler, which now and then holds one up for some milliseconds."""
+
 _CLEARLY = 0.95
 """A layer leaves the sparse plan, which costs a hand-over, only for so much less time."""
 
@@ -111,7 +118,9 @@ class Chooser:
         mixed = self._mixed(times, batch)
         if len(set(mixed.values())) > 1:
             plans[MIXED] = self.build(MIXED, batch, mixed)
-        timings = timed({name: _call(plans[name], inputs) for name in plans}, self._seconds)
+        rest = _SLEEP if self._threads > 1 else _REST
+        calls = {name: _call(plans[name], inputs) for name in plans}
+        timings = timed(calls, self._seconds, rest)
         best = fastest(timings)
         made = self.build(ONNX, batch, spins=self._spins) if best == ONNX else plans[best]
         return Choice(batch, best, made, timings, self._chosen(best, times, mixed))
@@ -219,7 +228,7 @@ class Chooser:
             for name, layout in layouts.items():
                 runners[name] = self._segment([node], [node], layout, batch)
             calls = {name: _call(runner.run, inputs) for name, runner in runners.items()}
-            times = timed(calls, self._seconds / len(layers))
+            times = timed(calls, self._seconds / len(layers), _REST)
             found[node] = {name: each.median for name, each in times.items()}
         return found
 
@@ -249,19 +258,24 @@ def fastest(timings: Mapping[str, Timing]) -> str:
     """The plan whose third quartile is the lowest.
 
     Threads that wait for each other are held up now and then, for longer than a small network
-    takes: such a plan has a good median and a bad third quartile.
+    takes: such a plan has a good median and a bad third quartile, or has had luck for as long as
+    it was measured. So it is left out where one thread by itself takes no time worth sharing.
     """
-    return min(timings, key=lambda name: timings[name].q3)
+    short = SERIAL in timings and timings[SERIAL].median < _SHORT
+    waiting = (SPARSE, MIXED) if short else ()
+    return min((name for name in timings if name not in waiting), key=lambda n: timings[n].q3)
 
 
-def timed(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Timing]:
+def timed(
+    calls: Mapping[str, Callable[[], object]], seconds: float, rest: float
+) -> dict[str, Timing]:
     """Medians of interleaved rounds, as many as fit into the time, though never too few."""
     compare(calls, repeats=1, warmup=1)
     begun = perf_counter()
-    compare(calls, repeats=1, warmup=0, rest=_REST)
+    compare(calls, repeats=1, warmup=0, rest=rest)
     rounds = int(seconds / max(perf_counter() - begun, 1e-9))
     rounds = min(max(rounds, _ROUNDS[0]), _ROUNDS[1])
-    return compare(calls, repeats=rounds, warmup=0, rest=_REST)
+    return compare(calls, repeats=rounds, warmup=0, rest=rest)
 
 
 def _call(run: Callable[[Any], object], inputs: object) -> Callable[[], object]:

@@ -12,6 +12,7 @@ struct region { /* a task on its way */
   int64_t scratch_step;
   _Atomic int64_t next; /* the first image that no thread has taken */
   struct barrier barrier;
+  int32_t core; /* of the thread that called */
 };
 
 static float *scratch_of(const struct region *region, int32_t number) {
@@ -105,7 +106,12 @@ static void run_thread(struct region *region, int32_t number, int32_t count) {
   restore_mode(mode);
 }
 
-static void run_member(void *region) { run_thread(region, team_number(), team_size()); }
+static void run_member(void *data) {
+  struct region *region = data;
+  int32_t number = team_number(), count = team_size();
+  if (number > 0) team_leave_core(region->core, count);
+  run_thread(region, number, count);
+}
 
 int64_t secateur_scratch_bytes(const secateur_op *ops, int32_t n_ops, int32_t threads) {
   const struct isa *isa = current_isa();
@@ -130,7 +136,13 @@ int32_t secateur_run(secateur_task *task) {
   };
   int32_t threads = task->part ? threads_for_parts(&region) : threads_for_ops(&region);
   threads = team_limit(threads);
-  if (threads > 1) team_run(run_member, &region, threads);
-  else run_thread(&region, 0, 1);
+  if (threads == 1) {
+    run_thread(&region, 0, 1);
+    return SECATEUR_OK;
+  }
+  region.core = team_core();
+  barrier_init(&region.barrier);
+  team_run(run_member, &region, threads);
+  barrier_destroy(&region.barrier);
   return SECATEUR_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef SECATEUR_TEAM_H
 #define SECATEUR_TEAM_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -18,10 +19,23 @@ void team_run(void (*function)(void *), void *data, int32_t threads);
 int32_t team_number(void);
 int32_t team_size(void);
 
-/* Where the members of a team wait for one another. All zero before the first wait. */
+/* The core that the calling thread is on; -1 if that is not known. */
+int32_t team_core(void);
+
+/* To be called by a member that is to work beside a thread on that core: if it is on the same one, it
+ * moves to another that it may use. Linux wakes a thread on the core where it last was, or on the
+ * waker's, and on a machine of few cores looks no further, whatever is idle: two members that have once
+ * come together stay so, and take turns at the scheduler's tick, every 4 ms. */
+void team_leave_core(int32_t core, int32_t members);
+
+/* Where the members of a team wait for one another. */
 struct barrier {
+  pthread_mutex_t lock;
+  pthread_cond_t moved;
   _Atomic int32_t arrived, round;
 };
+void barrier_init(struct barrier *barrier);
+void barrier_destroy(struct barrier *barrier);
 void barrier_wait(struct barrier *barrier, int32_t members);
 
 /* Subnormal numbers taken for zero, in this thread, until the mode is restored. */
