@@ -13,7 +13,10 @@ import pytest
 
 from secateur.native import kernels
 
-NEED_KERNELS = ("secateur.native.kernels.", "secateur.native.packs.", "secateur.sparse.sparsify.")
+NEED_KERNELS = (
+    *("secateur.native.kernels.", "secateur.native.packs.", "secateur.native.taps."),
+    *("secateur.sparse.sparsify.", "secateur.sparse.retraining."),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

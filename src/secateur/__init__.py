@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from secateur.pruning.masks import Masks as Masks
     from secateur.sparse.conv import SparseConv2d as SparseConv2d
     from secateur.sparse.linear import SparseLinear as SparseLinear
+    from secateur.sparse.retraining import sparse_retraining as sparse_retraining
     from secateur.sparse.sparsify import sparsify as sparsify
     from secateur.sweeping import Study as Study
     from secateur.sweeping import sweep as sweep
@@ -59,6 +60,7 @@ _HOMES = {
     "prune": "secateur.masking",
     "save": "secateur.artifact.save",
     "slim": "secateur.training.slim",
+    "sparse_retraining": "secateur.sparse.retraining",
     "sparsify": "secateur.sparse.sparsify",
     "sparsity": "secateur.measure.sparsity",
     "sweep": "secateur.sweeping",

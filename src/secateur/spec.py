@@ -91,6 +91,7 @@ class TrainingSpec(_Settings):
     clip_norm: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    sparse_retraining: bool = False
 
 
 class MethodSpec(_Settings):

@@ -226,6 +226,121 @@ static void one_round(void) {
   free(x), free(other), free(y), free(between), free(weight), free(bias), free(blob), free(scratch);
 }
 
+/* ---- taps -------------------------------------------------------------------------------------- */
+
+/* Where plane, row, column and tap read, and where they write: in positions. */
+static int64_t read_at(const secateur_taps *taps, int64_t tap, int64_t row, int64_t column) {
+  return taps->index[tap] + row * taps->pitch + column;
+}
+
+static int64_t write_at(const secateur_taps *taps, int64_t plane, int64_t row, int64_t column) {
+  return (plane * taps->height + row) * taps->width + column;
+}
+
+static void die_at_taps(const char *what, const secateur_taps *taps, int code) {
+  printf("taps: %s %d: isa %s planes %d height %d width %d pitch %d positions %d batch %d\n", what,
+         code, secateur_isa(), (int)taps->planes, (int)taps->height, (int)taps->width,
+         (int)taps->pitch, (int)taps->positions, (int)taps->batch);
+  exit(1);
+}
+
+static int differs(double got, double want, double scale) {
+  return !(fabs(got - want) <= 1e-4 * (1 + scale));
+}
+
+static void compare_product(const secateur_taps *taps, const float *value, const float *bias,
+                            const float *x, const float *y) {
+  for (int64_t plane = 0; plane < taps->planes; plane++)
+    for (int64_t row = 0; row < taps->height; row++)
+      for (int64_t column = 0; column < taps->width; column++)
+        for (int64_t image = 0; image < taps->batch; image++) {
+          double want = bias ? bias[plane] : 0;
+          for (int64_t tap = taps->starts[plane]; tap < taps->starts[plane + 1]; tap++)
+            want += (double)value[tap] * x[read_at(taps, tap, row, column) * taps->batch + image];
+          double got = y[write_at(taps, plane, row, column) * taps->batch + image];
+          if (differs(got, want, fabs(want))) die_at_taps("product", taps, (int)plane);
+        }
+}
+
+static void compare_gradient(const secateur_taps *taps, const float *x, const float *outer,
+                             const float *gradient) {
+  for (int64_t plane = 0; plane < taps->planes; plane++)
+    for (int64_t tap = taps->starts[plane]; tap < taps->starts[plane + 1]; tap++) {
+      double want = 0, scale = 0;
+      for (int64_t row = 0; row < taps->height; row++)
+        for (int64_t column = 0; column < taps->width; column++)
+          for (int64_t image = 0; image < taps->batch; image++) {
+            double factor = x[read_at(taps, tap, row, column) * taps->batch + image];
+            factor *= outer[write_at(taps, plane, row, column) * taps->batch + image];
+            want += factor, scale += fabs(factor) / 8;
+          }
+      if (differs(gradient[tap], want, scale)) die_at_taps("gradient", taps, (int)tap);
+    }
+}
+
+static int run_taps(const secateur_taps *taps, float *value, const float *bias,
+                    const secateur_buffer *x, const secateur_buffer *y, int threads, int gradient) {
+  return gradient ? secateur_taps_gradient(taps, x, y, value, threads)
+                  : secateur_taps_product(taps, value, bias, x, y, threads);
+}
+
+/* Something that does not fit is refused, or harmless. */
+static void damage_taps(secateur_taps *taps, int64_t *starts, int32_t *index, float *value,
+                        const secateur_buffer *x, const secateur_buffer *y) {
+  int64_t *sizes[] = {&taps->planes, &taps->height, &taps->width, &taps->pitch, &taps->positions,
+                      &taps->batch};
+  int64_t bit = (int64_t)1 << pick(0, 62);
+  int which = pick(0, 7);
+  if (which < 6) {
+    /* More planes than there are starts is what the caller promised not to say. */
+    if (which == 0) taps->planes &= ~bit;
+    else *sizes[which] ^= bit;
+  } else if (which == 6) {
+    int64_t *start = &starts[pick(0, (int)taps->planes - 1)]; /* the last one is a promise, too */
+    *start ^= bit;
+  } else if (starts[taps->planes]) {
+    index[pick(0, (int)starts[taps->planes] - 1)] ^= (int32_t)(1u << pick(0, 31));
+  }
+  for (int gradient = 0; gradient < 2; gradient++)
+    run_taps(taps, value, NULL, x, y, 2, gradient);
+}
+
+static void taps_round(void) {
+  secateur_taps taps = {.planes = pick(1, 12), .height = pick(1, 6), .width = pick(1, 30)};
+  taps.pitch = taps.width + pick(0, 3);
+  int64_t span = (taps.height - 1) * taps.pitch + taps.width;
+  taps.positions = span + pick(0, 40);
+  taps.batch = pick(1, 4) * secateur_lanes();
+  int64_t *starts = malloc((taps.planes + 1) * sizeof *starts);
+  int most_taps = pick(0, 1) ? 30 : 3;
+  starts[0] = 0;
+  for (int64_t plane = 0; plane < taps.planes; plane++)
+    starts[plane + 1] = starts[plane] + pick(0, most_taps);
+  int64_t count = starts[taps.planes];
+  int32_t *index = malloc(count ? count * sizeof *index : 1);
+  for (int64_t i = 0; i < count; i++) index[i] = pick(0, (int)(taps.positions - span));
+  taps.starts = starts;
+  taps.index = index;
+  int64_t in = taps.positions * taps.batch, out = taps.planes * taps.height * taps.width * taps.batch;
+  float *x = floats(in), *outer = floats(out), *y = floats(out);
+  float *value = floats(count), *gradient = floats(count);
+  float *bias = pick(0, 1) ? floats(taps.planes) : NULL;
+  secateur_buffer input = {x, in, 0}, output = {y, out, 0}, outside = {outer, out, 0};
+  int threads = pick(1, 3);
+  int status = run_taps(&taps, value, bias, &input, &output, threads, 0);
+  if (!status) status = run_taps(&taps, gradient, NULL, &input, &outside, threads, 1);
+  if (status) die_at_taps("status", &taps, status);
+  compare_product(&taps, value, bias, x, y);
+  compare_gradient(&taps, x, outer, gradient);
+  output.count--;
+  for (int which = 0; which < 2; which++)
+    if (run_taps(&taps, gradient, bias, &input, &output, threads, which) != SECATEUR_SMALL_BUFFER)
+      die_at_taps("small buffer", &taps, which);
+  output.count++;
+  damage_taps(&taps, starts, index, gradient, &input, &output);
+  free(starts), free(index), free(x), free(outer), free(y), free(value), free(gradient), free(bias);
+}
+
 int main(int count, char **words) {
   const char *names[] = {"portable", "neon", "avx2", "avx512"};
   int rounds = count > 1 ? atoi(words[1]) : 100;
@@ -233,7 +348,7 @@ int main(int count, char **words) {
   secateur_set_runtime(GOMP_parallel, omp_get_thread_num, omp_get_num_threads);
   for (int i = 0; i < 4; i++) {
     if (secateur_use_isa(names[i])) continue;
-    for (int round = 0; round < rounds; round++) one_round();
+    for (int round = 0; round < rounds; round++) one_round(), taps_round();
     printf("%s: %d rounds\n", names[i], rounds);
   }
   return 0;

@@ -1,5 +1,7 @@
 """One run at a time, in this process: `perform` is a pure function of its job."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,13 @@ from torch import nn
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import TrainingError
+from secateur.native import kernels
 from secateur.point import Point
+from secateur.pruning.masks import Masks
 from secateur.registry import METHODS
+from secateur.sparse.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
+from secateur.study import experiment
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.experiment import Job, Setup, parts_of, perform
 from secateur.study.plan import Run, plan
@@ -205,3 +211,28 @@ def test_a_study_overrides_the_parts_that_have_channels(
     parts = parts_of(METHODS["combined"], MethodSpec(**options))
     assert [(part.granularity, part.ranking) for part in parts] == found
     assert [part.scope for part in parts] == ["conv", "non-conv"]
+
+
+@pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+def test_sparse_retraining_changes_only_the_rounding(
+    bench: Bench, data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    @contextmanager
+    def watched(model: nn.Module, masks: Masks) -> Iterator[None]:
+        with sparse_retraining(model, masks) as layers:
+            seen.append(layers)
+            yield
+
+    monkeypatch.setattr(experiment, "sparse_retraining", watched)
+    training = {**SETTINGS["training"], "sparse_retraining": True}
+    settings = {"levels": [0.7], "training": training, "methods": {"magnitude": {}, "dense": {}}}
+    sparse = Bench(tmp_path, data, settings).all()
+    assert len(seen) == 1
+    assert "3" in seen[0]
+    assert sparse.find("dense", kind="base").digest == bench.find("dense", kind="base").digest
+    state, masks = load_checkpoint(sparse.file(sparse.find("magnitude")))
+    for name, mask in (masks or {}).items():
+        assert not state[name][~mask].any()
+        assert state[name][mask].any()

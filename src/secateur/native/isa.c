@@ -4,6 +4,7 @@
 #include "elementwise.h"
 #include "isa.h"
 #include "pool.h"
+#include "taps.h"
 
 const struct isa ISA_TABLE = {
     .name = ISA_NAME,
@@ -17,4 +18,6 @@ const struct isa ISA_TABLE = {
     .max_pool = run_max_pool,
     .avg_pool = run_avg_pool,
     .global_avg_pool = run_global_avg_pool,
+    .taps_product = run_taps_product,
+    .taps_gradient = run_taps_gradient,
 };

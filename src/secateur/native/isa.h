@@ -15,11 +15,25 @@ struct job {
 
 typedef void (*kernel)(const struct job *job, int64_t first, int64_t last, float *scratch);
 
+/* What one thread does of a product or a gradient over taps. */
+struct taps_share {
+  const secateur_taps *taps;
+  const float *value, *bias; /* product */
+  const float *input;
+  float *output;             /* product */
+  const float *outer;        /* gradient */
+  float *gradient;           /* gradient */
+  int64_t first_plane, last_plane;
+  int64_t first_tile, last_tile; /* product: of all rows' tiles of output */
+};
+
 struct isa {
   const char *name;
   int32_t lanes;    /* floats of a vector */
   int32_t max_tile; /* vectors that fit the registers as sums, beside a weight and an input */
   kernel dot, conv, copy, add, affine, max_pool, avg_pool, global_avg_pool;
+  void (*taps_product)(const struct taps_share *share);
+  void (*taps_gradient)(const struct taps_share *share);
 };
 
 /* The floats that are copied, added or converted as one item. */

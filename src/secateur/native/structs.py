@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_int32, c_int64, c_void_p
 from enum import IntEnum, IntFlag
 
-ABI = 2
+ABI = 3
 
 
 class Status(IntEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS
+from secateur.sparse.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.handover import artifact_bytes, compaction_of
@@ -200,17 +202,19 @@ class _CutNet:
     ) -> tuple[Epoch, ...]:
         run, training = self.job.run, self.job.study.training
         retraining = run.kind == "point" and "base" in run.parents
-        return fit(
-            model,
-            self.data,
-            training,
-            epochs=run.epochs,
-            seed=stream(run.seed, "train", run.depth),
-            learning_rate=training.retrain_learning_rate if retraining else None,
-            masks=masks or None,
-            device=self.job.device,
-            on_epoch=on_epoch,
-        )
+        sparse = retraining and bool(masks) and training.sparse_retraining
+        with sparse_retraining(model, masks) if sparse else nullcontext():
+            return fit(
+                model,
+                self.data,
+                training,
+                epochs=run.epochs,
+                seed=stream(run.seed, "train", run.depth),
+                learning_rate=training.retrain_learning_rate if retraining else None,
+                masks=masks or None,
+                device=self.job.device,
+                on_epoch=on_epoch,
+            )
 
     def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
         """Score the net, count what is left of it, and write it down."""

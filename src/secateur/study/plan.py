@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from secateur.pruning.method import Method
 
 Kind = Literal["base", "slim", "point"]
-_RETRAINING = {"retrain_epochs", "retrain_learning_rate"}
+_RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,11 @@ def byte_dropout(model: nn.Module) -> Iterator[None]:
 
 
 def _forward(layer: nn.Dropout, images: Tensor) -> Tensor:
-    dense = images.is_contiguous() or images.is_contiguous(memory_format=torch.channels_last)
+    dense = (
+        images.is_contiguous()
+        or images.is_contiguous(memory_format=torch.channels_last)
+        or images.movedim(0, -1).is_contiguous()  # batch-last, of sparse retraining
+    )
     if not layer.training or not dense or images.device.type != "cpu":
         return functional.dropout(images, layer.p, layer.training, layer.inplace)
     words = torch.empty(-(-images.numel() // _WORD), dtype=torch.int64)

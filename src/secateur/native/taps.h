@@ -1,0 +1,122 @@
+/* Products and gradients over taps, with the batch in the vectors.
+ *
+ * The product is the microkernel of `tile.h` once more, but nothing is copied or packed: a row of
+ * output, all images of all its positions, is one run of floats, and so is what a tap reads for it.
+ *
+ * The gradient of a tap is the dot product of two such runs. Eight taps of one plane go together:
+ * one load of the outer gradient serves eight multiply-adds, and eight chains hide their latency.
+ * Rows are cut into pieces, of which the outer one stays in the L1 cache for all taps of the plane. */
+#ifndef SECATEUR_TAPS_H
+#define SECATEUR_TAPS_H
+
+#include "isa.h"
+#include "vector.h"
+
+/* Vectors of a piece: nine runs of so many AVX2 vectors fill the L1 cache. */
+#define MAX_PIECE 96
+#define TAPS_TOGETHER 8
+
+ALWAYS void product_planes(const struct taps_share *share, const float *x, float *y, const int T) {
+  const secateur_taps *taps = share->taps;
+  int64_t step = taps->height * taps->width * taps->batch;
+  y += share->first_plane * step;
+  for (int64_t plane = share->first_plane; plane < share->last_plane; plane++, y += step) {
+    vec sum[MAX_TILE];
+    vec bias = splat(share->bias ? share->bias[plane] : 0);
+    UNROLL for (int t = 0; t < T; t++) sum[t] = bias;
+    for (int64_t i = taps->starts[plane]; i < taps->starts[plane + 1]; i++) {
+      const float *from = x + taps->index[i] * taps->batch;
+      vec weight = splat(share->value[i]);
+      UNROLL for (int t = 0; t < T; t++) sum[t] += weight * load(from + t * LANES);
+    }
+    UNROLL for (int t = 0; t < T; t++) store(y + t * LANES, sum[t]);
+  }
+}
+
+#define PRODUCT_FUNCTION(T)                                                                    \
+  static void product_##T(const struct taps_share *share, const float *x, float *y) {          \
+    product_planes(share, x, y, T);                                                            \
+  }
+TILE_SIZES(PRODUCT_FUNCTION)
+
+#define PRODUCT_ENTRY(T) product_##T,
+static void (*const product_of_size[MAX_TILE + 1])(const struct taps_share *, const float *,
+                                                   float *) = {0, TILE_SIZES(PRODUCT_ENTRY)};
+
+static void run_taps_product(const struct taps_share *share) {
+  const secateur_taps *taps = share->taps;
+  int64_t vectors = taps->width * taps->batch / LANES, tiles = ceil_div(vectors, MAX_TILE);
+  for (int64_t i = share->first_tile; i < share->last_tile; i++) {
+    int64_t row = i / tiles, tile = i % tiles;
+    int64_t begin = vectors * tile / tiles, end = vectors * (tile + 1) / tiles;
+    const float *x = share->input + row * taps->pitch * taps->batch + begin * LANES;
+    float *y = share->output + row * taps->width * taps->batch + begin * LANES;
+    product_of_size[end - begin](share, x, y);
+  }
+}
+
+/* Sums of neighbours: of a in the lower half, of b in the upper one. */
+ALWAYS vec add_pairs(vec a, vec b) { return EVEN_LANES(a, b) + ODD_LANES(a, b); }
+
+/* Adds the sum over the lanes of each of eight vectors to one of eight numbers. */
+ALWAYS void add_sums(const vec sum[TAPS_TOGETHER], float *to) {
+  vec a = add_pairs(add_pairs(sum[0], sum[1]), add_pairs(sum[2], sum[3]));
+  vec b = add_pairs(add_pairs(sum[4], sum[5]), add_pairs(sum[6], sum[7]));
+#if LANES == 4
+  store(to, load(to) + a);
+  store(to + LANES, load(to + LANES) + b);
+#elif LANES == 8
+  store(to, load(to) + add_pairs(a, b));
+#else
+  vec both = add_pairs(a, b);
+  both = add_pairs(both, both);
+  for (int k = 0; k < TAPS_TOGETHER; k++) to[k] += both[k];
+#endif
+}
+
+/* Up to eight taps over `floats` floats; `to` has room for eight. */
+ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *index, int64_t batch,
+                             int64_t floats, float *to, const int count) {
+  const float *from[TAPS_TOGETHER];
+  vec sum[TAPS_TOGETHER] = {{0}};
+  UNROLL for (int k = 0; k < count; k++) from[k] = x + index[k] * batch;
+  for (int64_t i = 0; i < floats; i += LANES) {
+    vec factor = load(outer + i);
+    UNROLL for (int k = 0; k < count; k++) sum[k] += factor * load(from[k] + i);
+  }
+  add_sums(sum, to);
+}
+
+/* The taps of a plane that are left when they have gone by eights. */
+static void gradient_of_few(const float *outer, const float *x, const int32_t *index, int64_t batch,
+                            int64_t floats, float *to, int64_t count) {
+  float sums[TAPS_TOGETHER] = {0};
+  switch (count) {
+#define FEW(N) case N: gradient_of_taps(outer, x, index, batch, floats, sums, N); break;
+    FEW(1) FEW(2) FEW(3) FEW(4) FEW(5) FEW(6) FEW(7)
+  }
+  for (int64_t k = 0; k < count; k++) to[k] += sums[k];
+}
+
+static void run_taps_gradient(const struct taps_share *share) {
+  const secateur_taps *taps = share->taps;
+  int64_t batch = taps->batch, row_floats = taps->width * batch, most_floats = MAX_PIECE * LANES;
+  zero_floats(share->gradient + taps->starts[share->first_plane],
+              taps->starts[share->last_plane] - taps->starts[share->first_plane]);
+  for (int64_t row = 0; row < taps->height; row++)
+    for (int64_t at = 0; at < row_floats; at += most_floats) {
+      int64_t floats = least(most_floats, row_floats - at);
+      const float *x = share->input + row * taps->pitch * batch + at;
+      for (int64_t plane = share->first_plane; plane < share->last_plane; plane++) {
+        const float *outer = share->outer + (plane * taps->height + row) * row_floats + at;
+        int64_t i = taps->starts[plane], end = taps->starts[plane + 1];
+        for (; i + TAPS_TOGETHER <= end; i += TAPS_TOGETHER)
+          gradient_of_taps(outer, x, taps->index + i, batch, floats, share->gradient + i,
+                           TAPS_TOGETHER);
+        if (i < end)
+          gradient_of_few(outer, x, taps->index + i, batch, floats, share->gradient + i, end - i);
+      }
+    }
+}
+
+#endif
