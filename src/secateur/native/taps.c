@@ -12,6 +12,7 @@ struct team_work {
   const struct isa *isa;
   struct taps_share whole;
   int by_tile, is_gradient;
+  int32_t core; /* of the thread that called */
 };
 
 /* ---- checks ------------------------------------------------------------------------------------ */
@@ -106,7 +107,12 @@ static void run_share(const struct team_work *work, int64_t number, int64_t coun
   restore_mode(mode);
 }
 
-static void run_member(void *work) { run_share(work, team_number(), team_size()); }
+static void run_member(void *data) {
+  struct team_work *work = data;
+  int32_t number = team_number(), count = team_size();
+  if (number > 0) team_leave_core(work->core, count);
+  run_share(work, number, count);
+}
 
 static void run_team(struct team_work *work, int32_t threads) {
   const secateur_taps *taps = work->whole.taps;
@@ -117,6 +123,7 @@ static void run_team(struct team_work *work, int32_t threads) {
   work->whole.last_tile = tiles_of(taps, work->isa);
   work->by_tile =
       !work->is_gradient && work->whole.last_tile >= (int64_t)used * TILES_A_THREAD;
+  work->core = team_core();
   if (used > 1) team_run(run_member, work, used);
   else run_share(work, 0, 1);
 }
