@@ -68,16 +68,25 @@ def test_a_slot_grows_instead_of_a_second_one() -> None:
     assert [slot.floats for slot in made.slots] == [9, 8]
 
 
-def test_the_smallest_slot_that_fits_is_taken() -> None:
+@pytest.mark.parametrize(
+    ("idle", "taken", "left"),
+    [
+        ((20, 10), 1, [20, 10, 3]),
+        ((10, 20), 0, [10, 20, 3]),
+        ((20, 4), 0, [20, 4, 3]),
+        ((5, 8), 1, [5, 9, 3]),
+        ((8, 5), 0, [9, 5, 3]),
+    ],
+)
+def test_for_9_numbers_the_slot_is_taken_that_wastes_or_grows_least(idle, taken, left) -> None:
     source = given(2)
-    wide, narrow = linear(source, 20), linear(source, 10)
-    one, two = linear(wide, 3), linear(narrow, 3)
-    total = add(one, two)
-    last = linear(linear(total, 9), 1)
-    nodes = [wide, narrow, one, two, total, last.inputs[0], last]
+    one, two = (linear(source, size) for size in idle)
+    total = add(linear(one, 3), linear(two, 3))
+    after = linear(total, 9)
+    nodes = [one, two, *total.inputs, total, after, linear(after, 1)]
     made = lowered(nodes, reads=[source])
-    assert made.ops[5].output == made.ops[1].output  # 9 numbers in the place of 10, not of 20
-    assert made.slots[0].floats == 20
+    assert [slot.floats for slot in made.slots] == left
+    assert made.ops[5].output == made.ops[taken].output
 
 
 def test_memory_is_used_again() -> None:
@@ -116,6 +125,14 @@ def test_a_value_that_two_read_outlives_the_first() -> None:
     made = lowered([shared, changed, total, linear(total, 2)], reads=[source])
     assert places(made)[:2] == [(0, 2), (2, 3)]
     assert (made.ops[2].input, made.ops[2].other, made.ops[2].output) == (3, 2, 3)
+
+
+def test_a_slot_is_not_idle_before_the_last_has_read_it() -> None:
+    source = given(4)
+    shared, first, second = chain(source, 3, 3, 3)
+    total = add(second, shared)
+    made = lowered([shared, first, second, total, linear(total, 2)], reads=[source])
+    assert places(made)[:3] == [(0, 2), (2, 3), (3, 4)]
 
 
 def test_a_sum_may_lie_on_its_second_term() -> None:

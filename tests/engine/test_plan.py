@@ -1,18 +1,22 @@
 """Plans: every reference net, on every backend, equals torch in float64."""
 
 import itertools
+import weakref
+from collections.abc import Sequence
 
 import pytest
 import torch
+from one_node import called, given, linear, relu
 from torch import Tensor, nn
 
 from secateur import models
 from secateur.engine import onnx
 from secateur.engine.capture import capture
 from secateur.engine.choosing import BACKENDS, CSR, ONNX, TORCH, Chooser
+from secateur.engine.dense import TorchSegment
 from secateur.engine.folding import folded
-from secateur.engine.graph import Kind
-from secateur.engine.plan import Side
+from secateur.engine.graph import Graph, Kind, Node
+from secateur.engine.plan import Plan, Side, plan
 from secateur.native import library
 
 HERE = [
@@ -149,3 +153,73 @@ def test_nets_of_next_to_nothing(net: nn.Module) -> None:
     inputs = torch.randn(4, 2, 3, 3)
     for backend in made.backends(4):
         assert torch.equal(made.build(backend, 4)(inputs), net(inputs))
+
+
+Cuts = list[tuple[Side, list[Node], list[Node]]]
+
+
+def cut(nodes: Sequence[Node], sides: dict[Node, Side]) -> tuple[Plan, Cuts]:
+    """A plan that runs in torch whatever the side, and its segments: side, nodes, outputs."""
+    cuts: Cuts = []
+
+    def make(side: Side, inside: Sequence[Node], outputs: Sequence[Node]) -> TorchSegment:
+        cuts.append((side, list(inside), list(outputs)))
+        return TorchSegment(inside, outputs)
+
+    return plan(Graph(tuple(nodes), nodes[-1]), sides, make), cuts
+
+
+def test_it_is_cut_where_the_side_changes() -> None:
+    source = given(4)
+    first = linear(source, 4)
+    middle = relu(first)
+    second = linear(middle, 4)
+    third = linear(second, 4)
+    sides = {first: Side.SPARSE, second: Side.DENSE, third: Side.DENSE}
+    _, cuts = cut([source, first, middle, second, third], sides)
+    assert cuts == [
+        (Side.SPARSE, [first, middle], [middle]),
+        (Side.DENSE, [second, third], [third]),
+    ]
+
+
+@pytest.mark.parametrize("side", [Side.SPARSE, Side.DENSE])
+def test_what_follows_torch_is_on_the_side_of_the_layers(side: Side) -> None:
+    source = given(4)
+    strange = called(torch.erf, source, shape=(4,))
+    middle = relu(strange)
+    last = linear(middle, 3)
+    _, cuts = cut([source, strange, middle, last], {last: side})
+    assert cuts == [(Side.TORCH, [strange], [strange]), (side, [middle, last], [last])]
+
+
+def test_the_kernels_run_no_reshape_and_others_see_its_shape() -> None:
+    source = given(4)
+    first = linear(source, 6)
+    shaped = Node(Kind.RESHAPE, "view", (first,), (2, 3))
+    strange = called(lambda x: x.transpose(1, 2), shaped, shape=(3, 2))
+    made, cuts = cut([source, first, shaped, strange], {first: Side.SPARSE})
+    assert cuts == [(Side.SPARSE, [first], [first]), (Side.TORCH, [strange], [strange])]
+    assert made(torch.randn(5, 4)).shape == (5, 3, 2)
+
+
+def test_what_no_later_segment_reads_is_freed() -> None:
+    held, seen = [], []
+
+    def first(x: Tensor) -> Tensor:
+        made = x + 1
+        held.append(weakref.ref(made))
+        return made
+
+    def last(x: Tensor) -> Tensor:
+        seen.append([value() is not None for value in held])
+        return x
+
+    source = given(4)
+    begin = called(first, source, shape=(4,))
+    layer = linear(begin, 4)
+    end = called(last, layer, shape=(4,))
+    made, cuts = cut([source, begin, layer, end], {layer: Side.DENSE})
+    made(torch.zeros(1, 4))
+    assert len(cuts) == 3
+    assert seen == [[False]]
