@@ -46,18 +46,18 @@ def test_an_op_takes_shape_and_layouts_from_its_pack() -> None:
     assert (op.pack, op.pack_bytes) == (pack.address, pack.nbytes)
 
 
-def test_a_pack_lives_as_long_as_what_runs_it() -> None:
+def test_pack_and_scratch_live_as_long_as_what_runs_them() -> None:
     pack = packs.pack_linear(np.ones((2, 3), dtype=np.float32))
-    alive = weakref.ref(pack)
-    ops = kernels.array_of([kernels.op_of(pack)])
     scratch, buffers = memory.aligned(64, np.uint8), kernels.buffers_of([])
+    alive = [weakref.ref(pack), weakref.ref(scratch)]
+    ops = kernels.array_of([kernels.op_of(pack)])
     task = kernels.task(ops, buffers, scratch, batch=0, threads=1)
-    del pack, ops
+    del pack, ops, scratch
     gc.collect()
-    assert alive() is not None
+    assert [each() is None for each in alive] == [False, False]
     del task
     gc.collect()
-    assert alive() is None
+    assert [each() is None for each in alive] == [True, True]
 
 
 @pytest.mark.parametrize("layout", list(Layout))

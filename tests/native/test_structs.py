@@ -23,6 +23,7 @@ from secateur.native.structs import (
     Task,
     shape,
 )
+from secateur.native.taps import _Taps
 
 HEADER = Path(__file__).parents[2] / "src" / "secateur" / "native" / "secateur.h"
 STRUCTS = {
@@ -32,6 +33,7 @@ STRUCTS = {
     "task": Task,
     "layer": Layer,
     "pack_info": PackInfo,
+    "taps": _Taps,
 }
 ENUMS = {"status": Status, "layout": Layout, "kind": Kind, "algorithm": Algorithm, "flag": Flag}
 POINTER = "a pointer"
