@@ -59,13 +59,13 @@ def test_slots_are_used_again() -> None:
     source = given(5)
     made = lowered(chain(source, 6, 7, 8, 4, 3), reads=[source])
     assert places(made) == [(0, 2), (2, 3), (3, 2), (2, 3), (3, 1)]
-    assert [slot.floats for slot in made.slots] == [8, 7]
+    assert made.slots == [8, 7]
 
 
 def test_a_slot_grows_instead_of_a_second_one() -> None:
     source = given(5)
     made = lowered(chain(source, 1, 2, 9, 8, 3), reads=[source])
-    assert [slot.floats for slot in made.slots] == [9, 8]
+    assert made.slots == [9, 8]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_for_9_numbers_the_slot_is_taken_that_wastes_or_grows_least(idle, taken,
     after = linear(total, 9)
     nodes = [one, two, *total.inputs, total, after, linear(after, 1)]
     made = lowered(nodes, reads=[source])
-    assert [slot.floats for slot in made.slots] == left
+    assert made.slots == left
     assert made.ops[5].output == made.ops[taken].output
 
 
@@ -97,7 +97,7 @@ def test_memory_is_used_again() -> None:
     alive_at_once = 3  # What a block reads, and its two convolutions.
     for layout in Layout:
         made = lowered(nodes, reads=[graph.source], layout=layout)
-        assert sum(slot.floats for slot in made.slots) <= (alive_at_once + 1) * largest
+        assert sum(made.slots) <= (alive_at_once + 1) * largest
 
 
 @pytest.mark.parametrize("glue", [relu, affine, lambda value: add(value, value)])
@@ -167,7 +167,7 @@ def test_layers_change_the_layout_at_the_borders() -> None:
     made = lowered([first, middle, linear(middle, 2)], reads=[source], layout=LANES)
     assert kinds(made) == ["LINEAR", "RELU", "LINEAR"]
     assert layouts(made) == [(PLAIN, LANES), (LANES, LANES), (LANES, PLAIN)]
-    assert [slot.layout for slot in made.slots] == [LANES]
+    assert made.slots == [3]
 
 
 def test_what_is_no_layer_is_copied_at_the_borders() -> None:

@@ -148,5 +148,5 @@ def test_slots_hold_what_the_layout_needs() -> None:
     made = segment(graph_of(models.build("conv4", (3, 25, 25), 5), 3, 25, 25), Layout.LANES)
     task = made._workspace(8, 3).task
     slots = [task.buffers[place] for place in range(2, task.n_buffers)]
-    assert [slot.step for slot in slots] == [kernels.lane_floats(s.floats, 8) for s in made._slots]
+    assert [slot.step for slot in slots] == [kernels.lane_floats(size, 8) for size in made._slots]
     assert [slot.count for slot in slots] == [slot.step for slot in slots]

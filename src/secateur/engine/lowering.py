@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from secateur.engine.graph import Kind, Node
@@ -33,19 +32,6 @@ def features(node: Node) -> int:
     return prod(node.sizes)
 
 
-@dataclass
-class Slot:
-    """Memory for one value after another.
-
-    Attributes:
-        floats: For one image.
-        layout: Of all the values.
-    """
-
-    floats: int
-    layout: Layout
-
-
 class Lowering:
     """From nodes to ops that name their buffers, the outside ones first, then the slots.
 
@@ -59,7 +45,8 @@ class Lowering:
 
     Attributes:
         ops: The ops, in order.
-        slots: The memory between them.
+        slots: The memory between them: for each place, which holds one value after another, the
+            floats for one image. All values in it lie in `layout`.
     """
 
     def __init__(
@@ -72,7 +59,7 @@ class Lowering:
         packs: Packs,
     ) -> None:
         self.ops: list[structs.Op] = []
-        self.slots: list[Slot] = []
+        self.slots: list[int] = []
         self._layout = layout
         self._batch = batch
         self._packs = packs
@@ -119,7 +106,7 @@ class Lowering:
         """Where a value lies in a layout; copied into it if it lies in the other alone."""
         if (value, layout) not in self._buffers:
             other = Layout.PLAIN if layout is Layout.LANES else Layout.LANES
-            slot = self._slot(features(value), layout)
+            slot = self._slot(features(value))
             self._copy(value, other, layout, self._buffers[value, other], slot)
             self._buffers[value, layout] = slot
         return self._buffers[value, layout]
@@ -132,7 +119,7 @@ class Lowering:
         else:
             place = self._in_place(node, values, inputs)
             if place < 0:
-                place = self._slot(features(node), layout)
+                place = self._slot(features(node))
         self._buffers[node, layout] = place
         return place
 
@@ -144,24 +131,21 @@ class Lowering:
                     return place
         return -1
 
-    def _slot(self, floats: int, layout: Layout) -> int:
+    def _slot(self, floats: int) -> int:
         """An idle slot that is large enough, or the largest, made larger; else a new one."""
-        idle = [place for place in self._idle if self._at(place).layout is layout]
-        if not idle:
-            self.slots.append(Slot(floats, layout))
-            return len(self._outside) + len(self.slots) - 1
-        fitting = [place for place in idle if self._at(place).floats >= floats]
-        chosen = (
-            min(fitting, key=lambda place: self._at(place).floats)
-            if fitting
-            else max(idle, key=lambda place: self._at(place).floats)
-        )
-        self._at(chosen).floats = max(self._at(chosen).floats, floats)
+        first = len(self._outside)
+        if not self._idle:
+            self.slots.append(floats)
+            return first + len(self.slots) - 1
+
+        def size(place: int) -> int:
+            return self.slots[place - first]
+
+        fitting = [place for place in self._idle if size(place) >= floats]
+        chosen = min(fitting, key=size) if fitting else max(self._idle, key=size)
+        self.slots[chosen - first] = max(size(chosen), floats)
         self._idle.remove(chosen)
         return chosen
-
-    def _at(self, place: int) -> Slot:
-        return self.slots[place - len(self._outside)]
 
     def _release(self, value: Node, *, keep: int) -> None:
         for layout in Layout:

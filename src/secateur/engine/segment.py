@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from secateur.engine.graph import Node
-from secateur.engine.lowering import Lowering, Slot, features, root
+from secateur.engine.lowering import Lowering, features, root
 from secateur.engine.packing import Packs
 from secateur.native import kernels, memory
 from secateur.native.structs import Buffer, Layout, Task
@@ -133,12 +133,12 @@ class Segment:
         )
         return _Workspace(task, [buffers[place] for place in range(len(self._floats))], (slots,))
 
-    def _memory(self, slot: Slot, part: int, batch: int) -> tuple[memory.Floats, int]:
+    def _memory(self, slot: int, part: int, batch: int) -> tuple[memory.Floats, int]:
         """A slot's memory, and the floats from one thread's to the next one's."""
         images = part or batch
-        floats = slot.floats * images
-        if slot.layout is Layout.LANES:
-            floats = kernels.lane_floats(slot.floats, images)
+        floats = slot * images
+        if self.layout is Layout.LANES:
+            floats = kernels.lane_floats(slot, images)
         if not part:
             return memory.aligned(floats), 0
         step = _round_up(floats, _CACHE_LINE)
