@@ -93,6 +93,11 @@ class Progress:
             self._tally.timing(nets)
         if not self._live:
             self._say(f"Timing {nets} different nets side by side.")
+            return
+        # No run ends any more: what is the best now stays the best.
+        self._ask_again = 0.0
+        self._look_for_best()
+        self._live.refresh()
 
     def _render(self) -> RenderableType:
         # Drawn by a thread of the display, while the sweep counts on.
