@@ -71,8 +71,10 @@ class Layer:
         )
 
 
-# ONNX Runtime's threads, if there are several, go on turning for some 60 ms after a pass.
-REST = (0.002, 0.08)
+# ONNX Runtime's threads, if there are several, go on turning for some 60 ms after a pass. With the
+# longer rest they sleep when another engine's turn comes, and so do that one's own: it must wake
+# them. With `--rest 0.002` the threads of all are awake, and share the cores.
+REST, LONG_REST = 0.002, 0.08
 LAYERS = (
     Layer("linear 1024 to 512", (512, 1024)),
     Layer("linear 4096 to 1024", (1024, 4096)),
@@ -165,12 +167,18 @@ def engines(
 
 
 def row(
-    layer: Layer, share: float, batch: int, threads: int, repeats: int, limits: tuple[float, float]
+    layer: Layer,
+    share: float,
+    batch: int,
+    threads: int,
+    repeats: int,
+    rest: float,
+    limits: tuple[float, float],
 ) -> list[object]:
     dense, x = layer.dense(share), layer.inputs(batch)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         runs, error = engines(layer, dense, x, threads, Path(folder))
-        times = compare(runs, repeats=repeats, warmup=3, rest=REST[threads > 1])
+        times = compare(runs, repeats=repeats, warmup=3, rest=rest)
     ours = times["secateur"]
     best = min(times[name].median for name in DENSE if name in times)
     pack = layer.pack(dense, batch)
@@ -198,6 +206,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--rest", type=float, default=LONG_REST, help="seconds, on several threads")
     parser.add_argument("--only", default="", help="layers whose name has this in it")
     options = parser.parse_args()
     rows = []
@@ -208,15 +217,18 @@ def main() -> None:
             for batch in options.batches:
                 if options.only in layer.name:
                     many = options.repeats if batch * layer.side < 1000 else options.repeats // 4
-                    rows += [row(layer, s, batch, threads, many, limits) for s in SPARSITIES]
+                    rest = options.rest if threads > 1 else REST
+                    rows += [row(layer, s, batch, threads, many, rest, limits) for s in SPARSITIES]
     write_report(
         options.out,
         title="Sparse layers",
         head=HEAD,
         rows=rows,
         runs=options.repeats,
-        notes=f"Instruction set: {kernels.isa()}. Medians; ratios above 1 are faster than the best "
-        "dense engine of the row. FMA peak: torch's own product of two 1024 x 1024 matrices. "
+        notes=f"Instruction set: {kernels.isa()}. On several threads a rest of {options.rest} s "
+        "before each timing and the pass before it that is not timed. Medians; ratios above 1 are "
+        "faster than the best dense engine of the row. FMA peak: torch's own product of two "
+        "1024 x 1024 matrices. "
         "Bandwidth: torch's sum of 8 MiB; counted are the pack, input and output, once each. "
         "Error: largest difference from torch over largest number.",
     )
