@@ -19,6 +19,13 @@ NEED_KERNELS = (
 )
 
 
+def pytest_report_header() -> str:
+    """Say on which instruction sets the kernels are tested."""
+    if not kernels.available():
+        return f"sparse kernels: none ({kernels.why_not()})"
+    return f"sparse kernels: {kernels.isa()}, also tested on {', '.join(kernels.isas())}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip examples in docstrings that need the native kernels where there are none."""
     if kernels.available():

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The kernels under AddressSanitizer and UndefinedBehaviorSanitizer: random ops, every instruction
-# set that runs here, AVX-512's out of pairs of AVX2 registers.
+# set that runs here; AVX-512's out of pairs of AVX2 registers where the CPU, or valgrind, has none.
 #   scripts/sanitize_kernels.sh [ROUNDS] [SEED]
 # With VALGRIND=1 without the sanitizers, under valgrind instead (slow: some dozen rounds).
 # With ARM=1 without them, cross-compiled for aarch64 and run by qemu: the NEON kernels.
@@ -13,6 +13,9 @@ trap 'rm -rf "$work"' EXIT
 native=src/secateur/native
 flags=(-std=gnu11 -O1 -g -ffp-contract=fast -Wall -Wextra -fopenmp -I"$native")
 cc=${CC:-cc} machine=$(uname -m)
+has() { # whether the CPU has all of these
+  for flag; do grep -qm1 "^flags.* $flag\( \|\$\)" /proc/cpuinfo 2>/dev/null || return 1; done
+}
 if [ -n "${ARM:-}" ]; then
   cc=aarch64-linux-gnu-gcc machine=aarch64
 elif [ -z "${VALGRIND:-}" ]; then
@@ -23,9 +26,14 @@ for source in "$native"/*.c; do
   [ "$source" = "$native/isa.c" ] || sources+=("$source")
 done
 if [ "$machine" = x86_64 ]; then
-  flags+=(-DSECATEUR_X86 -DSECATEUR_AVX512_ON_AVX2 -Wno-psabi)
+  flags+=(-DSECATEUR_X86)
+  wide=(-mavx512f -mavx512vl -mavx512dq -mavx512bw)
+  if [ -n "${VALGRIND:-}" ] || ! has avx512f avx512vl avx512dq avx512bw; then
+    flags+=(-DSECATEUR_AVX512_ON_AVX2 -Wno-psabi)
+    wide=(-mavx2 -mfma)
+  fi
   $cc "${flags[@]}" -mavx2 -mfma -DSECATEUR_BUILD_AVX2 -c "$native/isa.c" -o "$work/avx2.o"
-  $cc "${flags[@]}" -mavx2 -mfma -DSECATEUR_BUILD_AVX512 -c "$native/isa.c" -o "$work/avx512.o"
+  $cc "${flags[@]}" "${wide[@]}" -DSECATEUR_BUILD_AVX512 -c "$native/isa.c" -o "$work/avx512.o"
 fi
 $cc "${flags[@]}" -c "$native/isa.c" -o "$work/base.o"
 $cc "${flags[@]}" "${sources[@]}" "$work"/*.o -lm -o "$work/fuzz"

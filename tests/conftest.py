@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from secateur.native import kernels
 from secateur.point import Epochs, Point, Share
 from secateur.study.plan import Kind, Run
 from secateur.study.pulse import read_pulse
@@ -59,6 +60,18 @@ sparsity_epochs = 1
 [methods.scratch]
 [methods.dense]
 """
+
+
+@pytest.fixture(params=kernels.isas() if kernels.available() else ["no kernels"])
+def each_isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A test that uses this runs once on each instruction set that the CPU has."""
+    if not kernels.available():
+        yield request.param
+        return
+    before = kernels.isa()
+    kernels.use_isa(request.param)
+    yield request.param
+    kernels.use_isa(before)
 
 
 @dataclass

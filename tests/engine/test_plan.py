@@ -25,29 +25,37 @@ HERE = [
     if (library.available() or name in (ONNX, TORCH, CSR)) and (onnx.available() or name != ONNX)
 ]
 native = pytest.mark.skipif(not library.available(), reason="no native kernels here")
-# ResNet-56 and VGG-19 are made of the same layers as these, only of more of them.
 NETS = [
     ("lenet-300-100", (1, 12, 12), 0.9),
     ("lenet-5", (1, 28, 28), 0.9),
     ("conv4", (3, 25, 25), 0.0),
     ("conv4", (3, 25, 25), 0.95),
     ("conv4", (2, 11, 13), 0.8),
-    ("resnet20", (3, 17, 15), 0.9),
-    ("vgg16-bn", (3, 32, 32), 0.9),
 ]
+# ResNet-56 and VGG-19 are made of the same layers as these, only of more of them.
+LARGE_NETS = [("resnet20", (3, 17, 15), 0.9), ("vgg16-bn", (3, 32, 32), 0.9)]
+each_isa = pytest.mark.usefixtures("each_isa")
 
 
 def chooser(net: nn.Module, *shape: int) -> Chooser:
     return Chooser(folded(capture(net, torch.zeros(2, *shape))), threads=1, seconds=0)
 
 
+@each_isa
 @pytest.mark.parametrize(("name", "shape", "share"), NETS)
 def test_reference_nets(name, shape, share, sparsified, exact, close) -> None:
+    assert_exact(name, shape, share, (1, 3, 40), sparsified, exact, close)
+
+
+@pytest.mark.parametrize(("name", "shape", "share"), LARGE_NETS)
+def test_large_reference_nets(name, shape, share, sparsified, exact, close) -> None:
+    assert_exact(name, shape, share, (1, 9), sparsified, exact, close)
+
+
+def assert_exact(name, shape, share, batches, sparsified, exact, close) -> None:
     net = sparsified(models.build(name, shape, 10), share)
     made = chooser(net, *shape)
     assert Kind.TORCH not in {node.kind for node in made._graph.nodes}
-    big = not name.startswith(("conv4", "lenet"))
-    batches = (1, 9) if big else (1, 3, 40)
     inputs = torch.randn(batches[-1], *shape)
     expected = exact(net, inputs)
     for backend in HERE:
@@ -57,6 +65,7 @@ def test_reference_nets(name, shape, share, sparsified, exact, close) -> None:
                 close(run(inputs[:n]), expected[:n])
 
 
+@each_isa
 def test_a_layer_of_zeros_gives_its_bias(sparsified) -> None:
     net = sparsified(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 4)), 1.0)
     made = chooser(net, 2, 4, 4)
@@ -87,6 +96,7 @@ class Mixture(nn.Module):
         return self.gate(a) * torch.sigmoid(a) + a.view(-1, 2, 3).flatten(1)
 
 
+@each_isa
 @pytest.mark.parametrize("backend", HERE)
 def test_a_mixture(backend, sparsified, exact, close) -> None:
     net = sparsified(Mixture(), 0.7)
@@ -100,6 +110,7 @@ def test_a_mixture(backend, sparsified, exact, close) -> None:
             close(made.build(backend, 8)(inputs), exact(net, inputs))
 
 
+@each_isa
 @native
 @pytest.mark.parametrize("batch", [1, 8])
 def test_every_way_to_mix_sides(batch, sparsified, exact, close) -> None:

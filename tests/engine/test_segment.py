@@ -21,7 +21,10 @@ from secateur.errors import KernelError
 from secateur.native import kernels, library
 from secateur.native.structs import Layout
 
-pytestmark = pytest.mark.skipif(not library.available(), reason="no native kernels here")
+pytestmark = [
+    pytest.mark.skipif(not library.available(), reason="no native kernels here"),
+    pytest.mark.usefixtures("each_isa"),
+]
 
 
 def segment(graph: Graph, layout: Layout = Layout.PLAIN, batch: int = 8) -> Segment:
@@ -102,10 +105,13 @@ def test_few_sizes_of_the_batch_are_kept() -> None:
 def test_a_large_batch_goes_through_in_parts(layout: Layout, exact, close) -> None:
     net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 2, 1))
     made = segment(graph_of(net, 2, 6, 6), layout)
-    made._largest = 8
-    inputs = torch.randn(21, 2, 6, 6)
+    lanes = kernels.lanes()
+    made._largest = lanes
+    batch = 3 * lanes - 3
+    inputs = torch.randn(batch, 2, 6, 6)
     close(made.run([inputs])[0], exact(net, inputs))
-    assert [work.task.part for work in made._free[8 if layout else 7]] == [8 if layout else 7]
+    part = lanes if layout else batch // 3  # whole tiles of lanes, or three even parts
+    assert [work.task.part for work in made._free[part]] == [part]
 
 
 def test_inputs_that_are_not_contiguous() -> None:

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from secateur.errors import KernelError
+from secateur.errors import DeviceError, KernelError, UnknownNameError
 from secateur.native import library
 from secateur.native.structs import Status
 
@@ -55,11 +56,50 @@ def test_an_instruction_set_can_be_forced() -> None:
     assert done.stdout.strip() == lowest
 
 
-def test_one_that_is_not_there_is_an_error() -> None:
+def test_an_unknown_one_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECATEUR_ISA", "avx521")
+    monkeypatch.setattr(library, "library", library.library.__wrapped__)
+    for ask in (library.library, library.why_not.__wrapped__):
+        with pytest.raises(UnknownNameError, match=r"SECATEUR_ISA is 'avx521'.*mean 'avx512'\?"):
+            ask()
+
+
+def test_one_that_the_cpu_has_not_is_refused_with_those_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     if not library.available():
         pytest.skip(library.why_not())
-    code = "from secateur.native import library; print(library.why_not())"
-    assert "SECATEUR_ISA is 'mmx'" in run(code, SECATEUR_ISA="mmx").stdout
+    here = library.isas_of(library.library())
+    absent = next(name for name in reversed(library.ISAS) if name not in (*here, "portable"))
+    monkeypatch.setenv("SECATEUR_ISA", absent)
+    with pytest.raises(DeviceError, match=f"SECATEUR_ISA is '{absent}'.*: {', '.join(here)}"):
+        library.library.__wrapped__()
+
+
+def test_portable_is_taken_everywhere_and_nothing_else_is_guessed() -> None:
+    class Arm:
+        """A library that has NEON alone."""
+
+        used: ClassVar[list[bytes]] = []
+
+        def secateur_has_isa(self, name: bytes) -> int:
+            return name == b"neon"
+
+        def secateur_use_isa(self, name: bytes) -> int:
+            self.used.append(name)
+            return name != b"neon"
+
+    library.switch(Arm(), "portable", "SECATEUR_ISA")
+    with pytest.raises(DeviceError, match="one that it does: neon"):
+        library.switch(Arm(), "avx2", "SECATEUR_ISA")
+    assert Arm.used == [b"neon", b"avx2"]
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_nothing_is_no_choice(nothing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECATEUR_ISA", nothing)
+    if library.available():
+        library.library.__wrapped__()
 
 
 def test_the_kernels_need_no_torch() -> None:

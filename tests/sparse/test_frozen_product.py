@@ -15,7 +15,10 @@ from secateur.sparse.frozen_product import FrozenProduct
 from secateur.sparse.frozen_weight import FrozenWeight
 from secateur.sparse.window import Window
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+pytestmark = [
+    pytest.mark.skipif(not kernels.available(), reason=kernels.why_not()),
+    pytest.mark.usefixtures("each_isa"),
+]
 SETTINGS = settings(
     max_examples=50,
     deadline=None,

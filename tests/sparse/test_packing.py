@@ -11,7 +11,10 @@ from secateur.native import kernels
 from secateur.sparse import packing
 from secateur.sparse.weights import compress
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+pytestmark = [
+    pytest.mark.skipif(not kernels.available(), reason=kernels.why_not()),
+    pytest.mark.usefixtures("each_isa"),
+]
 SIZE = [4, 6]
 
 

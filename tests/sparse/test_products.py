@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,13 +13,17 @@ from secateur.sparse.products import sparse_conv2d, sparse_linear
 from secateur.sparse.weights import compress
 
 
-@pytest.fixture(params=["native", "torch"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the kernels, and as on a machine that could not build them."""
+@pytest.fixture(params=[*(kernels.isas() if kernels.available() else []), "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With the kernels of each instruction set, and as on a machine that could not build them."""
     if request.param == "torch":
         monkeypatch.setattr(kernels, "available", lambda: False)
-    elif not kernels.available():
-        pytest.skip(kernels.why_not())
+        yield
+        return
+    before = kernels.isa()
+    kernels.use_isa(request.param)
+    yield
+    kernels.use_isa(before)
 
 
 def pruned(*size: int) -> Tensor:

@@ -15,7 +15,10 @@ from secateur.sparse.batchlast import is_batch_last
 from secateur.sparse.retraining import sparse_retraining
 from secateur.training.dropout import byte_dropout
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+pytestmark = [
+    pytest.mark.skipif(not kernels.available(), reason=kernels.why_not()),
+    pytest.mark.usefixtures("each_isa"),
+]
 
 
 def masked(model: nn.Module, share: float = 0.9) -> Masks:

@@ -34,7 +34,10 @@ def net() -> Net:
     return net
 
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+pytestmark = [
+    pytest.mark.skipif(not kernels.available(), reason=kernels.why_not()),
+    pytest.mark.usefixtures("each_isa"),
+]
 
 
 def test_sparse_layers_are_swapped_in_a_copy(net: Net) -> None:

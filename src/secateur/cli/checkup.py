@@ -19,6 +19,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
+from secateur.errors import SecateurError
+
 State = Literal["ok", "missing", "broken"]
 
 _ROOM = 200_000_000
@@ -157,10 +159,17 @@ def _native() -> Iterator[Finding]:
     try:
         kernels: Any = import_module("secateur.native.kernels")
         reason = kernels.why_not()  # which names its remedy
-        value = reason or f"{kernels.isa()}, chosen of {', '.join(kernels.isas())}"
+        value = reason or f"{kernels.isa()}, {_chosen()} {', '.join(kernels.isas())}"
+    except SecateurError as error:  # SECATEUR_ISA: every command that needs the kernels refuses it
+        yield Finding("native", "sparse kernels", str(error), "broken")
+        return
     except Exception as error:
         reason = value = f"{type(error).__name__}: {error}"
     yield Finding("native", "sparse kernels", value, "missing" if reason else "ok")
+
+
+def _chosen() -> str:
+    return "by SECATEUR_ISA, of" if os.environ.get("SECATEUR_ISA", "").strip() else "chosen of"
 
 
 def _compiler() -> Finding:

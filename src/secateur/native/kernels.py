@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secateur.native.library import available as available
-from secateur.native.library import check, library
+from secateur.native.library import check, isas_of, library, switch
 from secateur.native.library import why_not as why_not
 from secateur.native.memory import Floats
 from secateur.native.packs import Pack
@@ -28,13 +28,22 @@ def isa() -> str:
 
 def isas() -> list[str]:
     """The instruction sets that this machine and build can run."""
-    names = ("portable", "neon", "avx2", "avx512")
-    return [name for name in names if library().secateur_has_isa(name.encode())]
+    return isas_of(library())
 
 
 def use_isa(name: str) -> None:
-    """Run on another instruction set from now on; packs made before cannot be run any more."""
-    check(library().secateur_use_isa(name.encode()), "choosing an instruction set", repr(name))
+    """Run on another instruction set from now on; packs made before cannot be run any more.
+
+    Raises:
+        UnknownNameError: It is no instruction set.
+        DeviceError: This CPU has not got it.
+
+    Example:
+        >>> before = isa()
+        >>> use_isa("portable")
+        >>> use_isa(before)
+    """
+    switch(library(), name, "use_isa")
 
 
 def lanes() -> int:

@@ -9,10 +9,13 @@ from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from secateur.errors import KernelError
+from secateur.errors import DeviceError, KernelError, UnknownNameError
 from secateur.native.structs import ABI, Layer, Op, PackInfo, Status, Task
 
 ISA_VARIABLE = "SECATEUR_ISA"
+ISAS = ("portable", "neon", "avx2", "avx512")
+"""Every instruction set that there are kernels for, on whatever machine."""
+
 _SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 FILE = "_secateur" + _SUFFIXES.get(sys.platform, ".so")
 _RUNTIMES = ("libgomp", "libomp", "libiomp5")
@@ -25,13 +28,24 @@ _ENTRIES = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
 
 def available() -> bool:
-    """Whether the native kernels can be used here; `why_not` says why if they can't."""
+    """Whether the native kernels can be used here; `why_not` says why if they can't.
+
+    Raises:
+        UsageError: `SECATEUR_ISA` asks for what there is not.
+    """
     return not why_not()
 
 
 @cache
 def why_not() -> str:
-    """Why there are no native kernels, in words; empty if there are."""
+    """Why there are no native kernels, in words; empty if there are.
+
+    A wrong `SECATEUR_ISA` is no such reason: who asked for an instruction set would be given torch
+    instead, without a word.
+
+    Raises:
+        UsageError: `SECATEUR_ISA` asks for what there is not.
+    """
     try:
         library()
     except KernelError as error:
@@ -45,8 +59,13 @@ def library() -> ctypes.CDLL:
 
     Raises:
         KernelError: It was not built (no C compiler when secateur was installed), does not load,
-            is of another version, or `SECATEUR_ISA` names what this CPU cannot run.
+            or is of another version.
+        UnknownNameError: `SECATEUR_ISA` is no instruction set.
+        DeviceError: `SECATEUR_ISA` is one that this CPU cannot run.
     """
+    asked = os.environ.get(ISA_VARIABLE, "").strip()
+    if asked:
+        check_isa(asked, ISA_VARIABLE)
     path = Path(__file__).parent / FILE
     if not path.exists():
         raise KernelError(
@@ -77,16 +96,49 @@ def library() -> ctypes.CDLL:
         )
     _declare(loaded)
     _attach_openmp(loaded)
-    forced = os.environ.get(ISA_VARIABLE)
-    if forced and loaded.secateur_use_isa(forced.encode()):
-        raise KernelError(
-            "loading the sparse kernels",
-            ISA_VARIABLE,
-            given=repr(forced),
-            expected="an instruction set of this machine and build",
-            remedy="Unset it, or choose one of portable, neon, avx2, avx512.",
-        )
+    if asked:
+        switch(loaded, asked, ISA_VARIABLE)
     return loaded
+
+
+def check_isa(name: str, subject: str) -> None:
+    """Refuse what is the name of no instruction set.
+
+    Raises:
+        UnknownNameError: It is none; the nearest one is suggested.
+    """
+    if name not in ISAS:
+        raise UnknownNameError(f"instruction set for {subject}", name, ISAS)
+
+
+def isas_of(loaded: ctypes.CDLL) -> list[str]:
+    """The instruction sets that this machine and build can run, the plainest first."""
+    return [name for name in ISAS if loaded.secateur_has_isa(name.encode())]
+
+
+def switch(loaded: ctypes.CDLL, name: str, subject: str) -> None:
+    """Have the kernels of one instruction set run from now on.
+
+    Args:
+        loaded: The library.
+        name: One of `ISAS`. `portable` is NEON on ARM, where every CPU has it.
+        subject: What asked for it, for the error.
+
+    Raises:
+        UnknownNameError: It is no instruction set.
+        DeviceError: This CPU or build has not got it.
+    """
+    check_isa(name, subject)
+    here = isas_of(loaded)
+    plainest = here[0]
+    if loaded.secateur_use_isa((plainest if name == "portable" else name).encode()):
+        raise DeviceError(
+            "choosing an instruction set",
+            subject,
+            given=f"{name!r}, which this CPU does not run",
+            expected=f"one that it does: {', '.join(here)}",
+            remedy="Choose one of these, or none: the best is taken then.",
+        )
 
 
 def check(status: int, operation: str, subject: str) -> None:
