@@ -7,7 +7,7 @@ import torch
 import zoo_convs  # noqa: F401
 import zoo_joins  # noqa: F401
 import zoo_sequences  # noqa: F401
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from zoo import Net, grow
 
@@ -115,3 +115,25 @@ def test_unknown_operators_pin_and_are_named() -> None:
     found = trace(net, torch.ones(1, 2))
     assert ("fft_fft (no rule)", 4) in [(pin.operator, pin.channels) for pin in found.report]
     assert found.groups("all").layers == ("b",)
+
+
+class Guarded(nn.Module):
+    """Clamps what has overflowed, and checks sizes that it wrote into a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = torch.empty(2, dtype=torch.long)
+        sizes[0], sizes[1] = x.shape
+        if sizes.prod() != x.numel():
+            raise ValueError
+        y = self.a(x)
+        if not torch.isfinite(y).all() or bool((y.isnan() | y.isinf()).any()):
+            y = y.clamp(-1e4, 1e4)
+        return self.b(y)
+
+
+def test_a_question_whether_values_are_finite_is_no_branch_on_them() -> None:
+    assert trace(Guarded(), torch.randn(4, 3)).groups("all").count == 8

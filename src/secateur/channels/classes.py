@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -128,7 +129,25 @@ def groups_of(tape: Tape, classes: Classes, names: frozenset[str], *, conv_only:
             members = number[classes.of(axis.labels)]
             if (members >= 0).any():
                 slots.append(Slot(name, position, torch.from_numpy(members), roles[name, position]))
-    return Groups(layers, torch.from_numpy(layer), tuple(slots))
+    return Groups(
+        layers,
+        torch.from_numpy(layer),
+        tuple(slots),
+        _multiples(tape, classes, number, layers, layer),
+    )
+
+
+def _multiples(
+    tape: Tape, classes: Classes, number: Vector, layers: tuple[str, ...], layer: Vector
+) -> dict[str, int]:
+    """By layer, what the number of its groups must be a multiple of, where a kernel says so."""
+    multiples: dict[str, int] = {}
+    for labels, multiple in tape.multiples:
+        members = number[classes.of(labels)]
+        for index in np.unique(layer[members[members >= 0]]):
+            path = layers[index]
+            multiples[path] = math.lcm(multiples.get(path, 1), multiple)
+    return multiples
 
 
 def roles_of(tape: Tape) -> dict[tuple[str, int], Role]:

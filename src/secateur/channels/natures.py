@@ -29,14 +29,24 @@ NORMS = ("batch_norm", "layer_norm", "instance_norm", "rms_norm", "softmax", "lo
 VIEWS = frozenset(("view", "reshape"))
 PARTS = ("split", "chunk", "unbind", "split_with_sizes", "__getitem__", "select", "narrow")
 REPEATS = ("expand", "roll", "flip", "repeat", "repeat_interleave", "fold", "unfold")
-PRODUCTS = frozenset(("matmul", "__matmul__", "mm", "bmm", "einsum", "mul", "multiply", "bilinear"))
+PRODUCTS = frozenset(
+    ("matmul", "__matmul__", "mm", "bmm", "grouped_mm", "einsum", "mul", "multiply", "bilinear")
+)
 CONVOLUTIONS = [f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)]
 LAYERS = frozenset((*CONVOLUTIONS, "linear", "addmm", "embedding"))
 FREE = frozenset(
     {
         *(*ONE_TO_ONE, *MEETING, *ORDERS, *POOLS, *MEANS, *JOINS, *NORMS, *PRODUCTS),
         # The scale of attention is the root of a head's width, which is pinned there.
-        *("linear", "addmm", "embedding", "div", "true_divide", "scaled_dot_product_attention"),
+        *(
+            "linear",
+            "addmm",
+            "embedding",
+            "div",
+            "true_divide",
+            "scaled_dot_product_attention",
+            "grouped_mm",
+        ),
         *("flatten", "unsqueeze"),
     }
 )

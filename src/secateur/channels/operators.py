@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor
 
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
+FINITENESS = frozenset({"isfinite", "isinf", "isnan", "isneginf", "isposinf"})
+CARRIES = frozenset({"any", "all", "logical_not", "logical_or", "logical_and", "or", "and"})
 
 
 def operator_name(func: Any) -> str:

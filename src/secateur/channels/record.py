@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.channels.caches import forgetting
 from secateur.channels.doubling import double
 from secateur.channels.operators import tensors_in
 from secateur.channels.rules import RULES
@@ -45,7 +46,7 @@ def record(
     try:
         for tensor in tensors_in((args, kwargs)):
             tape.take_input(tensor)
-        with torch.no_grad(), tape.modules(), tape:
+        with forgetting(model), torch.no_grad(), tape.modules(), tape:
             outputs = model(*args, **kwargs)
     except ChannelError:
         raise

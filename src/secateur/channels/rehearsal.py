@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from secateur.channels.caches import forgetting
 from secateur.channels.classes import Classes
 from secateur.channels.layout import Axis, Flags, Layout, Vector
 from secateur.channels.notes import Attribute, Step
@@ -210,7 +211,7 @@ def rehearse(small: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -
     """
     stage = _Stage(cut)
     try:
-        with torch.no_grad(), stage:
+        with forgetting(small), torch.no_grad(), stage:
             small(*to_meta(args), **to_meta(dict(kwargs)))
     except ChannelError:
         raise

@@ -26,7 +26,15 @@ from secateur.channels.doubling import Doubler
 from secateur.channels.layout import Axis, Layout, Vector, plain
 from secateur.channels.natures import is_free, is_loud, silences
 from secateur.channels.notes import Attribute, Choice, Hold, Read, Roles, Step
-from secateur.channels.operators import QUESTIONS, asks_length, is_query, operator_name, tensors_in
+from secateur.channels.operators import (
+    CARRIES,
+    FINITENESS,
+    QUESTIONS,
+    asks_length,
+    is_query,
+    operator_name,
+    tensors_in,
+)
 from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
 
@@ -60,6 +68,7 @@ class Tape(TorchFunctionMode):
         self.reads: list[Read] = []
         self.steps: list[Step] = []
         self.asked: list[Layout] = []
+        self.multiples: list[tuple[Vector, int]] = []
         self.choices: list[Choice] = []
         self.counts: dict[tuple[str, str], Attribute] = {}
         self.constants = constants
@@ -71,6 +80,7 @@ class Tape(TorchFunctionMode):
         self._preset = choices
         self._doubler = Doubler(model) if constants else None
         self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in model.named_modules()}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -127,6 +137,7 @@ class Tape(TorchFunctionMode):
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
         outputs = tensors_in(call.out)
         if name != "__set__" and (outputs or not is_query(name)):
+            self._note_guard(call, outputs)
             self._record(call, outputs)
         elif asks_length(name, func):
             self.asked += call.inputs.values()
@@ -142,7 +153,7 @@ class Tape(TorchFunctionMode):
 
     def _question(self, name: str, args: Sequence[Any]) -> None:
         tensor = args[0]
-        if not self.layout(tensor).constant:
+        if not self.layout(tensor).constant and not self.is_guard(tensor):
             raise ChannelError(
                 "tracing channels",
                 self.path or "the model",
@@ -150,6 +161,15 @@ class Tape(TorchFunctionMode):
                 expected="control flow that does not depend on the data",
                 remedy="Write the branch with torch.where, or trace the submodules one by one.",
             )
+
+    def is_guard(self, tensor: Tensor) -> bool:
+        """Whether a tensor only says what is finite: a guard against overflow, and no path."""
+        return tensor in self._guards
+
+    def _note_guard(self, call: Call, outputs: list[Tensor]) -> None:
+        asked = tensors_in((call.args, call.kwargs))
+        if call.name in FINITENESS or (call.name in CARRIES and all(map(self.is_guard, asked))):
+            self._guards.update((tensor, True) for tensor in outputs)
 
     def _record(self, call: Call, outputs: list[Tensor]) -> None:
         name, result, inputs = call.name, call.out, list(call.inputs.values())

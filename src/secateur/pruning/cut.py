@@ -201,7 +201,10 @@ def _allocate_groups(
             units.scores[m],
             units.sizes[m],
             units.pruned[m],
-            multiple=round_to // math.gcd(round_to, *widths[m].tolist()),
+            multiple=math.lcm(
+                round_to // math.gcd(round_to, *widths[m].tolist()),
+                groups.multiples.get(name, 1),
+            ),
         )
         for name, m in used
     ]

@@ -8,7 +8,8 @@ a slot maps every index along one axis of one parameter to the group it belongs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
@@ -46,11 +47,14 @@ class Groups:
             and reported under its layer (the module that computes it first).
         layer: int64, shape `[count]`: which of `layers` each group belongs to.
         slots: Every place of every group.
+        multiples: By layer, where a kernel asks for it: as many of its groups stay as a multiple
+            of this.
     """
 
     layers: tuple[str, ...]
     layer: Tensor
     slots: tuple[Slot, ...]
+    multiples: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -247,7 +247,8 @@ def assign(call: Call) -> list[Layout] | None:
                 const = axis.const | layout.constant
                 const[followed[1]] = False
                 axes[position] = Axis(axis.labels, const)
-    call.tape.file(target, Layout(tuple(axes), loud=True))
+    constant = layout.constant and all(call.layout(one).constant for one in tensors)
+    call.tape.file(target, Layout(tuple(axes), constant, loud=True))
     return []
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from secateur.channels.call import Call
 from secateur.channels.constants import zero_slices
-from secateur.channels.layout import Axis, Layout
+from secateur.channels.layout import Axis, Layout, plain
 from secateur.channels.notes import Read
 from secateur.channels.operators import tensors_in
 from secateur.channels.rules.elementwise import elementwise
@@ -46,6 +46,8 @@ def reduction(call: Call) -> Layout | Sequence[Layout] | None:
     if len(tensors_in((call.args, call.kwargs))) > 1:
         return elementwise(call)
     outputs = tensors_in(call.out)
+    if call.tape.is_guard(source):
+        return [plain(tensor.dim()) for tensor in outputs]
     layout = call.layout(source)
     where = call.arg(1, "dim", call.kwargs.get("axis"))
     if call.name in ("norm", "linalg_vector_norm"):

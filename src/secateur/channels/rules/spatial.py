@@ -61,8 +61,8 @@ def _spatial(call: Call, *, steady: bool) -> list[Layout]:
     if axis is not None and not steady:
         const = zero_slices(source, layout, channel) if call.tape.constants else axis.const
         axis = Axis(axis.labels, const)
-    result = Layout((*layout.axes[:channel], axis, *(None,) * rank))
-    extra = Layout((*layout.axes[:channel], _moving(axis), *(None,) * rank))
+    result = Layout((*layout.axes[:channel], axis, *(None,) * rank), layout.constant)
+    extra = Layout((*layout.axes[:channel], _moving(axis), *(None,) * rank), layout.constant)
     return [result, *(extra for _ in outputs[1:])]
 
 
