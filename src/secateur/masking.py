@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from secateur.channels import trace
+from secateur.channels import Trace, rehearse, trace
+from secateur.channels.surgery import uncompiled
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.cut import cut
+from secateur.pruning.cut import GroupsOf, cut
 from secateur.pruning.filters import filters
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
@@ -20,6 +21,8 @@ from secateur.pruning.method import Granularity, Method, Part
 from secateur.pruning.norms import norm_scales
 from secateur.pruning.weights import Scope
 from secateur.registry import METHODS
+
+ROUNDS = 4
 
 
 def prune(
@@ -74,6 +77,7 @@ def prune(
         (108, 120)
     """
     recipe: Method = METHODS[method]
+    model = uncompiled(model)
     parts = tuple(_changed(part, scope, ranking, granularity) for part in recipe.parts)
     if not parts:
         raise MaskError(
@@ -86,18 +90,23 @@ def prune(
     _check_round_to(round_to, parts)
     if statistics is None and recipe.sparsity_training and example_inputs is not None:
         statistics = norm_scales(model, example_inputs)
-    masks = cut(
-        model,
-        parts,
-        [sparsity] if isinstance(sparsity, int | float) else sparsity,
-        groups_of=None
-        if example_inputs is None
-        else lambda part: groups_of(model, part, example_inputs),
-        statistics=replace(statistics or Statistics(), seed=seed),
-        previous=previous,
-        round_to=round_to,
-    )
-    return masks.apply(model)
+    sparsities = [sparsity] if isinstance(sparsity, int | float) else sparsity
+    found = replace(statistics or Statistics(), seed=seed)
+
+    def select(groups: GroupsOf | None) -> Masks:
+        return cut(
+            model,
+            parts,
+            sparsities,
+            groups_of=groups,
+            statistics=found,
+            previous=previous,
+            round_to=round_to,
+        )
+
+    if example_inputs is None:
+        return select(None).apply(model)
+    return select_channels(model, example_inputs, select).apply(model)
 
 
 def _check_round_to(round_to: int, parts: Sequence[Part]) -> None:
@@ -125,6 +134,57 @@ def _changed(
     )
 
 
+def select_channels(
+    model: nn.Module, example_inputs: Any, select: Callable[[GroupsOf], Masks]
+) -> Masks:
+    """Select channels whose cut has been rehearsed: it is the same function, and runs.
+
+    Args:
+        model: The network; it is not touched.
+        example_inputs: A batch that it accepts.
+        select: Gives masks for the units of each part.
+
+    Returns:
+        The masks, with the trace that they were made with.
+
+    Raises:
+        ChannelError: Nothing of the network can be cut.
+    """
+    units = _Units(model, example_inputs)
+    for last in (*[False] * (ROUNDS - 1), True):
+        masks = select(units.of)
+        if units.traced is None:
+            return masks
+        held, error = rehearse(model, masks, example_inputs, units.traced)
+        if not held:
+            break
+        units.traced = units.traced.hold(held)
+        if last and error is not None:
+            raise error
+    return units.sign(masks)
+
+
+class _Units:
+    """The units of a network's parts; it is traced once."""
+
+    def __init__(self, model: nn.Module, example_inputs: Any) -> None:
+        self._model, self._example = model, example_inputs
+        self.traced: Trace | None = None
+
+    def sign(self, masks: Masks) -> Masks:
+        """The masks, with the trace that they were made with."""
+        if self.traced is not None:
+            masks.report, masks.traced = self.traced.report, self.traced
+        return masks
+
+    def of(self, part: Part) -> Groups:
+        if part.granularity == "filter":
+            return filters(self._model, self._example)
+        if self.traced is None:
+            self.traced = trace(self._model, self._example)
+        return self.traced.groups("conv" if part.scope == "conv" else "all")
+
+
 def groups_of(model: nn.Module, part: Part, example_inputs: Any) -> Groups:
     """The units of a part that cuts filters or channels.
 
@@ -132,6 +192,4 @@ def groups_of(model: nn.Module, part: Part, example_inputs: Any) -> Groups:
         ModelError: The model fails on the example.
         ChannelError: The channels cannot be traced.
     """
-    if part.granularity == "filter":
-        return filters(model, example_inputs)
-    return trace(model, example_inputs).groups("conv" if part.scope == "conv" else "all")
+    return _Units(model, example_inputs).of(part)

@@ -209,11 +209,12 @@ def test_masks_of_another_model_are_refused(name: str, mask: torch.Tensor, messa
         compact(perceptron(nn.ReLU()), {name: mask}, torch.zeros(1, 3))
 
 
-def test_a_layer_cut_to_nothing_is_named() -> None:
+def test_a_layer_cut_to_nothing_keeps_one_channel() -> None:
     net = perceptron(nn.ReLU())
     masks = rows(net, **{"0__weight": [0, 1, 2, 3], "0__bias": [0, 1, 2, 3]})
-    with pytest.raises(ChannelError, match="compaction: 0 is a layer that would lose all"):
-        compact(net, masks, torch.zeros(1, 3))
+    small = compact(net, masks, torch.zeros(1, 3))
+    assert small[0].weight.shape == (1, 3)
+    assert not small[0].weight.any()
 
 
 def test_nothing_to_cut_is_a_copy() -> None:

@@ -13,21 +13,7 @@ from numpy.typing import NDArray
 from secateur.channels.layout import Flags, Vector
 from secateur.channels.tape import Tape
 from secateur.pruning.groups import Groups, Role, Slot
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """Channels that one operator keeps from being cut.
-
-    Attributes:
-        operator: The operator, and why where its name does not say.
-        path: The module in which it ran.
-        channels: How many channels it holds that no earlier operator held.
-    """
-
-    operator: str
-    path: str
-    channels: int
+from secateur.pruning.pinned import Pinned
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.classes import roles_of
 from secateur.channels.compaction import Compaction
-from secateur.channels.constants import used_slices
-from secateur.channels.doubling import double
-from secateur.channels.folding import (
-    Fold,
-    apply_folds,
-    find_folds,
-    foldable_weights,
-    round_folds,
-)
-from secateur.channels.layout import Flags
+from secateur.channels.cutting import Cutter
+from secateur.channels.folding import round_folds
 from secateur.channels.record import Inputs
-from secateur.channels.rehearsal import Cut, set_attributes
-from secateur.channels.removal import removable
-from secateur.channels.settle import ROUNDS, rehearse_cut, settle
-from secateur.channels.settled import Settled, is_sized
-from secateur.channels.surgery import rebuild, take
+from secateur.channels.settle import same_pass
+from secateur.channels.surgery import named_plainly, uncompiled
+from secateur.channels.ties import Pin
 from secateur.channels.trace import Trace
-from secateur.channels.verify import check_equal
 from secateur.errors import ChannelError
+from secateur.pruning.pinned import Report
 
 
 def compact(
@@ -88,59 +76,47 @@ def compact_with_record(
     Raises:
         ChannelError: As for `compact`.
     """
+    model, masks = uncompiled(model), named_plainly(masks)
     check_masks(model, masks)
-    masked = _masked(model, masks).eval()
-    settled = settle(
-        masked, example_inputs, constants=True, known=traced.settled if traced else None
+    traced = traced or getattr(masks, "traced", None)
+    cutter = Cutter(
+        model, masks, example_inputs, fold=fold, known=traced.settled if traced else None
     )
-    foldable = foldable_weights(masked, settled.tape) if fold else frozenset()
-    cut = _plan(masked, double(example_inputs), settled, foldable)
-    kept = kept_indices(cut)
-    folds = find_folds(masked, cut.tape, cut.classes, cut.gone, foldable)
-    small = _cut(model, masked, kept, folds).eval()
-    set_attributes(small, settled.attributes, cut)
-    if verify:
-        check_equal(masked, small, double(example_inputs), cut)
-    round_folds(small, folds)
+    outcome = cutter.run(verify=verify)
+    if outcome.last is not None:
+        raise outcome.last.error()
+    small = outcome.small
+    round_folds(small, outcome.plan.folds)
     for module, own in zip(model.modules(), small.modules(), strict=True):
         own.training = module.training
     names = WeakIdKeyDictionary({parameter: name for name, parameter in model.named_parameters()})
-    return Compaction(small, kept, settled.classes.report, names)
+    settled = outcome.settled
+    report = Report((*settled.classes.report, *outcome.report), settled.note)
+    return Compaction(small, outcome.plan.kept, report, names)
 
 
-def _plan(masked: nn.Module, example: Inputs, settled: Settled, foldable: frozenset[str]) -> Cut:
-    """Which classes go; those that the network's own code cannot follow stay."""
-    classes = settled.classes
-    for _ in range(ROUNDS):
-        gone = removable(settled.tape, classes, foldable=foldable)
-        gone &= ~_unread_layers(masked, settled, gone)
-        cut = Cut(settled.tape, classes, gone)
-        kept_indices(cut)
-        failures = rehearse_cut(masked, example, settled, cut) if is_sized(settled, gone) else []
-        if not failures:
-            break
-        for number in failures:
-            step = settled.tape.steps[number]
-            for layout in [*step.inputs, *(layout for layout, *_ in step.outputs)]:
-                for axis in layout.axes:
-                    if axis is not None:
-                        classes.pinned[classes.of(axis.labels)] = True
-    return cut
+def rehearse(
+    model: nn.Module, masks: Mapping[str, Tensor], example_inputs: Inputs, traced: Trace
+) -> tuple[list[Pin], ChannelError | None]:
+    """Cut a throw-away copy by masks that have not been applied yet.
 
+    Args:
+        model: The network; it is not touched.
+        masks: The masks that are to be applied.
+        example_inputs: Its inputs.
+        traced: What `trace` found of it.
 
-def _unread_layers(masked: nn.Module, settled: Settled, gone: Flags) -> Flags:
-    """Channels that masks have not emptied, in layers that nobody reads: dead code stays."""
-    stays = np.zeros_like(gone)
-    roles = roles_of(settled.tape)
-    parameters = dict(masked.named_parameters())
-    for name, parameter in parameters.items():
-        for position, axis in enumerate(settled.tape.parameters[name].axes):
-            if axis is None or roles[name, position] != "write":
-                continue
-            members = settled.classes.of(axis.labels)
-            if gone[members].all():
-                stays[members[used_slices(parameter, position)]] = True
-    return stays
+    Returns:
+        The channels that would have to stay, as labels of the trace; and the error that `compact`
+        would raise, if nothing at all could go.
+
+    Raises:
+        ChannelError: There is nothing to compare on the example.
+    """
+    outcome = Cutter(model, masks, example_inputs, fold=True, known=traced.settled).run(verify=True)
+    fits = same_pass(outcome.settled.tape, traced.settled.tape)
+    error = None if outcome.last is None else outcome.last.error()
+    return outcome.held if fits else [], error
 
 
 def check_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -171,63 +147,3 @@ def check_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
                 expected=expected,
                 remedy="Pass the masks that were made for this network.",
             )
-
-
-def kept_indices(cut: Cut) -> dict[str, dict[int, Tensor]]:
-    """What stays of each parameter and buffer, along each axis that loses something.
-
-    Raises:
-        ChannelError: An axis would lose everything.
-    """
-    kept: dict[str, dict[int, Tensor]] = {}
-    for name, layout in cut.tape.parameters.items():
-        for position, axis in enumerate(layout.axes):
-            if axis is None:
-                continue
-            stays = ~cut.gone[cut.classes.of(axis.labels)]
-            if stays.all():
-                continue
-            if not stays.any():
-                raise ChannelError(
-                    "compaction",
-                    name.rpartition(".")[0] or name,
-                    given="a layer that would lose all its channels",
-                    expected="at least one that stays",
-                    remedy="Prune it less; a floor of one channel a layer is enough.",
-                )
-            kept.setdefault(name, {})[position] = torch.from_numpy(np.flatnonzero(stays))
-    return kept
-
-
-def _masked(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
-    """The network with zeros where the masks say so; what they leave whole is shared with it."""
-    tensors = {}
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        value = tensor.detach()
-        if name in masks and not bool(masks[name].all()):
-            value = torch.where(masks[name].to(value.device), value, 0)
-        tensors[name] = value
-    return rebuild(model, tensors)
-
-
-def _cut(
-    model: nn.Module,
-    masked: nn.Module,
-    kept: Mapping[str, Mapping[int, Tensor]],
-    folds: list[Fold],
-) -> nn.Module:
-    """The compact network, with no tensor of the caller's in it."""
-    full = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    tensors = {}
-    for name, tensor in [*masked.named_parameters(), *masked.named_buffers()]:
-        value = take(tensor.detach(), kept.get(name, {}))
-        shared = value.data_ptr() == full[name].data_ptr()
-        tensors[name] = value.clone() if shared else value
-    small = rebuild(model, tensors)
-    rows = {
-        name.removesuffix(".weight"): axes[0]
-        for name, axes in kept.items()
-        if name.endswith(".weight") and 0 in axes
-    }
-    apply_folds(small, folds, rows)
-    return small

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.classes import Pinned
 from secateur.channels.surgery import take
 from secateur.errors import ChannelError
 from secateur.pruning.masks import Masks
+from secateur.pruning.pinned import Report
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Compaction:
 
     model: nn.Module
     kept: Mapping[str, Mapping[int, Tensor]]
-    report: tuple[Pinned, ...] = field(default=())
+    report: Report = field(default_factory=Report)
     names: MutableMapping[Any, str] = field(default_factory=WeakIdKeyDictionary, repr=False)
 
     def shrink(self, name: str, tensor: Tensor) -> Tensor:

@@ -68,6 +68,19 @@ class Step:
     free: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One run of the network.
+
+    Attributes:
+        training: It ran in training mode.
+        start: The number of its first step.
+    """
+
+    training: bool
+    start: int
+
+
 @dataclass(eq=False, slots=True)
 class Choice:
     """A place where an axis was split, and more than one way to keep the parts a grid.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
+from copy import copy as shallow
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from secateur.channels.caches import forgetting
-from secateur.channels.doubling import double
+from secateur.channels.doubling import UNCHANGED, WIDER, double
+from secateur.channels.modes import mode
 from secateur.channels.operators import tensors_in
 from secateur.channels.rules import RULES
+from secateur.channels.sandbox import sandbox
+from secateur.channels.surgery import throwaway
 from secateur.channels.tape import Tape
 from secateur.errors import ChannelError
 
@@ -26,28 +27,48 @@ def record(
     constants: bool = False,
     choices: Sequence[int] = (),
     holds: Mapping[int, int] | None = None,
+    modes: Sequence[bool] = (False,),
 ) -> Tape:
-    """Run a network once and write everything down.
+    """Run a network once in each mode and write everything down.
 
     Args:
-        model: The network.
+        model: The network; a copy of it runs.
         example_inputs: Its inputs.
-        constants: Follow what is constant for every input, in float64.
+        constants: Follow what is constant for every input, in float64 if the network can.
         choices: Which way to take where an axis splits.
         holds: Steps with a size written in the code, and how hard to hold their channels.
+        modes: Training mode or not, for each pass.
 
     Raises:
         ChannelError: The network fails on the example, or branches on the data.
     """
-    tape = Tape(model, RULES, constants=constants, choices=choices, holds=holds)
-    args, kwargs = arguments(double(example_inputs) if constants else example_inputs)
-    training = {module: module.training for module in model.modules()}
-    model.eval()
+    for wider in (WIDER, UNCHANGED) if constants else (UNCHANGED,):
+        tape = Tape(model, RULES, constants=constants, choices=choices, holds=holds, wider=wider)
+        try:
+            for training in modes:
+                record_pass(tape, model, example_inputs, training=training)
+        except ChannelError:
+            if wider is UNCHANGED:
+                raise
+        else:
+            break
+    return tape
+
+
+def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, training: bool) -> None:
+    """Run a network once more, in some mode, and write it down behind what is on the tape.
+
+    Raises:
+        ChannelError: The network fails on the example, or branches on the data.
+    """
+    runner = throwaway(model)
+    args, kwargs = arguments(double(example_inputs, tape.wider))
+    tape.begin(runner, training=training)
     try:
         for tensor in tensors_in((args, kwargs)):
             tape.take_input(tensor)
-        with forgetting(model), torch.no_grad(), tape.modules(), tape:
-            outputs = model(*args, **kwargs)
+        with sandbox(runner), mode(runner, training=training), tape.modules(), tape:
+            outputs = runner(*args, **kwargs)
     except ChannelError:
         raise
     except Exception as failure:
@@ -59,18 +80,16 @@ def record(
             remedy="Pass inputs of the shape and type that the network takes.",
         ) from failure
     finally:
-        for module, mode in training.items():
-            module.training = mode
+        tape.end()
     for tensor in tensors_in(outputs):
         for axis in tape.layout(tensor).axes:
             if axis is not None:
                 tape.ties.pin(axis.labels, "the network's output", "")
-    return tape
 
 
 def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of a forward call; in-place operators get copies."""
-    example_inputs = copy.copy(example_inputs)
+    example_inputs = shallow(example_inputs)
     if isinstance(example_inputs, Tensor):
         return (example_inputs.clone(),), {}
     if isinstance(example_inputs, Mapping):

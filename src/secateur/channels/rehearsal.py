@@ -8,7 +8,7 @@ is handed on, so that one run finds every such place. Costs no memory and no ari
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.caches import forgetting
 from secateur.channels.classes import Classes
 from secateur.channels.layout import Axis, Flags, Layout, Vector
+from secateur.channels.modes import mode
 from secateur.channels.notes import Attribute, Step
 from secateur.channels.operators import is_query, operator_name, tensors_in
 from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
 from secateur.channels.rules.movement import MOVES, vary
-from secateur.channels.surgery import rebuild
+from secateur.channels.sandbox import sandbox
+from secateur.channels.surgery import rebuild, throwaway
 from secateur.channels.tape import Tape
 from secateur.errors import ChannelError
 
@@ -60,7 +61,7 @@ class _Stage(TorchFunctionMode):
         super().__init__()
         self._cut = cut
         self._steps = cut.tape.steps
-        self.position = 0
+        self.position, self.end = 0, len(self._steps)
         self.failures: list[int] = []
         self.lost = False
 
@@ -116,7 +117,7 @@ class _Stage(TorchFunctionMode):
 
     def _follows(self, name: str, func: Any, kwargs: Any) -> bool:
         """Whether the next step is this one, and follows any cut without being played."""
-        if self.position >= len(self._steps):
+        if self.position >= self.end:
             return False
         step = self._steps[self.position]
         in_place = func.__name__.endswith("_") or (kwargs and kwargs.get("inplace"))
@@ -128,7 +129,7 @@ class _Stage(TorchFunctionMode):
         return torch.empty(self._cut.shape(layout, size), dtype=kind, device="meta")
 
     def _next(self, name: str) -> Step:
-        if self.position >= len(self._steps) or self._steps[self.position].name != name:
+        if self.position >= self.end or self._steps[self.position].name != name:
             self.lost = True
             raise _Lost
         self.position += 1
@@ -191,8 +192,7 @@ def skeleton(model: nn.Module, cut: Cut) -> nn.Module:
     tensors = {}
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         shape = cut.shape(cut.tape.parameters[name], tensor.shape)
-        real = tensor.is_floating_point() and cut.tape.constants
-        kind = torch.float64 if real else tensor.dtype
+        kind = cut.tape.wider.get(tensor.dtype, tensor.dtype)
         tensors[name] = torch.empty(shape, dtype=kind, device="meta")
     return rebuild(model, tensors).eval()
 
@@ -210,27 +210,50 @@ def rehearse(small: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -
         The numbers of the steps whose shapes do not follow the cut.
     """
     stage = _Stage(cut)
-    try:
-        with forgetting(small), torch.no_grad(), stage:
-            small(*to_meta(args), **to_meta(dict(kwargs)))
-    except ChannelError:
-        raise
-    except Exception:
-        if stage.position and stage.position - 1 not in stage.failures:
-            stage.failures.append(stage.position - 1)
+    ends = [*(one.start for one in cut.tape.passes[1:]), len(cut.tape.steps)]
+    for one, end in zip(cut.tape.passes, ends, strict=True):
+        stage.position, stage.end = one.start, end
+        runner = throwaway(small)
+        try:
+            with sandbox(runner), mode(runner, training=one.training), stage:
+                runner(*to_meta(args), **to_meta(dict(kwargs)))
+        except ChannelError:
+            raise
+        except Exception:
+            last = stage.position - 1
+            if last >= one.start and last not in stage.failures:
+                stage.failures.append(last)
     return stage.failures
 
 
-def set_attributes(model: nn.Module, attributes: list[Attribute], cut: Cut) -> None:
-    """Let the modules' own numbers follow a cut."""
+Numbers = dict[tuple[str, str], Any]
+
+
+def numbers_of(model: nn.Module, cut: Cut, attributes: Sequence[Attribute]) -> Numbers:
+    """What the modules' own numbers become after a cut.
+
+    Args:
+        model: A network with the numbers as they were.
+        cut: The cut.
+        attributes: Those that follow it beside those that rules know.
+    """
+    numbers: Numbers = {}
     for attribute in [*cut.tape.counts.values(), *attributes]:
-        module = model.get_submodule(attribute.path)
+        key = attribute.path, attribute.name
         value: Any = cut.count(attribute.labels)
         if attribute.item is not None:
-            items = list(getattr(module, attribute.name))
+            known = numbers.get(key, getattr(model.get_submodule(attribute.path), attribute.name))
+            items = list(known)
             items[attribute.item] = value
-            value = type(getattr(module, attribute.name))(items)
-        setattr(module, attribute.name, value)
+            value = type(known)(items)
+        numbers[key] = value
+    return numbers
+
+
+def set_numbers(model: nn.Module, numbers: Numbers) -> None:
+    """Give modules the numbers that follow a cut."""
+    for (path, name), value in numbers.items():
+        setattr(model.get_submodule(path), name, value)
 
 
 def candidates(model: nn.Module, cut: Cut, number: int) -> list[Attribute]:

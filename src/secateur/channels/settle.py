@@ -7,7 +7,7 @@ the rehearsal found: an attribute that counts channels, another turn, or a pin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,19 +16,22 @@ from torch import nn
 
 from secateur.channels.classes import find_classes
 from secateur.channels.layout import Flags
-from secateur.channels.notes import Attribute, Hold
-from secateur.channels.record import Inputs, arguments, record
+from secateur.channels.notes import Attribute, Hold, Step
+from secateur.channels.record import Inputs, arguments, record, record_pass
 from secateur.channels.rehearsal import (
     Cut,
+    Numbers,
     candidates,
+    numbers_of,
     random_cut,
     rehearse,
-    set_attributes,
+    set_numbers,
     skeleton,
 )
 from secateur.channels.settled import Settled, is_sized
 from secateur.channels.silence import inexact
 from secateur.channels.tape import Tape
+from secateur.errors import ChannelError
 
 ROUNDS = 12
 SEEDS = (0, 1, 2)
@@ -52,12 +55,13 @@ def settle(
     Raises:
         ChannelError: The network fails on the example, or branches on the data.
     """
-    if known is not None:
-        again = _again(model, example_inputs, known, constants=constants)
-        if _same_pass(again.tape, known.tape):
-            return again
+    again = None if known is None else _as_known(model, example_inputs, known, constants=constants)
+    if again is not None:
+        return again
     tape = record(model, example_inputs, constants=constants)
-    settled = Settled(tape, find_classes(tape))
+    note = _record_training(tape, model, example_inputs)
+    modes = tuple(one.training for one in tape.passes)
+    settled = Settled(tape, find_classes(tape), modes=modes, note=note)
     for _ in range(ROUNDS):
         if (
             _turn(settled)
@@ -70,6 +74,42 @@ def settle(
     return settled
 
 
+def _as_known(
+    model: nn.Module, example_inputs: Inputs, known: Settled, *, constants: bool
+) -> Settled | None:
+    """Another pass by what is known of the network, if that still fits."""
+    try:
+        again = _again(model, example_inputs, known, constants=constants)
+    except (ChannelError, IndexError):
+        return None
+    return again if same_pass(again.tape, known.tape) else None
+
+
+def _record_training(tape: Tape, model: nn.Module, example_inputs: Inputs) -> str:
+    """Run the network in training mode too; keep the pass where it is another one.
+
+    Returns:
+        Why it could not run in training mode, if it could not.
+    """
+    mark = tape.mark()
+    try:
+        record_pass(tape, model, example_inputs, training=True)
+    except ChannelError as error:
+        tape.rewind(mark)
+        return f"{error.subject} is {error.given}"
+    first, second = tape.steps[: tape.passes[1].start], tape.steps[tape.passes[1].start :]
+    own = {id(layout): name for name, layout in tape.parameters.items()}
+    if [_signature(one, own) for one in first] == [_signature(one, own) for one in second]:
+        tape.rewind(mark)
+    return ""
+
+
+def _signature(step: Step, own: Mapping[int, str]) -> tuple[object, ...]:
+    """What is the same of a step in two passes that do the same."""
+    parameters = tuple(own.get(id(layout)) for layout in step.inputs)
+    return step.name, step.path, parameters, tuple(out[1:] for out in step.outputs)
+
+
 def _again(
     model: nn.Module, example_inputs: Inputs, settled: Settled, *, constants: bool
 ) -> Settled:
@@ -80,14 +120,17 @@ def _again(
         constants=constants,
         choices=settled.choices,
         holds=settled.holds,
+        modes=settled.modes,
     )
+    for pin in settled.held:
+        tape.ties.pin(pin.labels, pin.operator, pin.path)
     for number, reason in settled.blamed.items():
         labels, path, _ = tape.roles.writes[number]
         tape.ties.pin(labels, reason, path)
     return replace(settled, tape=tape, classes=find_classes(tape), heard=None)
 
 
-def _same_pass(one: Tape, other: Tape) -> bool:
+def same_pass(one: Tape, other: Tape) -> bool:
     """Whether two passes met the same operators, so that their labels mean the same."""
     return one.ties.count == other.ties.count and [
         (step.name, step.path) for step in one.steps
@@ -115,7 +158,7 @@ def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
         return False
     for seed in SEEDS:
         cut = random_cut(settled.tape, settled.classes, seed)
-        failures = rehearse_cut(model, example_inputs, settled, cut)
+        _, failures = rehearse_cut(model, example_inputs, settled, cut)
         if failures and settled.unplayable is None:
             settled.unplayable = _unplayable(model, example_inputs, settled)
             failures = [number for number in failures if number not in settled.unplayable]
@@ -147,7 +190,8 @@ def _hold_harder(
     for write in np.unique(settled.classes.written[whole.gone]).tolist():
         only = whole.gone & (settled.classes.written == write)
         cut = Cut(settled.tape, settled.classes, only)
-        broken = set(rehearse_cut(model, example_inputs, settled, cut)) & set(stubborn)
+        _, left = rehearse_cut(model, example_inputs, settled, cut)
+        broken = set(left) & set(stubborn)
         if broken:
             step = settled.tape.steps[min(broken)]
             where = step.path or "the model"
@@ -184,15 +228,19 @@ def _turn_touched(settled: Settled, touched: Flags) -> bool:
     return changed
 
 
-def rehearse_cut(model: nn.Module, example_inputs: Inputs, settled: Settled, cut: Cut) -> list[int]:
+def rehearse_cut(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, cut: Cut
+) -> tuple[Numbers, list[int]]:
     """Rehearse one cut, learning on the way which attributes count channels.
 
     Returns:
-        The steps that do not follow the cut, whatever attribute is changed.
+        What the modules' own numbers become, and the steps that do not follow the cut whatever
+        number is changed.
     """
     args, kwargs = arguments(example_inputs)
     small = skeleton(model, cut)
-    set_attributes(small, settled.attributes, cut)
+    numbers = numbers_of(small, cut, settled.attributes)
+    set_numbers(small, numbers)
     failures = _rehearse(small, settled, cut, args, kwargs)
     tried: set[tuple[object, ...]] = set()
     while failures:
@@ -207,7 +255,7 @@ def rehearse_cut(model: nn.Module, example_inputs: Inputs, settled: Settled, cut
         for one in trials.values():
             tried.add((one.path, one.name, one.item, cut.count(one.labels)))
         before = {one: _read(small, one) for one in trials.values()}
-        set_attributes(small, list(trials.values()), cut)
+        set_numbers(small, numbers_of(small, cut, list(trials.values())))
         left = _rehearse(small, settled, cut, args, kwargs)
         useless = [
             one
@@ -216,9 +264,11 @@ def rehearse_cut(model: nn.Module, example_inputs: Inputs, settled: Settled, cut
         ]
         for one in useless:
             setattr(small.get_submodule(one.path), one.name, before[one])
-        settled.attributes += [one for one in trials.values() if one not in useless]
+        useful = [one for one in trials.values() if one not in useless]
+        settled.attributes += useful
+        numbers |= {(one.path, one.name): _read(small, one) for one in useful}
         failures = _rehearse(small, settled, cut, args, kwargs) if useless else left
-    return failures
+    return numbers, failures
 
 
 def _rehearse(small: nn.Module, settled: Settled, cut: Cut, args: Any, kwargs: Any) -> list[int]:

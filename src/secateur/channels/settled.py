@@ -9,6 +9,7 @@ from secateur.channels.layout import Flags
 from secateur.channels.natures import touches
 from secateur.channels.notes import Attribute
 from secateur.channels.tape import Tape
+from secateur.channels.ties import Pin
 
 
 @dataclass(slots=True)
@@ -23,6 +24,9 @@ class Settled:
         holds: Steps with a size written in the code, and how hard their channels are held.
         blamed: Numbers of the writes whose channels break a step that does not touch them.
         heard: bool `[classes]`, those that zeroed weights do not silence; None if not tried.
+        modes: The passes that the tape holds: training mode or not.
+        note: Why training mode was not traced, where it was not.
+        held: Labels that were found to be needed by running a cut, with operator and path.
         unplayable: Steps that a rehearsal cannot play, whatever is cut (they look at values).
     """
 
@@ -32,6 +36,9 @@ class Settled:
     choices: list[int] = field(default_factory=list)
     holds: dict[int, int] = field(default_factory=dict)
     blamed: dict[int, str] = field(default_factory=dict)
+    modes: tuple[bool, ...] = (False,)
+    note: str = ""
+    held: list[Pin] = field(default_factory=list)
     unplayable: frozenset[int] | None = None
     heard: Flags | None = None
 

@@ -59,7 +59,12 @@ def _heard_when_zeroed(
             tensors[name] = value
     silent = rebuild(model, tensors).eval()
     tape = record(
-        silent, example_inputs, constants=True, choices=settled.choices, holds=settled.holds
+        silent,
+        example_inputs,
+        constants=True,
+        choices=settled.choices,
+        holds=settled.holds,
+        modes=settled.modes,
     )
     foldable = foldable_weights(silent, tape)
     return audible(tape, classes, foldable=foldable)

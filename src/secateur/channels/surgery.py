@@ -10,6 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from secateur.errors import ChannelError
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 
@@ -35,11 +38,15 @@ def take(tensor: Tensor, kept: Mapping[int, Tensor]) -> Tensor:
 def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """A deep copy of a network in which some parameters and buffers are others.
 
-    Shared parameters stay shared, and the tensors replaced are never copied in full.
+    Shared parameters stay shared, and the tensors replaced are never copied in full. Activations
+    that a module has kept (in a list, a dict, an attribute) are copied without their history.
 
     Args:
         model: The network; it is not touched.
         tensors: New values by state-dict name (shared tensors by their first name).
+
+    Raises:
+        ChannelError: The network holds something that Python cannot copy.
     """
     memo: dict[int, Any] = {}
     for name, parameter in model.named_parameters():
@@ -50,11 +57,95 @@ def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     for name, buffer in model.named_buffers():
         if name in tensors:
             memo[id(buffer)] = tensors[name].detach()
-    for module in model.modules():
-        for value in vars(module).values():
-            if isinstance(value, Tensor) and not value.is_leaf:
-                memo[id(value)] = value.detach()
+    try:
+        with _WithoutHistory():
+            new = _copied(model, memo)
+    except Exception as failure:
+        raise ChannelError(
+            "copying the network",
+            _uncopied(model) or type(model).__name__,
+            given=f"something that Python cannot copy ({type(failure).__name__}: {failure})",
+            expected="modules whose attributes `copy.deepcopy` can copy",
+            remedy="Take it out of the module before pruning, and put it back afterwards.",
+        ) from failure
+    for name, tensor in _own(new):
+        if name in tensors and tensor.data_ptr() != tensors[name].data_ptr():
+            tensor.data = tensors[name].detach()  # a scripted module copies its tensors itself
+    return new
+
+
+def _own(model: nn.Module) -> list[tuple[str, Tensor]]:
+    if not any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        return []
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The network without what `torch.compile` put around it or its parts; it has the same tensors.
+
+    Example:
+        >>> net = nn.Linear(1, 1)
+        >>> uncompiled(net) is net
+        True
+    """
+    while _is_compiled(model):
+        model = model._orig_mod  # type: ignore[assignment]
+    if not any(map(_is_compiled, model.modules())):
+        return model
+    memo: dict[int, Any] = {id(one): one for one in (*model.parameters(), *model.buffers())}
     return _copied(model, memo)
+
+
+def named_plainly(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Tensors by the names that they have in the network without `torch.compile`.
+
+    Example:
+        >>> list(named_plainly({"_orig_mod.0.weight": torch.ones(1)}))
+        ['0.weight']
+    """
+    if not any("_orig_mod." in name for name in tensors):
+        return tensors
+    return {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    kind = type(module)
+    return kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch._dynamo")
+
+
+def throwaway(model: nn.Module) -> nn.Module:
+    """A copy to run: it shares the parameters, and has buffers and attributes of its own.
+
+    Example:
+        >>> net = nn.Linear(1, 1)
+        >>> throwaway(net).weight.data_ptr() == net.weight.data_ptr()
+        True
+    """
+    return rebuild(model, {name: one.detach() for name, one in model.named_parameters()})
+
+
+class _WithoutHistory(TorchFunctionMode):
+    """While open, `copy.deepcopy` copies an activation without the graph that made it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "__deepcopy__" and not args[0].is_leaf:
+            tensor, memo = args
+            return memo.setdefault(id(tensor), tensor.detach().clone())
+        return func(*args, **(kwargs or {}))
+
+
+def _uncopied(model: nn.Module) -> str:
+    """The first attribute that cannot be copied, as `path.attribute`."""
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name in OWN or isinstance(value, nn.Module):
+                continue
+            try:
+                with _WithoutHistory():
+                    copy.deepcopy(value, {id(one): one for one in model.modules()})
+            except Exception:
+                return f"{path}.{name}" if path else name
+    return ""
 
 
 def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
@@ -66,6 +157,8 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         and kind.__getstate__ in USUAL
         and not hasattr(kind, "__deepcopy__")
     )
+    if id(module) not in memo and _is_compiled(module):
+        memo[id(module)] = _copied(module._orig_mod, memo)  # type: ignore[arg-type]
     if id(module) in memo or not usual:
         return copy.deepcopy(module, memo)
     new: Any = kind.__new__(kind)

@@ -22,10 +22,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from secateur.channels.call import Call, Rule
-from secateur.channels.doubling import Doubler
+from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
 from secateur.channels.layout import Axis, Layout, Vector, plain
 from secateur.channels.natures import is_free, is_loud, silences
-from secateur.channels.notes import Attribute, Choice, Hold, Read, Roles, Step
+from secateur.channels.notes import Attribute, Choice, Hold, Pass, Read, Roles, Step
 from secateur.channels.operators import (
     CARRIES,
     FINITENESS,
@@ -43,13 +43,14 @@ class Tape(TorchFunctionMode):
     """Records a forward pass.
 
     Args:
-        model: The network, in evaluation mode.
+        model: The network; copies of it run, one for each pass.
         rules: The table of rules by operator name.
         constants: Follow what is constant for every input (compaction needs it, tracing not), in
             float64.
         choices: Which way to take at each choice, in the order of the pass.
         holds: Steps with a size written in the code, and how hard to hold their channels; see
             `Hold`.
+        wider: The type that each type becomes, where constants are followed.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Tape(TorchFunctionMode):
         constants: bool = False,
         choices: Sequence[int] = (),
         holds: Mapping[int, int] | None = None,
+        wider: Wider = WIDER,
     ) -> None:
         super().__init__()
+        self.wider = wider if constants else UNCHANGED
         self._holds = holds or {}
         self.ties = Ties()
         self.roles = Roles()
@@ -78,18 +81,48 @@ class Tape(TorchFunctionMode):
         self.parameters: dict[str, Layout] = {}
         self._rules = rules
         self._preset = choices
-        self._doubler = Doubler(model) if constants else None
+        self._doubler: Doubler | None = None
         self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._modules = dict(model.named_modules())
-        self._paths = {id(module): name for name, module in model.named_modules()}
+        self._modules: dict[str, nn.Module] = {}
+        self._paths: dict[int, str] = {}
+        self.passes: list[Pass] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             loud = not isinstance(tensor, nn.Parameter)
-            layout = Layout(tuple(axes), constant=True, loud=loud)
+            self.parameters[name] = Layout(tuple(axes), constant=True, loud=loud)
+
+    def begin(self, model: nn.Module, *, training: bool) -> None:
+        """A copy of the network is about to run: know its tensors and modules."""
+        self.passes.append(Pass(training, len(self.steps)))
+        self._doubler = Doubler(model, wider=self.wider) if self.constants else None
+        self._modules = dict(model.named_modules())
+        self._paths = {id(module): name for name, module in self._modules.items()}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             self.names[id(tensor)] = name
-            self.parameters[name] = layout
-            self._table[tensor] = (layout, None)
+            self._table[tensor] = (self.parameters[name], None)
+
+    def mark(self) -> tuple[int, ...]:
+        """How long every list is now."""
+        return tuple(len(one) for one in self._lists())
+
+    def rewind(self, mark: tuple[int, ...]) -> None:
+        """Forget what was written down behind a mark."""
+        for one, length in zip(self._lists(), mark, strict=True):
+            del one[length:]
+        self.counts = dict(list(self.counts.items())[: mark[-1]])
+
+    def _lists(self) -> list[Any]:
+        ties, roles = self.ties, self.roles
+        return [
+            *(ties.left, ties.right, ties.pins, roles.writes, roles.reads),
+            *(self.reads, self.steps, self.asked, self.choices, self.passes, list(self.counts)),
+        ]
+
+    def end(self) -> None:
+        """The copy has run: keep nothing of it alive."""
+        self._doubler, self._modules, self._paths = None, {}, {}
+        self.names = {}
 
     @property
     def path(self) -> str:

@@ -7,27 +7,40 @@ from typing import Literal
 
 from torch import nn
 
-from secateur.channels.classes import Pinned, groups_of
+from secateur.channels.classes import find_classes, groups_of
+from secateur.channels.layout import Flags
 from secateur.channels.record import Inputs
 from secateur.channels.settle import settle
 from secateur.channels.settled import Settled
 from secateur.channels.silence import inexact
+from secateur.channels.surgery import uncompiled
+from secateur.channels.ties import Pin
 from secateur.errors import ChannelError
 from secateur.pruning.groups import Groups
+from secateur.pruning.pinned import Pinned, Report
 
 
 class Trace:
-    """What one forward pass showed of a network's channels.
+    """What running a network showed of its channels.
 
     Attributes:
         report: What was pinned: operator, module path, how many channels.
-        settled: The pass itself.
+        settled: The passes themselves.
     """
 
-    def __init__(self, settled: Settled, names: frozenset[str]) -> None:
+    def __init__(self, settled: Settled, names: frozenset[str], silenced: Flags) -> None:
         self.settled = settled
-        self._names = names
-        self.report: tuple[Pinned, ...] = settled.classes.report
+        self._names, self._silenced = names, silenced
+        classes = find_classes(settled.tape)
+        settled.classes = classes.pin(silenced, "not silent where it is read once masked")
+        self.report = Report(settled.classes.report, settled.note)
+
+    def hold(self, pins: Sequence[Pin]) -> Trace:
+        """The same trace with more channels pinned, which running a cut has found to be needed."""
+        for pin in pins:
+            self.settled.tape.ties.pin(pin.labels, pin.operator, pin.path)
+        self.settled.held += pins
+        return Trace(self.settled, self._names, self._silenced)
 
     def groups(self, scope: Literal["conv", "all"] = "conv") -> Groups:
         """The groups that may be cut exactly.
@@ -51,7 +64,7 @@ def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
     """Trace a network's channels.
 
     Args:
-        model: Any network; it runs once, in evaluation mode, and is left as it was.
+        model: Any network; copies of it run, in evaluation and in training mode.
         example_inputs: A tensor, a tuple of positional inputs, or a dict of keyword inputs.
 
     Raises:
@@ -63,13 +76,13 @@ def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
         >>> trace(net, torch.zeros(1, 1, 4, 4)).groups().count
         4
     """
+    model = uncompiled(model)
     names = frozenset(name for name, _ in model.named_parameters())
     settled = settle(model, example_inputs)
-    held = settled.heard
-    if held is None:
-        held = inexact(model, example_inputs, settled)
-    settled.classes = settled.classes.pin(held, "not silent where it is read once masked")
-    return Trace(settled, names)
+    silenced = settled.heard
+    if silenced is None:
+        silenced = inexact(model, example_inputs, settled)
+    return Trace(settled, names, silenced)
 
 
 def _nothing_free(report: Sequence[Pinned]) -> ChannelError:

@@ -1,174 +1,271 @@
-"""Verification: the compact network runs beside the masked one before anyone gets it."""
+"""Verification: the compact network runs beside the masked one before anyone gets it.
+
+Copies run, so both are as they were afterwards. They compute in float64, or, where the network
+cannot, in its own type; on the example itself and on inputs like it, of another batch size and
+another resolution where it takes them; in evaluation mode, and in training mode where that takes
+another way through the code.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.doubling import Doubling
-from secateur.channels.layout import Layout
-from secateur.channels.notes import Step
-from secateur.channels.operators import tensors_in
+from secateur.channels.agreement import TOLERANCE, outputs_of, same
+from secateur.channels.doubling import (
+    FLOAT32,
+    UNCHANGED,
+    WIDER,
+    Doubling,
+    Wider,
+    double,
+    each_tensor,
+    jittered,
+)
+from secateur.channels.draws import Draw, draws
+from secateur.channels.modes import mode
 from secateur.channels.record import arguments
 from secateur.channels.rehearsal import Cut
+from secateur.channels.sandbox import sandbox
+from secateur.channels.stepping import Place, first_difference
+from secateur.channels.surgery import throwaway
 from secateur.errors import ChannelError
 
-TOLERANCE = 1e-10
+ROUNDING = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
 
 
-def same(left: Any, right: Any, tolerance: float = TOLERANCE) -> bool:
-    """Whether two outputs agree, tensor by tensor, relative to the largest element.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One way to run both networks.
 
-    Example:
-        >>> same(torch.ones(2), [torch.ones(2) + 1e-14])
-        True
+    Attributes:
+        inputs: What they are given, in the example's own type.
+        wider: The type that each type becomes.
+        training: Training mode (with its dice held still), or evaluation mode.
     """
-    ours, theirs = tensors_in(left), tensors_in(right)
-    return len(ours) == len(theirs) and all(
-        _close(a, b, tolerance) for a, b in zip(ours, theirs, strict=True)
-    )
+
+    inputs: Any
+    wider: Wider
+    training: bool = False
+
+    def run(
+        self, model: nn.Module, watch: TorchFunctionMode | None = None, *, jitter: bool = False
+    ) -> list[Tensor]:
+        """The outputs of a copy of a network."""
+        runner = throwaway(model)
+        inputs = double(self.inputs, self.wider)
+        share = self._rounding(model) if jitter else 0.0
+        if jitter:
+            inputs = each_tensor(inputs, lambda one: _moved(one, share))
+        args, kwargs = arguments(inputs)
+        counted = Doubling(runner, wider=self.wider, jitter=share)
+        still, watching = mode(runner, training=self.training), watch or nullcontext()
+        with sandbox(runner), still, counted, watching:
+            return outputs_of(runner(*args, **kwargs))
+
+    def agrees(self, masked: nn.Module, small: nn.Module, expected: Sequence[Tensor]) -> bool:
+        """Whether the compact network gives what is expected of it.
+
+        Raises:
+            Exception: Whatever the compact network raises.
+        """
+        given = self.run(small)
+        return same(given, expected, lambda: self.run(masked, jitter=True), self._tolerance())
+
+    def _rounding(self, model: nn.Module) -> float:
+        if self.wider is WIDER:
+            return ROUNDING[torch.float64]
+        kinds = [one.dtype for one in model.parameters() if one.is_floating_point()]
+        if self.wider is FLOAT32:
+            kinds = [torch.float32 if kind in FLOAT32 else kind for kind in kinds]
+        return max((torch.finfo(kind).eps / 2 for kind in kinds), default=2.0**-24)
+
+    def _tolerance(self) -> float:
+        return TOLERANCE if self.wider is WIDER else 0.0
 
 
-def _close(left: Tensor, right: Tensor, tolerance: float) -> bool:
-    if left.shape != right.shape:
-        return False
-    if not left.is_floating_point():
-        return bool(torch.equal(left, right))
-    scale = max(1.0, float(right.abs().max())) if right.numel() else 1.0
-    return bool(torch.allclose(left, right, rtol=0.0, atol=tolerance * scale, equal_nan=True))
+def _moved(tensor: Tensor, share: float) -> Tensor:
+    return jittered(tensor, share) if tensor.is_floating_point() or tensor.is_complex() else tensor
 
 
-def check_equal(masked: nn.Module, compact: nn.Module, example: Any, cut: Cut) -> None:
-    """Run two networks on the same random inputs, of two batch sizes and two resolutions.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a compact network turned out to be another function.
+
+    Attributes:
+        trial: The run that showed it.
+        given: What the compact network did.
+        place: The first operator that differs.
+    """
+
+    trial: Trial
+    given: str
+    place: Place
+
+    def error(self) -> ChannelError:
+        """The difference as an error."""
+        return ChannelError(
+            "compaction",
+            self.place.layer,
+            given=f"{self.given}{self.place.line and f', from {self.place.line}'}",
+            expected="the same function as the masked network",
+            remedy="Nothing was handed over. Leave the channels of this layer whole, or write the "
+            "operator so that its numbers follow the width of its input.",
+        )
+
+
+def check_equal(masked: nn.Module, small: nn.Module, example: Any, cut: Cut) -> None:
+    """Run two networks side by side; neither is touched.
 
     Args:
         masked: The masked network.
-        compact: The compact one.
-        example: Inputs that they take, in float64.
-        cut: What was cut, to name the first layer that differs.
+        small: The compact one.
+        example: Inputs that they take.
+        cut: What was cut, to name the first operator that differs.
 
     Raises:
-        ChannelError: They differ, or the compact one fails; it names the first layer that does.
+        ChannelError: They differ, or the compact one fails; it names the first operator that does.
     """
-    first, second = Doubling(masked), Doubling(compact)
-
-    def agree(inputs: Any) -> None:
-        args, kwargs = arguments(inputs)
-        with first:
-            expected = masked(*args, **kwargs)
-        args, kwargs = arguments(inputs)
-        try:
-            with second:
-                given = compact(*args, **kwargs)
-        except Exception as failure:
-            layer = first_difference(masked, compact, example, cut)
-            raise _differs(layer, f"failing once cut ({failure})") from failure
-        if not same(given, expected):
-            layer = first_difference(masked, compact, example, cut)
-            raise _differs(layer, "another function once cut")
-
-    def agree_if_taken(inputs: Any) -> bool:
-        try:
-            agree(inputs)
-        except ChannelError:
-            raise
-        except Exception:
-            return False
-        return True
-
-    with torch.no_grad():
-        agree(variation(example, 1, 0))
-        if not agree_if_taken(variation(example, 2, 8)):
-            agree_if_taken(variation(example, 2, 0))
-            agree_if_taken(variation(example, 1, 8))
+    difference = compare(masked, small, example, cut)
+    if difference is not None:
+        raise difference.error()
 
 
-def _differs(layer: str, given: str) -> ChannelError:
-    return ChannelError(
-        "compaction",
-        layer or "the network",
-        given=given,
-        expected="the same function as the masked network",
-        remedy="Nothing was handed over; please report this network.",
+def compare(masked: nn.Module, small: nn.Module, example: Any, cut: Cut) -> Difference | None:
+    """As `check_equal`, but hand the difference back.
+
+    Raises:
+        ChannelError: The masked network fails on the example, or gives no number to compare.
+    """
+    proven: list[bool] = []
+    for trial, expected in _trials(masked, example, cut):
+        difference = _compare(trial, masked, small, expected, cut)
+        if difference is not None:
+            return difference
+        if not trial.training:
+            finite = _finite(expected)
+            proven = [a or b for a, b in zip(proven or finite, finite, strict=False)]
+    _check_proven(proven)
+    return None
+
+
+def _compare(
+    trial: Trial, masked: nn.Module, small: nn.Module, expected: Sequence[Tensor], cut: Cut
+) -> Difference | None:
+    given = "another function once cut"
+    try:
+        if trial.agrees(masked, small, expected):
+            if any(one.is_floating_point() or one.is_complex() for one in expected):
+                return None
+            place = _place(trial, masked, small, cut)
+            return None if place is None else Difference(trial, given, place)
+    except Exception as failure:
+        given = f"failing once cut ({type(failure).__name__}: {failure})"
+    return Difference(trial, given, _place(trial, masked, small, cut) or Place())
+
+
+def _place(trial: Trial, masked: nn.Module, small: nn.Module, cut: Cut) -> Place | None:
+    """The first operator that differs."""
+    passes, steps = cut.tape.passes, cut.tape.steps
+    second = passes[1].start if len(passes) > 1 else len(steps)
+    steps = steps[second:] if trial.training else steps[:second]
+    return first_difference(trial.run, masked, small, steps, cut)
+
+
+def _finite(outputs: Sequence[Tensor]) -> list[bool]:
+    """Which outputs hold a number that can be compared."""
+    return [one.numel() == 0 or bool(one.isfinite().any()) for one in outputs]
+
+
+def _check_proven(proven: Sequence[bool]) -> None:
+    if proven and all(proven):
+        return
+    bad = [str(number) for number, one in enumerate(proven) if not one]
+    raise ChannelError(
+        "comparing the cut network with the masked one",
+        f"output {', '.join(bad)}" if bad else "the network's output",
+        given="NaN or infinite throughout, on the example and on inputs like it"
+        if bad
+        else "without a number that could be compared",
+        expected="numbers, which a comparison can tell apart",
+        remedy="Pass an example on which the network gives finite numbers.",
     )
 
 
-def variation(example: Any, batch: int, grow: int, seed: int = 0) -> Any:
-    """The example with random numbers, its batch repeated and its images larger.
-
-    Args:
-        example: The inputs.
-        batch: How often the batch is repeated.
-        grow: Pixels added to height and width, of inputs that have them.
-        seed: For the numbers.
-    """
-    generator = torch.Generator().manual_seed(seed)
-
-    def redraw(value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.is_floating_point() or value.dim() == 0:
-            return _repeat(value, batch)
-        shape = list(value.shape)
-        shape[0] *= batch
-        if value.dim() >= 4:
-            shape[2:] = [size + grow for size in shape[2:]]
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(value.device)
-
-    if isinstance(example, Tensor):
-        return redraw(example)
-    if isinstance(example, dict):
-        return {name: redraw(value) for name, value in example.items()}
-    return tuple(redraw(value) for value in example)
+def _trials(masked: nn.Module, example: Any, cut: Cut) -> Iterator[tuple[Trial, list[Tensor]]]:
+    """The runs to compare, each with what the masked network gives."""
+    first, outputs = _first_trial(masked, example)
+    yield first, outputs
+    for one in cut.tape.passes:
+        if one.training:
+            trial = Trial(example, first.wider, training=True)
+            found = _attempt(trial, masked)
+            if found is not None:
+                yield trial, found
+    yield from _drawn(first, outputs, masked)
 
 
-def _repeat(value: Any, batch: int) -> Any:
-    if isinstance(value, Tensor) and value.dim() and batch > 1:
-        return torch.cat([value] * batch)
-    return value
-
-
-class Recorder(TorchFunctionMode):
-    """Keeps every operator's outputs, to find the first that differs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outputs: list[list[Tensor]] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        tensors = tensors_in(result)
-        if tensors:
-            self.outputs.append([tensor.detach().clone() for tensor in tensors])
-        return result
-
-
-def first_difference(masked: nn.Module, compact: nn.Module, example: Any, cut: Cut) -> str:
-    """The path of the first layer whose kept channels differ, with its operator."""
-    runs = []
-    for model in (masked, compact):
-        args, kwargs = arguments(example)
-        recorder = Recorder()
+def _first_trial(masked: nn.Module, example: Any) -> tuple[Trial, list[Tensor]]:
+    """The example, in the widest type in which the network runs."""
+    failure: Exception | None = None
+    for wider in (WIDER, FLOAT32, UNCHANGED):
+        trial = Trial(example, wider)
         try:
-            with torch.no_grad(), Doubling(model), recorder:
-                model(*args, **kwargs)
-        except Exception:
-            pass
-        runs.append(recorder.outputs)
-    steps: list[Step] = [step for step in cut.tape.steps if step.outputs]
-    for step, full, short in zip(steps, *runs, strict=False):
-        for (layout, *_), left, right in zip(step.outputs, full, short, strict=False):
-            if not same(_kept(left, layout, cut), right, 1e-8):
-                return f"{step.path or 'the network'} ({step.name})"
-    number = min(len(runs[1]), len(steps) - 1)
-    return f"{steps[number].path or 'the network'} ({steps[number].name})"
+            return trial, trial.run(masked)
+        except Exception as error:
+            failure = failure or error
+    raise ChannelError(
+        "comparing the cut network with the masked one",
+        type(masked).__name__,
+        given=f"failing on the example inputs ({type(failure).__name__}: {failure})",
+        expected="a network that runs on them",
+        remedy="Pass inputs of the shape and type that the network takes.",
+    ) from failure
 
 
-def _kept(tensor: Tensor, layout: Layout, cut: Cut) -> Tensor:
-    for position, axis in enumerate(layout.axes):
-        if axis is not None and axis.size == tensor.shape[position]:
-            index = np.flatnonzero(~cut.gone[cut.classes.of(axis.labels)])
-            tensor = tensor.index_select(position, torch.from_numpy(index).to(tensor.device))
-    return tensor
+def _attempt(trial: Trial, masked: nn.Module) -> list[Tensor] | None:
+    """What the masked network gives, if it takes the inputs."""
+    try:
+        return trial.run(masked)
+    except Exception:
+        return None
+
+
+def _drawn(
+    first: Trial, outputs: Sequence[Tensor], masked: nn.Module
+) -> Iterator[tuple[Trial, list[Tensor]]]:
+    """Inputs like the example that the network takes: of another size at once, or one by one."""
+    sound = sum(_finite(outputs))
+    for calm in (False, True):
+        taken: set[tuple[bool, bool]] = set()
+        for draw in draws(first.inputs, calm=calm):
+            if draw.is_shown(taken):
+                continue
+            trial = Trial(draw.inputs, first.wider)
+            found = _attempt(trial, masked)
+            fits = found is not None and sum(_finite(found)) >= sound
+            if found is None or not fits or not _is_variation(draw, outputs, found):
+                continue
+            taken.add(draw.changes)
+            yield trial, found
+        if taken:
+            return
+
+
+def _is_variation(draw: Draw, before: Sequence[Tensor], after: Sequence[Tensor]) -> bool:
+    """A larger image that comes out as another number of rows was not taken as an image."""
+    if len(before) != len(after):
+        return False
+    if not draw.grown:
+        return True
+    count, rows = draw.batch
+    return all(
+        one.dim() == two.dim() and (one.dim() == 0 or two.shape[0] * rows == one.shape[0] * count)
+        for one, two in zip(before, after, strict=True)
+    )

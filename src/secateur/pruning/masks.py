@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.markup import Cell, table
+from secateur.pruning.pinned import Report
 
 if TYPE_CHECKING:
     from secateur.pruning.freeze import Freeze
@@ -27,6 +28,10 @@ class Masks(Mapping[str, Tensor]):
     Args:
         masks: State-dict name -> bool tensor of the parameter's shape.
         floored: Layers in which the floor kept units that the ranking would have cut.
+
+    Attributes:
+        report: Which channels could not be cut, and why, where they were traced.
+        traced: The trace that the masks were made with; `compact` takes it up. Never pickled.
 
     Raises:
         MaskError: A mask is not a bool tensor.
@@ -50,6 +55,8 @@ class Masks(Mapping[str, Tensor]):
         self._masks = {name: mask.detach().clone() for name, mask in masks.items()}
         self._model: nn.Module | None = None
         self.floored = floored
+        self.report = Report()
+        self.traced: Any = None
 
     def __getitem__(self, name: str) -> Tensor:
         return self._masks[name]
@@ -181,7 +188,8 @@ class Masks(Mapping[str, Tensor]):
 
     def __getstate__(self) -> dict[str, object]:
         """Copies and pickles hold the masks, never the model they were applied to."""
-        return {"_masks": self._masks, "_model": None, "floored": self.floored}
+        held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
+        return {**held, "_model": None, "traced": None}
 
 
 def _pack(mask: Tensor) -> str:

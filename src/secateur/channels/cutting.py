@@ -1,0 +1,260 @@
+"""Cutting: what masks have emptied leaves a network, and what it cannot do without stays.
+
+The cut is planned, made on a copy and compared with the masked network. Where that differs, the
+classes that are to blame stay, with a line in the report, and the rest is cut again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from secateur.channels.blame import culprits
+from secateur.channels.classes import Classes, roles_of
+from secateur.channels.constants import used_slices
+from secateur.channels.folding import Fold, apply_folds, find_folds, foldable_weights
+from secateur.channels.layout import Flags
+from secateur.channels.record import Inputs
+from secateur.channels.rehearsal import Cut, Numbers, numbers_of, set_numbers
+from secateur.channels.removal import removable
+from secateur.channels.settle import ROUNDS, rehearse_cut, settle
+from secateur.channels.settled import Settled, is_sized
+from secateur.channels.surgery import rebuild, take
+from secateur.channels.ties import Pin
+from secateur.channels.verify import Difference, compare
+from secateur.pruning.pinned import Pinned
+
+Kept = dict[str, dict[int, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What leaves a masked network.
+
+    Attributes:
+        cut: The classes that go.
+        kept: By parameter or buffer and axis, what stays of each axis that loses something.
+        folds: What biases take over.
+        numbers: What the modules' own numbers become.
+    """
+
+    cut: Cut
+    kept: Kept
+    folds: list[Fold]
+    numbers: Numbers
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A compact network, and what it took to get there.
+
+    Attributes:
+        small: The network, its folded biases in float64.
+        plan: What left.
+        settled: The pass that followed constants.
+        held: Labels that were found to be needed, with operator and place.
+        report: The same for the user.
+        last: The last difference; only where nothing could leave.
+    """
+
+    small: nn.Module
+    plan: Plan
+    settled: Settled
+    held: list[Pin] = field(default_factory=list)
+    report: tuple[Pinned, ...] = ()
+    last: Difference | None = None
+
+
+class Cutter:
+    """Cuts one masked network.
+
+    Args:
+        model: The network; it is not touched.
+        masks: Its masks.
+        example_inputs: Its inputs.
+        fold: Let biases take over constants other than zero.
+        known: The same network, settled before.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: Mapping[str, Tensor],
+        example_inputs: Inputs,
+        *,
+        fold: bool,
+        known: Settled | None,
+    ) -> None:
+        self._model, self._example = model, example_inputs
+        self.masked = masked_copy(model, masks).eval()
+        self._settled = settle(self.masked, example_inputs, constants=True, known=known)
+        self._foldable = (
+            foldable_weights(self.masked, self._settled.tape) if fold else frozenset[str]()
+        )
+
+    def run(self, *, verify: bool) -> Outcome:
+        """Cut, compare, and cut less until both are the same function.
+
+        Args:
+            verify: Compare at all.
+
+        Raises:
+            ChannelError: There is nothing to compare on the example.
+        """
+        plan = self._plan(self._settled.classes)
+        outcome = Outcome(self._build(plan), plan, self._settled)
+        rounds = ROUNDS if verify else 0
+        while rounds and outcome.plan.cut.gone.any():
+            rounds -= 1
+            difference = compare(self.masked, outcome.small, self._example, outcome.plan.cut)
+            if difference is None:
+                break
+            self._hold_back(outcome, difference, everything=rounds == 0)
+        return outcome
+
+    def _hold_back(self, outcome: Outcome, difference: Difference, *, everything: bool) -> None:
+        """Let the classes stay that made a difference."""
+        cut = outcome.plan.cut
+        expected = difference.trial.run(self.masked)
+
+        def is_right(stay: Flags) -> bool:
+            plan = self._plan(_pinned(cut.classes, stay))
+            try:
+                small = self._build(plan)
+                return difference.trial.agrees(self.masked, small, expected)
+            except Exception:
+                return False
+
+        stay = cut.gone if everything else culprits(cut, difference.place, is_right)
+        place, held = difference.place, _report(cut.classes, stay, difference)
+        labels = np.flatnonzero(stay[cut.classes.component])
+        outcome.held.append(Pin(held.operator, place.path, labels))
+        outcome.report = (*outcome.report, held)
+        outcome.plan = self._plan(_pinned(cut.classes, stay))
+        outcome.small = self._build(outcome.plan)
+        if not outcome.plan.cut.gone.any():
+            outcome.last = difference
+
+    def _plan(self, classes: Classes) -> Plan:
+        """Which classes go; those that the network's own code cannot follow stay."""
+        settled = replace(self._settled, classes=classes, attributes=list(self._settled.attributes))
+        for _ in range(ROUNDS):
+            gone = removable(settled.tape, classes, foldable=self._foldable)
+            gone &= ~_unread_layers(self.masked, settled, gone)
+            cut = Cut(settled.tape, classes, gone)
+            emptied = _emptied(cut)
+            if emptied.any():
+                classes = _pinned(classes, emptied)
+                settled.classes = classes
+                continue
+            numbers, failures = numbers_of(self.masked, cut, settled.attributes), list[int]()
+            if is_sized(settled, gone):
+                numbers, failures = rehearse_cut(self.masked, self._example, settled, cut)
+            if not failures:
+                break
+            classes = _pinned(classes, _touched_by(cut, failures))
+            settled.classes = classes
+        else:
+            cut = Cut(settled.tape, classes, np.zeros_like(classes.pinned))
+            numbers = {}
+        folds = find_folds(self.masked, cut.tape, cut.classes, cut.gone, self._foldable)
+        return Plan(cut, kept_indices(cut), folds, numbers)
+
+    def _build(self, plan: Plan) -> nn.Module:
+        """The compact network, with no tensor of the caller's in it."""
+        full = {**dict(self._model.named_parameters()), **dict(self._model.named_buffers())}
+        tensors = {}
+        for name, tensor in [*self.masked.named_parameters(), *self.masked.named_buffers()]:
+            value = take(tensor.detach(), plan.kept.get(name, {}))
+            shared = value.data_ptr() in (full[name].data_ptr(), tensor.data_ptr())
+            tensors[name] = value.clone() if shared else value
+        small = rebuild(self._model, tensors)
+        rows = {
+            name.removesuffix(".weight"): axes[0]
+            for name, axes in plan.kept.items()
+            if name.endswith(".weight") and 0 in axes
+        }
+        apply_folds(small, plan.folds, rows)
+        set_numbers(small, plan.numbers)
+        return small.eval()
+
+
+def _pinned(classes: Classes, held: Flags) -> Classes:
+    return replace(classes, pinned=classes.pinned | held)
+
+
+def _report(classes: Classes, held: Flags, difference: Difference) -> Pinned:
+    """What one difference held, in the user's words."""
+    place = difference.place
+    line = f" at {place.line}" if place.line else ""
+    operator = f"{place.operator or 'an operator'}{line} ({difference.given})"
+    return Pinned(operator, place.path, int((held & classes.candidates).sum()))
+
+
+def _touched_by(cut: Cut, numbers: list[int]) -> Flags:
+    """The classes that these steps read or give."""
+    flags = np.zeros_like(cut.gone)
+    for number in numbers:
+        step = cut.tape.steps[number]
+        for layout in [*step.inputs, *(out[0] for out in step.outputs)]:
+            for axis in layout.axes:
+                if axis is not None:
+                    flags[cut.classes.of(axis.labels)] = True
+    return flags
+
+
+def _emptied(cut: Cut) -> Flags:
+    """One class of every axis that would lose all of its own."""
+    flags = np.zeros_like(cut.gone)
+    for layout in cut.tape.parameters.values():
+        for axis in layout.axes:
+            if axis is not None:
+                members = cut.classes.of(axis.labels)
+                if cut.gone[members].all() and not flags[members].any():
+                    flags[members[0]] = True
+    return flags
+
+
+def _unread_layers(masked: nn.Module, settled: Settled, gone: Flags) -> Flags:
+    """Channels that masks have not emptied, in layers that nobody reads: dead code stays."""
+    stays = np.zeros_like(gone)
+    roles = roles_of(settled.tape)
+    parameters = dict(masked.named_parameters())
+    for name, parameter in parameters.items():
+        for position, axis in enumerate(settled.tape.parameters[name].axes):
+            if axis is None or roles[name, position] != "write":
+                continue
+            members = settled.classes.of(axis.labels)
+            if gone[members].all():
+                stays[members[used_slices(parameter, position)]] = True
+    return stays
+
+
+def kept_indices(cut: Cut) -> Kept:
+    """What stays of each parameter and buffer, along each axis that loses something."""
+    kept: Kept = {}
+    for name, layout in cut.tape.parameters.items():
+        for position, axis in enumerate(layout.axes):
+            if axis is None:
+                continue
+            stays = ~cut.gone[cut.classes.of(axis.labels)]
+            if not stays.all():
+                kept.setdefault(name, {})[position] = torch.from_numpy(np.flatnonzero(stays))
+    return kept
+
+
+def masked_copy(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
+    """The network with zeros where the masks say so; what they leave whole is shared with it."""
+    tensors = {}
+    for name, tensor in model.named_parameters():
+        value = tensor.detach()
+        if name in masks and not bool(masks[name].all()):
+            mask = masks[name].to(value.device)
+            if bool((value.ne(0) & ~mask).any()):
+                value = torch.where(mask, value, 0)
+        tensors[name] = value
+    return rebuild(model, tensors)
