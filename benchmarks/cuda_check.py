@@ -336,7 +336,7 @@ def slimmed(bench: Bench) -> str:
     net[-1] = nn.Linear(32, data.classes)
     net[0] = nn.Conv2d(data.shape[0], 16, 3, padding=1)
     statistics, _ = secateur.slim(net, data, epochs=1, penalty=1e-3, device=str(bench.device))
-    example = data.example(2).to(bench.device)
+    net, example = net.to(bench.device), data.example(2).to(bench.device)
     masks = secateur.prune(
         net, "slimming", sparsity=0.5, example_inputs=example, statistics=statistics
     )
@@ -351,6 +351,7 @@ def swept(bench: Bench) -> str:
     device = "cuda" if bench.device.type == "cuda" else str(bench.device)
     found = secateur.sweep("conv4", data, out=folder, device=device, **STUDY)
     points = found.points
+    expect(not found.failures, f"failed: {found.failures}")
     expect({point.method for point in points} == set(STUDY["methods"]), "methods are missing")
     expect(all(point.latency for point in points), "points without a latency")
     again = secateur.sweep("conv4", data, out=folder, device=device, **STUDY)

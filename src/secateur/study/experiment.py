@@ -219,6 +219,9 @@ class _CutNet:
     def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
         """Score the net, count what is left of it, and write it down."""
         run = self.job.run
+        self.model.to(
+            resolve_device(self.job.device)
+        )  # a net retrained compact was left on the CPU
         val = evaluate(self.model, self.data, self.data.val)
         test = evaluate(self.model, self.data, self.data.test)
         # As a checkpoint gives it back, so that the file measured here is the one exported later.

@@ -16,7 +16,7 @@ def evaluate(model: nn.Module, data: ImageData, split: Split, batch_size: int = 
     """Count correct answers over a whole split, the last short batch included.
 
     Args:
-        model: On the device of the data; its training flags are left as they were.
+        model: Left where it is, with its training flags as they were; batches come to its device.
         data: Gives the normalisation.
         split: Usually `data.val` or `data.test`.
         batch_size: Images at a time; no result depends on it but by rounding.
@@ -26,15 +26,17 @@ def evaluate(model: nn.Module, data: ImageData, split: Split, batch_size: int = 
     """
     flags = {module: module.training for module in model.modules()}
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
+    weights = next(model.parameters(), split.labels)
+    correct = torch.zeros((), dtype=torch.int64, device=weights.device)
     try:
         with torch.inference_mode():
             for images, labels in batches(
                 data, split, batch_size, memory_format=torch.channels_last
             ):
-                logits = model(images)
+                logits = model(images.to(weights.device))
                 # argmax takes NaN for the largest.
-                right = (logits.argmax(dim=1) == labels) & ~torch.isnan(logits).any(dim=1)
+                named = logits.argmax(dim=1) == labels.to(weights.device)
+                right = named & ~torch.isnan(logits).any(dim=1)
                 correct += right.sum()
     finally:
         for module, flag in flags.items():
