@@ -1,7 +1,8 @@
-"""HTML for notebooks: small tables, in which every word is text and never markup."""
+"""Words of others as text and never as markup: in a notebook, on a terminal, in Markdown."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -11,6 +12,46 @@ _TABLE = "border-collapse:collapse;margin:.5em 0;font-variant-numeric:tabular-nu
 _CELL = "padding:.15em .6em;text-align:{};vertical-align:top"
 # Of the reader's own ink, so that a dark notebook stays readable.
 _HEAD = "border-bottom:1px solid currentColor;padding:.15em .6em;text-align:{};font-weight:600"
+
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~$&-])")
+
+
+def plain(text: str, longest: int | None = None) -> str:
+    r"""Text of others on one line: nothing in it moves a cursor, hides, or turns the line around.
+
+    Line ends and tabs become spaces; every other character that cannot be printed (controls,
+    escape sequences, marks of direction, halves of a pair) becomes a replacement character.
+
+    Args:
+        text: From a file, a store, an exception.
+        longest: Characters to keep; all if None.
+
+    Example:
+        >>> plain("a\x1b[31m\nb")
+        'a�[31m b'
+    """
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable() or letter == "\N{NO-BREAK SPACE}":
+        return letter
+    return " " if letter.isspace() else "\N{REPLACEMENT CHARACTER}"
+
+
+def markdown(text: str) -> str:
+    r"""Text of others for a place where Markdown is read: no link, no image, no markup of its own.
+
+    Example:
+        >>> print(markdown("[a](b) <i>"))
+        \[a\]\(b\) \<i\>
+    """
+    return _MARKDOWN.sub(r"\\\1", plain(text))
 
 
 def table(

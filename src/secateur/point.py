@@ -162,7 +162,7 @@ class Point:
     checkpoint: str
     floored: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    curve: tuple[dict[str, float], ...] = ()
+    curve: tuple[dict[str, int | float], ...] = ()
     latency: tuple[Latency, ...] = ()
     layers: tuple[Layer, ...] = ()
     artifact_bytes: int | None = None

@@ -6,7 +6,6 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,39 +245,6 @@ def test_a_model_that_does_not_fit_is_refused_before_the_folder_is_made(
 
 
 # --- what tells one model of a user's own from another -----------------------------------------
-
-
-def code_of(builder: Callable[..., Any]) -> str:
-    return module._code(builder)
-
-
-def test_models_that_differ_in_what_they_have_bound_are_different() -> None:
-    assert code_of(make_builder(6)) == code_of(make_builder(6))
-    assert code_of(make_builder(6)) != code_of(make_builder(7))
-    build = make_builder()
-    assert code_of(partial(build, width=1)) == code_of(partial(build, width=1))
-    assert code_of(partial(build, width=1)) != code_of(partial(build, width=2))
-
-
-def test_where_an_object_lies_in_memory_tells_nothing() -> None:
-    class Thing:
-        pass
-
-    def bind(thing: object) -> Callable[..., Any]:
-        return lambda: thing
-
-    one, other = Thing(), Thing()
-    assert repr(one) != repr(other)
-    assert code_of(bind(one)) == code_of(bind(other))
-
-
-def test_any_callable_will_do() -> None:
-    class Builder:
-        def __call__(self) -> None: ...
-
-    assert code_of(Builder())
-    assert code_of(nn.Flatten)
-    assert code_of(len) == "len"
 
 
 def test_other_code_makes_other_runs(go: Callable[..., Notes], tmp_path: Path) -> None:

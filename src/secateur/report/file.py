@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from secateur.errors import StoreError
+from secateur.study.folder import PARTIAL, draft
 
 
 def write_whole(path: Path, content: bytes, operation: str) -> Path:
@@ -23,14 +24,17 @@ def write_whole(path: Path, content: bytes, operation: str) -> Path:
     Raises:
         StoreError: The file cannot be written; what was there is untouched.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    made: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
+        _check_target(path, operation)
+        made = draft(path.with_name(f".{path.name[:64]}.{os.getpid()}{PARTIAL}"))
+        made.write_bytes(content)
+        made.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
+        if made is not None:
+            with suppress(OSError):
+                made.unlink()
         raise StoreError(
             operation,
             str(path),
@@ -39,3 +43,15 @@ def write_whole(path: Path, content: bytes, operation: str) -> Path:
             remedy="Choose another folder, or free some space.",
         ) from error
     return path
+
+
+def _check_target(path: Path, operation: str) -> None:
+    """A folder, a pipe or a device is not replaced by a file: whoever named it meant another."""
+    if path.exists() and not path.is_file():
+        raise StoreError(
+            operation,
+            str(path),
+            given="a folder" if path.is_dir() else "a pipe or a device",
+            expected="a file, or nothing",
+            remedy="Choose another path.",
+        )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from secateur.errors import StoreError
+from secateur.errors import SecateurError, StoreError
 from secateur.pruning.masks import Masks
-from secateur.study.store import PARTIAL
+from secateur.study.folder import PARTIAL, check_kind, draft
 
 _MASKS = "secateur.masks"
 
@@ -33,7 +33,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], masks: Masks | None
     # One key only: safetensors writes several in no fixed order, and the bytes are compared.
     content = save(tensors, metadata)
     # A name of its own: a worker that outlived its sweep may still be writing the same run.
-    partial = path.with_suffix(f".{os.getpid()}{PARTIAL}")
+    partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -55,16 +55,51 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Masks | None]:
     Raises:
         StoreError: The file is missing or damaged.
     """
+    check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_MASKS)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise StoreError(
-            "reading a checkpoint",
-            str(path),
-            given=f"unreadable ({error})",
-            expected="a safetensors file of this study",
-            remedy="Delete the file and run the sweep again: it makes the missing runs anew.",
-        ) from None
-    return state, Masks.from_text(text) if text else None
+        raise _damaged(path, f"unreadable ({error})") from None
+    return state, _masks(path, text) if text else None
+
+
+def _masks(path: Path, text: str) -> Masks:
+    try:
+        return Masks.from_text(text)
+    except SecateurError:
+        raise
+    except Exception as error:
+        # Text of a file: whatever is wrong with it shows in some exception of its parsers.
+        raise _damaged(path, f"a file whose masks are damaged ({type(error).__name__})") from None
+
+
+def restore(net: nn.Module, path: Path) -> Masks | None:
+    """Load a checkpoint's weights into a net of their shapes; returns the masks.
+
+    Raises:
+        StoreError: The file is missing or damaged, or holds the weights of another net.
+    """
+    state, masks = load_checkpoint(path)
+    own = net.state_dict()
+    wrong = [*(own.keys() ^ state.keys())] or [
+        name for name, tensor in own.items() if tensor.shape != state[name].shape
+    ]
+    if wrong:
+        raise _damaged(path, f"of another net ({min(wrong)!r} is not as in the net built)")
+    for name, mask in (masks or {}).items():
+        if name not in own or own[name].shape != mask.shape:
+            raise _damaged(path, f"a file with masks of another net ({name!r})")
+    net.load_state_dict(state)
+    return masks
+
+
+def _damaged(path: Path, given: str) -> StoreError:
+    return StoreError(
+        "reading a checkpoint",
+        str(path),
+        given=given,
+        expected="a safetensors file of this study",
+        remedy="Delete the file and run the sweep again: it makes the missing runs anew.",
+    )

@@ -81,7 +81,9 @@ class LocalExecutor:
         """Start a job in a process of its own."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=work, args=(theirs, cloudpickle.dumps(job)), daemon=True
+            target=work,
+            args=(theirs, cloudpickle.dumps(job), os.getcwd(), dict(os.environ)),
+            daemon=True,
         )
         process.start()
         theirs.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ import secateur.data
 from secateur import models
 from secateur.channels import compact_with_record
 from secateur.data.images import ImageData
-from secateur.errors import ChannelError
+from secateur.errors import ChannelError, DataError
 from secateur.masking import groups_of
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
@@ -32,6 +34,7 @@ from secateur.registry import METHODS
 from secateur.sparse.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
+from secateur.study.fingerprint import Parts, check_net
 from secateur.study.handover import artifact_bytes, compaction_of
 from secateur.study.plan import Run
 from secateur.study.store import checkpoint_name
@@ -52,25 +55,69 @@ class Setup:
         folder: The run folder.
         model: A builder given in Python, instead of the settings' name.
         data: Data given in Python, likewise.
+        expected: Of a network of the user's own, by seed: what the plan was made of.
+        fingerprint: Of the data that the plan was made of; empty where nothing was planned.
     """
 
     study: StudySpec
     folder: Path
-    model: Callable[..., nn.Module] | None = None
+    model: Callable[..., object] | None = None
     data: ImageData | None = None
+    expected: Mapping[int, Parts] = field(default_factory=dict)
+    fingerprint: str = ""
 
     def load_data(self) -> ImageData:
-        """The data, on the CPU."""
+        """The data, on the CPU.
+
+        Raises:
+            DataError: They cannot be read, or are no longer those of the plan.
+        """
         if self.data is not None:
             return self.data
-        return secateur.data.load(self.study.data.name, **self.study.data.options)
+        data = secateur.data.load(self.study.data.name, **self.study.data.options)
+        if self.fingerprint and data.fingerprint() != self.fingerprint:
+            raise DataError(
+                "reading the data in a worker",
+                self.study.data.name,
+                given="not as they were when the sweep began",
+                expected="the data that the run is named by",
+                remedy="Leave the files alone while a sweep runs, and give the command again.",
+            )
+        return data
 
     def build_model(self, data: ImageData, seed: int = 0) -> nn.Module:
-        """The network with the initial weights of a seed."""
+        """The network with the initial weights of a seed.
+
+        Raises:
+            ModelError: It cannot be built, or is not what the plan was made of.
+        """
         source = self.model or self.study.model.name
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
-            torch.manual_seed(stream(seed, "init"))
-            return models.build(source, data.shape, data.classes, **self.study.model.options)
+        with _seeded(stream(seed, "init")):
+            net = models.build(source, data.shape, data.classes, **self.study.model.options)
+        if seed in self.expected:
+            check_net(net, self.expected[seed])
+        return net
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Every global generator seeded, on one thread; the caller's are left as they were.
+
+    A decomposition (orthogonal weights) differs in its last bits with the number of threads, and
+    here it must be the same in the sweep's process and in each worker.
+    """
+    python, arrays, threads = random.getstate(), numpy.random.get_state(), torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            numpy.random.set_state(arrays)
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

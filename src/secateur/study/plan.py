@@ -58,12 +58,15 @@ class Run:
         return " ".join(part for part in (what, level, f"seed {self.seed}") if part)
 
 
-def plan(study: StudySpec, sources: Mapping[str, str]) -> tuple[Run, ...]:
+def plan(
+    study: StudySpec, sources: Mapping[str, str], nets: Mapping[int, str] | None = None
+) -> tuple[Run, ...]:
     """All runs of a study, each after its parents.
 
     Args:
         study: The settings.
-        sources: What the settings only name: SHA-256 of the data, and of a user's own code.
+        sources: What the settings only name: SHA-256 of the data.
+        nets: Of a network of the user's own, seed -> SHA-256 of all that it is made of.
 
     Returns:
         The runs, seed by seed. `scratch` brings the points of the method that it copies.
@@ -79,7 +82,8 @@ def plan(study: StudySpec, sources: Mapping[str, str]) -> tuple[Run, ...]:
     _check(study)
     runs: dict[str, Run] = {}
     for seed in study.seeds:
-        for run in _Seed(study, sources, seed).runs():
+        own = {"model": nets[seed]} if nets else {}
+        for run in _Seed(study, {**sources, **own}, seed).runs():
             runs.setdefault(run.digest, run)
     return tuple(runs.values())
 

@@ -17,6 +17,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from secateur.errors import StoreError
+from secateur.study.decoding import read_json
+from secateur.study.folder import PARTIAL, check_kind, draft, open_lock
 from secateur.study.tally import Tally, Underway
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ class Pulse:
 
     def __enter__(self) -> Pulse:
         with suppress(OSError):
-            lock = self._held.enter_context(self._lock.open("a"))
+            lock = self._held.enter_context(os.fdopen(open_lock(self._lock), "a"))
             # A watcher holds it for an instant, and no other sweep does: the store has seen to it.
             fcntl.flock(lock, fcntl.LOCK_EX)
         return self
@@ -92,9 +95,13 @@ class Pulse:
 
     def _write(self) -> None:
         with suppress(OSError):
-            partial = self._file.with_suffix(".partial")
-            partial.write_text(json.dumps(_values(self._tally), allow_nan=False), encoding="utf-8")
-            os.replace(partial, self._file)
+            partial = draft(self._file.with_suffix(PARTIAL))
+            try:
+                text = json.dumps(_values(self._tally), allow_nan=False)
+                partial.write_text(text, encoding="utf-8")
+                os.replace(partial, self._file)
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 def read_pulse(folder: Path) -> dict[str, Any] | None:
@@ -117,8 +124,9 @@ def read_pulse(folder: Path) -> dict[str, Any] | None:
     if not _beats(folder):
         return None
     try:
-        values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        check_kind(folder / _FILE)
+        values = read_json((folder / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, StoreError):
         return None
     return values if isinstance(values, dict) else None
 
@@ -126,11 +134,12 @@ def read_pulse(folder: Path) -> dict[str, Any] | None:
 def _beats(folder: Path) -> bool:
     """Whether a living sweep holds the lock."""
     try:
+        check_kind(folder / _LOCK)
         with (folder / _LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (OSError, StoreError):
         return False
     return False
 

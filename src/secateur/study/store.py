@@ -21,22 +21,33 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import StoreError
+from secateur.markup import plain
 from secateur.point import Latency, Point
+from secateur.study.decoding import (
+    damaged,
+    decode_fact,
+    decode_point,
+    decode_settings,
+    decode_training,
+)
+from secateur.study.folder import PARTIAL, check_folder, component, draft, inside, open_lock
 
 if TYPE_CHECKING:
     from secateur.study.plan import Run
 
 FORMAT = 1
-PARTIAL = ".partial"
-"""The suffix of a file that is being written, or whose writer was killed."""
 
 _FILE = "study.sqlite"
 _POINTS = "points"
 _PROBE = 1 << 20
+_LONGEST_VALUE = 256 << 20
+# What SQLite writes at the end of a journal that names another file, which it may delete.
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
 _TABLES = f"""
 BEGIN IMMEDIATE;
@@ -63,6 +74,9 @@ CREATE TABLE latencies (digest TEXT PRIMARY KEY, measured TEXT NOT NULL) STRICT;
 INSERT INTO facts VALUES ('format', '{FORMAT}');
 COMMIT;
 """
+
+_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
+_LONGEST = 4096
 
 Status = Literal["done", "failed"]
 
@@ -98,6 +112,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        check_folder(folder)
         if not (folder / _FILE).is_file():
             raise StoreError(
                 "opening a run",
@@ -107,11 +122,12 @@ class Store:
                 remedy="Check the path; runs lie under runs/ by default.",
             )
         try:
-            self._db = sqlite3.connect(folder / _FILE, timeout=30)
+            self._db = _connect(folder)
             weakref.finalize(self, self._db.close)
-            self._check_format()
-        except sqlite3.DatabaseError as error:
+            _check_tables(folder, self._db)
+        except sqlite3.Error as error:
             raise _unusable(folder, error) from None
+        self._check_format()
 
     @classmethod
     @contextmanager
@@ -128,12 +144,12 @@ class Store:
         with _writable(folder):
             try:
                 _make_tables(folder)
-            except sqlite3.DatabaseError as error:
+            except sqlite3.Error as error:
                 raise _unusable(folder, error) from None
             store = cls(folder)
             # A row has to outlive a power cut as the file it speaks of does.
             store._db.execute("PRAGMA synchronous = FULL")
-            for left in (folder / _POINTS).glob(f"*{PARTIAL}"):
+            for left in (*folder.glob(f".*{PARTIAL}"), *(folder / _POINTS).glob(f"*{PARTIAL}")):
                 left.unlink(missing_ok=True)
             try:
                 yield store
@@ -162,15 +178,34 @@ class Store:
             raise StoreError(
                 "opening a run",
                 str(self.folder),
-                given=f"written in format {written}",
+                given=f"written in format {plain(str(written), 20)}",
                 expected=f"format {FORMAT}",
                 remedy="Use the version of secateur that wrote it.",
             )
 
     def fact(self, name: str) -> str | None:
         """A fact about the study as text; None if it was never written."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    def value(self, name: str) -> Any:
+        """A fact that is JSON, decoded; None if it was never written.
+
+        Raises:
+            StoreError: It is no JSON.
+        """
+        return decode_fact(name, self.fact(name))
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        """What a query finds; every reading goes through here.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unusable(self.folder, error) from None
 
     def state(self, name: str, value: str) -> None:
         """Write a fact about the study."""
@@ -189,8 +224,7 @@ class Store:
     @property
     def settings(self) -> dict[str, Any]:
         """The study's settings, defaults included."""
-        settings: dict[str, Any] = json.loads(self.fact("settings") or "{}")
-        return settings
+        return decode_settings(self.fact("settings"))
 
     def started(self, run: Run) -> int:
         """Note that an attempt at a run begins; returns its number."""
@@ -232,33 +266,31 @@ class Store:
 
     def finished(self) -> set[str]:
         """Digests of the runs that are done and whose file is there."""
-        rows = self._db.execute("SELECT digest FROM runs WHERE status = 'done'")
+        rows = self._rows("SELECT digest FROM runs WHERE status = 'done'")
         return {digest for (digest,) in rows if self.checkpoint(digest).is_file()}
 
     def points(self) -> tuple[Point, ...]:
         """The measured points of the plan, in its order."""
-        rows = self._db.execute(
-            "SELECT runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
+        rows = self._rows(
+            "SELECT digest, runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
             "LEFT JOIN latencies USING (digest) "
             "WHERE runs.status = 'done' AND runs.kind != 'slim' ORDER BY plan.position"
         )
         return tuple(
-            Point.from_dict({**json.loads(result)["point"], "latency": json.loads(timed or "[]")})
-            for result, timed in rows
+            decode_point(digest, result, timed, checkpoint_name(digest))
+            for digest, result, timed in rows
         )
 
     def trainings(self) -> tuple[Training, ...]:
         """What the finished runs of the plan trained, sparsity training included, in its order."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT digest, kind, title, made_by, result FROM plan JOIN runs USING (digest) "
             "WHERE status = 'done' ORDER BY position"
         )
         found = []
         for digest, kind, title, made_by, text in rows:
-            result = json.loads(text)
-            curve = result.get("point", result).get("curve", ())
-            parents = json.loads(made_by)["parents"]
-            found.append(Training(digest, kind, title, parents, tuple(curve)))
+            parents, curve = decode_training(digest, made_by, text)
+            found.append(Training(digest, plain(kind), plain(title), parents, tuple(curve)))
         return tuple(found)
 
     def timed(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
@@ -274,42 +306,94 @@ class Store:
 
     def failures(self) -> tuple[tuple[str, str], ...]:
         """Title and reason of each run of the plan that failed."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT runs.title, runs.reason FROM plan JOIN runs USING (digest) "
             "WHERE runs.status = 'failed' ORDER BY plan.position"
         )
-        return tuple((title, reason) for title, reason in rows)
+        return tuple((plain(title, _LONGEST), plain(reason, _LONGEST)) for title, reason in rows)
 
     def missing(self) -> int:
         """How many runs of the plan have neither finished nor failed."""
-        row = self._db.execute(
-            "SELECT COUNT(*) FROM plan WHERE digest NOT IN (SELECT digest FROM runs)"
-        ).fetchone()
-        return int(row[0])
+        rows = self._rows("SELECT COUNT(*) FROM plan WHERE digest NOT IN (SELECT digest FROM runs)")
+        return int(rows[0][0])
+
+    def earlier(self) -> int:
+        """How many finished points belong to an earlier plan: kept, and in no table."""
+        rows = self._rows(
+            "SELECT COUNT(*) FROM runs WHERE status = 'done' AND kind != 'slim' "
+            "AND digest NOT IN (SELECT digest FROM plan)"
+        )
+        return int(rows[0][0])
 
     def attempts(self) -> tuple[tuple[str, str | None], ...]:
         """Every attempt ever made, in order: the run's digest, and how it ended if it did."""
-        rows = self._db.execute("SELECT digest, outcome FROM attempts ORDER BY number")
+        rows = self._rows("SELECT digest, outcome FROM attempts ORDER BY number")
         return tuple((digest, outcome) for digest, outcome in rows)
 
     def checkpoint(self, digest: str) -> Path:
-        """Where the weights of a run lie."""
-        return self.folder / checkpoint_name(digest)
+        """Where the weights of a run lie.
+
+        Raises:
+            StoreError: The digest is none, or a link or a device lies there.
+        """
+        return inside(self.folder, *checkpoint_name(digest).split("/"))
 
 
 def checkpoint_name(digest: str) -> str:
-    """The path of a run's weights inside the run folder."""
-    return f"{_POINTS}/{digest[:20]}.safetensors"
+    """The path of a run's weights inside the run folder.
+
+    Raises:
+        StoreError: The digest cannot be part of a file's name.
+    """
+    return f"{_POINTS}/{component(digest, 'the digest of a run')[:20]}.safetensors"
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    """The database; nothing that a schema of others says is run by it."""
+    _check_journal(folder)
+    db = sqlite3.connect(folder / _FILE, timeout=30)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def _check_journal(folder: Path) -> None:
+    """SQLite plays back a journal that it finds, and deletes the file that one of these names."""
+    journal = folder / f"{_FILE}-journal"
+    try:
+        with journal.open("rb") as file:
+            file.seek(-min(journal.stat().st_size, 8), os.SEEK_END)
+            ending = file.read()
+    except OSError:
+        return
+    if ending == _SUPER_JOURNAL:
+        raise damaged(journal.name, "a journal that names another file")
+
+
+def _check_tables(folder: Path, db: sqlite3.Connection) -> None:
+    """Refuse a database with anything in it that secateur does not make: views, triggers, ..."""
+    found = set(db.execute(_SCHEMA))
+    if found != _schema():
+        odd = sorted(str(entry[1]) for entry in found ^ _schema())
+        raise _unusable(folder, f"{plain(', '.join(odd), 200)} is not as secateur makes it")
+
+
+@cache
+def _schema() -> frozenset[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_TABLES)
+        return frozenset(db.execute(_SCHEMA))
 
 
 def _make_tables(folder: Path) -> None:
     """Make the tables, all or none, where there are none."""
-    with closing(sqlite3.connect(folder / _FILE, timeout=30)) as db:
-        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone() is None:
+    with closing(_connect(folder)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
             db.executescript(_TABLES)
 
 
-def _unusable(folder: Path, error: Exception) -> StoreError:
+def _unusable(folder: Path, error: object) -> StoreError:
     return StoreError(
         "opening a run",
         str(folder / _FILE),
@@ -322,9 +406,12 @@ def _unusable(folder: Path, error: Exception) -> StoreError:
 @contextmanager
 def _writable(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, having shown that it can be written."""
+    check_folder(folder)
     try:
         (folder / _POINTS).mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
+        if (folder / _FILE).exists() and (folder / _FILE).stat().st_nlink > 1:
+            raise _unwritable(folder, f"one whose {_FILE} has another name elsewhere, too")
+        probe = draft(folder / ".probe")
         try:
             with probe.open("wb") as file:
                 file.write(bytes(_PROBE))
@@ -332,7 +419,7 @@ def _writable(folder: Path) -> Iterator[None]:
                 os.fsync(file.fileno())
         finally:
             probe.unlink(missing_ok=True)
-        lock = (folder / ".lock").open("a")
+        lock = os.fdopen(open_lock(folder / ".lock"), "a")
     except OSError as error:
         raise _unwritable(folder, f"not writable ({error.strerror})") from None
     with lock:

@@ -30,6 +30,8 @@ class Study:
     def __repr__(self) -> str:
         left = self._store.missing()
         more = f", {left} runs to be done" if left else ""
+        if self.earlier:
+            more += f", {self.earlier} points of an earlier plan kept"
         return f"Study({str(self.folder)!r}: {len(self.points)} points{more})"
 
     @property
@@ -41,6 +43,11 @@ class Study:
     def failures(self) -> tuple[tuple[str, str], ...]:
         """What failed, and why."""
         return self._store.failures()
+
+    @property
+    def earlier(self) -> int:
+        """How many points of an earlier plan the folder keeps; none of them is in `points`."""
+        return self._store.earlier()
 
     def frontier(self, x: str = "sparsity") -> tuple[Replicate, ...]:
         """The levels that no other beats on both `x` and mean validation accuracy."""
@@ -58,4 +65,4 @@ class Study:
 
     def checkpoint(self, point: Point) -> Path:
         """The file with a point's weights."""
-        return self.folder / point.checkpoint
+        return self._store.checkpoint(point.digest)

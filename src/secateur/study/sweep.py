@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -22,10 +19,17 @@ from secateur.errors import ModelError, StoreError
 from secateur.masking import groups_of
 from secateur.pruning.filters import run_example
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import METHODS
+from secateur.registry import METHODS, MODELS
 from secateur.spec import StudySpec
 from secateur.study.executors import Event, LocalExecutor, cores, share_out
 from secateur.study.experiment import Job, Setup, parts_of
+from secateur.study.fingerprint import (
+    Parts,
+    digest_of,
+    fingerprints,
+    import_anew,
+    note_files,
+)
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
 from secateur.study.pulse import Pulse
@@ -64,10 +68,15 @@ def run_study(
         StoreError: The folder cannot be written.
     """
     devices = _devices(device)
-    setup = Setup(study, folder.resolve(), model, data)
+    builder = _own_builder(study, model)
+    # A name that was registered here is unknown to the workers: they are given what it stands for.
+    given = builder if ":" not in study.model.name else model
+    setup = Setup(study, folder.resolve(), given, data)
     loaded = setup.load_data()
-    sources = _sources(study, loaded, model)
-    runs = plan(study, sources)
+    nets = _fingerprints(setup, loaded, builder)
+    setup = replace(setup, expected=nets, fingerprint=loaded.fingerprint())
+    sources = {"data": setup.fingerprint}
+    runs = plan(study, sources, {seed: digest_of(parts) for seed, parts in nets.items()})
     size = preflight(setup, loaded)
     count, threads = share_out(workers, len([d for d in devices if d != "cpu"]))
     with Store.writing(folder) as store, _recording(folder):
@@ -107,39 +116,32 @@ def _devices(name: str) -> list[str]:
     return [str(device)]
 
 
-def _sources(
-    study: StudySpec, data: ImageData, model: Callable[..., nn.Module] | None
-) -> dict[str, str]:
-    """Digests of what the settings only name: the data, and a user's own code."""
-    sources = {"data": data.fingerprint()}
-    builder: Callable[..., object] | None = model
-    if builder is None and ":" in study.model.name:
-        builder = models.find(study.model.name)
-    if builder is not None:
-        sources["model"] = hashlib.sha256(_code(builder).encode()).hexdigest()
-    return sources
+def _own_builder(
+    study: StudySpec, model: Callable[..., nn.Module] | None
+) -> Callable[..., object] | None:
+    """The user's own builder: given, named by a path, or registered; None for a reference net."""
+    if model is not None:
+        return model
+    name = study.model.name
+    if ":" in name:
+        import_anew(name)
+        return models.find(name)
+    builder: Callable[..., object] = MODELS[name]
+    ours = getattr(builder, "__module__", "").startswith("secateur.")
+    return None if ours else builder
 
 
-def _code(builder: Callable[..., object]) -> str:
-    """The source that builds a user's own model: the file it stands in where there is one.
-
-    What a function has bound besides (the arguments of a `partial`, the variables of a closure)
-    tells apart two that share their source.
-    """
-    if isinstance(builder, partial):
-        return f"{_code(builder.func)}{_words(builder.args)}{_words(builder.keywords)}"
-    try:
-        file = inspect.getsourcefile(builder)
-        text = Path(file).read_text(encoding="utf-8") if file else inspect.getsource(builder)
-    except (OSError, TypeError):
-        text = getattr(builder, "__qualname__", type(builder).__qualname__)
-    bound = inspect.getclosurevars(builder).nonlocals if inspect.isfunction(builder) else {}
-    return f"{text}{_words(bound)}" if bound else text
-
-
-def _words(values: object) -> str:
-    """A `repr` that is the same in every process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(values))
+def _fingerprints(
+    setup: Setup, data: ImageData, builder: Callable[..., object] | None
+) -> dict[int, Parts]:
+    """What the network of each seed is made of; nothing for a reference net."""
+    if builder is None:
+        return {}
+    parts = fingerprints(
+        builder, lambda seed: setup.build_model(data, seed), sorted(setup.study.seeds)
+    )
+    note_files(next(iter(parts.values())))
+    return parts
 
 
 def preflight(setup: Setup, data: ImageData) -> int:

@@ -17,7 +17,7 @@ from secateur.measure.latency import compare
 from secateur.point import Latency, Point
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
-from secateur.study.checkpoint import load_checkpoint
+from secateur.study.checkpoint import restore
 from secateur.study.experiment import Setup
 from secateur.study.store import Store
 
@@ -83,8 +83,7 @@ def time_points(
 
 def _compact_net(store: Store, setup: Setup, data: ImageData, point: Point) -> nn.Module:
     model = setup.build_model(data)
-    state, masks = load_checkpoint(store.checkpoint(point.digest))
-    model.load_state_dict(state)
+    masks = restore(model, store.checkpoint(point.digest))
     try:
         return compact(model, masks or Masks({}), data.example(2)).eval()
     except ChannelError:

@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 
@@ -19,13 +20,22 @@ from secateur.training.device import prepare_process
 _NO_MEMORY = "can't allocate memory"
 
 
-def work(connection: Connection, payload: bytes) -> None:
+def work(
+    connection: Connection,
+    payload: bytes,
+    directory: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Perform the pickled job; send epochs as they end, and the result or the reason of failure.
+
+    It is done where the sweep is, and under its environment as it is now: this process was forked
+    from a server that may be older, and has run the user's script anew.
 
     Messages are tuples: `("epoch", {...})`, `("done", {...})`, `("failed", reason, details)`.
     """
     _end_with_reader(connection)
     try:
+        _settle(directory, environment)
         job: Job = cloudpickle.loads(payload)
         prepare_process(job.threads)
         result = perform(job, lambda epoch: connection.send(("epoch", asdict(epoch))))
@@ -36,6 +46,14 @@ def work(connection: Connection, payload: bytes) -> None:
         connection.send(("failed", reason_of(error), traceback.format_exc()))
     finally:
         connection.close()
+
+
+def _settle(directory: str, environment: Mapping[str, str] | None) -> None:
+    if environment is not None:
+        os.environ.clear()
+        os.environ.update(environment)
+    if directory:
+        os.chdir(directory)
 
 
 def _end_with_reader(connection: Connection) -> None:

@@ -1,0 +1,182 @@
+"""Decoding: what a run folder holds as text, checked, as values.
+
+Every word is made printable here, once, so that nothing which is shown of a store can move a
+terminal's cursor or turn a line of text around; every number is finite and of a size that the
+rest can calculate with. Whoever wrote the store: what does not fit is an error that names it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from secateur.errors import StoreError
+from secateur.markup import plain
+from secateur.point import Latency, Point, Share
+
+_LONGEST = 4096
+_LARGEST = 2**63 - 1
+_COUNTS = (
+    "step", "seed", "parameters", "nonzero", "masked_macs", "nonzero_macs", "compact_parameters",
+    "macs",
+)  # fmt: skip
+
+
+def read_json(text: str) -> Any:
+    r"""JSON with every word printable and every number one that can be calculated with.
+
+    Raises:
+        ValueError: It is no JSON, nested too deeply, or holds a number that is none.
+
+    Example:
+        >>> read_json('{"a\\u001b[2J": [1, "b\\nc"]}')
+        {'a�[2J': [1, 'b c']}
+    """
+    try:
+        return _clean(json.loads(text))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value, _LONGEST)
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {plain(name, _LONGEST): _clean(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise ValueError("a number beyond 64 bits")
+    return value
+
+
+def decode_settings(text: str | None) -> dict[str, Any]:
+    """The study's settings.
+
+    Raises:
+        StoreError: They are no JSON object.
+    """
+    found = _read("its settings", text or "{}")
+    if not isinstance(found, dict):
+        raise damaged("its settings", "no JSON object")
+    return found
+
+
+def decode_point(digest: str, result: str, measured: str | None, checkpoint: str) -> Point:
+    """A measured point.
+
+    Args:
+        digest: The run's, by which its row is found.
+        result: The JSON that the run left.
+        measured: The JSON of its latencies; None where it was not timed.
+        checkpoint: Where its weights lie, by its digest and not by its own word.
+
+    Raises:
+        StoreError: Something in it is missing, of another type, or cannot be.
+    """
+    what = f"the run {digest[:12]}"
+    values = _read(what, result)
+    point = values.get("point") if isinstance(values, dict) else None
+    if not isinstance(point, dict):
+        raise damaged(what, "without a point")
+    fields = {**point, "latency": _read(f"the latency of {digest[:12]}", measured or "[]")}
+    try:
+        made = _points().validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise damaged(what, f"wrong in {plain(place, 80)!r} ({first['msg']})") from None
+    _check_point(what, digest, made)
+    return replace(made, checkpoint=checkpoint)
+
+
+@cache
+def _points() -> TypeAdapter[Point]:
+    return TypeAdapter(Point)
+
+
+def _check_point(what: str, digest: str, point: Point) -> None:
+    shares = (point.val, point.test, point.sparsity, point.conv_sparsity, point.model_sparsity)
+    spent = (point.epochs.base, point.epochs.sparsity, point.epochs.retrain)
+    counts = (*(getattr(point, name) for name in _COUNTS), *spent, point.artifact_bytes or 0)
+    if point.digest != digest:
+        raise damaged(what, f"of another digest, {point.digest[:12]!r}")
+    if not all(_is_share(share) for share in shares) or point.val.total < 1:
+        raise damaged(what, "with a share of more than all")
+    if min(counts) < 0 or point.seconds < 0:
+        raise damaged(what, "with a count below zero")
+    if not point.method or not all(0 <= level < 1 for level in point.level):
+        raise damaged(what, "without a method, or with a level outside 0 to 1")
+    if not all(_is_timing(each) for each in point.latency):
+        raise damaged(what, "with a latency that is no time")
+
+
+def _is_share(share: Share) -> bool:
+    return 0 <= share.part <= share.total
+
+
+def _is_timing(one: Latency) -> bool:
+    times = (one.median, one.q1, one.q3)
+    return min(times) > 0 and min(one.n, one.batch, one.threads) >= 1
+
+
+def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, str], list[Any]]:
+    """The parents of a finished run, by role, and its curve.
+
+    Raises:
+        StoreError: They are no JSON of that form.
+    """
+    what = f"the run {digest[:12]}"
+    held, values = _read(what, made_by), _read(what, result)
+    parents = held.get("parents") if isinstance(held, dict) else None
+    source = values.get("point", values) if isinstance(values, dict) else None
+    curve = source.get("curve", []) if isinstance(source, dict) else None
+    if not isinstance(parents, dict) or not all(isinstance(p, str) for p in parents.values()):
+        raise damaged(what, "without its parents")
+    if not isinstance(curve, list) or not all(_is_entry(entry) for entry in curve):
+        raise damaged(what, "with a curve that is none")
+    return parents, curve
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, Mapping) and all(
+        isinstance(entry.get(name), int | float) and not isinstance(entry.get(name), bool)
+        for name in ("epoch", "loss", "val_accuracy")
+    )
+
+
+def decode_fact(name: str, text: str | None) -> Any:
+    """A fact that is JSON; None where it was never written.
+
+    Raises:
+        StoreError: It is no JSON.
+    """
+    return None if text is None else _read(f"the fact {name!r}", text)
+
+
+def _read(what: str, text: object) -> Any:
+    if not isinstance(text, str):
+        raise damaged(what, "no text")
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise damaged(what, f"no JSON ({plain(str(error), 120)})") from None
+
+
+def damaged(what: str, given: str) -> StoreError:
+    """The error about something that secateur did not write so."""
+    return StoreError(
+        "reading a run folder",
+        what,
+        given=given,
+        expected="what secateur writes there",
+        remedy="The store is damaged or not from secateur; run the sweep in a new folder.",
+    )

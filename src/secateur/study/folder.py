@@ -1,0 +1,175 @@
+"""The files of a run folder: every name is checked where it is used, and no write follows a link.
+
+A run folder may come from somebody else. What lies in it is data: a name that a store holds is
+never a path, a link is never followed out of the folder, and what only looks like a file (a pipe,
+a device, a socket) is refused by name instead of being waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from pathlib import Path
+
+from secateur.errors import StoreError
+
+PARTIAL = ".partial"
+"""The suffix of a file that is being written, or whose writer was killed."""
+
+FILES = (
+    "study.sqlite", "study.sqlite-journal", "study.sqlite-wal", "study.sqlite-shm", ".lock",
+    ".pulse", "pulse.json",
+)  # fmt: skip
+FOLDERS = ("points", "figures", "exports", "tensorboard")
+
+_LONGEST = 120
+# Names that Windows takes for devices, whatever their suffix.
+_RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
+)
+_KINDS = (
+    (stat.S_ISLNK, "a link to elsewhere"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def component(name: str, what: str) -> str:
+    """Return `name` if it can be one component of a path and nothing else.
+
+    Args:
+        name: What is to become the name of a file or a folder.
+        what: Whose name it is, for the message: `"the method"`.
+
+    Raises:
+        StoreError: It is empty, too long, hidden or reserved, or holds a separator, a colon or a
+            character that cannot be printed.
+
+    Example:
+        >>> component("magnitude-0.9-0", "the point")
+        'magnitude-0.9-0'
+        >>> component("../x", "the method")
+        Traceback (most recent call last):
+        ...
+        secateur.errors.StoreError: naming a file: the method is '../x', expected a plain name \
+without separators. Nothing was written; this run folder does not come from secateur.
+    """
+    if _is_plain(name):
+        return name
+    raise StoreError(
+        "naming a file",
+        what,
+        given=repr(name[:_LONGEST]),
+        expected="a plain name without separators",
+        remedy="Nothing was written; this run folder does not come from secateur.",
+    )
+
+
+def _is_plain(name: str) -> bool:
+    if not 0 < len(name.encode(errors="replace")) <= _LONGEST or not name.isprintable():
+        return False
+    # Whatever another file system folds to a separator or a dot is none of ours.
+    folded = unicodedata.normalize("NFKC", name)
+    if any(letter in '/\\:*?"<>|' for letter in folded) or name[0] in ". -" or name[-1] in ". ":
+        return False
+    return folded.partition(".")[0].lower() not in _RESERVED
+
+
+def inside(folder: Path, *parts: str) -> Path:
+    """A path in a run folder, each of its parts a plain name, and none of them a link.
+
+    Args:
+        folder: The run folder; where it lies is its owner's business, links included.
+        parts: The names below it.
+
+    Raises:
+        StoreError: A part is no plain name, or what lies there is a link, a pipe or a device, or
+            not a folder where one has to be.
+    """
+    path = folder
+    for place, part in enumerate(parts, start=1):
+        path = path / (part if part in FILES else component(part, "a name in the run folder"))
+        check_kind(path, folder=None if place == len(parts) else True)
+    return path
+
+
+def check_kind(path: Path, folder: bool | None = False) -> None:
+    """Refuse whatever is neither absent nor what it has to be.
+
+    Args:
+        path: In a run folder.
+        folder: Whether it has to be a folder (True), a file (False), or either (None).
+
+    Raises:
+        StoreError: It is a link, a pipe, a device, or the other of the two.
+    """
+    mode = _mode(path)
+    wanted = {True: (stat.S_ISDIR,), False: (stat.S_ISREG,), None: (stat.S_ISDIR, stat.S_ISREG)}
+    if mode is None or any(fits(mode) for fits in wanted[folder]):
+        return
+    found = next((name for fits, name in _KINDS if fits(mode)), "a device")
+    expected = {True: "a folder", False: "a file", None: "a file or a folder"}[folder]
+    raise StoreError(
+        "opening a run folder",
+        str(path),
+        given=f"unusable ({found})",
+        expected=f"{expected} of the run's own",
+        remedy="Nothing was opened or written there; remove it, if you trust the rest.",
+    )
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(
+            "opening a run folder",
+            str(path),
+            given=f"out of reach ({error.strerror})",
+            expected="a run folder that can be read",
+            remedy="Check the path and its permissions.",
+        ) from None
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a run folder in which a name that is read or written is a link, a pipe or a device.
+
+    Raises:
+        StoreError: One is; it is named.
+    """
+    for name in FILES:
+        check_kind(folder / name)
+    for name in FOLDERS:
+        check_kind(folder / name, folder=True)
+
+
+def draft(path: Path) -> Path:
+    """Make an empty file to be written and renamed; returns its path.
+
+    Whatever lay under that name is taken away first, a link itself and not what it points to, and
+    the file must then be new: nothing that lies in the folder already is ever written through.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.unlink(missing_ok=True)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(path, flags, 0o666))
+    return path
+
+
+def open_lock(path: Path) -> int:
+    """The descriptor of a lock file, made if absent; never through a link.
+
+    Raises:
+        OSError: It cannot be made, or is a link.
+        StoreError: It is no file.
+    """
+    check_kind(path)
+    flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags, 0o666)

@@ -1,0 +1,167 @@
+"""What a value holds is its digest: the same in every process, another for another value."""
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import nn
+
+from secateur.study.content import Contents
+
+SCALE = 2.0
+
+
+def of(value: object) -> str:
+    return Contents().of(value)
+
+
+def bound(value: object) -> Callable[[], object]:
+    return lambda: value
+
+
+class Config:
+    factor = 1
+
+    def __init__(self, width: object) -> None:
+        self.width = width
+
+    def build(self) -> object:
+        return self.width
+
+
+class Slotted:
+    __slots__ = ("width",)
+
+    def __init__(self, width: object) -> None:
+        self.width = width
+
+
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
+def with_default(value: object) -> Callable[..., object]:
+    def build(width: object = value, *, depth: object = value) -> object:
+        return width, depth
+
+    return build
+
+
+def decorated(value: object) -> Callable[..., object]:
+    def wrap(function: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(function)
+        def inner() -> object:
+            return value, function()
+
+        return inner
+
+    return wrap(bound(0))
+
+
+WAYS: dict[str, Callable[[Any], object]] = {
+    "closure": bound,
+    "closure of a closure": lambda value: bound(bound(value)),
+    "default": with_default,
+    "decorator": decorated,
+    "argument of a partial": lambda value: functools.partial(bound(0), value),
+    "keyword of a partial": lambda value: functools.partial(bound(0), width=value),
+    "object": Config,
+    "bound method": lambda value: Config(value).build,
+    "object with slots": Slotted,
+    "class attribute": lambda value: type("Net", (), {"width": value}),
+    "class attribute of a base": lambda value: type("Net", (type("B", (), {"w": value}),), {}),
+    "list": lambda value: [value],
+    "map": lambda value: {"width": value},
+    "tuple in a set": lambda value: {(value,)},
+    "array": lambda value: numpy.array([value]),
+    "tensor": lambda value: torch.tensor([value]),
+    "layer in a list": lambda value: [nn.Linear(1, value)],
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_what_is_held_tells_apart_and_where_it_lies_does_not(way: Callable[[Any], object]) -> None:
+    torch.manual_seed(0)
+    one = way(3)
+    torch.manual_seed(0)
+    assert of(one) == of(way(3))
+    assert of(one) != of(way(4))
+
+
+def test_kinds_of_numbers_and_words_differ() -> None:
+    values = [1, 1.0, True, "1", b"1", None, (1,), [1], {1}, Colour.RED, Colour.BLUE]
+    values += [torch.float32, torch.float16, Path("a"), torch.tensor(1), torch.tensor(1.0)]
+    assert len({of(value) for value in values}) == len(values)
+
+
+def test_a_global_that_a_function_reads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> float:
+        return SCALE
+
+    before = of(build)
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert of(build) != before
+
+
+def test_code_that_stands_in_no_file_counts() -> None:
+    def made(text: str) -> object:
+        names: dict[str, Any] = {"__name__": "__main__"}
+        exec(text, names)
+        return names["build"]
+
+    assert of(made("def build(): return 1")) == of(made("\n\ndef build(): return 1  # why"))
+    assert of(made("def build(): return 1")) != of(made("def build(): return 2"))
+    inner = "def build():\n def inner(): return {}\n return inner"
+    assert of(made(inner.format(1))) != of(made(inner.format(2)))
+    assert of(made("build = lambda x: x + 1")) != of(made("build = lambda x: x - 1"))
+
+
+def test_circles_and_depth_end() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert of(loop)
+    assert of(deep)
+
+
+def test_what_cannot_be_looked_into_is_its_type() -> None:
+    class Odd:
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            raise ValueError
+
+    assert of(Odd()) == of(Odd())
+    assert of(object()) == of(object())
+    assert of(torch.Generator()) == of(torch.Generator())
+    lazy = nn.LazyLinear(3)
+    assert of(lazy.weight) == of(nn.LazyLinear(3).weight)
+
+
+def test_it_is_the_same_in_every_process() -> None:
+    code = (
+        "from secateur.study.content import Contents\n"
+        "def build(sizes=frozenset(('a', 'b', 'c')), **kw): return {'x', 'y', 'z'}\n"
+        "said = Contents().of([build, {'a': {'b', 'c', 'd'}}, object()])\n"
+    )
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(code, names)
+    there = subprocess.run(
+        [sys.executable, "-c", code + "print(said)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    assert there.stdout.strip() == names["said"]
