@@ -28,30 +28,31 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, finite: bool = True) -> Any:
     r"""JSON with every word printable and every number one that can be calculated with.
 
     Raises:
-        ValueError: It is no JSON, nested too deeply, or holds a number that is none.
+        ValueError: It is no JSON, nested too deeply, or holds a number that is too large or,
+            where it has to be, not finite.
 
     Example:
         >>> read_json('{"a\\u001b[2J": [1, "b\\nc"]}')
         {'a�[2J': [1, 'b c']}
     """
     try:
-        return _clean(json.loads(text))
+        return _clean(json.loads(text), finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, finite: bool) -> Any:
     if isinstance(value, str):
         return plain(value, _LONGEST)
     if isinstance(value, list):
-        return [_clean(each) for each in value]
+        return [_clean(each, finite) for each in value]
     if isinstance(value, dict):
-        return {plain(name, _LONGEST): _clean(each) for name, each in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
+        return {plain(name, _LONGEST): _clean(each, finite) for name, each in value.items()}
+    if finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number that is not finite")
     if isinstance(value, int) and abs(value) > _LARGEST:
         raise ValueError("a number beyond 64 bits")
@@ -83,7 +84,8 @@ def decode_point(digest: str, result: str, measured: str | None, checkpoint: str
         StoreError: Something in it is missing, of another type, or cannot be.
     """
     what = f"the run {digest[:12]}"
-    values = _read(what, result)
+    # A loss may have been none.
+    values = _read(what, result, finite=False)
     point = values.get("point") if isinstance(values, dict) else None
     if not isinstance(point, dict):
         raise damaged(what, "without a point")
@@ -111,7 +113,7 @@ def _check_point(what: str, digest: str, point: Point) -> None:
         raise damaged(what, f"of another digest, {point.digest[:12]!r}")
     if not all(_is_share(share) for share in shares) or point.val.total < 1:
         raise damaged(what, "with a share of more than all")
-    if min(counts) < 0 or point.seconds < 0:
+    if min(counts) < 0 or not 0 <= point.seconds < math.inf:
         raise damaged(what, "with a count below zero")
     if not point.method or not all(0 <= level < 1 for level in point.level):
         raise damaged(what, "without a method, or with a level outside 0 to 1")
@@ -135,7 +137,7 @@ def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, s
         StoreError: They are no JSON of that form.
     """
     what = f"the run {digest[:12]}"
-    held, values = _read(what, made_by), _read(what, result)
+    held, values = _read(what, made_by), _read(what, result, finite=False)
     parents = held.get("parents") if isinstance(held, dict) else None
     source = values.get("point", values) if isinstance(values, dict) else None
     curve = source.get("curve", []) if isinstance(source, dict) else None
@@ -162,11 +164,11 @@ def decode_fact(name: str, text: str | None) -> Any:
     return None if text is None else _read(f"the fact {name!r}", text)
 
 
-def _read(what: str, text: object) -> Any:
+def _read(what: str, text: object, finite: bool = True) -> Any:
     if not isinstance(text, str):
         raise damaged(what, "no text")
     try:
-        return read_json(text)
+        return read_json(text, finite)
     except ValueError as error:
         raise damaged(what, f"no JSON ({plain(str(error), 120)})") from None
 
