@@ -97,7 +97,7 @@ def decode_point(digest: str, result: str, measured: str | None, checkpoint: str
         place = ".".join(map(str, first["loc"]))
         raise damaged(what, f"wrong in {plain(place, 80)!r} ({first['msg']})") from None
     _check_point(what, digest, made)
-    return replace(made, checkpoint=checkpoint)
+    return replace(made, checkpoint=checkpoint, curve=tuple(point.get("curve", ())))
 
 
 @cache
