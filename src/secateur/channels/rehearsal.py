@@ -306,10 +306,9 @@ def random_cut(tape: Tape, classes: Classes, seed: int) -> Cut:
         ratios[own[mine]] = np.linspace(first, last, labels.size)[mine]
     gone = generator.random(classes.pinned.size) < ratios
     gone &= classes.candidates
-    for layout in tape.parameters.values():
-        for axis in layout.axes:
-            if axis is not None:
-                members = classes.of(axis.labels)
-                if gone[members].all():
-                    gone[members[0]] = False
+    axes = [axis for layout in tape.parameters.values() for axis in layout.axes if axis is not None]
+    for labels in (*(axis.labels for axis in axes), *(read.labels for read in tape.reads)):
+        members = classes.of(labels)
+        if gone[members].all():
+            gone[members[0]] = False
     return Cut(tape, classes, gone)
