@@ -18,6 +18,7 @@ ROOMS = (
     "spec",
     "point",
     "markup",
+    "example",
     "models",
     "data",
     "pruning",

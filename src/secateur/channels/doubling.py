@@ -8,7 +8,7 @@ that its code never sees two types meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.operators import is_query, operator_name, tensors_in
+from secateur.channels.operators import is_query, operator_name
 from secateur.channels.sandbox import is_in_place
+from secateur.example import each_tensor as each_tensor
+from secateur.example import tensors_in
 
 KEPT_ELEMENTS = 1 << 22  # 32 MiB of float64
 LARGE = 1 << 22
@@ -203,19 +205,6 @@ def widen(tensor: Tensor, wider: Wider = WIDER) -> Tensor:
 def narrow(tree: Any, kind: torch.dtype) -> Any:
     """A tree whose floating tensors have one type."""
     return each_tensor(tree, lambda one: one.to(kind) if one.is_floating_point() else one)
-
-
-def each_tensor(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A tree with every tensor in it exchanged."""
-    if isinstance(tree, Tensor):
-        return change(tree)
-    if type(tree) in (tuple, list):
-        return type(tree)([each_tensor(one, change) for one in tree])
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(each_tensor(one, change) for one in tree))
-    if isinstance(tree, Mapping):
-        return {name: each_tensor(value, change) for name, value in tree.items()}
-    return tree
 
 
 def double(example: Any, wider: Wider = WIDER) -> Any:

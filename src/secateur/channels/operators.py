@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from secateur.example import tensors_in as tensors_in
 
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
 FINITENESS = frozenset({"isfinite", "isinf", "isnan", "isneginf", "isposinf"})
@@ -45,16 +44,3 @@ def asks_length(name: str, func: Any) -> bool:
     """Whether a query's answer depends on the length of an axis."""
     attribute = getattr(getattr(func, "__self__", None), "__name__", "")
     return attribute == "shape" or name.startswith(("size", "__len__", "stride", "numel"))
-
-
-def tensors_in(tree: Any) -> list[Tensor]:
-    """Every tensor in nested tuples, lists, dicts and the like, in order."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, Mapping):
-        return [tensor for value in tree.values() for tensor in tensors_in(value)]
-    if isinstance(tree, tuple | list):
-        return [tensor for value in tree for tensor in tensors_in(value)]
-    if hasattr(tree, "__dataclass_fields__"):
-        return tensors_in(vars(tree))
-    return []

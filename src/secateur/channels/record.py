@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy as shallow
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from secateur.channels.doubling import UNCHANGED, WIDER, double
 from secateur.channels.modes import mode
-from secateur.channels.operators import tensors_in
 from secateur.channels.rules import RULES
 from secateur.channels.sandbox import sandbox
 from secateur.channels.surgery import throwaway
 from secateur.channels.tape import Tape
 from secateur.errors import ChannelError
-
-Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
+from secateur.example import Inputs as Inputs
+from secateur.example import arguments as arguments
+from secateur.example import tensors_in
 
 
 def record(
@@ -85,17 +83,3 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
         for axis in tape.layout(tensor).axes:
             if axis is not None:
                 tape.ties.pin(axis.labels, "the network's output", "")
-
-
-def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a forward call; in-place operators get copies."""
-    example_inputs = shallow(example_inputs)
-    if isinstance(example_inputs, Tensor):
-        return (example_inputs.clone(),), {}
-    if isinstance(example_inputs, Mapping):
-        return (), {name: _own(value) for name, value in example_inputs.items()}
-    return tuple(_own(value) for value in example_inputs), {}
-
-
-def _own(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value

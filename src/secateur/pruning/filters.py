@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from secateur.errors import ModelError
+from secateur.example import Inputs, run_example
 from secateur.pruning.groups import Groups, Slot
 
 
@@ -25,7 +25,7 @@ def filter_axis(module: nn.Module) -> int:
     return 1 if isinstance(module, _ConvTransposeNd) else 0
 
 
-def filters(model: nn.Module, example: Tensor) -> Groups:
+def filters(model: nn.Module, example: Inputs) -> Groups:
     """One group a filter: its weights, its bias, and the affine of the norm right behind it.
 
     Convolutions that share their weight share its groups. A norm that several convolutions feed is
@@ -97,7 +97,7 @@ def _join(module: str, parameter: str) -> str:
     return f"{module}.{parameter}" if module else parameter
 
 
-def following_norms(model: nn.Module, example: Tensor) -> dict[str, str]:
+def following_norms(model: nn.Module, example: Inputs) -> dict[str, str]:
     """Which batch norm reads each convolution's output first-hand: convolution -> norm, by name.
 
     Found by running the model on `example` and watching which tensor goes where, so it holds
@@ -120,7 +120,7 @@ def following_norms(model: nn.Module, example: Tensor) -> dict[str, str]:
 
     def before_norm(name: str) -> object:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            source = produced.get(id(inputs[0]))
+            source = produced.get(id(inputs[0])) if inputs else None
             if source is not None and source[2] == inputs[0]._version:
                 pairs.setdefault(source[0], name)
 
@@ -138,33 +138,3 @@ def following_norms(model: nn.Module, example: Tensor) -> dict[str, str]:
         for handle in handles:
             handle.remove()
     return pairs
-
-
-def run_example(model: nn.Module, example: Tensor) -> object:
-    """Run the model on `example` in evaluation mode, without gradients, and leave it as it was.
-
-    Raises:
-        ModelError: The network fails on the example.
-    """
-    with _evaluating(model), torch.no_grad():
-        try:
-            return model(example)
-        except Exception as error:
-            raise ModelError(
-                "running the model on an example",
-                type(model).__name__,
-                given=f"a network that fails on a batch of shape {tuple(example.shape)} ({error})",
-                expected="a network that accepts the data's shape",
-                remedy="Check the input shape, or pass example inputs that the model accepts.",
-            ) from error
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in training.items():
-            module.training = flag

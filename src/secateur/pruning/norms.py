@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from secateur.example import Inputs, batch_size, run_example, take_rows
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.filters import following_norms, run_example
+from secateur.pruning.filters import following_norms
 
 _NAME = "slimming_norm"
 _RANKS: Mapping[int, type[_BatchNorm]] = {
@@ -50,7 +51,7 @@ def _distinct(scales: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
     return list({id(scale): scale for scale in scales.values()}.values())
 
 
-def insert_norms(model: nn.Module, images: Tensor) -> Instrumented:
+def insert_norms(model: nn.Module, images: Inputs) -> Instrumented:
     """Put a batch norm behind each convolution that has none, in place.
 
     The function of the model does not change at that moment: each new norm starts with the mean
@@ -74,7 +75,7 @@ def insert_norms(model: nn.Module, images: Tensor) -> Instrumented:
         >>> torch.allclose(net.eval()(images), before, atol=1e-5)
         True
     """
-    existing = following_norms(model, images[:2])
+    existing = following_norms(model, take_rows(images, range(min(2, batch_size(images)))))
     modules = dict(model.named_modules())
     scales: dict[str, nn.Parameter] = {}
     fresh: dict[str, _ConvNd] = {}
@@ -98,7 +99,7 @@ def insert_norms(model: nn.Module, images: Tensor) -> Instrumented:
     return Instrumented(ordered, tuple(name for name in fresh if name in moments))
 
 
-def norm_scales(model: nn.Module, example: Tensor) -> Statistics:
+def norm_scales(model: nn.Module, example: Inputs) -> Statistics:
     """The scales of the batch norms that follow the model's convolutions already.
 
     Args:
@@ -125,7 +126,7 @@ def _normalise(module: nn.Module, _: object, output: Tensor) -> Tensor:
 
 
 def _output_moments(
-    model: nn.Module, convs: Mapping[str, _ConvNd], images: Tensor
+    model: nn.Module, convs: Mapping[str, _ConvNd], images: Inputs
 ) -> dict[str, tuple[Tensor, Tensor]]:
     moments: dict[str, tuple[Tensor, Tensor]] = {}
 

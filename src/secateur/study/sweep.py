@@ -16,8 +16,8 @@ from torch import nn
 from secateur import models
 from secateur.data.images import ImageData
 from secateur.errors import ModelError, StoreError
+from secateur.example import run_example
 from secateur.masking import groups_of
-from secateur.pruning.filters import run_example
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS, MODELS
 from secateur.spec import StudySpec
