@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from zoo import Net, grow
 
+import secateur
 from secateur.channels import trace
 from secateur.errors import ChannelError
 
@@ -137,3 +138,41 @@ class Guarded(nn.Module):
 
 def test_a_question_whether_values_are_finite_is_no_branch_on_them() -> None:
     assert trace(Guarded(), torch.randn(4, 3)).groups("all").count == 8
+
+
+class GroupedHeads(nn.Module):
+    """Queries, keys and values of each group in one weight, sizes by two attributes (Falcon)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.groups, self.width = 6, 3, 4
+        self.qkv, self.out = nn.Linear(5, 48), nn.Linear(24, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.qkv(x).view(len(x), -1, self.heads // self.groups + 2, self.width)
+        query, key, value = parts[:, :, :-2], parts[:, :, [-2]], parts[:, :, [-1]]
+        return self.out((query * key.sigmoid() + value).flatten(1))
+
+
+class Texts(nn.Module):
+    """Takes a layer by a number in a tensor, on whatever device the tensor is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict({"layer_0": nn.Linear(3, 8), "layer_1": nn.Linear(8, 8)})
+        self.width, self.head = 8, nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number in torch.arange(2, device=x.device):
+            with torch.autocast(x.device.type, enabled=False):
+                x = self.layers[f"layer_{number}"](x).relu()
+        return self.head(x.view(-1, self.width))
+
+
+@pytest.mark.parametrize("net", [GroupedHeads(), Texts()], ids=["grouped_heads", "texts"])
+def test_what_a_rehearsal_cannot_see_is_played(net: nn.Module) -> None:
+    x = torch.randn(4, 5 if isinstance(net, GroupedHeads) else 3)
+    masks = secateur.prune(net, "l1-filter", sparsity=0.4, scope="all", example_inputs=x)
+    small = secateur.compact(net, masks, x)
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in net.parameters())
+    torch.testing.assert_close(small(x), net(x))

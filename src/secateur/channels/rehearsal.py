@@ -54,6 +54,10 @@ class Cut:
         )
 
 
+TEXTS = frozenset({"format", "repr", "str"})
+SHAPED = frozenset({"view", "reshape", "chunk", "unflatten"})
+
+
 class _Stage(TorchFunctionMode):
     """Compares every operator's shapes with the tape's."""
 
@@ -69,6 +73,8 @@ class _Stage(TorchFunctionMode):
         name = operator_name(func)
         if self._follows(name, func, kwargs):
             return self._expected()
+        if name in TEXTS:
+            return self._next(name).result
         args, kwargs = to_meta(args), to_meta(kwargs or {})
         failed: Exception | None = None
         result: Any = None
@@ -79,7 +85,7 @@ class _Stage(TorchFunctionMode):
         if failed is None and name == "__set__":
             return result
         if failed is None and not tensors_in(result) and is_query(name):
-            return result
+            return self._cut.tape.device if isinstance(result, torch.device) else result
         step = self._next(name)
         result, shapes = to_meta(result), [self._cut.shape(*out[:2]) for out in step.outputs]
         given = [tuple(tensor.shape) for tensor in tensors_in(result)]
@@ -121,6 +127,8 @@ class _Stage(TorchFunctionMode):
             return False
         step = self._steps[self.position]
         in_place = func.__name__.endswith("_") or (kwargs and kwargs.get("inplace"))
+        if name in SHAPED:  # an attribute that follows the cut may be among its sizes
+            return False
         return step.free and step.name == name and len(step.outputs) == 1 and not in_place
 
     def _expected(self) -> Tensor:
@@ -173,9 +181,11 @@ def is_unsupported(failure: Exception) -> bool:
 
 
 def to_meta(tree: Any) -> Any:
-    """The same tree with every tensor on the meta device."""
+    """The same tree with every tensor and every device the meta device."""
     if isinstance(tree, Tensor):
         return tree if tree.is_meta else tree.to("meta")
+    if isinstance(tree, torch.device):
+        return torch.device("meta")
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*map(to_meta, tree))
     if isinstance(tree, torch.Size):

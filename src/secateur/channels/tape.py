@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -65,6 +66,7 @@ class Tape(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.wider = wider if constants else UNCHANGED
+        self.device = next((one.device for one in model.parameters()), torch.device("cpu"))
         self._holds = holds or {}
         self.ties = Ties()
         self.roles = Roles()
