@@ -64,14 +64,14 @@ class UnknownNameError(UsageError):
         known: The names there are.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         super().__init__(
             f"looking up {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
             f"the {kind}",
-            given=repr(name),
+            given=f"{name!r:.60}",
             expected=f"one of {', '.join(names)}",
             remedy=remedy,
         )

@@ -19,6 +19,13 @@ from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Granularity, Method, Part
 from secateur.pruning.norms import norm_scales
+from secateur.pruning.request import (
+    checked_level,
+    checked_masks,
+    checked_multiple,
+    checked_word,
+    refuse_exclude,
+)
 from secateur.pruning.weights import Scope
 from secateur.registry import METHODS
 
@@ -38,6 +45,7 @@ def prune(
     previous: Masks | None = None,
     seed: int = 0,
     round_to: int = 1,
+    exclude: None = None,
 ) -> Masks:
     """Score the model's weights or channels, zero the lowest, and return what was kept.
 
@@ -54,17 +62,19 @@ def prune(
         example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
         statistics: For `slimming`, what `secateur.slim` returned; without them the scales of the
             batch norms that the model has are used.
-        previous: Masks that the new ones must lie within (incremental pruning).
+        previous: Masks that the new ones must lie within (incremental pruning); a dict of names
+            to bool tensors will do.
         seed: For the random controls.
         round_to: Every layer whose channels may go keeps a multiple of so many (8 suits most
             hardware): the nearest to what the ranking keeps, at least one multiple; a layer
             smaller than that stays whole. The sparsity reached moves by as much.
+        exclude: Kept free for layers that are left out; nothing can be left out yet.
 
     Returns:
         The masks, applied. `masks.freeze(optimizer)` holds the zeros through training.
 
     Raises:
-        UnknownNameError: No such method.
+        UnknownNameError: No such method, scope, ranking or granularity.
         MaskError: The sparsity or `round_to` is out of range, or a weight is not finite.
         ModelError: There is nothing to prune, or the example is missing or does not fit.
         ChannelError: The channels cannot be traced.
@@ -77,6 +87,17 @@ def prune(
         (108, 120)
     """
     recipe: Method = METHODS[method]
+    refuse_exclude(exclude)
+    for kind, word, known in (
+        ("scope", scope, Scope),
+        ("ranking", ranking, Ranking),
+        ("granularity", granularity, Granularity),
+    ):
+        checked_word(kind, word, known)
+    sparsities = checked_level(sparsity)
+    if previous is not None:
+        previous = checked_masks(previous, "previous")
+        previous.parameters_of(model)
     model = uncompiled(model)
     parts = tuple(_changed(part, scope, ranking, granularity) for part in recipe.parts)
     if not parts:
@@ -87,10 +108,10 @@ def prune(
             expected="a method that prunes",
             remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
         )
-    _check_round_to(round_to, parts)
+    weights_only = all(part.granularity == "weight" for part in parts)
+    round_to = checked_multiple(round_to, weights_only=weights_only)
     if statistics is None and recipe.sparsity_training and example_inputs is not None:
         statistics = norm_scales(model, example_inputs)
-    sparsities = [sparsity] if isinstance(sparsity, int | float) else sparsity
     found = replace(statistics or Statistics(), seed=seed)
 
     def select(groups: GroupsOf | None) -> Masks:
@@ -107,18 +128,6 @@ def prune(
     if example_inputs is None:
         return select(None).apply(model)
     return select_channels(model, example_inputs, select).apply(model)
-
-
-def _check_round_to(round_to: int, parts: Sequence[Part]) -> None:
-    weights_only = all(part.granularity == "weight" for part in parts)
-    if type(round_to) is not int or round_to < 1 or (weights_only and round_to > 1):
-        raise MaskError(
-            "prune",
-            "round_to",
-            given=f"{round_to!r}{' for single weights' if weights_only else ''}",
-            expected="a whole number of channels, at least 1",
-            remedy="Pass 8 with a method that cuts filters or channels; leave it out otherwise.",
-        )
 
 
 def _changed(

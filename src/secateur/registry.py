@@ -44,8 +44,8 @@ expected one of json. Did you mean 'json'?
         Raises:
             UnknownNameError: No entry has this name.
         """
+        self.check(name)
         if name not in self._loaded:
-            self.check(name)
             module, _, attribute = self._paths[name].partition(":")
             self._loaded[name] = getattr(importlib.import_module(module), attribute)
         return self._loaded[name]
@@ -57,7 +57,7 @@ expected one of json. Did you mean 'json'?
         return len(set(self._paths) | set(self._loaded))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._paths or name in self._loaded
+        return isinstance(name, str) and (name in self._paths or name in self._loaded)
 
     def check(self, name: str) -> str:
         """Return `name` if it is known, without importing what it stands for.

@@ -15,8 +15,8 @@ from secateur.pruning.allocation import (
     Candidates,
     Ranking,
     allocate,
-    checked_sparsity,
 )
+from secateur.pruning.request import checked_sparsity
 
 NAN, INF = float("nan"), float("inf")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +15,9 @@ from torch.nn import functional
 
 import secateur.data
 from secateur.data.images import ImageData
+from secateur.errors import MaskError
+from secateur.masking import prune
+from secateur.pruning import freeze as freeze_module
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.cut import cut
 from secateur.pruning.masks import Masks
@@ -356,3 +361,239 @@ def test_a_closure_is_frozen_too() -> None:
     with masks.freeze(optimizer):
         optimizer.step(closure)  # type: ignore[arg-type]
         assert_zero_bits(layer, masks)
+
+
+def bits_of(parameter: Tensor) -> Tensor:
+    """The words of a real or complex tensor, the two parts of a complex number side by side."""
+    real = torch.view_as_real(parameter.detach()) if parameter.is_complex() else parameter.detach()
+    return real.contiguous().view(torch.uint8)
+
+
+def hooks_of(optimizer: torch.optim.Optimizer) -> int:
+    return len(optimizer._optimizer_step_post_hooks)
+
+
+def linear_net() -> tuple[nn.Sequential, Masks]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+    return model, cut(model, METHODS["magnitude"].parts, (0.5,)).apply(model)
+
+
+def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    dtype = next(model.parameters()).dtype
+    model(torch.randn(8, 16, dtype=dtype)).abs().square().sum().backward()
+    optimizer.step()
+
+
+def test_a_new_freeze_takes_the_old_ones_place() -> None:
+    model, masks = linear_net()
+    optimizer = _MAKERS["sgd"](list(model.parameters()))
+    handles = []
+    for level in (0.5, 0.6, 0.7, 0.8, 0.9):
+        masks = cut(model, METHODS["magnitude"].parts, (level,), previous=masks).apply(model)
+        handles.append(masks.freeze(optimizer))
+        assert hooks_of(optimizer) == 1
+        assert len(model[0].weight._post_accumulate_grad_hooks) == 1
+        step(model, optimizer)
+        assert_zero_bits(model, masks)
+    for old in handles[:-1]:
+        old.remove()  # has nothing left to let go
+    step(model, optimizer)
+    assert_zero_bits(model, masks)
+    handles[-1].remove()
+    assert hooks_of(optimizer) == 0
+    step(model, optimizer)
+    assert model[0].weight[~masks["0.weight"]].any()
+
+
+def test_replaced_masks_are_not_kept_alive() -> None:
+    model, masks = linear_net()
+    optimizer = _MAKERS["sgd"](list(model.parameters()))
+    masks.freeze(optimizer)
+    words = freeze_module._HELD[model[0].weight].words
+    gone = weakref.ref(words)
+    del words
+    for _ in range(2):  # one handle holds what was before it, and nothing holds that handle
+        masks.freeze(optimizer)
+    assert gone() is None
+
+
+def test_another_optimizer_takes_over_and_the_first_still_holds() -> None:
+    model, masks = linear_net()
+    first, second = (_MAKERS[name](list(model.parameters())) for name in ("sgd", "adam"))
+    masks.freeze(first)
+    masks.freeze(second)
+    for optimizer in (second, first):
+        step(model, optimizer)
+        assert_zero_bits(model, masks)
+
+
+def test_freezes_that_overlap_in_part() -> None:
+    model, masks = linear_net()
+    whole = _MAKERS["sgd"](list(model.parameters()))
+    held = masks.freeze(whole)
+    tighter = Masks({"2.weight": torch.arange(128).reshape(4, 32) % 4 == 0}).apply(model)
+    second = tighter.freeze(whole)
+    assert hooks_of(whole) == 1
+    step(model, whole)
+    assert_zero_bits(model, Masks({"0.weight": masks["0.weight"], **tighter}))
+    held.remove()  # lets the first layer go, and not the second one
+    step(model, whole)
+    assert model[0].weight[~masks["0.weight"]].any()
+    assert not model[2].weight[~tighter["2.weight"]].any()
+    second.remove()
+    assert hooks_of(whole) == 0
+
+
+def test_each_of_two_optimizers_holds_its_own_layers() -> None:
+    model, masks = linear_net()
+    one, two = (_MAKERS["sgd"](list(model[i].parameters())) for i in (0, 2))
+    masks.freeze(one)
+    masks.freeze(two)
+    for optimizer in (one, two, one):
+        step(model, optimizer)
+        assert_zero_bits(model, masks)
+
+
+def test_a_freeze_within_a_freeze_gives_back_what_was_held() -> None:
+    model, masks = linear_net()
+    optimizer = _MAKERS["sgd"](list(model.parameters()))
+    masks.freeze(optimizer)
+    tighter = Masks({"2.weight": torch.zeros(4, 32, dtype=torch.bool)}).apply(model)
+    with tighter.freeze(optimizer):
+        step(model, optimizer)
+        assert not model[2].weight.any()
+    step(model, optimizer)
+    assert model[2].weight[masks["2.weight"]].any()
+    assert_zero_bits(model, masks)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.complex64])
+def test_a_net_may_change_its_type_after_the_freeze(dtype: torch.dtype) -> None:
+    model, masks = linear_net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=0.1)
+    masks.freeze(optimizer)
+    step(model, optimizer)
+    model[1] = nn.Identity()  # relu knows no complex numbers
+    optimizer.state.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # complex modules are new
+        model.to(dtype)
+    for _ in range(2):
+        step(model, optimizer)
+    for name, mask in masks.items():
+        words = bits_of(model.get_parameter(name)).reshape(*mask.shape, -1)
+        assert not words[~mask].any()
+        assert words[mask].any()
+
+
+def test_complex_weights() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer = nn.Linear(4, 3, bias=False).to(torch.complex128)
+    masks = prune(layer, sparsity=0.5)
+    with masks.freeze(torch.optim.Adam(layer.parameters(), 0.1)) as held:
+        layer(torch.ones(2, 4, dtype=torch.complex128)).abs().sum().backward()
+        held.clear()
+        assert not layer.weight.grad[~masks["weight"]].any()
+        assert layer.weight.grad[masks["weight"]].any()
+    assert int((layer.weight == 0).sum()) == masks.zeros == 6
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_sparse_gradients(mode: str) -> None:
+    torch.manual_seed(0)
+    table = nn.EmbeddingBag(50, 8, mode=mode, sparse=True)
+    masks = Masks({"weight": torch.rand(50, 8) > 0.5}).apply(table)
+    optimizer = torch.optim.SparseAdam(table.parameters(), lr=0.1)
+    masks.freeze(optimizer)
+    before = table.weight.detach().clone()
+    for _ in range(3):
+        optimizer.zero_grad()
+        (table(torch.randint(50, (16, 3))) * torch.randn(8)).sum().backward()
+        assert table.weight.grad.is_sparse
+        assert not table.weight.grad.to_dense()[~masks["weight"]].any()
+        optimizer.step()
+        assert_zero_bits(table, masks)
+    assert (table.weight != before)[masks["weight"]].any()
+
+
+def test_a_gradient_that_is_there_already_moves_nothing() -> None:
+    model, masks = linear_net()
+    model(torch.randn(8, 16)).square().sum().backward()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    masks.freeze(optimizer)
+    assert not model[0].weight.grad[~masks["0.weight"]].any()
+    optimizer.step()
+    momentum = optimizer.state[model[0].weight]["momentum_buffer"]
+    assert not momentum[~masks["0.weight"]].any()
+
+
+def test_a_weight_whose_shape_has_changed_says_so() -> None:
+    model, masks = linear_net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    masks.freeze(optimizer)
+    model[2].weight.data = model[2].weight.data[:, :8]
+    with pytest.raises(MaskError, match=r"\(4, 8\) by now"):
+        optimizer.step()
+
+
+def test_what_cannot_train_is_held_as_well() -> None:
+    model, masks = linear_net()
+    model[0].weight.requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, weight_decay=0.1)
+    masks.freeze(optimizer)
+    step(model, optimizer)
+    assert_zero_bits(model, masks)
+
+
+class Held(nn.Module):
+    """As DistributedDataParallel: the net under a name of its own."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.module(images)
+
+
+WRAPPED: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "module": Held,
+    "twice": lambda model: Held(Held(model)),
+    "compiled": lambda model: torch.compile(model, backend="eager"),
+    "compiled and held": lambda model: Held(torch.compile(model, backend="eager")),
+    "held and compiled": lambda model: torch.compile(Held(model), backend="eager"),
+    "averaged": torch.optim.swa_utils.AveragedModel,
+}
+
+
+@pytest.mark.parametrize("name", list(WRAPPED))
+def test_masks_know_a_wrapped_net(name: str) -> None:
+    model, masks = linear_net()
+    outer = WRAPPED[name](model)
+    assert masks.apply(outer) is masks
+    optimizer = torch.optim.SGD(outer.parameters(), 0.1, weight_decay=0.1)
+    masks.freeze(optimizer, outer)
+    inner = outer.module if name == "averaged" else model
+    step(inner, optimizer)
+    assert_zero_bits(inner, masks)
+    assert not any(one in masks for one, _ in outer.named_parameters())
+
+
+def test_masks_of_a_net_that_is_compiled_in_part() -> None:
+    model, masks = linear_net()
+    model[2] = torch.compile(model[2], backend="eager")
+    assert "2._orig_mod.weight" in dict(model.named_parameters())
+    masks.freeze(torch.optim.SGD(model.parameters(), 0.1))
+    both = Masks({"2._orig_mod.weight": masks["2.weight"]})
+    assert list(both.parameters_of(linear_net()[0])) == ["2._orig_mod.weight"]
+
+
+def test_a_wrapper_that_holds_more_than_a_net_is_no_wrapper() -> None:
+    model, masks = linear_net()
+    outer = Held(model)
+    outer.head = nn.Linear(2, 2)
+    with pytest.raises(MaskError, match="without its parameter"):
+        masks.apply(outer)

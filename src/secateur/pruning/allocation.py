@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 
 from secateur.errors import MaskError
+from secateur.pruning.request import checked_sparsity, checked_word
+from secateur.pruning.selection import Ranked, select
 
 Ranking = Literal["global", "layer"]
 
@@ -62,28 +64,6 @@ class Allocation:
     floored: tuple[str, ...]
 
 
-def checked_sparsity(sparsity: object, operation: str = "prune") -> float:
-    """Return `sparsity` as a float if it is a number from 0 up to, but not, 1.
-
-    Raises:
-        MaskError: It is not.
-
-    Example:
-        >>> checked_sparsity(0.9)
-        0.9
-    """
-    number = isinstance(sparsity, int | float) and not isinstance(sparsity, bool)
-    if not number or not 0 <= sparsity < 1:  # type: ignore[operator]
-        raise MaskError(
-            operation,
-            "sparsity",
-            given=repr(sparsity),
-            expected="a number from 0 up to, but not including, 1",
-            remedy="Pass the share to cut: 0.9 keeps a tenth of the weights.",
-        )
-    return float(sparsity)  # type: ignore[arg-type]
-
-
 def allocate(
     layers: Sequence[Candidates],
     sparsity: float,
@@ -108,8 +88,11 @@ def allocate(
         [True, False, True, False]
     """
     share = Fraction(repr(checked_sparsity(sparsity)))
+    checked_word("ranking", ranking, Ranking)
     for layer in layers:
         _check_finite(layer)
+    if not layers:
+        return Allocation((), ())
     if ranking == "global":
         chosen = _ranked(layers, share, total)
     else:
@@ -134,8 +117,8 @@ def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
 
 
 def _check_finite(layer: Candidates) -> None:
-    bad = int((~torch.isfinite(layer.scores)).sum())
-    if bad:
+    if not is_finite(layer.scores):
+        bad = int((~torch.isfinite(layer.scores)).sum())
         raise MaskError(
             "prune",
             layer.layer,
@@ -146,7 +129,41 @@ def _check_finite(layer: Candidates) -> None:
         )
 
 
+def is_finite(values: Tensor) -> bool:
+    """Whether no element is NaN or infinite, found without a copy.
+
+    Example:
+        >>> is_finite(torch.tensor([1.0, 2.0])), is_finite(torch.tensor([1.0, math.nan]))
+        (True, False)
+    """
+    if values.numel() == 0 or not (values.is_floating_point() or values.is_complex()):
+        return True
+    parts = torch.view_as_real(values.detach()) if values.is_complex() else values.detach()
+    return all(math.isfinite(float(end)) for end in torch.aminmax(parts))
+
+
 def _ranked(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
+    if all(isinstance(layer.sizes, int) and layer.sizes == 1 for layer in layers):
+        return _ranked_weights(layers, share, total)
+    return _ranked_units(layers, share, total)
+
+
+def _ranked_weights(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
+    """Single weights, of which there may be very many: selected, not sorted."""
+    ranked = Ranked([layer.scores.detach() for layer in layers], [layer.pruned for layer in layers])
+    target = share * (ranked.count if total is None else total)
+    wanted = min(math.floor(target), ranked.count)
+    if wanted < ranked.count and wanted + 1 - target < target - wanted:
+        wanted += 1
+    kept, floored = select(ranked, max(wanted, ranked.gone))
+    return Allocation(tuple(kept), tuple(layers[number].layer for number in floored))
+
+
+def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
+    """Units of any size, of which there are few: sorted.
+
+    The cut ends where the weights of the units come nearest to what is wanted.
+    """
     scores = torch.cat([_effective(layer) for layer in layers])
     sizes = torch.cat([_sizes(layer) for layer in layers])
     owner = torch.repeat_interleave(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.pruning.allocation import Candidates, allocate
+from secateur.pruning.allocation import Candidates, allocate, is_finite
 from secateur.pruning.criterion import Criterion, Statistics
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
@@ -96,8 +96,8 @@ def _groups(groups_of: GroupsOf | None, part: Part) -> Groups:
 
 def _check_finite(weights: dict[str, Weight]) -> None:
     for name, weight in weights.items():
-        bad = int((~torch.isfinite(weight.parameter.detach())).sum())
-        if bad:
+        if not is_finite(weight.parameter):
+            bad = int((~torch.isfinite(weight.parameter.detach())).sum())
             raise MaskError(
                 "prune",
                 name,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.markup import Cell, table
+from secateur.pruning.naming import parameters_by_name, plain_name
 from secateur.pruning.pinned import Report
 
 if TYPE_CHECKING:
@@ -43,12 +44,23 @@ class Masks(Mapping[str, Tensor]):
     """
 
     def __init__(self, masks: Mapping[str, Tensor], floored: tuple[str, ...] = ()) -> None:
-        for name, mask in masks.items():
-            if mask.dtype != torch.bool:
+        given: Mapping[Any, Any] = masks
+        for name, mask in given.items():
+            if not isinstance(name, str):
+                raise MaskError(
+                    "building masks",
+                    f"the name {name!r:.60}",
+                    given=f"a {type(name).__name__}",
+                    expected="a parameter's state-dict name",
+                    remedy="Take the names from model.named_parameters().",
+                )
+            if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 raise MaskError(
                     "building masks",
                     name,
-                    given=f"a tensor of {mask.dtype}",
+                    given=f"a tensor of {mask.dtype}"
+                    if isinstance(mask, Tensor)
+                    else f"a {type(mask).__name__}",
                     expected="torch.bool, True where the element is kept",
                     remedy="Compare first: `weight != 0` makes such a mask.",
                 )
@@ -133,35 +145,28 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
-        named = dict(model.named_parameters(remove_duplicate=False))
+        named = parameters_by_name(model)
+        found = {}
         for name, mask in self.items():
-            given = named.get(name)
-            if given is None or given.shape != mask.shape:
-                raise MaskError(
-                    "applying masks",
-                    name,
-                    given="a mask without its parameter"
-                    if given is None
-                    else f"a mask of shape {tuple(mask.shape)}",
-                    expected="a parameter of that name in the model"
-                    if given is None
-                    else f"the parameter's shape {tuple(given.shape)}",
-                    remedy="Use the masks with the model, or its copy, that they were made for.",
-                )
-        return {name: named[name] for name in self}
+            parameter = named.get(name, named.get(plain_name(name)))
+            if parameter is None or parameter.shape != mask.shape:
+                raise _unfitting(name, mask, parameter)
+            found[name] = parameter
+        return found
 
-    def freeze(self, optimizer: torch.optim.Optimizer, model: nn.Module | None = None) -> Freeze:
+    def freeze(self, optimizer: Any, model: nn.Module | None = None) -> Freeze:
         """Hold the pruned elements at exactly zero through every step of `optimizer`.
 
         See `secateur.pruning.freeze.Freeze`. The model is the one that the masks were last
-        applied to, unless another is given.
+        applied to, unless another is given. The optimizer may be wrapped, as training libraries
+        hand it out. A later freeze of the same parameters takes the place of an earlier one.
 
         Raises:
             MaskError: The masks were never applied and no model is given.
         """
         from secateur.pruning.freeze import Freeze
 
-        target = model or self._model
+        target = self._model if model is None else model
         if target is None:
             raise MaskError(
                 "freezing masks",
@@ -190,6 +195,25 @@ class Masks(Mapping[str, Tensor]):
         """Copies and pickles hold the masks, never the model they were applied to."""
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
         return {**held, "_model": None, "traced": None}
+
+
+def _unfitting(name: str, mask: Tensor, parameter: nn.Parameter | None) -> MaskError:
+    remedy = "Use the masks with the model, or its copy, that they were made for."
+    if parameter is None:
+        return MaskError(
+            "applying masks",
+            name,
+            given="a mask without its parameter",
+            expected="a parameter of that name in the model",
+            remedy=remedy,
+        )
+    return MaskError(
+        "applying masks",
+        name,
+        given=f"a mask of shape {tuple(mask.shape)}",
+        expected=f"the parameter's shape {tuple(parameter.shape)}",
+        remedy=remedy,
+    )
 
 
 def _pack(mask: Tensor) -> str:

@@ -28,4 +28,5 @@ def magnitude(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
         [3.0, 1.0]
     """
     del parameter, statistics
-    return rows.abs().sum(dim=1)
+    sizes = rows.abs()
+    return sizes.squeeze(1) if rows.shape[1] == 1 else sizes.sum(dim=1)
