@@ -14,6 +14,7 @@ ROOT = Path(secateur.__file__).parent
 # From the words, which know nothing, down to the command, which knows everything.
 ROOMS = (
     "errors",
+    "cores",
     "registry",
     "spec",
     "point",
@@ -39,7 +40,18 @@ ROOMS = (
     "__main__",
 )
 WITHOUT_TORCH = (
-    *("errors", "registry", "spec", "point", "markup", "report", "tracking", "sweeping", "studies"),
+    *(
+        "errors",
+        "cores",
+        "registry",
+        "spec",
+        "point",
+        "markup",
+        "report",
+        "tracking",
+        "sweeping",
+        "studies",
+    ),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -5,13 +5,17 @@ Loading the command line takes a moment, and Ctrl-C is heard in that moment, too
 
 from __future__ import annotations
 
+import os
 import sys
+
+from secateur.cores import let_threads_sleep
 
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Load the command line and run it."""
+    let_threads_sleep(os.environ)
     try:
         from secateur import cli
 

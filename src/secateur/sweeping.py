@@ -95,6 +95,7 @@ def sweep(
     name: str = "study",
     device: str = "auto",
     workers: int | None = None,
+    threads: int | None = None,
     observer: Observer | None = None,
     track: str | Sequence[str] = (),
     **training: Any,
@@ -115,6 +116,7 @@ def sweep(
         name: Of the study.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         workers: Worker processes; chosen for the machine by default.
+        threads: Of each run; chosen for the machine by default.
         observer: Told of everything that happens.
         track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
         **training: Fields of `TrainingSpec`: `base_epochs`, `retrain_epochs`, `batch_size`, ...
@@ -145,6 +147,7 @@ def sweep(
             data=None if isinstance(data, str) else data,
             device=device,
             workers=workers,
+            threads=threads,
             observer=Several(follower, observer or Silent()),
         )
     return Study(folder)

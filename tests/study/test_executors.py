@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
+from secateur.errors import UsageError
 from secateur.spec import StudySpec
 from secateur.study import executors
 from secateur.study.executors import Event, LocalExecutor, share_out
@@ -279,5 +282,56 @@ def test_workers_and_threads_for_a_machine(
     assert share_out(workers, devices) == chosen
 
 
-def test_cores_are_those_that_this_process_may_use() -> None:
-    assert executors.cores() == len(os.sched_getaffinity(0))
+@pytest.mark.parametrize(
+    # cores, --workers, GPUs, --threads -> workers, threads each
+    ("cores", "workers", "devices", "threads", "chosen"),
+    [
+        (2, None, 0, 1, (2, 1)),
+        (2, None, 0, 2, (1, 2)),
+        (2, None, 0, 5, (1, 5)),
+        (32, None, 0, 2, (8, 2)),
+        (32, None, 0, 8, (4, 8)),
+        (8, 3, 0, 4, (3, 4)),
+        (16, None, 2, 3, (2, 3)),
+    ],
+)
+def test_workers_beside_threads_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    workers: int | None,
+    devices: int,
+    threads: int,
+    chosen: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(executors, "cores", lambda: cores)
+    assert share_out(workers, devices, threads) == chosen
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(0, None), (-1, None), (1, 0), (None, -2)])
+def test_none_at_all_are_refused(workers: int | None, threads: int | None) -> None:
+    with pytest.raises(UsageError, match="expected 1 or more"):
+        share_out(workers, 0, threads)
+
+
+def test_threads_of_workers_sleep_while_they_wait() -> None:
+    code = """
+import os
+from multiprocessing import forkserver
+from secateur.study import executors
+
+if __name__ == "__main__":
+    seen = []
+    forkserver.ensure_running = lambda: seen.append(os.environ.get("OMP_WAIT_POLICY"))
+    executors.LocalExecutor(1)
+    print(*seen, os.environ.get("OMP_WAIT_POLICY"))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    for chosen, told in (({}, "PASSIVE None"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment, **chosen},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == told.split()

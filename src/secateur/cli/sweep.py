@@ -73,6 +73,9 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; chosen for the machine by default.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")
@@ -112,7 +115,7 @@ def sweep(
     try:
         with progress or nullcontext(), follower:
             told = Several(follower, progress or Silent())
-            run_study(spec, folder, device=device, workers=workers, observer=told)
+            run_study(spec, folder, device=device, workers=workers, threads=threads, observer=told)
     except KeyboardInterrupt:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from secateur.engine.engine import Engine, fingerprint
 from secateur.engine.folding import folded
 from secateur.engine.graph import Graph
 from secateur.errors import ModelError, UnknownNameError, UsageError
+from secateur.measure.latency import torch_threads
 from secateur.measure.observe import check_batch, observed
 
 _OPERATION = "compiling"
@@ -75,7 +75,7 @@ def compile(  # noqa: A001
     example = example_inputs.detach().cpu()[:1].repeat(2, *[1] * (example_inputs.dim() - 1))
     output = _output(net, example)
     graph, why = _captured(net, example)
-    with _torch_threads(used):
+    with torch_threads(used):
         choices = {
             size: _choose(net, graph, example_inputs, size, used, backend, seconds, spins)
             for size in sizes
@@ -155,13 +155,3 @@ def _check_positive(**numbers: int) -> None:
                 expected="1 or more",
                 remedy="Pass positive integers.",
             )
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

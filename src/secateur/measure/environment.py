@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from secateur.cores import cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -34,7 +35,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(_CPUINFO),
-        "cores": str(_cores()),
+        "cores": str(cores()),
         "threads": str(torch.get_num_threads()),
         "device": _device_name(torch.device(device)),
     }
@@ -56,13 +57,6 @@ def _cpu_model(cpuinfo: Path) -> str:
             if key.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    """A container or `taskset` may leave this process fewer cores than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _device_name(device: torch.device) -> str:

@@ -50,7 +50,7 @@ def latency(
     check_batch("measuring latency", example)
     inputs = example[torch.arange(batch, device=example.device) % len(example)]
     with (
-        _threads(threads) as used,
+        torch_threads(threads) as used,
         observed(model, "measuring latency", inputs),
         torch.inference_mode(),
     ):
@@ -133,8 +133,8 @@ def _summary(nanoseconds: list[int]) -> Timing:
 
 
 @contextmanager
-def _threads(wanted: int | None) -> Iterator[int]:
-    """Let torch use so many threads for a while."""
+def torch_threads(wanted: int | None) -> Iterator[int]:
+    """Let torch use so many threads for a while; as many as it does now if None."""
     before = torch.get_num_threads()
     used = before if wanted is None else wanted
     _check_positive("measuring latency", threads=used)

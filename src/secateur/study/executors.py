@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from secateur.cores import cores, sleeping_threads
+from secateur.errors import UsageError
 from secateur.study.experiment import Job
 from secateur.study.worker import work
 
@@ -125,6 +127,8 @@ class LocalExecutor:
 def _start_server() -> None:
     """Start the server that workers are forked from, deaf to Ctrl-C as they will be.
 
+    It loads OpenMP for all of them, so what their threads do while they wait is settled here.
+
     Ctrl-C reaches every process of the group, and only this one decides what to do about it. A
     blocked signal stays blocked in all that is forked, so there is no moment at which it could
     end a worker, or the server while it imports, with a traceback on the terminal.
@@ -132,7 +136,8 @@ def _start_server() -> None:
     resource_tracker.ensure_running()  # it would unblock the signal again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        forkserver.ensure_running()
+        with sleeping_threads():
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -149,12 +154,7 @@ def _death(code: int | None) -> str:
     )
 
 
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def share_out(workers: int | None, devices: int) -> tuple[int, int]:
+def share_out(workers: int | None, devices: int, threads: int | None = None) -> tuple[int, int]:
     """Workers and threads for this machine.
 
     On CPUs small nets train faster side by side than on several threads each (see
@@ -164,9 +164,24 @@ def share_out(workers: int | None, devices: int) -> tuple[int, int]:
     Args:
         workers: As the user asked; None to choose.
         devices: How many GPUs take part; 0 for none.
+        threads: As the user asked, for each worker; None to choose.
 
     Returns:
         Workers, and threads for each.
+
+    Raises:
+        UsageError: The user asked for none, or for less.
     """
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UsageError(
+                "running a study",
+                name,
+                given=str(number),
+                expected="1 or more",
+                remedy="Leave it out to have it chosen for this machine.",
+            )
+    if threads:
+        return workers or devices or max(1, min(cores() // threads, 8)), threads
     chosen = workers or devices or min(cores(), 8)
     return chosen, max(1, cores() // max(chosen, devices or min(cores(), 8)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from secateur.masking import groups_of
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS, MODELS
 from secateur.spec import StudySpec
-from secateur.study.executors import Event, LocalExecutor, cores, share_out
+from secateur.study.executors import Event, LocalExecutor, share_out
 from secateur.study.experiment import Job, Setup, parts_of
 from secateur.study.fingerprint import (
     Parts,
@@ -34,6 +33,7 @@ from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
 from secateur.study.pulse import Pulse
 from secateur.study.store import Store
+from secateur.study.threads import keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
 
@@ -46,6 +46,7 @@ def run_study(
     data: ImageData | None = None,
     device: str = "auto",
     workers: int | None = None,
+    threads: int | None = None,
     observer: Observer | None = None,
 ) -> None:
     """Run a study, or go on with one, until every run of its plan has finished or failed.
@@ -61,6 +62,7 @@ def run_study(
         data: Data in Python, likewise.
         device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
         workers: Worker processes; None to choose for the machine.
+        threads: Of each run, the base nets' too; None to choose for the machine.
         observer: Told of everything that happens.
 
     Raises:
@@ -78,15 +80,10 @@ def run_study(
     sources = {"data": setup.fingerprint}
     runs = plan(study, sources, {seed: digest_of(parts) for seed, parts in nets.items()})
     size = preflight(setup, loaded)
-    count, threads = share_out(workers, len([d for d in devices if d != "cpu"]))
+    count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
     with Store.writing(folder) as store, _recording(folder):
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
-        # Results depend on the number of threads in their last bits: a study keeps its first, and
-        # they do not depend on the number of workers.
-        alone = max(threads, cores() // len(study.seeds))
-        kept = json.loads(store.fact("threads") or "null")
-        threads_of = kept or {"base": alone, "slim": threads, "point": threads}
-        store.state("threads", json.dumps(threads_of))
+        threads_of = keep_threads(store, each, threads, len(study.seeds))
         store.begin(settings_of(study), runs)
         with Pulse(folder) as pulse:
             told = Several(pulse, observer or Silent())

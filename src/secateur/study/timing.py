@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from secateur.channels import compact
+from secateur.cores import cores
 from secateur.data.images import ImageData
 from secateur.engine import Engine
 from secateur.engine import compile as compile_engine
 from secateur.errors import ChannelError, SecateurError
-from secateur.measure.latency import compare
+from secateur.measure.latency import compare, torch_threads
 from secateur.point import Latency, Point
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
@@ -66,8 +67,10 @@ def time_points(
         nets.setdefault(shapes, net)
     on_begin(len(nets))
     eager = {shapes: nets[shapes] for shapes, _ in signatures.values()}
-    engines = _compiled({own: nets[own] for _, own in signatures.values()}, data)
-    measured = {batch: _measure(eager, engines, data, batch) for batch in BATCHES}
+    # Torch counts the cores that it may run on, not the time on them that a container is given.
+    with torch_threads(min(torch.get_num_threads(), cores())):
+        engines = _compiled({own: nets[own] for _, own in signatures.values()}, data)
+        measured = {batch: _measure(eager, engines, data, batch) for batch in BATCHES}
     store.timed(
         {
             digest: [
