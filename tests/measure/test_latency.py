@@ -20,16 +20,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 class Watched(nn.Module):
     """Notes how it is run."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: list[tuple[Tensor, tuple[bool, bool, int]]]) -> None:
         super().__init__()
         self.register_buffer("runs", torch.zeros(()))
-        self.inputs: list[Tensor] = []
-        self.states: set[tuple[bool, bool, int]] = set()
+        self.note = notes.append
 
     def forward(self, x: Tensor) -> Tensor:
         self.runs += 1
-        self.inputs.append(x)
-        self.states.add((self.training, torch.is_grad_enabled(), torch.get_num_threads()))
+        self.note((x, (self.training, torch.is_grad_enabled(), torch.get_num_threads())))
         return x
 
 
@@ -72,11 +70,11 @@ def test_what_was_measured_is_said(clock: list[int]) -> None:
 
 
 def test_the_net_runs_as_it_serves_and_is_left_as_it_was() -> None:
-    net = Watched()
+    net = Watched(notes := [])
     threads = torch.get_num_threads()
     latency(net, torch.zeros(1, 2), threads=threads + 1, repeats=3, warmup=2)
-    assert len(net.inputs) == 5
-    assert net.states == {(False, False, threads + 1)}
+    assert len(notes) == 5
+    assert {state for _, state in notes} == {(False, False, threads + 1)}
     assert net.training
     assert net.runs == 0
     assert torch.get_num_threads() == threads
@@ -86,9 +84,9 @@ def test_the_net_runs_as_it_serves_and_is_left_as_it_was() -> None:
     ("batch", "filled"), [(1, [0.0]), (2, [0.0, 1.0]), (5, [0.0, 1.0, 2.0, 0.0, 1.0])]
 )
 def test_examples_fill_the_batch(batch: int, filled: list[float]) -> None:
-    net = Watched()
+    net = Watched(notes := [])
     latency(net, torch.arange(3.0)[:, None], batch=batch, repeats=1, warmup=0)
-    assert net.inputs[0].flatten().tolist() == filled
+    assert notes[0][0].flatten().tolist() == filled
 
 
 @pytest.mark.parametrize("name", ["batch", "threads", "repeats"])

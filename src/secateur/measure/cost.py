@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from secateur.channels.sandbox import sandbox
+from secateur.channels.surgery import uncompiled
+from secateur.errors import ModelError
+from secateur.example import Inputs, take_rows
 from secateur.measure.macs import MacCounter, count_macs
-from secateur.measure.observe import check_batch, observed
+from secateur.measure.observe import check_batch, check_built, observed
+
+_OPERATION = "counting the cost"
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Cost:
         return sum(layer.nonzero_macs for layer in self.layers)
 
 
-def cost(model: nn.Module, example: Tensor) -> Cost:
+def cost(model: nn.Module, example: Inputs) -> Cost:
     """Count what a network costs, by running one example through it.
 
     Counted are the multiply-adds of convolutions (grouped, transposed, of any rank), linear,
@@ -78,11 +84,13 @@ def cost(model: nn.Module, example: Tensor) -> Cost:
     The model is left as it was: mode, buffers, gradients and random state.
 
     Args:
-        model: Any network that takes one tensor.
-        example: A batch of inputs `[N, ...]`, on the model's device; the first is used.
+        model: Any network.
+        example: A batch of inputs `[N, ...]`, on the model's device, or several in a tuple or a
+            dict; the first row is used. If the model does not take one row of several inputs
+            (a graph has no rows), they are one example as they are.
 
     Raises:
-        ModelError: The batch is empty, or the model fails on the example.
+        ModelError: The batch is empty, the model fails on the example, or has no values yet.
 
     Example:
         >>> import torch
@@ -91,10 +99,22 @@ def cost(model: nn.Module, example: Tensor) -> Cost:
         >>> counted.parameters, counted.macs  # (9 + 1)4 + (16 + 1)2 and 9 * 4 * 2 * 2 + 16 * 2
         (74, 176)
     """
-    check_batch("counting the cost", example)
-    with observed(model, "counting the cost", example):
-        counter = count_macs(model, example[:1])
-    return Cost(tuple(_layers(model, counter)))
+    check_built(_OPERATION, model)
+    check_batch(_OPERATION, example)
+    net = uncompiled(model)
+    return Cost(tuple(_layers(net, _counted(net, example))))
+
+
+def _counted(net: nn.Module, example: Inputs) -> MacCounter:
+    first = take_rows(example, [0])
+    try:
+        with observed(net, _OPERATION, first), sandbox(net):
+            return count_macs(net, first)
+    except ModelError:
+        if isinstance(example, Tensor):
+            raise
+    with observed(net, _OPERATION, example), sandbox(net):
+        return count_macs(net, example)
 
 
 def _layers(model: nn.Module, counter: MacCounter) -> Iterator[LayerCost]:

@@ -8,16 +8,17 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from secateur.errors import UsageError
-from secateur.measure.observe import check_batch, observed
+from secateur.example import Inputs, arguments, batch_size, take_rows
+from secateur.measure.observe import check_batch, check_built, observed
 from secateur.point import Latency, Timing
 
 
 def latency(
     model: nn.Module,
-    example: Tensor,
+    example: Inputs,
     *,
     batch: int = 1,
     threads: int | None = None,
@@ -30,8 +31,9 @@ def latency(
     two runs: their ratio is no speed-up (see `compare`). The model is left as it was.
 
     Args:
-        model: Any network that takes one tensor.
-        example: Inputs `[N, ...]` on the model's device, repeated or cut to fill the batch.
+        model: Any network; a compiled one is timed as it is.
+        example: Inputs `[N, ...]` on the model's device, or several in a tuple or a dict; their
+            rows are repeated or cut to fill the batch.
         batch: Examples per run.
         threads: Threads for this measurement; as many as torch uses now if not given.
         repeats: Timed runs.
@@ -47,14 +49,19 @@ def latency(
         ('torch-eager', 3, 8, True)
     """
     _check_positive("measuring latency", batch=batch, repeats=repeats)
+    check_built("measuring latency", model)
     check_batch("measuring latency", example)
-    inputs = example[torch.arange(batch, device=example.device) % len(example)]
+    size = batch_size(example)
+    inputs = take_rows(example, [row % size for row in range(batch)])
+    args, kwargs = arguments(inputs)
     with (
         torch_threads(threads) as used,
         observed(model, "measuring latency", inputs),
         torch.inference_mode(),
     ):
-        timing = compare({"model": lambda: model(inputs)}, repeats=repeats, warmup=warmup)["model"]
+        timing = compare({"model": lambda: model(*args, **kwargs)}, repeats=repeats, warmup=warmup)[
+            "model"
+        ]
     return Latency(
         timing.n,
         timing.median,

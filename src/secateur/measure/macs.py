@@ -24,6 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
+from secateur.example import Inputs, arguments
+
 aten = torch.ops.aten
 
 # Matrix products, and where in their arguments the two factors start.
@@ -184,15 +186,15 @@ class _Weights:
         return frozenset().union(*known)
 
 
-def count_macs(model: nn.Module, example: Tensor) -> MacCounter:
+def count_macs(model: nn.Module, example: Inputs) -> MacCounter:
     """Run the model once, with its products in sight, and count them.
 
     Fused kernels (recurrent layers, attention, transformer layers) would hide their products, so
     they are switched off for this run.
 
     Args:
-        model: Any network that takes one tensor.
-        example: Its input.
+        model: Any network.
+        example: Its inputs.
 
     Example:
         >>> rnn = nn.GRU(3, 2)
@@ -200,8 +202,9 @@ def count_macs(model: nn.Module, example: Tensor) -> MacCounter:
         ...     count_macs(rnn, torch.zeros(5, 1, 3)).macs.total()  # 5 steps of 6x3 + 6x2
         150
     """
+    args, kwargs = arguments(example)
     with _without_fused_kernels(), MacCounter(model) as counter:
-        model(example)
+        model(*args, **kwargs)
     return counter
 
 

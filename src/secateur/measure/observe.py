@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parameter import is_lazy
 
-from secateur.errors import ModelError
+from secateur.errors import ModelError, SecateurError
+from secateur.example import Inputs, as_it_was, batch_size, described
 
 
-def check_batch(operation: str, example: Tensor) -> None:
+def check_batch(operation: str, example: Inputs) -> None:
     """Refuse an example that holds no input at all.
 
     Args:
         operation: What the example is for, for the message.
-        example: Should be a batch of inputs `[N, ...]`, N >= 1.
+        example: Should be a batch of inputs `[N, ...]`, N >= 1, or several in a tuple or a dict.
 
     Raises:
         ModelError: It has no axis for the batch, or the batch is empty.
@@ -25,25 +27,62 @@ def check_batch(operation: str, example: Tensor) -> None:
         >>> check_batch("looking", torch.zeros(0, 3))
         Traceback (most recent call last):
         ...
-        secateur.errors.ModelError: looking: the example is of shape (0, 3), \
+        secateur.errors.ModelError: looking: the example is of shape 0x3, \
 expected a batch of one input or more. Pass a tensor whose first axis is the batch.
     """
-    if example.dim() == 0 or len(example) == 0:
+    if batch_size(example) == 0:
         raise ModelError(
             operation,
             "the example",
-            given=f"of shape {tuple(example.shape)}",
+            given=f"of shape {described(example)}",
             expected="a batch of one input or more",
             remedy="Pass a tensor whose first axis is the batch.",
         )
 
 
+def check_built(operation: str, model: nn.Module) -> None:
+    """Refuse what is no network, or one whose parameters have no values yet.
+
+    Args:
+        operation: What is to be done with it, for the message.
+        model: Should be a network.
+
+    Raises:
+        ModelError: It is none, or has a parameter or buffer that is not built, or on `meta`.
+
+    Example:
+        >>> check_built("looking", nn.LazyLinear(2))
+        Traceback (most recent call last):
+        ...
+        secateur.errors.ModelError: looking: weight is not built yet (a lazy layer), \
+expected a network with values. Run it once on an example.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            operation,
+            "the network",
+            given=f"a {type(model).__name__}",
+            expected="a torch.nn.Module",
+            remedy="Pass the network itself.",
+        )
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        lazy = bool(is_lazy(tensor))
+        if lazy or tensor.is_meta:
+            raise ModelError(
+                operation,
+                name,
+                given="not built yet (a lazy layer)" if lazy else "on the meta device",
+                expected="a network with values",
+                remedy="Run it once on an example." if lazy else "Load its weights first.",
+            )
+
+
 @contextmanager
-def observed(model: nn.Module, operation: str, example: Tensor) -> Iterator[None]:
+def observed(model: nn.Module, operation: str, example: Inputs) -> Iterator[None]:
     """Run a model in evaluation mode, without gradients, and put everything back afterwards.
 
-    The training flag of every module, every buffer (the object and its values) and the random
-    state of the CPU are what they were, whatever the model did and even if it failed.
+    The training flag of every module, every buffer and attribute (the objects and their values)
+    and the random states are what they were, whatever the model did and even if it failed.
 
     Args:
         model: Any network.
@@ -65,29 +104,17 @@ Pass an example of the shape that the network was built for.
         >>> net.training
         True
     """
-    modules = list(model.modules())
-    training = [module.training for module in modules]
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in modules
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with as_it_was(model), torch.no_grad():
             model.eval()
             yield
+    except SecateurError:
+        raise
     except Exception as error:
         raise ModelError(
             operation,
-            f"the network on an input of {'x'.join(map(str, example.shape))}",
-            given=f"failing ({type(error).__name__}: {' '.join(str(error).split())})",
+            f"the network on an input of {described(example)}",
+            given=f"failing ({type(error).__name__}: {' '.join(str(error).split())[:500]})",
             expected="an output",
             remedy="Pass an example of the shape that the network was built for.",
         ) from error
-    finally:
-        for module, flag in zip(modules, training, strict=True):
-            module.training = flag
-        with torch.no_grad():
-            for owner, name, buffer, values in buffers:
-                setattr(owner, name, buffer)
-                buffer.copy_(values)
