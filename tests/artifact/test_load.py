@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -293,7 +294,7 @@ def test_buffers_of_no_state_dict_come_back_and_stay_out_of_it(tmp_path: Path) -
     ("build", "given"),
     [
         (lambda: nn.Sequential(nn.Linear(4, 2)), "does not have"),
-        (lambda: nn.Linear(4, 3, bias=False), "does not have"),
+        (nn.Identity, "does not have"),
         (lambda: nn.Linear(3, 3), r"of shape \(3, 3\)"),
         (lambda: nn.Conv1d(4, 3, 1), r"of shape \(3, 4, 1\)"),
         (lambda: nn.ModuleDict({"more": nn.Linear(1, 1)}), "does not have"),
@@ -355,3 +356,190 @@ def test_a_file_that_unfolds_to_far_more_than_it_holds_is_refused(
     with pytest.raises(ArtifactError, match="unfold to 8,388,608"):
         load_state_dict(tmp_path / "x")
     assert load(tmp_path / "x", lambda: net) is net
+
+
+class Sizes(NamedTuple):
+    height: int
+    width: int
+
+
+_FIRST = {
+    "None": None, "counter": 0, "flag": False, "float": 0.0, "list": [], "tuple": (1,), "dict": {},
+    "pair": Sizes(1, 1), "number, then tuple": 0, "number, then None": 1, "word": "", "huge": 0,
+}  # fmt: skip
+_LATER: dict[str, Callable[[Any, Tensor], object]] = {
+    "None": lambda _, x: len(x),
+    "made": lambda _, x: len(x),
+    "counter": lambda seen, _: seen + 1,
+    "flag": lambda _, x: True,
+    "float": lambda _, x: len(x),
+    "list": lambda seen, x: [*seen, len(x)],
+    "tuple": lambda _, x: tuple(x.shape),
+    "dict": lambda _, x: {len(x): 1},
+    "pair": lambda _, x: Sizes(*x.shape),
+    "number, then tuple": lambda _, x: (len(x),),
+    "number, then None": lambda _, x: None,
+    "word": lambda _, x: "seen",
+    "huge": lambda _, x: 1 << 80,
+    "long": lambda _, x: list(range(9999)),
+    "tensor": lambda _, x: x,
+}
+
+
+class Remembers(nn.Module):
+    """Keeps something of what it has seen."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.inner, self.outer, self.kind = nn.Linear(8, 16), nn.Linear(16, 4), kind
+        if kind in _FIRST:
+            self.seen = _FIRST[kind]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = _LATER[self.kind](getattr(self, "seen", None), x)
+        return self.outer(torch.relu(self.inner(x)))
+
+
+def cut_saved_and_loaded(
+    net: nn.Module, x: Tensor, path: Path, build: Callable[[], nn.Module]
+) -> tuple[nn.Module, nn.Module]:
+    masks = secateur.prune(net, "magnitude", sparsity=0.5)
+    small = secateur.compact(net, masks, x)
+    save(small, path, example_inputs=x)
+    return small, load(path, build)
+
+
+@pytest.mark.parametrize("kind", _LATER)
+def test_what_a_module_remembers_does_not_keep_its_file_from_loading(
+    tmp_path: Path, kind: str
+) -> None:
+    x = torch.randn(3, 8)
+    net = Remembers(kind).eval()
+    net(x)
+    small, loaded = cut_saved_and_loaded(net, x, tmp_path / "x", lambda: Remembers(kind))
+    if kind in ("counter", "float", "list", "tuple", "pair"):
+        assert loaded.seen == small.seen
+    assert torch.equal(loaded(x), small(x))
+    assert torch.equal(loaded(x[:2]), small(x[:2]))
+
+
+class Caches(nn.Module):
+    """Registers, fills or enlarges a buffer when it runs."""
+
+    def __init__(self, first: Tensor | None, *, registered: bool, persistent: bool) -> None:
+        super().__init__()
+        self.linear, self.persistent = nn.Linear(3, 3), persistent
+        if registered:
+            self.register_buffer("cache", first, persistent=persistent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if getattr(self, "cache", None) is None or self.cache.numel() == 0:
+            self.register_buffer("cache", x.mean(0).detach(), persistent=self.persistent)
+        return self.linear(x) + self.cache
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize(
+    ("first", "registered"), [(None, True), (torch.empty(0), True), (None, False)]
+)
+def test_a_buffer_that_comes_when_the_net_runs_comes_back(
+    tmp_path: Path, first: Tensor | None, registered: bool, persistent: bool
+) -> None:
+    def build() -> nn.Module:
+        return Caches(first, registered=registered, persistent=persistent)
+
+    net = build()
+    net(torch.ones(2, 3))
+    save(net, tmp_path / "x")
+    loaded = load(tmp_path / "x", build)
+    other = torch.randn(4, 3)
+    assert torch.equal(loaded(other), net(other))
+    assert loaded.state_dict().keys() == net.state_dict().keys()
+
+
+def test_a_class_without_the_cache_does_without_it(tmp_path: Path) -> None:
+    net = nn.Linear(3, 3)
+    net.register_buffer("cache", torch.ones(3), persistent=False)
+    save(net, tmp_path / "x")
+    assert "cache" not in dict(load(tmp_path / "x", lambda: nn.Linear(3, 3)).named_buffers())
+
+
+def test_torchs_own_layers_are_given_no_buffer_that_they_do_not_have(tmp_path: Path) -> None:
+    save(nn.BatchNorm1d(2, affine=False), tmp_path / "x")
+    with pytest.raises(ModelError, match="tensors that the network does not have"):
+        load(tmp_path / "x", nn.Identity)
+
+
+class Named(nn.Module):
+    """One layer under two names, lists and dicts of parameters, names with blanks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.norm = nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16)
+        self.b = nn.Linear(16, 16, bias=False)
+        self.c = self.b
+        self.listed = nn.ParameterList([torch.randn(16, 8)])
+        self.named = nn.ParameterDict({"w": torch.randn(8, 4)})
+        self.heads = nn.ModuleDict({"a b": nn.Linear(4, 2, bias=False)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.a(x)).relu()
+        y = self.c(self.b(y).relu()).relu()
+        return self.heads["a b"](y @ self.listed[0] @ self.named["w"])
+
+
+def with_convolutions(rank: int, wrap: Callable[[nn.Module], nn.Module] = lambda m: m) -> nn.Module:
+    conv, norm = getattr(nn, f"Conv{rank}d"), getattr(nn, f"BatchNorm{rank}d")
+    pool = getattr(nn, f"AdaptiveAvgPool{rank}d")
+    return nn.Sequential(
+        wrap(conv(3, 16, 3, bias=False)), norm(16), nn.ReLU(),
+        wrap(conv(16, 24, 1, bias=False)), nn.ReLU(), pool(1), nn.Flatten(), nn.Linear(24, 4),
+    )  # fmt: skip
+
+
+def lazily() -> nn.Module:
+    return nn.Sequential(
+        nn.LazyLinear(16, bias=False), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(4, bias=False)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    ("build", "shape", "gains"),
+    [
+        (lambda: with_convolutions(1), (4, 3, 8), "3.bias"),
+        (lambda: with_convolutions(2), (4, 3, 8, 8), "3.bias"),
+        (lambda: with_convolutions(3), (4, 3, 5, 5, 5), "3.bias"),
+        (lambda: with_convolutions(1, nn.utils.weight_norm), (4, 3, 8), ""),
+        (lambda: with_convolutions(1, nn.utils.spectral_norm), (4, 3, 8), ""),
+        (lambda: with_convolutions(1, nn.utils.parametrizations.weight_norm), (4, 3, 8), ""),
+        (lazily, (5, 8), "3.bias"),
+        (Named, (5, 8), ""),
+    ],
+)
+def test_a_bias_that_compact_has_added_loads_into_the_users_class(
+    tmp_path: Path, build: Callable[[], nn.Module], shape: tuple[int, ...], gains: str
+) -> None:
+    torch.manual_seed(0)
+    net, x = build(), torch.randn(shape)
+    net(x)
+    net.eval()
+    with torch.no_grad():
+        first = next(net.parameters())
+        first[:6] *= 0.001
+        for module in net.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.bias += 0.3
+    small, loaded = cut_saved_and_loaded(net, x, tmp_path / "x", build)
+    assert not gains or gains in dict(small.named_parameters())
+    assert torch.equal(loaded(x), small(x))
+    assert loaded.state_dict().keys() == small.state_dict().keys()
+
+
+def test_a_lazy_net_is_loaded_before_it_has_run(tmp_path: Path) -> None:
+    net, x = lazily(), torch.randn(5, 8)
+    net(x)
+    save(net.eval(), tmp_path / "x")
+    loaded = load(tmp_path / "x", lazily)
+    assert torch.equal(loaded(x), net(x))
+    assert loaded[0].in_features == 8

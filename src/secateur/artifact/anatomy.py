@@ -7,8 +7,9 @@ from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from secateur.errors import ModelError
+from secateur.artifact.manifest import Role
 
 Number = int | list[int]
 
@@ -20,6 +21,9 @@ _COUNTED = (
     "hidden_size", "proj_size", "in1_features", "in2_features", "unflattened_size",
 )  # fmt: skip
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_NOTHING = object()
+_LARGEST = 1 << 62
+_LONGEST = 4096
 
 
 class Slot(NamedTuple):
@@ -34,6 +38,88 @@ class Slot(NamedTuple):
     module: nn.Module
     leaf: str
     tensor: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        """The tensor's shape; without axes while a lazy layer waits for its first input."""
+        return torch.Size() if is_lazy(self.tensor) else self.tensor.shape
+
+    def put(self, tensor: Tensor) -> None:
+        """Put another tensor in its place."""
+        kept = self.module._parameters if self.leaf in self.module._parameters else None
+        if kept is not None and isinstance(tensor, nn.Parameter):
+            kept[self.leaf] = tensor
+        else:
+            setattr(self.module, self.leaf, tensor)
+
+
+class Vacancy(NamedTuple):
+    """A place in a network where a tensor can go that is not there yet.
+
+    Attributes:
+        module: The module that will own it.
+        leaf: Its name there.
+        role: Of the tensor.
+    """
+
+    module: nn.Module
+    leaf: str
+    role: Role
+
+    def put(self, tensor: Tensor) -> None:
+        """Register a tensor there: a buffer, or a parameter."""
+        vars(self.module).pop(self.leaf, None)
+        if self.role in ("buffer", "transient"):
+            self.module.register_buffer(self.leaf, tensor, persistent=self.role == "buffer")
+            return
+        if not isinstance(tensor, nn.Parameter):
+            floats = tensor.is_floating_point() or tensor.is_complex()
+            tensor = nn.Parameter(tensor, requires_grad=floats)
+        self.module.register_parameter(self.leaf, tensor)
+
+
+def vacancy(module: nn.Module, leaf: str, role: Role) -> Vacancy | None:
+    """The place for a tensor that a module as built does not have; None if there is none.
+
+    A parameter goes where the class keeps a place for it (`bias=False` does). A buffer may also be
+    one that a class of the user's own registers when it runs.
+
+    Args:
+        module: The module.
+        leaf: The tensor's name there.
+        role: Its role.
+
+    Example:
+        >>> vacancy(nn.Linear(2, 2, bias=False), "bias", "").leaf
+        'bias'
+        >>> vacancy(nn.Identity(), "bias", "") is None
+        True
+    """
+    if leaf in _OF_EVERY_MODULE or not leaf.isidentifier():
+        return None
+    held = {**vars(type(module)), **vars(module), **module._parameters, **module._buffers}
+    is_free = leaf in held and held[leaf] is None
+    is_made = role in ("buffer", "transient") and not is_native(module)
+    if is_free or (is_made and not hasattr(type(module), leaf) and leaf not in held):
+        return Vacancy(module, leaf, role)
+    return None
+
+
+def refresh_weights(model: nn.Module) -> None:
+    """Compute anew the weights that hooks of `torch.nn.utils` make of other parameters.
+
+    Weight norm and pruning of the older kind keep the result in an attribute that is no parameter.
+    """
+    with torch.no_grad():
+        for module in model.modules():
+            for hook in module._forward_pre_hooks.values():
+                if type(hook).__module__.startswith("torch.nn.utils."):
+                    hook(module, ())
+
+
+def is_native(module: nn.Module) -> bool:
+    """Whether it is one of torch's own."""
+    return type(module).__module__.startswith("torch.")
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:
@@ -76,13 +162,14 @@ def _is_convolution(module: nn.Module) -> TypeGuard[nn.modules.conv._ConvNd]:
 
 
 def _numbers(module: nn.Module) -> Iterator[tuple[str, Number]]:
-    native = type(module).__module__.startswith("torch.")
+    native = is_native(module)
     for name, value in vars(module).items():
         if name in _OF_EVERY_MODULE or (native and name not in _COUNTED):
             continue
-        if type(value) is int:
+        if _is_number(value):
             yield name, value
-        elif isinstance(value, tuple | list) and value and _are_numbers(value):
+        # A longer list is a record of something, and no shape.
+        elif isinstance(value, tuple | list) and 0 < len(value) <= _LONGEST and _are_numbers(value):
             yield name, list(value)
 
 
@@ -121,23 +208,20 @@ def write_attributes(model: nn.Module, attributes: Mapping[str, Mapping[str, Num
     Args:
         model: The network, its tensors replaced.
         attributes: What `read_attributes` gave; a convolution whose groups it does not tell has
-            one. Nothing but a number is ever replaced, and only by a number.
-
-    Raises:
-        ModelError: The network has no such module or no such number.
+            one. Nothing but a number is ever replaced, and only by a number: what the class
+            does not have as a number yet, the network will set when it runs, as it did before.
     """
     modules = dict(model.named_modules())
     for path, numbers in attributes.items():
         for name, value in numbers.items():
-            if path not in modules:
-                raise _unknown(path, name, None)
-            _set(modules[path], path, name, value)
+            if path in modules:
+                _set(modules[path], name, value)
     for path, module in modules.items():
         if _is_convolution(module) and "groups" not in attributes.get(path, {}):
             module.groups = 1
         for name, value in _told(module).items():
-            if name not in attributes.get(path, {}) and name in vars(module):
-                _set(module, path, name, value)
+            if name not in attributes.get(path, {}):
+                _set(module, name, value)
 
 
 def infer_groups(
@@ -164,25 +248,23 @@ def infer_groups(
     return found
 
 
-def _set(module: nn.Module, path: str, name: str, value: Number) -> None:
+def _set(module: nn.Module, name: str, value: Number) -> None:
     current = vars(module).get(name)
-    if isinstance(value, int) and type(current) is int:
-        setattr(module, name, value)
-    elif isinstance(value, list) and isinstance(current, tuple | list) and _are_numbers(current):
+    if name in _OF_EVERY_MODULE:
+        return
+    if isinstance(value, int):
+        if type(current) in (int, float):
+            setattr(module, name, value)
+    elif isinstance(current, tuple) and hasattr(current, "_make"):
+        if len(current) == len(value) and _are_numbers(current):
+            setattr(module, name, current._make(value))
+    elif isinstance(current, tuple | list) and _are_numbers(current):
         setattr(module, name, type(current)(value))
-    else:
-        raise _unknown(path, name, current)
-
-
-def _unknown(path: str, name: str, current: object) -> ModelError:
-    return ModelError(
-        "loading a model",
-        f"{path}.{name}"[:200],
-        given=f"a {type(current).__name__} in the network built",
-        expected="the kind of number that the file holds for it",
-        remedy="Build the net with the class and the options that it was saved from.",
-    )
 
 
 def _are_numbers(values: tuple[object, ...] | list[object]) -> bool:
-    return all(type(value) is int for value in values)
+    return all(map(_is_number, values))
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return type(value) is int and -_LARGEST < value < _LARGEST

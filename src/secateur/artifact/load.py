@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from secateur.artifact.anatomy import Slot, infer_groups, slots, write_attributes
+from secateur.artifact.anatomy import (
+    Slot,
+    Vacancy,
+    infer_groups,
+    is_native,
+    refresh_weights,
+    slots,
+    vacancy,
+    write_attributes,
+)
+from secateur.artifact.manifest import Role, usual_role
 from secateur.artifact.reader import Reader, reading
 from secateur.errors import ArtifactError, ModelError
 from secateur.models import build
@@ -109,21 +120,61 @@ def reference(file: Reader) -> nn.Module:
 
 def _fill(model: nn.Module, file: Reader) -> None:
     owners = slots(model)
-    before = {name: slot.tensor.shape for name, slot in owners.items()}
-    sources = _sources(model, owners, file)
+    before = {name: slot.shape for name, slot in owners.items()}
+    late = _late(model, owners, file)
+    sources = _sources(model, owners, late, file)
     for name, stored in sources.items():
-        _check_shape(name, before[name], file.shape(stored))
+        if name in owners and not _may_grow(owners[name], _role(file, name)):
+            _check_shape(name, owners[name].tensor, file.shape(stored))
     for name in file.names:
-        places = [owners.pop(other) for other, stored in sources.items() if stored == name]
+        names = [other for other, stored in sources.items() if stored == name]
+        places = [owners.pop(other) for other in names if other in owners]
         # The old tensor goes before the new one comes: never two nets in memory.
         for place in places:
-            place.tensor.data = place.tensor.new_empty(0)
-        _put(file.tensor(name), places)
+            _forget(place.tensor)
+        value = _put(file.tensor(name), places)
+        for other in names:
+            if other in late:
+                late[other].put(value)
+    refresh_weights(model.eval())
     attributes = file.manifest.attributes if file.is_ours else infer_groups(model, before)
     write_attributes(model, attributes)
 
 
-def _sources(model: nn.Module, owners: dict[str, Slot], file: Reader) -> dict[str, str]:
+def _role(file: Reader, name: str) -> Role:
+    return file.manifest.roles.get(name, usual_role(name, ()))
+
+
+def _late(model: nn.Module, owners: Mapping[str, Slot], file: Reader) -> dict[str, Vacancy]:
+    """Tensors of the file that the network can take, but does not have as it was built.
+
+    `compact` gives a bias to a layer that was built without one, and a forward may register a
+    buffer when it first runs.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    found = {}
+    for name in (*file.names, *file.manifest.tied) if file.is_ours else ():
+        path, _, leaf = name.rpartition(".")
+        if name not in owners and path in modules:
+            place = vacancy(modules[path], leaf, _role(file, name))
+            if place is not None:
+                found[name] = place
+    return found
+
+
+def _may_grow(slot: Slot, role: Role) -> bool:
+    """Whether a buffer may be of any shape: one that a module of the user's own has made."""
+    return role in ("buffer", "transient") and not is_native(slot.module)
+
+
+def _forget(tensor: Tensor) -> None:
+    if not is_lazy(tensor):
+        tensor.data = tensor.new_empty(0)
+
+
+def _sources(
+    model: nn.Module, owners: dict[str, Slot], late: Mapping[str, Vacancy], file: Reader
+) -> dict[str, str]:
     """By name in the network, the stored tensor that goes there."""
     sources = {name: name for name in file.names} | file.manifest.tied
     stored = {id(owners[name].tensor): at for name, at in sources.items() if name in owners}
@@ -131,10 +182,13 @@ def _sources(model: nn.Module, owners: dict[str, Slot], file: Reader) -> dict[st
         # Others leave the second name of a tied tensor out; the network knows the tie.
         if name not in sources and id(slot.tensor) in stored:
             sources[name] = stored[id(slot.tensor)]
-    expected = owners if file.is_ours else model.state_dict()
-    _check_names("tensors that the network does not have", sources.keys() - owners.keys(), file)
-    _check_names("without some of the network's tensors", expected.keys() - sources.keys(), file)
-    return sources
+    unknown = sources.keys() - owners.keys() - late.keys()
+    # What is in no state dict is no part of the network: a class without it does without it.
+    dropped = {name for name in unknown if _role(file, name) == "transient"}
+    expected = model.state_dict().keys() & owners.keys() if file.is_ours else model.state_dict()
+    _check_names("tensors that the network does not have", unknown - dropped, file)
+    _check_names("without some of the network's tensors", set(expected) - sources.keys(), file)
+    return {name: stored for name, stored in sources.items() if name not in dropped}
 
 
 def _check_names(problem: str, names: Iterable[str], file: Reader) -> None:
@@ -150,23 +204,27 @@ def _check_names(problem: str, names: Iterable[str], file: Reader) -> None:
         )
 
 
-def _check_shape(name: str, built: tuple[int, ...], stored: tuple[int, ...]) -> None:
+def _check_shape(name: str, tensor: Tensor, stored: tuple[int, ...]) -> None:
+    if is_lazy(tensor):
+        return
+    built = tuple(tensor.shape)
     fits = len(built) == len(stored) and all(a <= b for a, b in zip(stored, built, strict=True))
     if not fits:
         raise ModelError(
             "loading a model",
             name,
-            given=f"of shape {tuple(built)} in the network",
+            given=f"of shape {built} in the network",
             expected=f"{tuple(stored)} or larger along each axis",
             remedy="Build the net as it was before pruning.",
         )
 
 
-def _put(tensor: Tensor, places: list[Slot]) -> None:
+def _put(tensor: Tensor, places: list[Slot]) -> Tensor:
     """Put one tensor, the same object, into each of its places."""
     value = tensor
     if places and isinstance(places[0].tensor, nn.Parameter):
         floats = tensor.is_floating_point() or tensor.is_complex()
         value = nn.Parameter(tensor, requires_grad=floats and places[0].tensor.requires_grad)
     for place in places:
-        setattr(place.module, place.leaf, value)
+        place.put(value)
+    return value
