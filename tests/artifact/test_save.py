@@ -1,6 +1,10 @@
 """Saving: what a file says, what is refused, and how much room it takes."""
 
+import os
+from collections import UserDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,11 +12,12 @@ from torch import nn
 
 import secateur
 from secateur.artifact.container import Container
+from secateur.artifact.inspect import inspect
 from secateur.artifact.load import load_state_dict
 from secateur.artifact.manifest import KEY, Manifest, Source
 from secateur.artifact.save import save
 from secateur.channels import compact_with_record
-from secateur.errors import ArtifactError, MaskError
+from secateur.errors import ArtifactError, MaskError, ModelError
 
 
 def manifest(path: Path) -> Manifest:
@@ -116,13 +121,14 @@ class Extra(nn.Linear):
     ("net", "given"),
     [
         (Extra(2, 2), "extra state"),
-        (nn.Linear(2, 2, device="meta"), "without dense storage"),
+        (nn.Linear(2, 2, device="meta"), "on the meta device"),
+        (nn.LazyLinear(2), "not built yet"),
         (nn.Linear(2, 2, dtype=torch.complex128), "complex128"),
         (nn.ModuleDict({"a\n": nn.Linear(2, 2)}), "unprintable"),
     ],
 )
 def test_what_is_no_tensor_is_refused(tmp_path: Path, net: nn.Module, given: str) -> None:
-    with pytest.raises(ArtifactError, match=given):
+    with pytest.raises((ArtifactError, ModelError), match=given):
         save(net, tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
@@ -145,3 +151,71 @@ def test_the_network_is_not_touched(tmp_path: Path) -> None:
     assert net.training
     assert net.weight.requires_grad
     assert net.weight.grad is not None
+
+
+class Two(nn.Module):
+    """Two inputs, and a dict of outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 2), nn.Linear(3, 2)
+
+    def forward(self, u: torch.Tensor, v: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"sum": self.left(u) + self.right(v)}
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (torch.ones(2, 4), torch.ones(2, 3)),
+        [torch.ones(2, 4), torch.ones(2, 3)],
+        {"v": torch.ones(2, 3), "u": torch.ones(2, 4)},
+        UserDict(u=torch.ones(2, 4), v=torch.ones(2, 3)),
+    ],
+)
+def test_several_inputs_are_counted(tmp_path: Path, inputs: Any) -> None:
+    save(Two(), tmp_path / "x", example_inputs=inputs)
+    assert {layer.name: layer.macs for layer in inspect(tmp_path / "x").layers} == {
+        "left": 8,
+        "right": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda net: torch.compile(net, backend="eager"), nn.DataParallel],
+    ids=["compiled", "data-parallel"],
+)
+def test_a_wrapper_of_torchs_is_left_out_of_the_file(
+    tmp_path: Path, wrap: Callable[[nn.Module], nn.Module]
+) -> None:
+    net = nn.Sequential(nn.Linear(4, 2))
+    save(wrap(net), tmp_path / "x", example_inputs=torch.ones(1, 4))
+    assert load_state_dict(tmp_path / "x").keys() == net.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "place", ["", b"", 3, None, "a\0b", "missing/net.safetensors", ".", b"missing/x"]
+)
+def test_a_path_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=r"path|missing|not writable"):
+        save(nn.Linear(1, 1), place)
+    with pytest.raises(ArtifactError):
+        inspect(place)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    save(nn.Linear(1, 1), os.fsencode(tmp_path / "x"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "words", [{"source": 3}, {"run": {"name": "\ud800"}}, {"source": "\ud800"}]
+)
+def test_words_that_no_file_can_hold_are_refused(tmp_path: Path, words: Any) -> None:
+    with pytest.raises(ArtifactError, match=r"saving a model: (the source|what is said)"):
+        save(nn.Linear(1, 1), tmp_path / "x", **words)

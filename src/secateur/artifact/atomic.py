@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
         >>> target.read_text(), len(list(target.parent.iterdir()))
         ('whole', 1)
     """
-    partial = path.with_name(f".{path.name[:64]}.{uuid.uuid4().hex[:12]}.partial")
+    partial = path.parent / f".{path.name[:64]}.{uuid.uuid4().hex[:12]}.partial"
     try:
         yield partial
         with partial.open("rb+") as file:

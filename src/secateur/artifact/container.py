@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from secateur.artifact.error import damaged
+from secateur.artifact.path import checked_path
 from secateur.errors import ArtifactError
 
 DIGEST = "secateur.sha256"
@@ -87,13 +88,13 @@ class Container:
         Raises:
             ArtifactError: There is no such file, or it is damaged or hostile.
         """
-        place = Path(path)
+        place = checked_path(path, "reading a model file")
         try:
             file = place.open("rb")
         except OSError as error:
             raise ArtifactError(
                 "reading a model file",
-                str(path),
+                str(place),
                 given=f"unreadable ({error.strerror})",
                 expected="a safetensors file",
                 remedy="Check the path.",

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from secateur.artifact.manifest import Role, count_ranges, usual_role
+from secateur.artifact.path import checked_path
 from secateur.artifact.reader import Reader, reading
 from secateur.artifact.tensors import count_zeros
 
@@ -157,10 +157,11 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         >>> inspect(file).totals()["parameters"]
         10
     """
-    if Path(path).suffix.lower() == ".onnx":
+    place = checked_path(path, "reading a model file")
+    if place.suffix.lower() == ".onnx":
         from secateur.artifact.inspect_onnx import inspect_onnx
 
-        return inspect_onnx(Path(path))
+        return inspect_onnx(place)
     with reading(path) as file:
         return _of_safetensors(file)
 

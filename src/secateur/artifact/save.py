@@ -26,15 +26,21 @@ from secateur.artifact.manifest import (
     to_ranges,
     usual_role,
 )
+from secateur.artifact.path import checked_path
 from secateur.artifact.tensors import NAMES, as_bytes, bits, count_zeros, strides_to_keep
+from secateur.channels.surgery import named_plainly, uncompiled
 from secateur.errors import ArtifactError, MaskError, ModelError
+from secateur.example import Inputs
 from secateur.measure.cost import cost
+from secateur.measure.observe import check_built
 from secateur.pruning.weights import Weight, prunable_weights
 
 # What the header says more of a coded tensor than of another, in bytes.
 _WORDS = 150
 
 Kept = Mapping[str, Mapping[int, Tensor]]
+
+_OPERATION = "saving a model"
 
 
 def save(
@@ -45,7 +51,7 @@ def save(
     *,
     dense: nn.Module | None = None,
     kept: Kept | None = None,
-    example_inputs: Tensor | None = None,
+    example_inputs: Inputs | None = None,
     source: Source | str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> None:
@@ -56,20 +62,22 @@ def save(
     welcome. The file is replaced at once, when the new one is whole and on the disk.
 
     Args:
-        model: Any network; compact or with zeros.
+        model: Any network; compact or with zeros. What `torch.compile` or `DataParallel` has put
+            around it is left out of the file.
         path: Where, `.safetensors` by custom.
         masks: The masks that it was pruned with; their counts are kept.
         metrics: Numbers to keep with it, as JSON can hold them.
         dense: The network before channels were taken out; its shapes are kept.
         kept: Which channels stayed: `Compaction.kept`.
-        example_inputs: A batch `[N, ...]`; with it the multiply-adds of each layer are kept.
+        example_inputs: A batch `[N, ...]`, or several inputs in a tuple or a dict; with it the
+            multiply-adds of each layer are kept.
         source: A reference net, or the import path of the user's builder, as a hint for people.
         run: Where it came from: digest, method, level, seed.
 
     Raises:
         ArtifactError: It cannot be written, or holds something that is no tensor.
         MaskError: An element that the masks have pruned is not zero.
-        ModelError: The network fails on the example.
+        ModelError: The network fails on the example, or a lazy layer has no values yet.
 
     Example:
         >>> import tempfile, torch
@@ -79,25 +87,30 @@ def save(
         >>> {name: tuple(t.shape) for name, t in load_state_dict(path).items()}
         {'bias': (2,), 'weight': (2, 4)}
     """
+    place = checked_path(path, _OPERATION)
+    check_built(_OPERATION, model)
+    model, masks = uncompiled(model), named_plainly(masks or {})
+    dense = None if dense is None else uncompiled(dense)
     tensors, tied = _tensors(model)
     fields: dict[str, Any] = {
         "tied": tied,
         "strides": {n: s for n, t in tensors.items() if (s := strides_to_keep(t)) is not None},
         "roles": _roles(model),
         "attributes": read_attributes(model),
-        "masks": _mask_counts(masks or {}, tensors),
-        "source": Source(name=source) if isinstance(source, str) else source,
+        "masks": _mask_counts(masks, tensors),
+        "source": _source(source),
         "run": _plain("run", run or {}),
         "metrics": _plain("metrics", metrics or {}),
         **_channels(tensors, dense, kept or {}),
     }
     if example_inputs is not None:
-        fields["input"] = list(example_inputs.shape[1:])
+        if isinstance(example_inputs, Tensor):
+            fields["input"] = list(example_inputs.shape[1:])
         fields["layers"] = {
             layer.name: LayerMacs(kind=layer.kind, macs=layer.macs, nonzero=layer.nonzero_macs)
             for layer in cost(model, example_inputs).layers
         }
-    _write(Path(path), tensors, fields)
+    _write(place, tensors, fields)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], fields: dict[str, Any]) -> None:
@@ -121,9 +134,36 @@ def _write(path: Path, tensors: Mapping[str, Tensor], fields: dict[str, Any]) ->
         packed.append((name, "U8", [len(code.blob)], memoryview(code.blob)))
     # The largest items first, so that every tensor lies aligned to its own.
     plain.sort(key=lambda entry: (-ITEM_SIZES[entry[1]], entry[0]))
-    manifest = Manifest(version=VERSION, coded=coded, **fields)
+    said = _text_of({"version": VERSION, "coded": coded, **fields})
     with replacing(path) as partial:
-        write(partial, [*plain, *packed], {"format": "pt", KEY: manifest.to_text()})
+        write(partial, [*plain, *packed], {"format": "pt", KEY: said})
+
+
+def _text_of(fields: dict[str, Any]) -> str:
+    try:
+        return Manifest(**fields).to_text()
+    except ValueError as error:
+        raise ArtifactError(
+            _OPERATION,
+            "what is said of the model",
+            given=f"no manifest ({' '.join(str(error).split())[:300]})",
+            expected="names, texts and numbers",
+            remedy="Pass source, run, metrics and kept as the documentation says.",
+        ) from None
+
+
+def _source(source: object) -> Source | None:
+    if source is None or isinstance(source, Source):
+        return source
+    if isinstance(source, str):
+        return Source(name=source)
+    raise ArtifactError(
+        _OPERATION,
+        "the source",
+        given=f"a {type(source).__name__}",
+        expected="a reference net's name or package.module:function",
+        remedy="Pass a text, or leave it out.",
+    )
 
 
 def _tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -155,7 +195,7 @@ def _check_storable(name: str, tensor: Tensor) -> None:
 
 def _unstorable(name: str, given: str) -> ArtifactError:
     return ArtifactError(
-        "saving a model",
+        _OPERATION,
         repr(name),
         given=given,
         expected="a dense tensor of a common type",
@@ -169,7 +209,7 @@ def _plain(subject: str, values: Mapping[str, Any]) -> Any:
         return json.loads(json.dumps(dict(values), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ArtifactError(
-            "saving a model",
+            _OPERATION,
             subject,
             given=f"no JSON ({error})",
             expected="texts, finite numbers, lists and dicts of them",
@@ -224,7 +264,7 @@ def _mask_counts(
             continue
         if bool(tensor.masked_fill(mask.to(tensor.device), 0).any()):
             raise MaskError(
-                "saving a model",
+                _OPERATION,
                 name,
                 given="not zero where its mask has pruned it",
                 expected="zeros",

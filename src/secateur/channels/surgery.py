@@ -18,6 +18,11 @@ Kept = Mapping[str, Mapping[int, Tensor]]
 
 ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, FunctionType, type))
 OWN = frozenset(vars(nn.Module()))
+_WRAPPERS = {
+    "OptimizedModule": ("torch._dynamo", "_orig_mod"),
+    "DataParallel": ("torch.nn.parallel", "module"),
+    "DistributedDataParallel": ("torch.nn.parallel", "module"),
+}
 USUAL = (object.__getstate__, getattr(nn.Module, "__getstate__", None))
 
 
@@ -81,16 +86,18 @@ def _own(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
-    """The network without what `torch.compile` put around it or its parts; it has the same tensors.
+    """The network without what `torch.compile` or data parallelism put around it or its parts.
+
+    It has the same tensors.
 
     Example:
         >>> net = nn.Linear(1, 1)
         >>> uncompiled(net) is net
         True
     """
-    while _is_compiled(model):
-        model = model._orig_mod  # type: ignore[assignment]
-    if not any(map(_is_compiled, model.modules())):
+    while (inner := _inner(model)) is not None:
+        model = inner
+    if all(_inner(module) is None for module in model.modules()):
         return model
     memo: dict[int, Any] = {id(one): one for one in (*model.parameters(), *model.buffers())}
     return _copied(model, memo)
@@ -108,9 +115,14 @@ def named_plainly(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}
 
 
-def _is_compiled(module: nn.Module) -> bool:
+def _inner(module: nn.Module) -> nn.Module | None:
+    """The network inside a wrapper of torch's that gives the same function."""
     kind = type(module)
-    return kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch._dynamo")
+    where, attribute = _WRAPPERS.get(kind.__name__, ("", ""))
+    if not where or not kind.__module__.startswith(where):
+        return None
+    inner: nn.Module = getattr(module, attribute)
+    return inner
 
 
 def throwaway(model: nn.Module) -> nn.Module:
@@ -157,8 +169,9 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         and kind.__getstate__ in USUAL
         and not hasattr(kind, "__deepcopy__")
     )
-    if id(module) not in memo and _is_compiled(module):
-        memo[id(module)] = _copied(module._orig_mod, memo)  # type: ignore[arg-type]
+    inner = _inner(module)
+    if id(module) not in memo and inner is not None:
+        memo[id(module)] = _copied(inner, memo)
     if id(module) in memo or not usual:
         return copy.deepcopy(module, memo)
     new: Any = kind.__new__(kind)
