@@ -13,6 +13,10 @@ from zoo import Net, grow
 
 import secateur
 from secateur.channels import trace
+from secateur.channels.call import Call
+from secateur.channels.layout import Layout
+from secateur.channels.record import record
+from secateur.channels.rules import RULES
 from secateur.errors import ChannelError
 
 
@@ -176,3 +180,46 @@ def test_what_a_rehearsal_cannot_see_is_played(net: nn.Module) -> None:
     small = secateur.compact(net, masks, x)
     assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in net.parameters())
     torch.testing.assert_close(small(x), net(x))
+
+
+class Depthwise(nn.Module):
+    """Heads, then a convolution of groups: what is chosen at the heads adds choices or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv1d(4, 12, 1), nn.Conv1d(12, 24, 3, groups=6)
+        self.c, self.d = nn.Conv1d(24, 24, 1, groups=24), nn.Conv1d(24, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        y = y.view(len(x), 3, 4, -1).softmax(1).flatten(1, 2)
+        return self.d(self.c(self.b(y)).relu())
+
+
+def test_choices_are_known_by_their_place() -> None:
+    net, x = Depthwise(), torch.randn(2, 4, 7)
+    first, second = (
+        record(net, x, choices=choices) for choices in ({}, {(0, 0): 1, (1, 0): 1, (4, 0): 9})
+    )
+    places = [choice.place for choice in first.choices]
+    assert len(set(places)) == len(places)
+    assert all(choice.taken < choice.options for choice in second.choices)
+    assert trace(net, x).groups("all").count > 0
+
+
+def test_what_fails_in_a_rule_is_pinned_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(call: Call) -> Layout:
+        raise KeyError(call.name)
+
+    def misfit(call: Call) -> Layout:
+        return Layout((None,) * (call.out.dim() + 1))
+
+    net, x = (
+        nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2)),
+        torch.ones(2, 3),
+    )
+    for rule in (wrong, misfit):
+        monkeypatch.setitem(RULES, "relu", rule)
+        traced = trace(net, x)
+        assert traced.groups("all").count == 8
+        assert any(pin.operator.endswith("in its rule)") for pin in traced.report)

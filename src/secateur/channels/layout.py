@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Vector = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -66,6 +67,13 @@ class Layout:
     axes: tuple[Axis | None, ...]
     constant: bool = False
     loud: bool = False
+
+    def fits(self, tensor: Tensor) -> bool:
+        """Whether it describes a tensor of this shape."""
+        return len(self.axes) == tensor.dim() and all(
+            axis is None or axis.size == size
+            for axis, size in zip(self.axes, tensor.shape, strict=True)
+        )
 
     def replace(self, changes: dict[int, Axis | None]) -> Layout:
         """The same layout with some axes exchanged."""

@@ -81,16 +81,22 @@ class Pass:
     start: int
 
 
+Place = tuple[int, int]
+"""The number of a step, and of the choice within it."""
+
+
 @dataclass(eq=False, slots=True)
 class Choice:
     """A place where an axis was split, and more than one way to keep the parts a grid.
 
     Attributes:
+        place: Where it is made; the same in every pass, whatever was chosen before.
         options: How many ways there are.
         taken: The one that this pass took.
         labels: The labels that stand or fall with it.
     """
 
+    place: Place
     options: int
     taken: int
     labels: Vector

@@ -23,7 +23,7 @@ def record(
     example_inputs: Inputs,
     *,
     constants: bool = False,
-    choices: Sequence[int] = (),
+    choices: Mapping[Place, int] | None = None,
     holds: Mapping[int, int] | None = None,
     modes: Sequence[bool] = (False,),
 ) -> Tape:

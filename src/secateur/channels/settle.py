@@ -140,15 +140,14 @@ def same_pass(one: Tape, other: Tape) -> bool:
 def _turn(settled: Settled) -> bool:
     """Take the next way at every choice that left its channels no freedom."""
     classes = settled.classes
-    choices = [choice.taken for choice in settled.tape.choices]
-    for number, choice in enumerate(settled.tape.choices):
+    turned = {}
+    for choice in settled.tape.choices:
         members = classes.of(choice.labels)
         free = np.unique(members[~classes.pinned[members]])
         if free.size < 2 and choice.taken + 1 < choice.options:
-            choices[number] += 1
-    changed = choices != [choice.taken for choice in settled.tape.choices]
-    settled.choices = choices
-    return changed
+            turned[choice.place] = choice.taken + 1
+    settled.choices = {**settled.choices, **turned}
+    return bool(turned)
 
 
 def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
@@ -219,13 +218,13 @@ def _turn_at(settled: Settled, failures: Sequence[int]) -> bool:
 
 
 def _turn_touched(settled: Settled, touched: Flags) -> bool:
-    classes, changed = settled.classes, False
-    settled.choices = [choice.taken for choice in settled.tape.choices]
-    for number, choice in enumerate(settled.tape.choices):
-        if touched[classes.of(choice.labels)].any() and choice.taken + 1 < choice.options:
-            settled.choices[number] += 1
-            changed = True
-    return changed
+    turned = {
+        choice.place: choice.taken + 1
+        for choice in settled.tape.choices
+        if choice.taken + 1 < choice.options and touched[settled.classes.of(choice.labels)].any()
+    }
+    settled.choices = {**settled.choices, **turned}
+    return bool(turned)
 
 
 def rehearse_cut(

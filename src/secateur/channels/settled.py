@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from secateur.channels.classes import Classes
 from secateur.channels.layout import Flags
 from secateur.channels.natures import touches
-from secateur.channels.notes import Attribute
+from secateur.channels.notes import Attribute, Place
 from secateur.channels.tape import Tape
 from secateur.channels.ties import Pin
 
@@ -33,7 +33,7 @@ class Settled:
     tape: Tape
     classes: Classes
     attributes: list[Attribute] = field(default_factory=list)
-    choices: list[int] = field(default_factory=list)
+    choices: dict[Place, int] = field(default_factory=dict)
     holds: dict[int, int] = field(default_factory=dict)
     blamed: dict[int, str] = field(default_factory=dict)
     modes: tuple[bool, ...] = (False,)

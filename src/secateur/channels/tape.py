@@ -26,7 +26,7 @@ from secateur.channels.call import Call, Rule
 from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
 from secateur.channels.layout import Axis, Layout, Vector, plain
 from secateur.channels.natures import is_free, is_loud, silences
-from secateur.channels.notes import Attribute, Choice, Hold, Pass, Read, Roles, Step
+from secateur.channels.notes import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
 from secateur.channels.operators import (
     CARRIES,
     FINITENESS,
@@ -39,6 +39,8 @@ from secateur.channels.operators import (
 from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
 
+MANY = 16
+
 
 class Tape(TorchFunctionMode):
     """Records a forward pass.
@@ -48,7 +50,7 @@ class Tape(TorchFunctionMode):
         rules: The table of rules by operator name.
         constants: Follow what is constant for every input (compaction needs it, tracing not), in
             float64.
-        choices: Which way to take at each choice, in the order of the pass.
+        choices: Which way to take at each choice, by its place.
         holds: Steps with a size written in the code, and how hard to hold their channels; see
             `Hold`.
         wider: The type that each type becomes, where constants are followed.
@@ -60,7 +62,7 @@ class Tape(TorchFunctionMode):
         rules: Mapping[str, Rule],
         *,
         constants: bool = False,
-        choices: Sequence[int] = (),
+        choices: Mapping[Place, int] | None = None,
         holds: Mapping[int, int] | None = None,
         wider: Wider = WIDER,
     ) -> None:
@@ -82,7 +84,7 @@ class Tape(TorchFunctionMode):
         self.names: dict[int, str] = {}
         self.parameters: dict[str, Layout] = {}
         self._rules = rules
-        self._preset = choices
+        self._preset = choices or {}
         self._doubler: Doubler | None = None
         self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -150,9 +152,10 @@ class Tape(TorchFunctionMode):
 
     def choose(self, options: int, labels: Vector) -> int:
         """Take the preset way, or the first."""
-        position = len(self.choices)
-        taken = self._preset[position] if position < len(self._preset) else 0
-        self.choices.append(Choice(options, taken, labels))
+        step = len(self.steps)
+        place = (step, sum(choice.place[0] == step for choice in self.choices[-MANY:]))
+        taken = min(self._preset.get(place, 0), options - 1)
+        self.choices.append(Choice(place, options, taken, labels))
         return taken
 
     def count(self, name: str, labels: Vector) -> None:
@@ -208,26 +211,43 @@ class Tape(TorchFunctionMode):
 
     def _record(self, call: Call, outputs: list[Tensor]) -> None:
         name, result, inputs = call.name, call.out, list(call.inputs.values())
-        rule, reads = self._rules.get(name), len(self.reads)
-        layouts = None if rule is None else rule(call)
-        if layouts is None:
-            for layout in inputs:
-                call.pin_axes(layout, reason="" if rule else "no rule")
-            constant = all(layout.constant for layout in inputs)
-            layouts = [plain(tensor.dim(), constant=constant) for tensor in outputs]
-        elif isinstance(layouts, Layout):
-            layouts = [layouts]
-        free = rule is not None and is_free(call, layouts)
-        for read in self.reads[reads:]:
-            read.loud = not silences(call)
-        if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
-            layouts = [replace(layout, loud=True) for layout in layouts]
+        try:
+            layouts, free = self._ruled(call, outputs)
+        except ChannelError:
+            raise
+        except Exception as failure:  # no rule sees every form of its operator
+            reason = f"{type(failure).__name__} in its rule"
+            layouts, free = self._pinned(call, outputs, reason), False
         for tensor, layout in zip(outputs, layouts, strict=True):
             self.file(tensor, layout)
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
         self._hold(call, self._holds.get(len(self.steps), 0), [*inputs, *layouts])
         plain_result = None if outputs else result
         self.steps.append(Step(name, self.path, plain_result, kinds, inputs, call.lengths, free))
+
+    def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
+        """The layouts that an operator's rule gives, and whether it follows any cut."""
+        rule, reads = self._rules.get(call.name), len(self.reads)
+        found = None if rule is None else rule(call)
+        if found is None:
+            return self._pinned(call, outputs, "" if rule else "no rule"), False
+        layouts = [found] if isinstance(found, Layout) else list(found)
+        if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
+            raise ValueError
+        free = is_free(call, layouts)
+        for read in self.reads[reads:]:
+            read.loud = not silences(call)
+        if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
+            layouts = [replace(layout, loud=True) for layout in layouts]
+        return layouts, free
+
+    def _pinned(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
+        """All that an operator touches stays."""
+        inputs = list(call.inputs.values())
+        for layout in inputs:
+            call.pin_axes(layout, reason=reason)
+        constant = all(layout.constant for layout in inputs)
+        return [plain(tensor.dim(), constant=constant) for tensor in outputs]
 
     def _hold(self, call: Call, strength: int, layouts: Sequence[Layout]) -> None:
         lengths = call.lengths
