@@ -8,6 +8,7 @@ from torch import nn
 
 from secateur.channels.doubling import UNCHANGED, WIDER, double
 from secateur.channels.modes import mode
+from secateur.channels.notes import Place
 from secateur.channels.rules import RULES
 from secateur.channels.sandbox import sandbox
 from secateur.channels.surgery import throwaway
