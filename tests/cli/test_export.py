@@ -23,6 +23,7 @@ from secateur.study.checkpoint import load_checkpoint
 from secateur.study.store import Store
 
 SHAPE, CLASSES = (3, 12, 12), 5
+OWN = ("--model", "tiny:net")
 
 
 def invoke(*arguments: str | Path) -> str:
@@ -50,7 +51,7 @@ def test_every_point_comes_back_as_the_function_that_was_measured(
     inputs = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
     for point in store.points():
         path = tmp_path / "net.safetensors"
-        invoke("export", run, "--point", point.digest, "--out", path)
+        invoke("export", run, *OWN, "--point", point.digest, "--out", path)
         loaded = load(path, build)
         dense = build()
         dense.load_state_dict(load_checkpoint(store.checkpoint(point.digest))[0])
@@ -68,10 +69,10 @@ def test_every_point_comes_back_as_the_function_that_was_measured(
 
 @pytest.mark.parametrize("to", ["onnx", "pt2"])
 def test_other_targets_run_without_secateur(run: Path, to: str) -> None:
-    said = invoke("export", run, "--point", "l1-filter:0.7:0", "--to", to)
+    said = invoke("export", run, *OWN, "--point", "l1-filter:0.7:0", "--to", to)
     path = run / "exports" / f"l1-filter-0.7-0.{to}"
     assert str(path) in said
-    invoke("export", run, "--point", "l1-filter:0.7:0")
+    invoke("export", run, *OWN, "--point", "l1-filter:0.7:0")
     inputs = torch.rand(7, *SHAPE)
     expected = load(path.with_suffix(".safetensors"), build)(inputs)
     if to == "onnx":
@@ -82,7 +83,7 @@ def test_other_targets_run_without_secateur(run: Path, to: str) -> None:
 
 
 def test_a_compact_file_has_the_plain_tensors_of_a_smaller_net(run: Path) -> None:
-    invoke("export", run, "--point", "l1-filter:0.7:0")
+    invoke("export", run, *OWN, "--point", "l1-filter:0.7:0")
     state = load_state_dict(run / "exports" / "l1-filter-0.7-0.safetensors")
     full = build().state_dict()
     assert state.keys() == full.keys()
@@ -90,7 +91,7 @@ def test_a_compact_file_has_the_plain_tensors_of_a_smaller_net(run: Path) -> Non
 
 
 def test_two_parts_of_a_level_name_a_file_without_a_slash(run: Path) -> None:
-    invoke("export", run, "--point", "combined:0.4:0")
+    invoke("export", run, *OWN, "--point", "combined:0.4:0")
     assert list((run / "exports").glob("combined-0.4*.safetensors"))
 
 
@@ -118,7 +119,7 @@ def test_data_given_in_python_cannot_be_named(run: Path, monkeypatch: pytest.Mon
     given = {**held, "data": {"name": "given", "options": {}}}
     monkeypatch.setattr(Store, "settings", property(lambda _: given))
     with pytest.raises(StoreError, match="given in Python"):
-        invoke("export", run, "--point", "magnitude:0.4:0")
+        invoke("export", run, *OWN, "--point", "magnitude:0.4:0")
 
 
 def test_a_failing_export_leaves_no_file(
@@ -130,5 +131,5 @@ def test_a_failing_export_leaves_no_file(
     monkeypatch.setattr("secateur.artifact.export._check_equal", fail)
     target = run / "exports" / "never.onnx"
     with pytest.raises(SecateurError):
-        invoke("export", run, "--point", "magnitude:0.4:0", "--to", "onnx", "--out", target)
+        invoke("export", run, *OWN, "--point", "magnitude:0.4:0", "--to", "onnx", "--out", target)
     assert not list(target.parent.glob("*never*"))

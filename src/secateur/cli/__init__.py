@@ -25,6 +25,7 @@ from secateur.cli import (
 from secateur.cli.app import app
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
+from secateur.markup import plain
 
 __all__ = [
     "app",
@@ -50,7 +51,8 @@ def main() -> None:
     try:
         _run()
     except SecateurError as error:
-        print(f"secateur: {error}", file=sys.stderr)  # noqa: T201
+        lines = map(plain, str(error).splitlines())
+        print("secateur:", "\n".join(lines), file=sys.stderr)  # noqa: T201
         sys.exit(WRONG if isinstance(error, UsageError) else FAILED)
     except BrokenPipeError:
         # Whoever read the output has enough. Python would try to write it again at its end.

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from secateur import studies
+from secateur.artifact.manifest import Source
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.errors import ChannelError, StoreError, UsageError
 from secateur.point import Point
+from secateur.registry import MODELS
 from secateur.spec import GIVEN, StudySpec, check_study
+from secateur.study.decoding import damaged
+from secateur.study.folder import component, inside
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
-    from secateur.data.images import ImageData
+    from secateur.models.shape import Shape
 
 Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
+_LARGEST = 1 << 16
+_WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
 Examples:
   secateur export runs/demo --point magnitude:0.9:0
   secateur export runs/demo --point l1-filter:0.5:0 --to onnx --out small.onnx
+  secateur export runs/mine --point magnitude:0.9:0 --model mynets:build
 """
 
 
@@ -38,18 +48,29 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The file; RUN/exports/METHOD-LEVEL-SEED.* by default.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Your own net: package.module:function. Nothing that a run folder names is run."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Or the study file that was swept, for the net's options.")
+    ] = None,
 ) -> None:
     """Write a point's network to a file, its empty channels taken out.
 
-    The safetensors file is loaded by secateur.load; ONNX and pt2 run without secateur.
+    The safetensors file is loaded by secateur.load; ONNX and pt2 run without secateur. A net of
+    your own is built by the function that you name here or in the study file.
     """
     store = Store(run)
     chosen = find(store, point)
-    study = check_study(store.settings, str(run))
-    _check_rebuildable(study, run)
-    target = out or run / "exports" / f"{_file_name(chosen)}.{to}"
+    spec = check_study(store.settings, str(run))
+    _check_rebuildable(spec, run)
+    source = source_of(store, spec, model, None if study is None else studies.read(study))
+    target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write(store, study, chosen, to, target)
+    _write(store, spec, source, chosen, to, target)
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
 
@@ -83,7 +104,8 @@ def _name(point: Point) -> str:
 
 def _file_name(point: Point) -> str:
     level = point.level_name.replace("/", "+")
-    return "-".join(part for part in (point.method, level.strip("-"), str(point.seed)) if part)
+    method = component(point.method, "the method")
+    return "-".join(part for part in (method, level.strip("-"), str(point.seed)) if part)
 
 
 def _check_rebuildable(study: StudySpec, run: Path) -> None:
@@ -98,21 +120,100 @@ def _check_rebuildable(study: StudySpec, run: Path) -> None:
             )
 
 
-def _write(store: Store, study: StudySpec, point: Point, to: Target, target: Path) -> None:
-    import secateur.data
+def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec | None) -> Source:
+    """What builds a point's network, by the user's word or by that of our registry.
+
+    Args:
+        store: Of the run folder.
+        study: What the store says that was swept: data, and never a reason to run anything.
+        model: The builder that the user names.
+        own: The user's own study file.
+
+    Raises:
+        UsageError: The store names a function, and the user none; or the study file is of
+            another network.
+        StoreError: The store does not say what its data were like, or options of a builder are
+            no plain numbers and words.
+    """
+    if own is not None and (own.model != study.model or own.data != study.data):
+        raise UsageError(
+            "exporting a point",
+            "--study",
+            given=f"of the model {own.model.name!r} and the data {own.data.name!r}",
+            expected=f"{study.model.name!r} and {study.data.name!r}, which {store.folder} holds",
+            remedy="Pass the study file that was swept.",
+        )
+    name = model or (own or study).model.name
+    if model is None and own is None and name not in MODELS:
+        raise UsageError(
+            "exporting a point",
+            "the builder of the network",
+            given=f"{name!r}, by the word of {store.folder} alone",
+            expected="your own word for it: what a run folder names is never imported",
+            remedy="Pass --model package.module:function, or the study file with --study.",
+        )
+    shape, classes = _data_of(store, own or study)
+    options = study.model.options if own is None else own.model.options
+    if own is None and not all(_is_harmless(value) for value in options.values()):
+        raise StoreError(
+            "exporting a point",
+            "an option of the network",
+            given="text of the run folder that may be a path",
+            expected="numbers and plain words",
+            remedy="Pass the study file that was swept with --study.",
+        )
+    return Source(name=name, shape=list(shape), classes=classes, options=options)
+
+
+def _is_harmless(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_harmless, value))
+    if isinstance(value, str):
+        return _WORD.fullmatch(value) is not None
+    return value is None or isinstance(value, int | float)
+
+
+def _data_of(store: Store, study: StudySpec) -> tuple[Shape, int]:
+    """The shape of an image and the number of classes: all that a network is built for."""
+    facts = store.value("data")
+    if facts is None and not study.data.options:
+        # An older secateur did not note it; without options nothing of the store is a path.
+        import secateur.data
+
+        data = secateur.data.load(study.data.name)
+        return data.shape, data.classes
+    held = facts if isinstance(facts, dict) else {}
+    sizes = [*held.get("shape", ()), held.get("classes")]
+    whole = all(type(size) is int and 0 < size <= _LARGEST for size in sizes)
+    if len(sizes) != 4 or not whole or prod(sizes[:3]) > _LARGEST**2:
+        raise damaged("the note of its data", "missing, or no shape and number of classes")
+    channels, height, width, classes = sizes
+    return (channels, height, width), classes
+
+
+def _write(
+    store: Store, study: StudySpec, source: Source, point: Point, to: Target, target: Path
+) -> None:
+    import torch
+
     from secateur import models
     from secateur.artifact.export import export_onnx, export_pt2
     from secateur.pruning.masks import Masks
-    from secateur.study.checkpoint import load_checkpoint
+    from secateur.study.checkpoint import check_shapes, restore
     from secateur.study.handover import compaction_of, write_artifact
 
-    data: ImageData = secateur.data.load(study.data.name, **study.data.options)
-    net = models.build(study.model.name, data.shape, data.classes, **study.model.options)
-    state, held = load_checkpoint(store.checkpoint(point.digest))
-    net.load_state_dict(state)
+    channels, height, width = source.shape
+    shape = (channels, height, width)
+    weights = store.checkpoint(point.digest)
+    if source.name in MODELS:
+        # Without memory first: a store may name a shape that no machine has room for.
+        with torch.device("meta"):
+            net = models.build(source.name, shape, source.classes, **source.options)
+        check_shapes(net, weights)
+    net = models.build(source.name, shape, source.classes, **source.options)
+    masks = restore(net, weights) or Masks({})
     net.eval()
-    masks = held or Masks({})
-    example = data.example(2).cpu()
+    example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     compaction = compaction_of(net, masks, example)
     if isinstance(compaction, ChannelError):
         typer.echo(f"Channels stay, as zeros: {compaction}", err=True)
@@ -122,4 +223,4 @@ def _write(store: Store, study: StudySpec, point: Point, to: Target, target: Pat
     elif to == "pt2":
         export_pt2(small, example, target)
     else:
-        write_artifact(target, study, point, net, masks, compaction, data, example)
+        write_artifact(target, study.name, source, point, net, masks, compaction, example)

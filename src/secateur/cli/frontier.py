@@ -13,6 +13,7 @@ from secateur.cli.names import RunFolder
 from secateur.errors import StoreError, UsageError
 from secateur.report.figures import figures
 from secateur.report.table import show, to_json
+from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
 from secateur.study.frontier import hypervolumes, pick
 from secateur.study.replicate import replicates
@@ -79,6 +80,9 @@ def tell_failures(store: Store) -> None:
         typer.echo(f"Failed: {title}: {reason}", err=True)
     if store.missing():
         typer.echo(f"{store.missing()} runs are still to be done.", err=True)
+    if earlier := store.earlier():
+        words = f"{earlier} points of an earlier plan are kept in the store and in no table"
+        typer.echo(f"{words}: the study or its network was changed since.", err=True)
 
 
 def _raise_without_points(store: Store) -> None:
@@ -96,7 +100,8 @@ def _raise_without_points(store: Store) -> None:
 def draw(store: Store, quiet: bool = False) -> None:
     """Write the figures, or say why there are none."""
     try:
-        for path in figures(store.points(), store.folder / "figures", controls=CONTROLS):
+        folder = inside(store.folder, "figures")
+        for path in figures(store.points(), folder, controls=CONTROLS):
             if not quiet:
                 typer.echo(f"Figure: {path}")
     except UsageError as error:

@@ -16,7 +16,7 @@ from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
 from secateur.cli.progress import Progress, best_so_far
-from secateur.errors import StoreError, UsageError
+from secateur.errors import UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import StudySpec, check_study
@@ -106,7 +106,8 @@ def sweep(
             "seeds": seeds,
         },
     )
-    folder = out or _default_folder(spec)
+    folder = out or Path("runs") / spec.name
+    _check_folder(spec, folder)
     # torch is loaded only once the words are known to be right.
     from secateur.study.sweep import run_study
 
@@ -135,27 +136,35 @@ def sweep(
         raise typer.Exit(FAILED)
 
 
-def _default_folder(spec: StudySpec) -> Path:
-    """`runs/NAME`, unless it holds a study of another network or of other data.
+def _check_folder(spec: StudySpec, folder: Path) -> None:
+    """Refuse a folder that holds a study of another network or of other data.
 
     `--model` changes a study and not its name: without this, two networks would share a folder.
+
+    Raises:
+        UsageError: It does; nothing was written.
     """
-    folder = Path("runs") / spec.name
-    try:
-        held = Store(folder).settings
-    except StoreError:
-        return folder
+    if not (folder / "study.sqlite").exists():
+        return
+    store = Store(folder)
+    held = store.settings if store.points() else {}
     asked = spec.model_dump(mode="json")
     for option in ("model", "data"):
-        if held and held[option] != asked[option]:
+        if held and held.get(option) != asked[option]:
             raise UsageError(
                 "choosing the run folder",
                 str(folder),
-                given=f"a study of the {option} {held[option]['name']!r}",
-                expected=f"one of {asked[option]['name']!r}, or no study",
+                given=f"a study of the {option} {_told(held.get(option))}",
+                expected=f"one of {_told(asked[option])}, or no study",
                 remedy="Name another folder with --out.",
             )
-    return folder
+
+
+def _told(setting: object) -> str:
+    if not isinstance(setting, dict):
+        return repr(setting)
+    options = setting.get("options")
+    return f"{setting.get('name')!r}" + (f" with {options}" if options else "")
 
 
 def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:

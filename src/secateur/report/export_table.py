@@ -11,7 +11,9 @@ from typing import Any
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Point
-from secateur.report.records import Record, records, schema
+from secateur.report.records import Record, Value, records, schema
+
+_FORMULA = frozenset("=+-@\t\r")
 
 
 def to_csv(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
@@ -21,18 +23,26 @@ def to_csv(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
     """
     there = tuple(points)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(schema(there)), lineterminator="\n")
+    writer = csv.DictWriter(text, list(map(_text, schema(there))), lineterminator="\n")
     writer.writeheader()
     writer.writerows(_plain(record) for record in records(there, controls))
     return text.getvalue().encode()
 
 
 def _plain(record: Record) -> Record:
-    """Booleans as JSON and SQL write them, and not as Python does."""
-    return {
-        name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in record.items()
-    }
+    """Booleans as JSON and SQL write them, and no text that a spreadsheet takes for a formula."""
+    return {_text(name): _cell(value) for name, value in record.items()}
+
+
+def _cell(value: Value) -> Value:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    """A leading quote makes it text; a dash alone, a level of nothing, calculates nothing."""
+    return f"'{text}" if text[:1] in _FORMULA and text[1:] else text
 
 
 def to_json(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:

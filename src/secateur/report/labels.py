@@ -113,6 +113,7 @@ def attach(axes: Axes, text: str, end: tuple[float, float], colour: str) -> Anno
         color=colour,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
         zorder=9,
+        parse_math=False,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from secateur.point import Point, Share
 from secateur.study.frontier import DENSE
@@ -152,7 +153,8 @@ def _table(
         for level in same_method:
             marked = level in on_frontier
             style = "bold" if marked else "dim" if level.method in controls else ""
-            cells = (column.cell(level) for column in columns)
+            # As text: a method of somebody else's store may look like markup.
+            cells = (Text(column.cell(level)) for column in columns)
             made.add_row("*" if marked else "", *cells, style=style)
         made.add_section()
     return made

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError, StoreError
+from secateur.markup import plain
 from secateur.pruning.masks import Masks
 from secateur.study.folder import PARTIAL, check_kind, draft
 
@@ -81,18 +82,34 @@ def restore(net: nn.Module, path: Path) -> Masks | None:
     Raises:
         StoreError: The file is missing or damaged, or holds the weights of another net.
     """
+    state, masks = check_shapes(net, path)
+    own = net.state_dict()
+    for name, mask in (masks or {}).items():
+        if name not in own or own[name].shape != mask.shape:
+            raise _damaged(path, f"a file with masks of another net ({plain(name, 80)!r})")
+    net.load_state_dict(state)
+    return masks
+
+
+def check_shapes(net: nn.Module, path: Path) -> tuple[dict[str, Tensor], Masks | None]:
+    """Read a checkpoint whose tensors have the names and shapes of a net's.
+
+    Args:
+        net: Only its shapes are looked at: it may be on the device `meta`.
+        path: The file.
+
+    Raises:
+        StoreError: The file is missing or damaged, or holds the weights of another net.
+    """
     state, masks = load_checkpoint(path)
     own = net.state_dict()
     wrong = [*(own.keys() ^ state.keys())] or [
         name for name, tensor in own.items() if tensor.shape != state[name].shape
     ]
     if wrong:
-        raise _damaged(path, f"of another net ({min(wrong)!r} is not as in the net built)")
-    for name, mask in (masks or {}).items():
-        if name not in own or own[name].shape != mask.shape:
-            raise _damaged(path, f"a file with masks of another net ({name!r})")
-    net.load_state_dict(state)
-    return masks
+        name = plain(min(wrong), 80)
+        raise _damaged(path, f"of another net ({name!r} is not as in the net built)")
+    return state, masks
 
 
 def _damaged(path: Path, given: str) -> StoreError:

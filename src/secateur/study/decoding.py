@@ -21,6 +21,11 @@ from secateur.markup import plain
 from secateur.point import Latency, Point, Share
 
 _LONGEST = 4096
+_KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
+    "name": str,
+    **dict.fromkeys(("model", "data", "training", "methods"), dict),
+}
+_JSON: dict[type, str] = {str: "text", dict: "object"}
 _LARGEST = 2**63 - 1
 _COUNTS = (
     "step", "seed", "parameters", "nonzero", "masked_macs", "nonzero_macs", "compact_parameters",
@@ -68,6 +73,11 @@ def decode_settings(text: str | None) -> dict[str, Any]:
     found = _read("its settings", text or "{}")
     if not isinstance(found, dict):
         raise damaged("its settings", "no JSON object")
+    for name, kind in _KINDS.items():
+        if not isinstance(found.get(name, kind()), kind):
+            raise damaged("its settings", f"wrong in {name!r}, which is no {_JSON[kind]}")
+    if not all(isinstance(options, dict) for options in found.get("methods", {}).values()):
+        raise damaged("its settings", "wrong in 'methods', of which one is no object")
     return found
 
 

@@ -8,8 +8,8 @@ a device, a socket) is refused by name instead of being waited for.
 from __future__ import annotations
 
 import os
+import re
 import stat
-import unicodedata
 from pathlib import Path
 
 from secateur.errors import StoreError
@@ -24,6 +24,7 @@ FILES = (
 FOLDERS = ("points", "figures", "exports", "tensorboard")
 
 _LONGEST = 120
+_NAME = re.compile(rf"[\w.+-]{{1,{_LONGEST}}}")
 # Names that Windows takes for devices, whatever their suffix.
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
@@ -45,8 +46,8 @@ def component(name: str, what: str) -> str:
         what: Whose name it is, for the message: `"the method"`.
 
     Raises:
-        StoreError: It is empty, too long, hidden or reserved, or holds a separator, a colon or a
-            character that cannot be printed.
+        StoreError: It is empty, too long, hidden or reserved, or holds anything but letters,
+            digits, `.`, `_`, `+` and `-`.
 
     Example:
         >>> component("magnitude-0.9-0", "the point")
@@ -54,8 +55,9 @@ def component(name: str, what: str) -> str:
         >>> component("../x", "the method")
         Traceback (most recent call last):
         ...
-        secateur.errors.StoreError: naming a file: the method is '../x', expected a plain name \
-without separators. Nothing was written; this run folder does not come from secateur.
+        secateur.errors.StoreError: naming a file: the method is '../x', expected a name of \
+letters, digits, '.', '_', '+' and '-'. Nothing was written; this run folder does not come from \
+secateur.
     """
     if _is_plain(name):
         return name
@@ -63,19 +65,15 @@ without separators. Nothing was written; this run folder does not come from seca
         "naming a file",
         what,
         given=repr(name[:_LONGEST]),
-        expected="a plain name without separators",
+        expected="a name of letters, digits, '.', '_', '+' and '-'",
         remedy="Nothing was written; this run folder does not come from secateur.",
     )
 
 
 def _is_plain(name: str) -> bool:
-    if not 0 < len(name.encode(errors="replace")) <= _LONGEST or not name.isprintable():
-        return False
-    # Whatever another file system folds to a separator or a dot is none of ours.
-    folded = unicodedata.normalize("NFKC", name)
-    if any(letter in '/\\:*?"<>|' for letter in folded) or name[0] in ". -" or name[-1] in ". ":
-        return False
-    return folded.partition(".")[0].lower() not in _RESERVED
+    ends = not name.startswith((".", "-")) and not name.endswith(".")
+    reserved = name.partition(".")[0].lower() in _RESERVED
+    return _NAME.fullmatch(name) is not None and ends and not reserved
 
 
 def inside(folder: Path, *parts: str) -> Path:

@@ -43,24 +43,24 @@ def compaction_of(net: nn.Module, masks: Masks, example: Tensor) -> Compaction |
 
 def write_artifact(
     path: Path,
-    study: StudySpec,
+    study: str,
+    source: Source,
     point: Point,
     net: nn.Module,
     masks: Masks,
     small: Compaction | ChannelError,
-    data: ImageData,
     example: Tensor,
 ) -> None:
     """Write what `secateur export --to safetensors` writes.
 
     Args:
         path: The file; replaced whole.
-        study: The settings.
+        study: Its name.
+        source: What builds the net.
         point: What was measured of the net.
         net: The net before any channel is removed.
         masks: Its masks.
         small: What `compaction_of` gave.
-        data: Says the shape and the classes that the net was built for.
         example: A batch that the net accepts.
 
     Raises:
@@ -76,19 +76,24 @@ def write_artifact(
         dense=net,
         kept=None if record is None else record.kept,
         example_inputs=example,
-        source=Source(
-            name=study.model.name,
-            shape=list(data.shape),
-            classes=data.classes,
-            options=study.model.options,
-        ),
+        source=source,
         run={
-            "study": study.name,
+            "study": study,
             "digest": point.digest,
             "method": point.method,
             "level": list(point.level),
             "seed": point.seed,
         },
+    )
+
+
+def source_of(study: StudySpec, data: ImageData) -> Source:
+    """What builds a study's net, as a file says it."""
+    return Source(
+        name=study.model.name,
+        shape=list(data.shape),
+        classes=data.classes,
+        options=study.model.options,
     )
 
 
@@ -109,7 +114,8 @@ def artifact_bytes(
     with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
         path = Path(folder, "point.safetensors")
         try:
-            write_artifact(path, study, point, net, masks, small, data, example)
+            source = source_of(study, data)
+            write_artifact(path, study.name, source, point, net, masks, small, example)
         except ArtifactError:
             return None
         return path.stat().st_size

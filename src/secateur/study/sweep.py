@@ -32,6 +32,7 @@ from secateur.study.fingerprint import (
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
 from secateur.study.pulse import Pulse
+from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads
 from secateur.study.timing import time_points
@@ -82,8 +83,10 @@ def run_study(
     size = preflight(setup, loaded)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
     with Store.writing(folder) as store, _recording(folder):
+        check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, each, threads, len(study.seeds))
+        store.state("data", json.dumps(facts_of(loaded, setup.fingerprint)))
         store.begin(settings_of(study), runs)
         with Pulse(folder) as pulse:
             told = Several(pulse, observer or Silent())

@@ -13,6 +13,7 @@ from secateur.registry import TRACKERS
 from secateur.report.export_table import to_csv
 from secateur.report.figures import figures
 from secateur.report.records import metrics, records
+from secateur.study.folder import inside
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -133,7 +134,7 @@ class Follower:
         if not points:
             return {}
         try:
-            drawn = figures(points, self._folder / "figures", controls=CONTROLS)
+            drawn = figures(points, inside(self._folder, "figures"), controls=CONTROLS)
         except UsageError:
             drawn = []  # matplotlib is optional here as it is everywhere
         found = {f"figures/{path.name}": path.read_bytes() for path in drawn}

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import UsageError
+from secateur.markup import markdown
+from secateur.study.folder import inside
 from secateur.study.plan import Run
 from secateur.tracking.tracker import Result, Tracked, tags
 
@@ -133,7 +135,7 @@ class TensorBoardTracker:
         if run.digest not in self._open:
             self.start(run)
         writer = self._open.pop(run.digest)
-        writer.add_text("failed", reason)
+        writer.add_text("failed", markdown(reason))
         writer.close()
 
     def stop(self, run: Run) -> None:
@@ -146,7 +148,7 @@ class TensorBoardTracker:
         from PIL import Image
 
         pictures = {name: content for name, content in files.items() if name.endswith(".png")}
-        folder = self._folder / "study"
+        folder = inside(self._study.folder, FOLDER, "study")
         shutil.rmtree(folder, ignore_errors=True)
         with self._make(str(folder)) as writer:
             for name, content in pictures.items():
@@ -159,7 +161,7 @@ class TensorBoardTracker:
 
     def _folder_of(self, run: Run) -> Path:
         title = re.sub(r"[^A-Za-z0-9.]+", "-", run.title).strip("-.")
-        return self._folder / f"{title}-{run.digest[:8]}"
+        return inside(self._study.folder, FOLDER, f"{title}-{run.digest[:8]}")
 
 
 def _add(writer: SummaryWriter, name: str, value: float, step: int) -> None:
@@ -169,9 +171,5 @@ def _add(writer: SummaryWriter, name: str, value: float, step: int) -> None:
 
 def _table(words: Mapping[str, str]) -> str:
     """A table in Markdown, which TensorBoard shows and sanitises."""
-    lines = (f"| {_cell(name)} | {_cell(value)} |" for name, value in words.items())
+    lines = (f"| {markdown(name)} | {markdown(value)} |" for name, value in words.items())
     return "\n".join(["| | |", "|---|---|", *lines])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

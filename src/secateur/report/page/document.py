@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from secateur.report.file import write_whole
 from secateur.report.page.values import values
+from secateur.study.folder import inside
 
 if TYPE_CHECKING:
     from secateur.study.store import Store
@@ -68,7 +69,7 @@ def write(source: Store | Study, path: Path | None = None) -> Path:
     Raises:
         StoreError: The file cannot be written; what was there is untouched.
     """
-    target = path or source.folder / FILE
+    target = path or inside(source.folder, FILE)
     return write_whole(target, render(values(source)).encode(), "writing the page")
 
 

@@ -1,0 +1,103 @@
+"""Whether a run folder may go on with a study: no other study's table is replaced unasked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from secateur.data.images import ImageData
+from secateur.errors import StoreError
+from secateur.markup import plain
+from secateur.spec import GIVEN
+from secateur.study.store import Store
+
+if TYPE_CHECKING:
+    from secateur.study.experiment import Setup
+    from secateur.study.plan import Run
+
+_LOG = logging.getLogger("secateur")
+
+
+def facts_of(data: ImageData, fingerprint: str) -> dict[str, Any]:
+    """What a store keeps of the data: enough to rebuild a net, and to know a guess from a skill.
+
+    Args:
+        data: The data of the study.
+        fingerprint: What names them.
+
+    Returns:
+        `fingerprint`, `shape`, `classes`, and `val_majority`: how many validation images are of
+        the most frequent class.
+    """
+    counts = torch.bincount(data.val.labels.cpu(), minlength=data.classes)
+    return {
+        "fingerprint": fingerprint,
+        "shape": list(data.shape),
+        "classes": data.classes,
+        "val_majority": int(counts.max()),
+    }
+
+
+def check_same_study(store: Store, setup: Setup, runs: Iterable[Run]) -> None:
+    """Refuse to put a study's table in place of another's.
+
+    A study that shares a finished run with what the folder holds goes on with it, whatever else
+    was changed. One that shares none, of the same name, model and data, is an edited one: its
+    runs are new, and the earlier points stay in the store. All others are refused.
+
+    Args:
+        store: Open for writing.
+        setup: The study.
+        runs: Its plan.
+
+    Raises:
+        StoreError: The folder holds points of another model, of other data or of another study.
+    """
+    finished = store.finished()
+    held = store.settings
+    measured = len(store.points()) if held else 0
+    if not measured or finished & {run.digest for run in runs}:
+        return
+    differences = list(_differences(held, store.value("data"), setup))
+    if differences:
+        raise StoreError(
+            "beginning a study",
+            str(store.folder),
+            given=f"a folder with {measured} points of another one ({'; '.join(differences)})",
+            expected="a new folder, or the study that it holds",
+            remedy="Name another folder with --out (in Python, out=...), or move this one away.",
+        )
+    _LOG.warning(
+        "%s: the network, the data or the training were changed since: all runs are made anew, "
+        "and %d points of the earlier plan stay in the store, in no table.",
+        store.folder,
+        measured,
+    )
+
+
+def _differences(held: Mapping[str, Any], facts: Any, setup: Setup) -> Iterable[str]:
+    asked = setup.study.model_dump(mode="json")
+    for name in ("name", "model", "data"):
+        old, new = held.get(name), asked[name]
+        if old != new and not (name == "model" and _is_own(old) and _is_own(new)):
+            yield f"its {'study' if name == 'name' else name} is {_word(old)}, not {_word(new)}"
+    both_given = _word(held.get("data")) == repr(GIVEN) == _word(asked["data"])
+    known = facts.get("fingerprint") if isinstance(facts, Mapping) else None
+    if both_given and known is not None and known != setup.fingerprint:
+        yield "the data given in Python are other ones"
+
+
+def _is_own(model: object) -> bool:
+    """A function's name is not what its network is: its content has named the runs already."""
+    return isinstance(model, Mapping) and ":" in str(model.get("name"))
+
+
+def _word(setting: object) -> str:
+    if not isinstance(setting, Mapping):
+        return repr(plain(str(setting), 80))
+    options = setting.get("options")
+    name = repr(plain(str(setting.get("name")), 80))
+    return f"{name} with {plain(repr(options), 120)}" if options else name
