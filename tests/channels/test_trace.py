@@ -118,7 +118,8 @@ def test_unknown_operators_pin_and_are_named() -> None:
         c=nn.Linear(5, 2),
     )
     found = trace(net, torch.ones(1, 2))
-    assert ("fft_fft (no rule)", 4) in [(pin.operator, pin.channels) for pin in found.report]
+    pin = next(pin for pin in found.report if pin.channels == 4)
+    assert pin.operator.startswith("fft_fft (no rule, test_trace.py:")
     assert found.groups("all").layers == ("b",)
 
 
@@ -222,4 +223,4 @@ def test_what_fails_in_a_rule_is_pinned_and_named(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setitem(RULES, "relu", rule)
         traced = trace(net, x)
         assert traced.groups("all").count == 8
-        assert any(pin.operator.endswith("in its rule)") for pin in traced.report)
+        assert any("in its rule, test_trace.py:" in pin.operator for pin in traced.report)

@@ -62,11 +62,14 @@ class Layout:
         axes: One entry an axis.
         constant: The tensor is made of parameters, buffers and literals alone.
         loud: It may be other than zero where its channels' own parameters are zero.
+        given: The tensor is made of inputs, buffers and literals alone: no parameter changes it.
+            None where a rule leaves that to the tape.
     """
 
     axes: tuple[Axis | None, ...]
     constant: bool = False
     loud: bool = False
+    given: bool | None = None
 
     def fits(self, tensor: Tensor) -> bool:
         """Whether it describes a tensor of this shape."""
@@ -83,9 +86,9 @@ class Layout:
         return Layout(tuple(axes), self.constant)
 
 
-def plain(rank: int, *, constant: bool = False) -> Layout:
+def plain(rank: int, *, constant: bool = False, given: bool | None = None) -> Layout:
     """A layout in which every axis is fixed."""
-    return Layout((None,) * rank, constant)
+    return Layout((None,) * rank, constant, given=given)
 
 
 def join(axes: Sequence[Axis | None], sizes: Sequence[int]) -> Axis | None:

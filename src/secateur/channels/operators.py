@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch._ops import OpOverload, OpOverloadPacket
+
 from secateur.example import tensors_in as tensors_in
 
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
@@ -20,6 +22,9 @@ def operator_name(func: Any) -> str:
         ('add', 'sub')
     """
     name = str(getattr(func, "__name__", func))
+    foreign = _foreign_name(func)
+    if foreign:
+        return foreign
     if name == "__get__":
         attribute = str(getattr(getattr(func, "__self__", None), "__name__", ""))
         return attribute if attribute in {"T", "mT", "H", "mH", "data", "real"} else name
@@ -33,6 +38,21 @@ def operator_name(func: Any) -> str:
             stem, stem.removeprefix("i") if stem in {"iadd", "isub", "imul"} else stem
         )
     return stem
+
+
+def _foreign_name(func: Any) -> str:
+    """The full name of an operator that is not torch's own, so that no rule is taken for it.
+
+    Operators called through `torch.ops` come under the names of their overloads.
+    """
+    if isinstance(func, OpOverload | OpOverloadPacket):
+        packet = func if isinstance(func, OpOverloadPacket) else func.overloadpacket
+        space, _, name = packet._qualified_op_name.partition("::")
+        return name.strip("_") if space in ("aten", "prims") else f"{space}::{name}"
+    module = getattr(func, "__module__", None)
+    if not isinstance(module, str) or module.partition(".")[0] == "torch":
+        return ""
+    return f"{module}.{getattr(func, '__name__', func)}"
 
 
 def is_query(name: str) -> bool:

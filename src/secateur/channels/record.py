@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from secateur.channels.caller import line_of
 from secateur.channels.doubling import UNCHANGED, WIDER, double
 from secateur.channels.modes import mode
 from secateur.channels.notes import Place
@@ -66,15 +67,17 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
     try:
         for tensor in tensors_in((args, kwargs)):
             tape.take_input(tensor)
-        with sandbox(runner), mode(runner, training=training), tape.modules(), tape:
+        with sandbox(runner), mode(runner, training=training), tape.modules(), tape, tape.unseen():
             outputs = runner(*args, **kwargs)
     except ChannelError:
         raise
     except Exception as failure:
+        where = line_of(failure)
         raise ChannelError(
             "tracing channels",
             tape.last_path or type(model).__name__,
-            given=f"failing on the example inputs ({type(failure).__name__}: {failure})",
+            given="failing on the example inputs"
+            f" ({type(failure).__name__}{where and f' at {where}'}: {failure})",
             expected="a network that runs on them",
             remedy="Pass inputs of the shape and type that the network takes.",
         ) from failure

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from secateur.channels.caller import calling_line
 from secateur.channels.layout import Layout
 from secateur.channels.notes import Step
 from secateur.channels.operators import operator_name, tensors_in
 from secateur.channels.rehearsal import Cut
 
-LIBRARIES = tuple(str(Path(one).parent) for one in (torch.__file__, Path(__file__).parent))
 CLOSE = 1e-6
 Digest = tuple[tuple[int, ...], float, float]
 Run = Callable[[nn.Module, TorchFunctionMode], object]
@@ -64,7 +61,7 @@ class Stepper(TorchFunctionMode):
         self.line = ""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.line = _line()
+        self.line = calling_line()
         result = func(*args, **(kwargs or {}))
         tensors = tensors_in(result)
         if tensors and operator_name(func) != "__set__":
@@ -142,14 +139,3 @@ def _alike(left: list[Digest], right: list[Digest]) -> bool:
         a[0] == b[0] and abs(a[1] - b[1]) + abs(a[2] - b[2]) <= CLOSE * (abs(a[1]) + abs(b[1]))
         for a, b in zip(left, right, strict=True)
     )
-
-
-def _line() -> str:
-    """File and line of the nearest caller that is neither torch nor secateur."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((*LIBRARIES, "<")):
-            return f"{Path(name).name}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Mapping
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ from secateur.errors import ChannelError
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 
-ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, FunctionType, type))
+FUNCTIONS = (FunctionType, BuiltinFunctionType, torch.jit.ScriptFunction)
+ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, type, *FUNCTIONS))
 OWN = frozenset(vars(nn.Module()))
 _WRAPPERS = {
     "OptimizedModule": ("torch._dynamo", "_orig_mod"),

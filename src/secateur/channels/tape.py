@@ -7,7 +7,7 @@ and files the layout of the result. Operators without a rule pin what they touch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,9 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from secateur.channels.births import HANDED_OUT, Unseen, Writes, held, unwrapped
 from secateur.channels.call import Call, Rule
+from secateur.channels.caller import calling_line
 from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
 from secateur.channels.layout import Axis, Layout, Vector, plain
 from secateur.channels.natures import is_free, is_loud, silences
@@ -36,10 +38,21 @@ from secateur.channels.operators import (
     operator_name,
     tensors_in,
 )
+from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
+from secateur.channels.sandbox import is_in_place
+from secateur.channels.signature import in_places
 from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
 
 MANY = 16
+VALUES = frozenset(
+    ("full", "full_like", "new_full", "tensor", "as_tensor", "scalar_tensor", "arange")
+)
+COMPUTES = frozenset((*MEETING, *ONE_TO_ONE, "mul", "div", "true_divide", "linspace", "pad"))
+READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
+RESHAPES = frozenset(
+    ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")
+)
 
 
 class Tape(TorchFunctionMode):
@@ -87,6 +100,9 @@ class Tape(TorchFunctionMode):
         self._preset = choices or {}
         self._doubler: Doubler | None = None
         self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._writes = Writes()
+        self._running = False
+        self._numbers = False
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
@@ -94,7 +110,7 @@ class Tape(TorchFunctionMode):
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             loud = not isinstance(tensor, nn.Parameter)
-            self.parameters[name] = Layout(tuple(axes), constant=True, loud=loud)
+            self.parameters[name] = Layout(tuple(axes), constant=True, loud=loud, given=loud)
 
     def begin(self, model: nn.Module, *, training: bool) -> None:
         """A copy of the network is about to run: know its tensors and modules."""
@@ -104,7 +120,10 @@ class Tape(TorchFunctionMode):
         self._paths = {id(module): name for name, module in self._modules.items()}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             self.names[id(tensor)] = name
-            self._table[tensor] = (self.parameters[name], None)
+            self._table[tensor] = (self.parameters[name], None, 0)
+        for tensor in held(model):
+            if tensor not in self._table:
+                self.file(tensor, plain(tensor.dim(), constant=True, given=True))
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
@@ -134,21 +153,24 @@ class Tape(TorchFunctionMode):
         return self.stack[-1] if self.stack else ""
 
     def layout(self, tensor: Tensor) -> Layout:
-        """The layout of a tensor; one that was never seen is fixed."""
+        """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
         if tensor not in self._table:
-            return plain(tensor.dim(), constant=True)
-        layout, version = self._table[tensor]
-        if version is not None and version != tensor._version:
+            inside = unwrapped(tensor)
+            if inside is not None and inside in self._table:
+                self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
+            return plain(tensor.dim(), given=False)
+        layout, version, written = self._table[tensor]
+        if version not in (None, tensor._version) or written != self._writes.state(tensor):
             return _without_constants(layout)
         return layout  # type: ignore[no-any-return]
 
     def take_input(self, tensor: Tensor) -> None:
         """File an input of the network: fixed, and never constant."""
-        self.file(tensor, plain(tensor.dim()))
+        self.file(tensor, plain(tensor.dim(), given=True))
 
     def file(self, tensor: Tensor, layout: Layout) -> None:
         """Note the layout of a tensor."""
-        self._table[tensor] = (layout, tensor._version)
+        self._table[tensor] = (layout, tensor._version, self._writes.state(tensor))
 
     def choose(self, options: int, labels: Vector) -> int:
         """Take the preset way, or the first."""
@@ -165,40 +187,88 @@ class Tape(TorchFunctionMode):
             self.counts.setdefault((self.path, name), Attribute(self.path, name, None, labels))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        outer, self._running = self._running, True
+        try:
+            return self._called(func, args, kwargs or {})
+        finally:
+            self._running = outer
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = operator_name(func)
+        placed, named = in_places(func, args, kwargs)
         if name in QUESTIONS:
-            self._question(name, args)
-        call = Call(self, name, func, self._originals(name, func, args), kwargs)
-        call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, kwargs))}
+            self._question(name, placed)
+        call = Call(self, name, func, self._originals(name, func, placed), named)
+        call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, named))}
         run = self._doubler and self._doubler.run
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
         outputs = tensors_in(call.out)
         if name != "__set__" and (outputs or not is_query(name)):
+            self._note_writes(call, placed)
             self._note_guard(call, outputs)
             self._record(call, outputs)
         elif asks_length(name, func):
             self.asked += call.inputs.values()
+        elif name == "__set__" and getattr(func.__self__, "__name__", "") == "data":
+            self.file(placed[0], self.layout(placed[1]))
         return call.out
 
+    def unseen(self) -> Unseen:
+        """While open, what runs outside of every torch function is heard of, and held."""
+        return Unseen(lambda: self._running, self._hold_unseen)
+
+    def _hold_unseen(self, operator: str, tensors: list[Tensor], writes: bool) -> None:
+        for tensor in tensors:
+            if tensor in self._table:
+                self._pin_all(self.layout(tensor), f"{operator}, outside of torch's functions")
+            if writes:
+                self._writes.note(tensor)
+
+    def _pin_all(self, layout: Layout, operator: str) -> None:
+        line = calling_line()
+        for axis in layout.axes:
+            if axis is not None:
+                self.ties.pin(axis.labels, f"{operator}{line and f' at {line}'}", self.path)
+
+    def _note_writes(self, call: Call, args: Sequence[Any]) -> None:
+        """Memory that is written with what is no constant, or that others may write from now on."""
+        target = call.kwargs.get("out", args[0] if args else None)
+        if not isinstance(target, Tensor):
+            return
+        if call.name in HANDED_OUT:
+            self._writes.hand_out(target)
+            self._numbers |= not _is_constant(call.inputs.values())
+        elif is_in_place(call.func, call.kwargs) and not _is_constant(call.inputs.values()):
+            self._writes.note(target)
+
     def _originals(self, name: str, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments as they were, where a rule looks at values that are overwritten."""
-        if not (self.constants and name == "mul" and func.__name__ in ("mul_", "__imul__")):
+        """The arguments as they were, where a rule looks at what is overwritten: values, shape."""
+        if not args or not isinstance(args[0], Tensor) or not is_in_place(func, {}):
             return args
-        first = args[0].clone()
+        if self.constants and name in READS_VALUES:
+            first = args[0].clone()
+        elif name in RESHAPES:
+            first = args[0].detach()
+        else:
+            return args
         self.file(first, self.layout(args[0]))
         return (first, *args[1:])
 
     def _question(self, name: str, args: Sequence[Any]) -> None:
+        """A Python branch may depend on parameters, or on inputs: not on both."""
         tensor = args[0]
-        if not self.layout(tensor).constant and not self.is_guard(tensor):
-            raise ChannelError(
-                "tracing channels",
-                self.path or "the model",
-                given=f"a Python branch on the value of an activation ({name})",
-                expected="control flow that does not depend on the data",
-                remedy="Write the branch with torch.where, or trace the submodules one by one.",
-            )
+        layout = self.layout(tensor)
+        if layout.constant or layout.given or self.is_guard(tensor):
+            self._numbers |= name != "__bool__" and not layout.constant
+            return
+        line = calling_line()
+        raise ChannelError(
+            "tracing channels",
+            self.path or "the model",
+            given=f"a Python branch on the value of an activation ({name}{line and f' at {line}'})",
+            expected="control flow that does not depend on what layers compute",
+            remedy="Write the branch with torch.where, or trace the submodules one by one.",
+        )
 
     def is_guard(self, tensor: Tensor) -> bool:
         """Whether a tensor only says what is finite: a guard against overflow, and no path."""
@@ -210,43 +280,51 @@ class Tape(TorchFunctionMode):
             self._guards.update((tensor, True) for tensor in outputs)
 
     def _record(self, call: Call, outputs: list[Tensor]) -> None:
-        name, result, inputs = call.name, call.out, list(call.inputs.values())
+        """Ask the rule; where there is none or it fails, what the operator touches is held."""
+        inputs, mark = list(call.inputs.values()), self.mark()
         try:
             layouts, free = self._ruled(call, outputs)
         except ChannelError:
             raise
-        except Exception as failure:  # no rule sees every form of its operator
-            reason = f"{type(failure).__name__} in its rule"
-            layouts, free = self._pinned(call, outputs, reason), False
+        except Exception as failure:
+            self.rewind(mark)
+            call.lengths.clear()
+            layouts, free = self._without_rule(call, outputs, _reason(failure)), False
+        given = all(layout.given for layout in inputs)
         for tensor, layout in zip(outputs, layouts, strict=True):
-            self.file(tensor, layout)
+            self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
         self._hold(call, self._holds.get(len(self.steps), 0), [*inputs, *layouts])
-        plain_result = None if outputs else result
-        self.steps.append(Step(name, self.path, plain_result, kinds, inputs, call.lengths, free))
+        plain_result = None if outputs else call.out
+        self.steps.append(
+            Step(call.name, self.path, plain_result, kinds, inputs, call.lengths, free)
+        )
 
     def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
-        """The layouts that an operator's rule gives, and whether it follows any cut."""
+        """The layouts that come out, and whether the operator follows every cut."""
         rule, reads = self._rules.get(call.name), len(self.reads)
-        found = None if rule is None else rule(call)
-        if found is None:
-            return self._pinned(call, outputs, "" if rule else "no rule"), False
-        layouts = [found] if isinstance(found, Layout) else list(found)
+        given = None if rule is None else rule(call)
+        if given is None:
+            return self._without_rule(call, outputs, "" if rule else "no rule"), False
+        layouts = [given] if isinstance(given, Layout) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
-            raise ValueError
-        free = is_free(call, layouts)
+            raise ValueError  # a rule that misread the call is found out by what came out
+        if self._numbers and _takes_numbers(call):
+            layouts = [_without_constants(layout) for layout in layouts]
         for read in self.reads[reads:]:
             read.loud = not silences(call)
         if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
             layouts = [replace(layout, loud=True) for layout in layouts]
-        return layouts, free
+        return layouts, is_free(call, layouts)
 
-    def _pinned(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
-        """All that an operator touches stays."""
+    def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
+        """Everything that went in is held; constant is only what torch itself made of constants."""
         inputs = list(call.inputs.values())
+        line = calling_line() if reason else ""
         for layout in inputs:
-            call.pin_axes(layout, reason=reason)
-        constant = all(layout.constant for layout in inputs)
+            call.pin_axes(layout, reason=f"{reason}{line and f', {line}'}")
+        known = bool(inputs) and "." not in call.name and ":" not in call.name
+        constant = known and _is_constant(inputs)
         return [plain(tensor.dim(), constant=constant) for tensor in outputs]
 
     def _hold(self, call: Call, strength: int, layouts: Sequence[Layout]) -> None:
@@ -284,4 +362,20 @@ class Tape(TorchFunctionMode):
 
 def _without_constants(layout: Layout) -> Layout:
     axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
-    return Layout(tuple(axes), loud=True)
+    return Layout(tuple(axes), loud=True, given=layout.given)
+
+
+def _is_constant(layouts: Iterable[Layout]) -> bool:
+    return all(layout.constant for layout in layouts)
+
+
+def _takes_numbers(call: Call) -> bool:
+    """Whether a value in the result may be a number that was once in a tensor."""
+    if call.name in VALUES:
+        return True
+    plain_numbers = (*call.args, *call.kwargs.values())
+    return call.name in COMPUTES and any(isinstance(one, int | float) for one in plain_numbers)
+
+
+def _reason(failure: Exception) -> str:
+    return f"{type(failure).__name__} in its rule"

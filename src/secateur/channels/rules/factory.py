@@ -10,15 +10,12 @@ STEADY = [
     "zeros",
     "ones",
     "full",
-    "empty",
     "zeros_like",
     "ones_like",
     "full_like",
-    "empty_like",
     "new_zeros",
     "new_ones",
     "new_full",
-    "new_empty",
     "arange",
     "linspace",
     "eye",
@@ -28,6 +25,8 @@ STEADY = [
     "tril_indices",
     "triu_indices",
 ]
+# What lies in empty memory is nobody's constant, and kernels write there unseen.
+EMPTY = ["empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"]
 RANDOM = [
     "rand",
     "randn",
@@ -38,6 +37,14 @@ RANDOM = [
     "normal",
     "bernoulli",
     "randperm",
+    "poisson",
+    "multinomial",
+    "uniform",
+    "exponential",
+    "geometric",
+    "cauchy",
+    "log_normal",
+    "random",
 ]
 
 
@@ -47,9 +54,9 @@ def made(call: Call) -> Layout:
     return Layout(_free(call), constant=True)
 
 
-@rule(*RANDOM)
+@rule(*RANDOM, *EMPTY)
 def drawn(call: Call) -> Layout:
-    """Random numbers: free, and not constant."""
+    """Random numbers, or none yet: free, and not constant."""
     return Layout(_free(call))
 
 

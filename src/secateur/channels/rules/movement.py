@@ -248,7 +248,8 @@ def assign(call: Call) -> list[Layout] | None:
                 const[followed[1]] = False
                 axes[position] = Axis(axis.labels, const)
     constant = layout.constant and all(call.layout(one).constant for one in tensors)
-    call.tape.file(target, Layout(tuple(axes), constant, loud=True))
+    given = bool(layout.given) and all(call.layout(one).given for one in tensors)
+    call.tape.file(target, Layout(tuple(axes), constant, loud=True, given=given))
     return []
 
 
