@@ -81,7 +81,7 @@ def _limits(root: Path, group: str, *files: str) -> Iterator[int]:
     for depth in range(len(parts) + 1):
         folder = root.joinpath(*parts[:depth])
         try:
-            words = " ".join((folder / name).read_text() for name in files).split()
+            words = " ".join((folder / name).read_text(encoding="ascii") for name in files).split()
             quota, period = int(words[0]), int(words[1])
         except (OSError, ValueError, IndexError):  # not there, or `max`: no limit
             continue

@@ -32,7 +32,7 @@ def working_memory(call: Callable[[], object]) -> int | None:
     try:
         ctypes.CDLL(None).malloc_trim(0)
         before = _read("VmRSS")
-        _CLEAR.write_text(_RESET_PEAK)
+        _CLEAR.write_text(_RESET_PEAK, encoding="ascii")
     except (OSError, AttributeError):
         return None
     call()
@@ -40,7 +40,7 @@ def working_memory(call: Callable[[], object]) -> int | None:
 
 
 def _read(field: str) -> int:
-    for line in _STATUS.read_text().splitlines():
+    for line in _STATUS.read_text(encoding="utf-8", errors="replace").splitlines():
         name, _, value = line.partition(":")
         if name == field:
             return int(value.split()[0]) * 1024

@@ -23,6 +23,7 @@ from secateur.cli import (
     watch,
 )
 from secateur.cli.app import app
+from secateur.cli.printing import spell_out
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
 from secateur.markup import plain
@@ -61,6 +62,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    spell_out(sys.stdout)
+    spell_out(sys.stderr)
     try:
         app()
     finally:

@@ -146,7 +146,7 @@ def _devices() -> Iterator[Finding]:
 def _cpu_flags() -> list[str]:
     """The vector instructions of this CPU, as Linux names them."""
     try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
@@ -180,8 +180,8 @@ def _compiler() -> Finding:
         return Finding("native", "compiler", "none", "missing", remedy)
     try:
         told = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
-        ).stdout
+            [path, "--version"], capture_output=True, timeout=_PROBE_SECONDS, check=False
+        ).stdout.decode(errors="replace")
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("native", "compiler", f"{path}: {error}", "missing")
     return Finding("native", "compiler", f"{path}: {(told.splitlines() or ['unknown'])[0]}")
@@ -200,7 +200,7 @@ def _data() -> Iterator[Finding]:
     except Exception as error:
         yield Finding("data", "data sets", f"unknown: {error}", "broken")
         return
-    own = [Path(chosen).expanduser()] if chosen else []
+    own = [Path(os.path.expanduser(chosen))] if chosen else []
     yield Finding("data", "fashion-mini", "embedded")
     sets = {"fashion-mnist": FASHION_MNIST, "mnist": MNIST, "cifar10": (CIFAR10,)}
     for name, files in sets.items():

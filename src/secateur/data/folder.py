@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import numpy
@@ -54,7 +55,7 @@ def folder(
     _check("resize", 1 if resize is None else resize, 1, math.inf)
     _check("val_share", val_share, 0, 1)
     _check("test_share", test_share, 0, 1)
-    top = Path(root).expanduser()
+    top = Path(os.path.expanduser(root))
     parted = (top / "train").is_dir()
     names = [folder.name for folder in _folders(top / "train" if parted else top)]
     train = _read(top / "train" if parted else top, names, resize, grey)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -51,7 +52,7 @@ def npz(
         DataError: The file is missing or damaged, lacks an array, or an array has another type or
             shape.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if layout is not None and layout not in get_args(Layout):
         raise _refusal("the layout", repr(layout), f"one of {', '.join(get_args(Layout))}")
     arrays = _open(file)

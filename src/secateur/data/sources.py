@@ -46,7 +46,7 @@ def locate(data_set: str, file: OfficialFile, folders: Sequence[Path] = ()) -> P
     """
     cache = platformdirs.user_cache_path("secateur") / "data" / data_set
     chosen = os.environ.get("SECATEUR_DATA")
-    first = [Path(chosen).expanduser() / data_set] if chosen else []
+    first = [Path(os.path.expanduser(chosen)) / data_set] if chosen else []
     places = [*first, cache, *folders]
     for place in places:
         path = place / file.name

@@ -52,7 +52,7 @@ def _version(package: str) -> str:
 def _cpu_model(cpuinfo: Path) -> str:
     """The CPU's name; Linux alone tells it here, and not on every architecture."""
     if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model name":
                 return value.strip()

@@ -197,9 +197,9 @@ def _attach_openmp(loaded: ctypes.CDLL) -> None:
 def loaded_runtimes() -> list[str]:
     """The OpenMP runtimes in this process, torch's first; none where /proc does not list them."""
     try:
-        maps = Path("/proc/self/maps").read_text()
+        maps = os.fsdecode(Path("/proc/self/maps").read_bytes())
     except OSError:
         return []
-    paths = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.count("/")}
+    paths = {line.split(maxsplit=5)[5] for line in maps.split("\n") if "/" in line}
     found = [path for path in paths if Path(path).name.startswith(_RUNTIMES)]
     return sorted(found, key=lambda path: ("torch" not in path, path))
