@@ -12,6 +12,7 @@ from secateur.engine import Engine
 from secateur.engine.choosing import Choice, LayerTimes
 from secateur.engine.graph import Graph, Node
 from secateur.engine.report import report
+from secateur.engine.trial import Trial
 from secateur.point import Timing
 
 SPARSE = Timing(5, 40e-6, 30e-6, 50e-6)
@@ -27,9 +28,7 @@ def kernels(monkeypatch) -> None:
 def engine_of(graph: Graph | None, *choices: Choice, threads: int = 1, why: str = "") -> Engine:
     return Engine(
         {choice.batch: choice for choice in choices},
-        shape=(4,),
-        dtype=torch.float32,
-        output=(2,),
+        trial=Trial(nn.Linear(4, 2), torch.zeros(1, 4)),
         threads=threads,
         fingerprint=b"",
         graph=graph,

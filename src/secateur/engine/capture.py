@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from secateur.engine.graph import Graph, Kind, Node
 from secateur.engine.rules import RESHAPES, RULES
+from secateur.engine.whole import serving_copy
 
 aten = torch.ops.aten
 
@@ -23,6 +23,13 @@ aten = torch.ops.aten
 _VIEWS = {*RESHAPES, aten.contiguous, aten.alias, aten.detach, aten.dropout, aten.slice}
 _VIEWS |= {aten.select, aten.permute, aten.transpose, aten.t, aten.expand, aten.narrow}
 _VIEWS |= {aten.chunk, aten.split, aten.unbind, aten.to, aten.movedim, aten.view_as}
+
+# Views that need a memory layout, and what gives the same from any.
+_LOOSER = {
+    aten.view.default: aten.reshape.default,
+    aten._unsafe_view.default: aten.reshape.default,
+    aten.view_as.default: aten.reshape_as.default,
+}
 
 
 class NotCapturedError(Exception):
@@ -47,7 +54,7 @@ def capture(model: nn.Module, example: Tensor) -> Graph:
         >>> capture(net, torch.zeros(2, 4)).nodes
         (<input input 4>, <linear 0 2>, <relu 1 2>)
     """
-    net = copy.deepcopy(model).eval().requires_grad_(False)
+    net = serving_copy(model)
     try:
         # The exporter speaks to its own developers in warnings.
         with warnings.catch_warnings(), torch.no_grad():
@@ -55,9 +62,18 @@ def capture(model: nn.Module, example: Tensor) -> Graph:
             batch = torch.export.Dim.AUTO
             program = torch.export.export(net, (example,), dynamic_shapes=({0: batch},))
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-        raise NotCapturedError(f"torch.export: {type(error).__name__} {lines[0][:200]}") from error
-    return _Reader(program).graph()
+        raise NotCapturedError(f"torch.export: {_said(error)}") from error
+    try:
+        return _Reader(program).graph()
+    except NotCapturedError:
+        raise
+    except Exception as error:
+        raise NotCapturedError(f"its graph cannot be read: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__} {lines[0][:200]}"
 
 
 class _Reader:
@@ -89,7 +105,8 @@ class _Reader:
                 output = self._output(node)
             else:
                 raise NotCapturedError(f"its graph holds {node.op} {node.target}")
-        assert output is not None
+        if output is None:
+            raise NotCapturedError("its graph has no output")
         return Graph.reaching(self._nodes, next(iter(self._nodes)), output)
 
     def _given(self, node: fx.Node) -> Tensor | Node:
@@ -105,9 +122,12 @@ class _Reader:
 
     def _read(self, node: fx.Node) -> Any:
         target = node.target
-        assert callable(target)
+        if not callable(target):
+            raise NotCapturedError(f"its graph calls {target}")
         args, kwargs = tree_map(self._value_of, (node.args, dict(node.kwargs)))
         if not any(isinstance(leaf, Node) for leaf in tree_leaves((args, kwargs))):
+            if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+                raise NotCapturedError(f"it draws random numbers ({_packet(target)})")
             return target(*args, **kwargs)
         changed = _changed(node)
         if changed is not None:
@@ -155,7 +175,10 @@ class _Reader:
         inputs = tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, Node)))
         why = "this form has no kernel" if _packet(target) in RULES else "no kernel"
         name = str(_packet(target)) if hasattr(target, "overloadpacket") else target.__name__
-        call = _deferred(target, inputs, args, kwargs)
+        # A value may lie in memory otherwise than in the program: copies are left out.
+        if _packet(target) is aten.as_strided:
+            raise NotCapturedError("it reads memory by strides (aten.as_strided)")
+        call = _deferred(_LOOSER.get(target, target), inputs, args, kwargs)
         return Node(Kind.TORCH, name, inputs, self._shape(node), call=call, why=why)
 
 
@@ -192,7 +215,8 @@ def _constants(program: ExportedProgram) -> dict[str, Tensor]:
     found = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind is not InputKind.USER_INPUT:
-            assert spec.target is not None
+            if spec.target is None:
+                raise NotCapturedError(f"it holds {spec.arg.name}, which is no tensor")
             kept = spec.target in program.state_dict
             tensor = (program.state_dict if kept else program.constants)[spec.target]
             if not isinstance(tensor, Tensor):

@@ -73,13 +73,15 @@ class Choice:
         plan: That plan.
         timings: Backend -> time of the whole network.
         layers: Each layer alone.
+        why: Why the network runs as it is; empty where a plan was found.
     """
 
     batch: int
     backend: str
-    plan: Callable[[Tensor], Tensor]
+    plan: Callable[[Tensor], Any]
     timings: Mapping[str, Timing] = field(default_factory=dict)
     layers: tuple[LayerTimes, ...] = ()
+    why: str = ""
 
     def release(self) -> None:
         """Give back the memory that is kept for the next call."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from secateur.engine.capture import NotCapturedError, capture
 from secateur.engine.choosing import BACKENDS, TORCH, Choice, Chooser
 from secateur.engine.engine import Engine, fingerprint
 from secateur.engine.folding import folded
 from secateur.engine.graph import Graph
-from secateur.errors import ModelError, UnknownNameError, UsageError
+from secateur.engine.trial import Trial
+from secateur.engine.whole import serving_copy
+from secateur.errors import UnknownNameError, UsageError
+from secateur.example import Inputs, arguments, batch_size, moved, take_rows
 from secateur.measure.latency import torch_threads
-from secateur.measure.observe import check_batch, observed
+from secateur.measure.numbers import positive
+from secateur.measure.observe import check_batch, check_built
 
 _OPERATION = "compiling"
 
 
 def compile(  # noqa: A001
     model: nn.Module,
-    example_inputs: Tensor,
+    example_inputs: Inputs,
     *,
     threads: int | None = None,
     backend: str | None = None,
@@ -38,11 +41,12 @@ def compile(  # noqa: A001
     itself and dense ones elsewhere; all of it in ONNX Runtime, if that is installed; all of it in
     torch. So it is never slower than the best dense engine here, but for the noise of the
     measurement. `print` the engine to see what was chosen. What the kernels do not know runs in
-    torch.
+    torch; and what does not give the network's own output on the example is never handed out.
 
     Args:
-        model: Any network of one tensor in and one out. It is left as it was.
-        example_inputs: A batch `[N, ...]`, on the CPU.
+        model: Any network. It is left as it was. With several inputs or outputs, or one that is
+            no batch of fp32 numbers, it runs in torch as it is, and the report says why.
+        example_inputs: A batch `[N, ...]`, or several inputs in a tuple or a dict.
         threads: Threads inside an operator; as many as torch uses if not given.
         backend: Take this one, whatever is faster: `sparse` (images one after the other),
             `sparse-serial` (so, on one thread), `sparse-lanes` (side by side), `mixed`,
@@ -66,92 +70,116 @@ def compile(  # noqa: A001
         torch.Size([3, 2])
     """
     if backend is not None and backend not in BACKENDS:
-        raise UnknownNameError("backend", backend, BACKENDS)
+        raise UnknownNameError("backend", str(backend), BACKENDS)
+    check_built(_OPERATION, model)
     check_batch(_OPERATION, example_inputs)
-    used = torch.get_num_threads() if threads is None else threads
-    sizes = sorted({1, len(example_inputs)} if batches is None else set(batches))
-    _check_positive(threads=used, batches=min(sizes, default=0))
-    net = copy.deepcopy(model).cpu().eval().requires_grad_(False)
-    example = example_inputs.detach().cpu()[:1].repeat(2, *[1] * (example_inputs.dim() - 1))
-    output = _output(net, example)
-    graph, why = _captured(net, example)
+    (used,) = positive(_OPERATION, threads=torch.get_num_threads() if threads is None else threads)
+    example = moved(example_inputs, "cpu")
+    sizes = _sizes(batches, batch_size(example))
+    net = serving_copy(model)
+    trial = Trial(net, example)
+    graph, why = (None, trial.why) if trial.why else _captured(net, example)
+    compiler = _Compiler(trial, graph, why, used, backend, _seconds(seconds), spins)
     with torch_threads(used):
-        choices = {
-            size: _choose(net, graph, example_inputs, size, used, backend, seconds, spins)
-            for size in sizes
-        }
+        choices = {size: compiler.choice(size) for size in sizes}
     return Engine(
         choices,
-        shape=tuple(example.shape[1:]),
-        dtype=example.dtype,
-        output=output,
+        trial=trial,
         threads=used,
-        fingerprint=fingerprint(net),
+        fingerprint=fingerprint(model),
         graph=graph,
         why_whole=why,
     )
 
 
-def _output(net: nn.Module, example: Tensor) -> tuple[int, ...]:
-    with observed(net, _OPERATION, example):
-        output = net(example)
-    if not isinstance(output, Tensor) or output.dim() == 0 or len(output) != len(example):
-        raise ModelError(
-            _OPERATION,
-            "the network's output",
-            given=f"a {type(output).__name__}"
-            + (f" of shape {tuple(output.shape)}" if isinstance(output, Tensor) else ""),
-            expected="one tensor with the batch axis in front",
-            remedy="Wrap the net in a module that returns it.",
-        )
-    return tuple(output.shape[1:])
+def _sizes(batches: Sequence[int] | None, given: int) -> list[int]:
+    if batches is None:
+        return sorted({1, given})
+    found = [positive(_OPERATION, batches=size)[0] for size in batches]
+    positive(_OPERATION, batches=len(found))
+    return sorted(set(found))
 
 
-def _captured(net: nn.Module, example: Tensor) -> tuple[Graph | None, str]:
+def _seconds(seconds: float) -> float:
     try:
-        return folded(capture(net, example)), ""
+        number = float(seconds)
+    except (TypeError, ValueError, RuntimeError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise UsageError(
+            _OPERATION,
+            "seconds",
+            given=f"{seconds!r:.80}",
+            expected="0 or more",
+            remedy="Pass how long to measure at each size of the batch.",
+        )
+    return number
+
+
+def _captured(net: nn.Module, example: Inputs) -> tuple[Graph | None, str]:
+    ((first,), _) = arguments(take_rows(example, [0, 0]))
+    try:
+        return folded(capture(net, first)), ""
     except NotCapturedError as error:
         return None, str(error)
 
 
-def _choose(
-    net: nn.Module,
-    graph: Graph | None,
-    example: Tensor,
-    size: int,
-    threads: int,
-    backend: str | None,
-    seconds: float,
-    spins: bool,
-) -> Choice:
-    inputs = example.detach().cpu()[torch.arange(size) % len(example)].contiguous()
-    if graph is None:
-        if backend in (None, TORCH):
-            return Choice(size, TORCH, net)
-        known = [TORCH]
-    else:
-        chooser = Chooser(graph, threads=threads, seconds=seconds, spins=spins)
-        if backend is None:
-            return chooser.choose(inputs)
+class _Compiler:
+    """Chooses for one size of the batch after the other, and checks what it chose."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        graph: Graph | None,
+        why: str,
+        threads: int,
+        backend: str | None,
+        seconds: float,
+        spins: bool,
+    ) -> None:
+        self._trial = trial
+        self._graph = graph
+        self._why = why
+        self._threads = threads
+        self._backend = backend
+        self._seconds = seconds
+        self._spins = spins
+
+    def choice(self, size: int) -> Choice:
+        """What runs a batch of this size.
+
+        Raises:
+            UsageError: The backend that was asked for cannot.
+        """
+        if self._graph is None:
+            return self._whole(size, self._why)
+        inputs = self._trial.rows(size)
+        chooser = Chooser(
+            self._graph, threads=self._threads, seconds=self._seconds, spins=self._spins
+        )
         known = chooser.backends(size, forced=True)
-        if backend in known:
-            return chooser.forced(backend, inputs)
-    raise UsageError(
-        _OPERATION,
-        "the backend",
-        given=repr(backend),
-        expected=f"one that can run this network here: {', '.join(known)}",
-        remedy="Choose one of these, or leave it out to have them measured.",
-    )
+        if self._backend is not None and self._backend not in known:
+            raise self._refused(known)
+        try:
+            if self._backend is None:
+                found = chooser.choose(inputs)
+            else:
+                found = chooser.forced(self._backend, inputs)
+            problem = self._trial.difference(found.plan, inputs)
+        except Exception as error:
+            problem = f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
+        return self._whole(size, f"the plan ended in {problem}") if problem else found
 
+    def _whole(self, size: int, why: str) -> Choice:
+        if self._backend not in (None, TORCH):
+            raise self._refused([TORCH], f" ({why})")
+        return Choice(size, TORCH, self._trial.whole, why=why)
 
-def _check_positive(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise UsageError(
-                _OPERATION,
-                name,
-                given=str(number),
-                expected="1 or more",
-                remedy="Pass positive integers.",
-            )
+    def _refused(self, known: Sequence[str], why: str = "") -> UsageError:
+        return UsageError(
+            _OPERATION,
+            "the backend",
+            given=f"{self._backend!r}{why}",
+            expected=f"one that can run this network here: {', '.join(known)}",
+            remedy="Choose one of these, or leave it out to have them measured.",
+        )

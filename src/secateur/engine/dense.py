@@ -119,7 +119,8 @@ def _reshape(node: Node) -> Function:
 
 
 def _torch(node: Node) -> Function:
-    assert node.call is not None
+    if node.call is None:
+        raise LookupError(f"{node.name} has nothing to call")
     return node.call
 
 

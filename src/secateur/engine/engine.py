@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from math import log
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from secateur.channels.surgery import uncompiled
 from secateur.engine.choosing import Choice
 from secateur.engine.graph import Graph
+from secateur.engine.trial import Trial
 from secateur.errors import ModelError
+from secateur.example import each_tensor
 
 Array = NDArray[np.float32]
-Call = Callable[[Tensor], Tensor]
+Call = Callable[[Tensor], Any]
 _KEPT_SIZES = 1024
 """For so many sizes of the batch it is remembered what runs them."""
 
@@ -34,9 +37,17 @@ class Engine:
     outputs that a weight leads to, and not, as in dense code, all of them. Subnormal numbers may
     be taken for zero.
 
+    A network of several inputs or outputs is called as it was before: with the same arguments,
+    by position or by name, or with them in one tuple or dict like the example's.
+
+    It belongs to this machine and process: it is not pickled (save the network instead), and a
+    copy of it is itself.
+
     Attributes:
         choices: Size of the batch -> what was measured, and the plan chosen.
-        shape: Of one example.
+        takes_one: Whether it takes one tensor, and no structure of them.
+        inputs: The shapes of the example.
+        shape: Of one example, where it takes one tensor.
         threads: Threads inside an operator. What runs in torch uses as many as torch is set to.
         graph: The captured network; None if it could not be captured.
         why_whole: Why it could not.
@@ -46,21 +57,22 @@ class Engine:
         self,
         choices: Mapping[int, Choice],
         *,
-        shape: tuple[int, ...],
-        dtype: torch.dtype,
-        output: tuple[int, ...],
+        trial: Trial,
         threads: int,
         fingerprint: bytes,
         graph: Graph | None,
         why_whole: str = "",
     ) -> None:
         self.choices = dict(sorted(choices.items()))
-        self.shape = shape
+        self.takes_one = trial.dtype is not None
+        self.inputs = trial.inputs
+        self.shape = trial.shape
         self.threads = threads
         self.graph = graph
         self.why_whole = why_whole
-        self._dtype = dtype
-        self._output = output
+        self._dtype = trial.dtype
+        self._whole = trial.whole
+        self._none = trial.empty
         self._fingerprint = fingerprint
         self._plans: dict[torch.Size, Call] = {}
 
@@ -68,33 +80,44 @@ class Engine:
     def __call__(self, inputs: Tensor) -> Tensor: ...
     @overload
     def __call__(self, inputs: NDArray[Any]) -> Array: ...
-    def __call__(self, inputs: Tensor | NDArray[Any]) -> Tensor | Array:
+    @overload
+    def __call__(self, *inputs: Any, **named: Any) -> Any: ...
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Run a batch.
 
         Args:
             inputs: `[N, *shape]`, of the example's dtype, on the CPU.
+            named: By name, for a network that takes several.
 
         Returns:
-            `[N, ...]`, of the same kind as the inputs.
+            What the network gives: `[N, ...]`, of the same kind as the inputs.
 
         Raises:
             ModelError: Another shape, dtype or device.
         """
-        if isinstance(inputs, Tensor):
-            return self._run(inputs)
-        if isinstance(inputs, np.ndarray):
-            # A copy of what torch would not take as it is: read-only, reversed or unaligned.
-            ready = np.require(inputs, requirements=["C", "A", "W"])
-            try:
-                tensor = torch.from_numpy(ready)
-            except (TypeError, ValueError):
-                raise self._refused(f"of {inputs.dtype}", str(self._dtype)) from None
-            return self._run(tensor).numpy()
-        raise self._refused(f"a {type(inputs).__name__}", "a tensor or a numpy array")
+        if not self.takes_one:
+            return self._whole(_one_structure(inputs), named)
+        if named or len(inputs) != 1:
+            raise self._refused(f"{len(inputs) + len(named)} arguments", "one")
+        (given,) = inputs
+        if isinstance(given, Tensor):
+            return self._run(given)
+        if isinstance(given, np.ndarray):
+            return self._run_array(given)
+        raise self._refused(f"a {type(given).__name__}", "a tensor or a numpy array")
+
+    def _run_array(self, inputs: NDArray[Any]) -> Any:
+        # A copy of what torch would not take as it is: read-only, reversed or unaligned.
+        ready = np.require(inputs, requirements=["C", "A", "W"])
+        try:
+            tensor = torch.from_numpy(ready)
+        except (TypeError, ValueError):
+            raise self._refused(f"of {inputs.dtype}", str(self._dtype)) from None
+        return each_tensor(self._run(tensor), _array)
 
     def choice(self, batch: int) -> Choice:
         """What runs a batch of this size: the choice at the nearest size, by their ratio."""
-        nearest = min(self.choices, key=lambda size: abs(log(size / batch)))
+        nearest = min(self.choices, key=lambda size: abs(log(size / max(batch, 1))))
         return self.choices[nearest]
 
     def is_stale(self, model: nn.Module) -> bool:
@@ -126,9 +149,25 @@ class Engine:
 
     def __repr__(self) -> str:
         chosen = ", ".join(f"{size}: {each.backend}" for size, each in self.choices.items())
-        return f"<Engine for {'x'.join(map(str, self.shape))}, by batch {chosen}>"
+        shape = "x".join(map(str, self.shape)) if self.takes_one else self.inputs
+        return f"<Engine for {shape}, by batch {chosen}>"
 
-    def _run(self, inputs: Tensor) -> Tensor:
+    def __reduce_ex__(self, _protocol: object) -> Any:
+        raise ModelError(
+            "pickling an engine",
+            "the engine",
+            given="packed for this machine and process",
+            expected="a network",
+            remedy="Write the network with secateur.save, and compile it where it is to run.",
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def _run(self, inputs: Tensor) -> Any:
         # A pass of one example takes some 100 microseconds: each look at the input is worth saving.
         plan = self._plans.get(inputs.shape)
         if plan is None:
@@ -143,13 +182,13 @@ class Engine:
         if size[1:] != self.shape or len(size) != len(self.shape) + 1:
             expected = "x".join(map(str, ("N", *self.shape)))
             raise self._refused(f"of shape {'x'.join(map(str, size)) or '()'}", expected)
-        plan = self.choice(size[0]).plan if size[0] else self._empty
+        plan = self.choice(size[0]).plan if size[0] or self._none is None else self._empty
         if len(self._plans) < _KEPT_SIZES:
             self._plans[size] = plan
         return plan
 
-    def _empty(self, _inputs: Tensor) -> Tensor:
-        return torch.empty((0, *self._output))
+    def _empty(self, _inputs: Tensor) -> Any:
+        return None if self._none is None else self._none.clone()
 
     def _refused(self, given: str, expected: str) -> ModelError:
         return ModelError(
@@ -161,10 +200,20 @@ class Engine:
         )
 
 
+def _one_structure(inputs: tuple[Any, ...]) -> Any:
+    """Arguments as they were given, or taken out of the one tuple or mapping that holds them."""
+    alone = len(inputs) == 1 and isinstance(inputs[0], tuple | list | Mapping)
+    return inputs[0] if alone else inputs
+
+
+def _array(tensor: Tensor) -> Any:
+    return tensor.numpy()
+
+
 def fingerprint(model: nn.Module) -> bytes:
     """A digest of a model's parameters and buffers: names, types, shapes and values."""
     digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(uncompiled(model).state_dict().items()):
         if isinstance(tensor, Tensor):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             values = tensor.detach().cpu().contiguous().flatten()

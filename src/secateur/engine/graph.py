@@ -71,21 +71,23 @@ class Node:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The shape of one example, of a value that is a batch."""
-        assert self.shape is not None
+        if self.shape is None:
+            raise LookupError(f"{self.name} is no batch of numbers")
         return self.shape
 
     @property
     def matrix(self) -> Tensor:
         """The weight of a layer."""
-        assert self.weight is not None
+        if self.weight is None:
+            raise LookupError(f"{self.name} has no weight")
         return self.weight
 
     @property
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """For each channel, of an AFFINE."""
-        assert self.weight is not None
-        assert self.bias is not None
-        return self.weight, self.bias
+        if self.bias is None:
+            raise LookupError(f"{self.name} has no shifts")
+        return self.matrix, self.bias
 
     @property
     def zeros(self) -> int:

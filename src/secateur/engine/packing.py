@@ -35,7 +35,8 @@ class Packs:
 
 def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
     weight = _selecting(node) if node.kind is Kind.SELECT else node.weight
-    assert weight is not None
+    if weight is None:
+        raise LookupError(f"{node.name} has no weight")
     bias = None if node.bias is None else node.bias.numpy()
     if node.kind is Kind.LINEAR:
         return packs.pack_linear(

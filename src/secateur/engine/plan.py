@@ -161,6 +161,8 @@ def _side(node: Node, sides: Mapping[Node, Side], whose: Mapping[Node, Side]) ->
     if unsupported(node):
         return Side.TORCH
     before = whose.get(node.inputs[0])
+    if node.kind is Kind.RESHAPE and before is Side.TORCH:
+        return before
     if before is None or before is Side.TORCH:
         return Side.DENSE if Side.SPARSE not in sides.values() else Side.SPARSE
     return before

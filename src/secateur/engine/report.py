@@ -26,7 +26,7 @@ def report(engine: Engine) -> str:
 
 
 def _lines(engine: Engine) -> Iterator[str]:
-    shape = "x".join(map(str, ("N", *engine.shape)))
+    shape = "x".join(map(str, ("N", *engine.shape))) if engine.takes_one else engine.inputs
     threads = f"{engine.threads} thread{'s' if engine.threads > 1 else ''}"
     yield f"Engine for {shape}, {threads}; medians in µs, * what runs"
     for choice in engine.choices.values():
@@ -85,6 +85,9 @@ def _notes(engine: Engine) -> Iterator[str]:
     if engine.graph is None:
         yield f"The network runs in torch as it is: {engine.why_whole}."
         return
+    for choice in engine.choices.values():
+        if choice.why:
+            yield f"At batch {choice.batch} the network runs in torch as it is: {choice.why}."
     if not library.available():
         yield f"No sparse kernels: {library.why_not()}"
     others = Counter(

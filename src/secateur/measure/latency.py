@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.errors import UsageError
 from secateur.example import Inputs, arguments, batch_size, take_rows
+from secateur.measure.numbers import positive
 from secateur.measure.observe import check_batch, check_built, observed
 from secateur.point import Latency, Timing
 
@@ -48,7 +48,7 @@ def latency(
         >>> measured.engine, measured.n, measured.batch, measured.median > 0
         ('torch-eager', 3, 8, True)
     """
-    _check_positive("measuring latency", batch=batch, repeats=repeats)
+    batch, repeats = positive("measuring latency", batch=batch, repeats=repeats)
     check_built("measuring latency", model)
     check_batch("measuring latency", example)
     size = batch_size(example)
@@ -104,7 +104,7 @@ def compare(
         >>> list(timings), timings["long"].n
         (['short', 'long'], 50)
     """
-    _check_positive("comparing", repeats=repeats)
+    (repeats,) = positive("comparing", repeats=repeats)
     for _ in range(warmup):
         for call in runs.values():
             call()
@@ -143,22 +143,9 @@ def _summary(nanoseconds: list[int]) -> Timing:
 def torch_threads(wanted: int | None) -> Iterator[int]:
     """Let torch use so many threads for a while; as many as it does now if None."""
     before = torch.get_num_threads()
-    used = before if wanted is None else wanted
-    _check_positive("measuring latency", threads=used)
+    (used,) = positive("measuring latency", threads=before if wanted is None else wanted)
     torch.set_num_threads(used)
     try:
         yield used
     finally:
         torch.set_num_threads(before)
-
-
-def _check_positive(operation: str, **numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise UsageError(
-                operation,
-                name,
-                given=str(number),
-                expected="1 or more",
-                remedy="Pass a positive integer.",
-            )

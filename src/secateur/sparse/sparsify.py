@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from secateur.channels.surgery import rebuild, uncompiled
 from secateur.errors import KernelError
 from secateur.native import kernels
 from secateur.sparse.conv import SparseConv2d
@@ -62,7 +62,7 @@ def sparsify(model: nn.Module, *, sparsity: float = BREAK_EVEN) -> nn.Module:
         kind = SparseLinear if type(layer) is nn.Linear else SparseConv2d
         return kind(layer).train(layer.training)  # type: ignore[arg-type]
 
-    return _swapped(copy.deepcopy(model), swap)
+    return _swapped(rebuild(uncompiled(model), {}), swap)
 
 
 def densify(model: nn.Module) -> nn.Module:
@@ -78,7 +78,7 @@ def densify(model: nn.Module) -> nn.Module:
             return layer.to_dense()
         return None
 
-    return _swapped(copy.deepcopy(model), swap)
+    return _swapped(rebuild(uncompiled(model), {}), swap)
 
 
 def _swapped(model: nn.Module, swap: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
