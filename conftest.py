@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before torch is there. OpenMP's threads turn while they wait for each other, for milliseconds, on
 # the cores that the other worker of pytest needs: two workers of two threads each, on two cores,
 # take ten times as long as they should.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Whoever runs the tests in the background of a script ignores Ctrl-C, and so would every command
+# that a test interrupts, and wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

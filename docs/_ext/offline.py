@@ -36,9 +36,13 @@ def requests_of(page: str) -> list[str]:
 
 def requests_in(folder: Path) -> list[str]:
     """What the pages and styles of a folder would fetch from elsewhere, with their names."""
-    pages = [(path, requests_of(path.read_text())) for path in sorted(folder.rglob("*.html"))]
+    pages = [
+        (path, requests_of(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.rglob("*.html"))
+    ]
     styles = [
-        (path, _IN_STYLES.findall(path.read_text())) for path in sorted(folder.rglob("*.css"))
+        (path, _IN_STYLES.findall(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.rglob("*.css"))
     ]
     return [
         f"{path.relative_to(folder)} asks for {address}"
