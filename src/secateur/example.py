@@ -25,6 +25,7 @@ Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 """A tensor; a tuple or list of positional arguments; a mapping of keyword arguments."""
 
 _OWN = frozenset(vars(nn.Module()))
+_ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size))
 _REMEDY = "Check the input shape, or pass example inputs that the model accepts."
 
 
@@ -49,15 +50,25 @@ def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def tensors_in(tree: Any) -> list[Tensor]:
     """Every tensor in nested tuples, lists, dicts and the like, in order."""
+    found: list[Tensor] = []
+    _gather(tree, found)
+    return found
+
+
+def _gather(tree: Any, found: list[Tensor]) -> None:
+    kind = type(tree)
+    if kind in _ATOMS:
+        return
     if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, Mapping):
-        return [tensor for value in tree.values() for tensor in tensors_in(value)]
-    if isinstance(tree, tuple | list):
-        return [tensor for value in tree for tensor in tensors_in(value)]
-    if hasattr(tree, "__dataclass_fields__"):
-        return tensors_in(vars(tree))
-    return []
+        found.append(tree)
+    elif kind is tuple or kind is list or isinstance(tree, tuple | list):
+        for value in tree:
+            _gather(value, found)
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            _gather(value, found)
+    elif hasattr(tree, "__dataclass_fields__"):
+        _gather(vars(tree), found)
 
 
 def each_tensor(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -58,11 +58,33 @@ class Shaped(Block):
         return self.head(y.mean((2, 3)).view(-1, 8))
 
 
-def test_a_network_of_known_operators_runs_once_in_each_mode() -> None:
+def test_a_network_of_known_operators_runs_once_and_training_mode_is_played() -> None:
     net = Block()
     with runs(net) as seen:
         trace(net, torch.zeros(1, 3, 4, 4))
-    assert seen == [False, False]
+    assert seen == [False, True]
+
+
+class Slower(Block):
+    """Training mode does the same with another stride, or with another layer of the same shape."""
+
+    def __init__(self, *, other: bool) -> None:
+        super().__init__()
+        self.c, self.other = nn.Conv2d(3, 8, 1), other
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = self.c if self.other and self.training else self.b
+        stride = 2 if self.training and not self.other else 1
+        y = functional.relu(functional.avg_pool2d(self.norm(self.a(x)), 1, stride))
+        return self.head((y.mean((2, 3)) + side(x).mean((2, 3))).flatten(1))
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_training_mode_that_does_something_else_runs(*, other: bool) -> None:
+    net = Slower(other=other)
+    with runs(net) as seen:
+        trace(net, torch.zeros(1, 3, 4, 4))
+    assert seen == [False, True, False]
 
 
 def test_a_size_in_the_code_is_rehearsed() -> None:

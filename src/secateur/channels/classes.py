@@ -72,8 +72,8 @@ def find_classes(tape: Tape) -> Classes:
     report: dict[tuple[str, str], int] = {}
 
     def hold(labels: Vector, operator: str, path: str) -> None:
-        touched = np.unique(component[labels])
-        new = touched[~pinned[touched]]
+        touched = component[labels]
+        new = np.unique(touched[~pinned[touched]])
         pinned[new] = True
         channels = int(rows[new].sum())
         if channels:

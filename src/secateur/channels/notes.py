@@ -57,6 +57,7 @@ class Step:
         inputs: The layouts that went in, in the order of the arguments.
         lengths: Labels whose number is written in an argument (the width of a pad, say).
         free: It follows every cut that the ties allow; no rehearsal need show it.
+        numbers: The numbers and words among its arguments.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Step:
     inputs: list[Layout]
     lengths: list[Vector]
     free: bool = False
+    numbers: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch._ops import OpOverload, OpOverloadPacket
 
 from secateur.example import tensors_in as tensors_in
 
+ATOMS = frozenset((int, float, bool, str, complex, type(None), torch.dtype))
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
 FINITENESS = frozenset({"isfinite", "isinf", "isnan", "isneginf", "isposinf"})
 CARRIES = frozenset({"any", "all", "logical_not", "logical_or", "logical_and", "or", "and"})
@@ -64,3 +66,36 @@ def asks_length(name: str, func: Any) -> bool:
     """Whether a query's answer depends on the length of an axis."""
     attribute = getattr(getattr(func, "__self__", None), "__name__", "")
     return attribute == "shape" or name.startswith(("size", "__len__", "stride", "numel"))
+
+
+CHANCE = ("dropout", "norm", "attention", "rrelu", "lstm", "gru", "rnn")
+
+
+def numbers_in(name: str, tree: Any) -> tuple[object, ...]:
+    """The numbers, words and types in the arguments of an operator, in order.
+
+    What says whether it trains, and how much chance there is in it, is left out.
+
+    Example:
+        >>> numbers_in("conv2d", ((torch.ones(1), (2, 2)), {"padding": "same"}))
+        (2, 2, 'same')
+    """
+    found: list[object] = []
+    _gather(tree, found)
+    if any(word in name for word in CHANCE):
+        return tuple(one for one in found if type(one) is not bool and type(one) is not float)
+    return tuple(found)
+
+
+def _gather(tree: Any, found: list[object]) -> None:
+    kind = type(tree)
+    if kind in ATOMS:
+        found.append(tree)
+    elif kind is slice:
+        found += [tree.start, tree.stop, tree.step]
+    elif isinstance(tree, tuple | list):
+        for value in tree:
+            _gather(value, found)
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            _gather(value, found)

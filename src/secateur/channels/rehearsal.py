@@ -21,7 +21,7 @@ from secateur.channels.classes import Classes
 from secateur.channels.layout import Axis, Flags, Layout, Vector
 from secateur.channels.modes import mode
 from secateur.channels.notes import Attribute, Step
-from secateur.channels.operators import is_query, operator_name, tensors_in
+from secateur.channels.operators import is_query, numbers_in, operator_name, tensors_in
 from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
 from secateur.channels.rules.movement import MOVES, vary
 from secateur.channels.sandbox import sandbox
@@ -132,16 +132,18 @@ class _Stage(TorchFunctionMode):
         return step.free and step.name == name and len(step.outputs) == 1 and not in_place
 
     def _expected(self) -> Tensor:
-        self.position += 1
-        layout, size, kind = self._steps[self.position - 1].outputs[0]
+        layout, size, kind = self._next(self._steps[self.position].name).outputs[0]
         return torch.empty(self._cut.shape(layout, size), dtype=kind, device="meta")
 
     def _next(self, name: str) -> Step:
-        if self.position >= self.end or self._steps[self.position].name != name:
+        if self.position >= self.end or not self._is_next(self._steps[self.position], name):
             self.lost = True
             raise _Lost
         self.position += 1
         return self._steps[self.position - 1]
+
+    def _is_next(self, step: Step, name: str) -> bool:
+        return step.name == name
 
 
 def _typed(result: Any, step: Step) -> Any:
@@ -234,6 +236,46 @@ def rehearse(small: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -
             if last >= one.start and last not in stage.failures:
                 stage.failures.append(last)
     return stage.failures
+
+
+class _Echo(_Stage):
+    """Follows a pass that is to do the same as the one on the tape, argument by argument."""
+
+    def __init__(self, cut: Cut, model: nn.Module) -> None:
+        super().__init__(cut)
+        own = [*model.named_parameters(), *model.named_buffers()]
+        self._names = {id(one): name for name, one in own}
+        self._parameters = {id(layout): name for name, layout in cut.tape.parameters.items()}
+        self._given: tuple[Any, Any] = (), {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._given = args, kwargs or {}
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def _is_next(self, step: Step, name: str) -> bool:
+        own = {id(one): self._names.get(id(one)) for one in tensors_in(self._given)}
+        known = [self._parameters.get(id(layout)) for layout in step.inputs]
+        same = step.numbers == numbers_in(name, self._given)
+        return super()._is_next(step, name) and same and list(own.values()) == known
+
+
+def trains_alike(model: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether training mode does what the first pass on the tape did, found without arithmetic.
+
+    Args:
+        model: The skeleton of the network.
+        cut: A cut of nothing.
+        args: Positional inputs.
+        kwargs: Keyword inputs.
+    """
+    runner = throwaway(model)
+    echo = _Echo(cut, runner)
+    try:
+        with sandbox(runner), mode(runner, training=True), echo:
+            runner(*to_meta(args), **to_meta(dict(kwargs)))
+    except Exception:
+        return False
+    return not echo.failures and echo.position == echo.end
 
 
 Numbers = dict[tuple[str, str], Any]

@@ -7,7 +7,7 @@ the rehearsal found: an attribute that counts channels, another turn, or a pin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from secateur.channels.rehearsal import (
     rehearse,
     set_numbers,
     skeleton,
+    trains_alike,
 )
 from secateur.channels.settled import Settled, is_sized
 from secateur.channels.silence import inexact
@@ -63,14 +64,16 @@ def settle(
     modes = tuple(one.training for one in tape.passes)
     settled = Settled(tape, find_classes(tape), modes=modes, note=note)
     for _ in range(ROUNDS):
-        if (
+        if not (
             _turn(settled)
             or _hold(model, example_inputs, settled)
             or _turn_inexact(model, example_inputs, settled)
         ):
+            break
+        if any(
+            settled.choices.get(one.place, one.taken) != one.taken for one in settled.tape.choices
+        ):
             settled = _again(model, example_inputs, settled, constants=constants)
-            continue
-        return settled
     return settled
 
 
@@ -91,23 +94,34 @@ def _record_training(tape: Tape, model: nn.Module, example_inputs: Inputs) -> st
     Returns:
         Why it could not run in training mode, if it could not.
     """
-    mark = tape.mark()
+    classes = find_classes(tape)
+    nothing = Cut(tape, classes, np.zeros_like(classes.pinned))
+    args, kwargs = arguments(example_inputs)
+    if trains_alike(skeleton(model, nothing), nothing, args, kwargs):
+        return ""
+    mark, evaluated = tape.mark(), _signatures(tape, tape.steps)
     try:
         record_pass(tape, model, example_inputs, training=True)
     except ChannelError as error:
         tape.rewind(mark)
         return f"{error.subject} is {error.given}"
-    first, second = tape.steps[: tape.passes[1].start], tape.steps[tape.passes[1].start :]
-    own = {id(layout): name for name, layout in tape.parameters.items()}
-    if [_signature(one, own) for one in first] == [_signature(one, own) for one in second]:
+    if _signatures(tape, tape.steps[tape.passes[1].start :]) == evaluated:
         tape.rewind(mark)
     return ""
 
 
-def _signature(step: Step, own: Mapping[int, str]) -> tuple[object, ...]:
-    """What is the same of a step in two passes that do the same."""
-    parameters = tuple(own.get(id(layout)) for layout in step.inputs)
-    return step.name, step.path, parameters, tuple(out[1:] for out in step.outputs)
+def _signatures(tape: Tape, steps: Sequence[Step]) -> list[tuple[object, ...]]:
+    """What is the same of each step in two passes that do the same."""
+    own = {id(layout): name for name, layout in tape.parameters.items()}
+    return [
+        (
+            step.name,
+            step.path,
+            tuple(own.get(id(layout)) for layout in step.inputs),
+            tuple(out[1:] for out in step.outputs),
+        )
+        for step in steps
+    ]
 
 
 def _again(
@@ -182,9 +196,18 @@ def _hold_harder(
         strength = settled.holds.get(number, mildest - 1)
         if strength == Hold.ALL:
             stubborn.append(number)
-        settled.holds[number] = min(strength + 1, Hold.ALL)
-    if len(stubborn) < len(failures):
-        return
+            continue
+        settled.holds[number] = strength + 1
+        settled.tape.hold(number, strength + 1)
+    if len(stubborn) == len(failures):
+        _blame(model, example_inputs, settled, stubborn, seed)
+    settled.classes, settled.heard = find_classes(settled.tape), None
+
+
+def _blame(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, stubborn: Sequence[int], seed: int
+) -> None:
+    """Pin the channels that break steps which do not touch them."""
     whole = random_cut(settled.tape, settled.classes, seed)
     for write in np.unique(settled.classes.written[whole.gone]).tolist():
         only = whole.gone & (settled.classes.written == write)
@@ -195,6 +218,8 @@ def _hold_harder(
             step = settled.tape.steps[min(broken)]
             where = step.path or "the model"
             settled.blamed[write] = f"{step.name} in {where} (a size written in the code)"
+            labels, path, _ = settled.tape.roles.writes[write]
+            settled.tape.ties.pin(labels, settled.blamed[write], path)
 
 
 def _turn_inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:

@@ -35,6 +35,7 @@ from secateur.channels.operators import (
     QUESTIONS,
     asks_length,
     is_query,
+    numbers_in,
     operator_name,
     tensors_in,
 )
@@ -127,11 +128,11 @@ class Tape(TorchFunctionMode):
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
-        return tuple(len(one) for one in self._lists())
+        return *(len(one) for one in self._lists()), len(self.counts)
 
     def rewind(self, mark: tuple[int, ...]) -> None:
         """Forget what was written down behind a mark."""
-        for one, length in zip(self._lists(), mark, strict=True):
+        for one, length in zip(self._lists(), mark[:-1], strict=True):
             del one[length:]
         self.counts = dict(list(self.counts.items())[: mark[-1]])
 
@@ -139,7 +140,7 @@ class Tape(TorchFunctionMode):
         ties, roles = self.ties, self.roles
         return [
             *(ties.left, ties.right, ties.pins, roles.writes, roles.reads),
-            *(self.reads, self.steps, self.asked, self.choices, self.passes, list(self.counts)),
+            *(self.reads, self.steps, self.asked, self.choices, self.passes),
         ]
 
     def end(self) -> None:
@@ -294,11 +295,11 @@ class Tape(TorchFunctionMode):
         for tensor, layout in zip(outputs, layouts, strict=True):
             self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
-        self._hold(call, self._holds.get(len(self.steps), 0), [*inputs, *layouts])
         plain_result = None if outputs else call.out
-        self.steps.append(
-            Step(call.name, self.path, plain_result, kinds, inputs, call.lengths, free)
-        )
+        numbers = numbers_in(call.name, (call.args, call.kwargs))
+        step = Step(call.name, self.path, plain_result, kinds, inputs, call.lengths, free, numbers)
+        self.steps.append(step)
+        self.hold(len(self.steps) - 1, self._holds.get(len(self.steps) - 1, 0))
 
     def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
         """The layouts that come out, and whether the operator follows every cut."""
@@ -327,18 +328,24 @@ class Tape(TorchFunctionMode):
         constant = known and _is_constant(inputs)
         return [plain(tensor.dim(), constant=constant) for tensor in outputs]
 
-    def _hold(self, call: Call, strength: int, layouts: Sequence[Layout]) -> None:
-        lengths = call.lengths
+    def hold(self, number: int, strength: int) -> None:
+        """Hold the channels of a step in place, see `Hold`; it may be held again, harder."""
+        step = self.steps[number]
         if strength == Hold.PAIR:
-            for labels in lengths[1:]:
-                if labels.size == lengths[0].size:
-                    call.bind(lengths[0], labels)
+            for labels in step.lengths[1:]:
+                if labels.size == step.lengths[0].size:
+                    self.ties.tie(step.lengths[0], labels, step.name, step.path)
         elif strength == Hold.LENGTHS:
-            for labels in lengths:
-                self.ties.pin(labels, f"{call.name} (a size written in the code)", self.path)
+            for labels in step.lengths:
+                self._hold_labels(labels, step)
         elif strength == Hold.ALL:
-            for layout in layouts:
-                call.pin_axes(layout, reason="a size written in the code")
+            for layout in [*step.inputs, *(out[0] for out in step.outputs)]:
+                for axis in layout.axes:
+                    if axis is not None:
+                        self._hold_labels(axis.labels, step)
+
+    def _hold_labels(self, labels: Vector, step: Step) -> None:
+        self.ties.pin(labels, f"{step.name} (a size written in the code)", step.path)
 
     @contextmanager
     def modules(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ class Pin:
     Attributes:
         operator: The operator's name, with the reason where the name does not say it.
         path: The module in which it ran.
-        labels: The labels held.
+        labels: The labels held; one may occur more than once.
     """
 
     operator: str
@@ -48,7 +48,7 @@ class Ties:
         """Hold labels in place."""
         moving = labels[labels != FIXED]
         if moving.size:
-            self.pins.append(Pin(operator, path, np.unique(moving)))
+            self.pins.append(Pin(operator, path, moving))
 
     def tie(self, left: Vector, right: Vector, operator: str, path: str) -> None:
         """Bind two vectors of labels index by index; a meeting with `FIXED` is a pin."""

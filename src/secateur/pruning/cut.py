@@ -157,8 +157,7 @@ def _score_groups(
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
     for slot in _scored_slots(groups, weights):
-        # A sum in float64 ranks the same whatever the memory format and the thread count.
-        rows = _rows(weights[slot.parameter].parameter.detach().cpu().double(), slot.axis)
+        rows = _rows(weights[slot.parameter].parameter.detach().cpu(), slot.axis)
         member = slot.groups >= 0
         index = slot.groups[member]
         scored = criterion(slot.parameter, rows, statistics).double()
