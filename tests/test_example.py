@@ -159,3 +159,9 @@ def test_unusual_networks_pass_through(build):
     with as_it_was(net):
         net.eval()
     assert net.training
+
+
+def test_named_results_of_operators_keep_their_names() -> None:
+    found = each_tensor(torch.tensor([3.0, 5.0, 4.0]).topk(2), torch.neg)
+    assert found.values.tolist() == [-5.0, -4.0]
+    assert found.indices.tolist() == [-1, -2]

@@ -88,6 +88,8 @@ def each_tensor(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         values = [each_tensor(one, change) for one in tree]
         if isinstance(tree, tuple) and hasattr(tree, "_fields"):
             return type(tree)(*values)
+        if hasattr(tree, "n_sequence_fields"):  # what `topk`, `max` and their like return
+            return type(tree)(values)
         return tuple(values) if isinstance(tree, tuple) else values
     if isinstance(tree, Mapping):
         return {name: each_tensor(value, change) for name, value in tree.items()}
