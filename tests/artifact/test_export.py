@@ -1,7 +1,10 @@
 """Export: ONNX Runtime and torch.export give torch's outputs, or there is no file."""
 
 import zipfile
+from collections import UserDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -76,9 +79,9 @@ class Branching(nn.Module):
         return x * 2 if x.sum() > 0 else x
 
 
-class Two(nn.Module):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x
+class Nothing(nn.Module):
+    def forward(self, x: Tensor) -> str:
+        return "nothing"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ class Two(nn.Module):
     [
         (Exotic(), "the operator aten.linalg_matrix_exp"),
         (Branching(), "data-dependent"),
-        (Two(), "a tuple"),
+        (Nothing(), "a str"),
         (nn.Linear(9, 9), "on an input of"),
     ],
 )
@@ -101,7 +104,7 @@ def test_what_cannot_be_exported_is_named_and_leaves_no_file(
 
 
 def test_a_difference_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"a batch of 1 is .* away"):
+    with pytest.raises(ArtifactError, match=r"inputs of 1x3x8x8 is .* away"):
         export_onnx(normed(), torch.rand(1, 3, 8, 8), tmp_path / "x.onnx", tolerance=0)
     assert not list(tmp_path.iterdir())
 
@@ -137,3 +140,96 @@ def test_random_inputs_of_integers_come_from_the_example() -> None:
     drawn = random_like(torch.tensor([[3, 5]]), 50)
     assert drawn.shape == (50, 2)
     assert set(drawn.unique().tolist()) == {3, 5}
+
+
+class Pair(nn.Module):
+    """Two inputs, an optional one, and outputs in a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.mix = nn.Embedding(9, 8), nn.Linear(8, 3)
+
+    def forward(
+        self, ids: Tensor, scale: Tensor, mask: Tensor | None = None
+    ) -> dict[str, Tensor | None]:
+        mixed = self.mix(self.words(ids)) * scale[:, None, None]
+        mixed = mixed if mask is None else mixed.masked_fill(~mask[:, :, None], 0.0)
+        return {"mixed": mixed, "none": None, "mean": mixed.mean(1)}
+
+
+def pair(size: int) -> tuple[Tensor, Tensor]:
+    return torch.randint(9, (size, 5)), torch.randn(size)
+
+
+@pytest.mark.parametrize("form", ["tuple", "dict", "none", "mask"])
+def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path, form: str) -> None:
+    net, (ids, scale) = Pair().eval(), pair(2)
+    example: Any = {
+        "tuple": (ids, scale),
+        "dict": {"scale": scale, "ids": ids},
+        "none": [ids, scale, None],
+        "mask": UserDict(ids=ids, scale=scale, mask=ids > 2),
+    }[form]
+    export_onnx(net, example, tmp_path / "x.onnx")
+    export_pt2(net, example, tmp_path / "x.pt2")
+    ids, scale = pair(4)
+    given = {"ids": ids, "scale": scale} | ({"mask": ids > 2} if form == "mask" else {})
+    expected = net(**given)
+    running = session(tmp_path / "x.onnx")
+    found = running.run(["mixed", "mean"], {name: one.numpy() for name, one in given.items()})
+    for one, name in zip(found, ("mixed", "mean"), strict=True):
+        assert torch.allclose(torch.from_numpy(one), expected[name], atol=1e-5)
+    program = torch.export.load(tmp_path / "x.pt2").module()
+    order = ("scale", "ids") if form == "dict" else tuple(given)
+    mixed, mean = program(*[given[name] for name in order])
+    assert torch.equal(mixed, expected["mixed"])
+    assert torch.equal(mean, expected["mean"])
+
+
+@pytest.mark.parametrize("deep", [1, 6])
+def test_float16_is_checked_by_its_own_rounding(tmp_path: Path, deep: int) -> None:
+    torch.manual_seed(0)
+    layers = [layer for _ in range(deep) for layer in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())]
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), *layers, nn.Flatten(), nn.Linear(8 * 36, 4)).half()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float16)
+    export_onnx(net, x, tmp_path / "x.onnx")
+    assert session(tmp_path / "x.onnx").get_inputs()[0].type == "tensor(float16)"
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "named"),
+    [
+        (nn.Linear(3, 2).bfloat16(), torch.ones(1, 3).bfloat16(), "torch.bfloat16"),
+        (nn.Sequential(nn.Linear(3, 2, dtype=torch.complex64)), torch.ones(1, 3) + 0j, "complex64"),
+        (nn.Conv2d(3, 2, 3).double(), torch.ones(1, 3, 4, 4).double(), "ONNX Runtime"),
+    ],
+)
+def test_types_that_onnx_runtime_has_no_operators_for_are_refused_with_a_way_on(
+    tmp_path: Path, net: nn.Module, x: Tensor, named: str
+) -> None:
+    with pytest.raises(ModelError, match=named) as caught:
+        export_onnx(net, x, tmp_path / "x.onnx")
+    assert ".float()" in caught.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    "wrap",
+    [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm, nn.DataParallel],
+)
+def test_wrapped_layers_are_exported(tmp_path: Path, wrap: Callable[[Any], nn.Module]) -> None:
+    net = nn.Sequential(wrap(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.randn(3, 4)
+    net(x)
+    export_onnx(net, x, tmp_path / "x.onnx")
+    export_pt2(net, x, tmp_path / "x.pt2")
+    assert torch.allclose(outputs(tmp_path / "x.onnx", x), net(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("write", [export_onnx, export_pt2])
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, write: Callable[..., None]) -> None:
+    for place in (tmp_path, tmp_path / "missing" / "x", 3, ""):
+        with pytest.raises(ArtifactError, match=r"path|not writable"):
+            write(nn.Linear(4, 2), torch.zeros(1, 4), place)
+    assert not list(tmp_path.iterdir())

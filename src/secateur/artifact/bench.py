@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from secateur.artifact.export import export_onnx, random_like, session
 from secateur.artifact.load import load, reference
 from secateur.artifact.memory import working_memory
+from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
 from secateur.engine import Engine
 from secateur.engine import compile as compile_engine
@@ -143,7 +144,16 @@ def bench(
             raise UnknownNameError("engine", engine, ENGINES)
     if _is_onnx(path) or (dense is not None and _is_onnx(dense)):
         engines = [engine for engine in engines if engine == "onnxruntime"]
-    inputs = _example(Path(path)) if example is None else example
+    place = checked_path(path, "timing a model file")
+    inputs = _example(place) if example is None else example
+    if not isinstance(inputs, Tensor):
+        raise ArtifactError(
+            "timing a model file",
+            "the example",
+            given=f"a {type(inputs).__name__}",
+            expected="one tensor",
+            remedy="Time a network of several inputs with secateur.measure.latency.compare.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         nets = {"pruned": _net(path, build_model)}
         if dense is not None:
@@ -206,15 +216,26 @@ def _rows(
 
 
 def _torch_call(net: nn.Module | Path, inputs: Tensor) -> Call:
-    assert isinstance(net, nn.Module)
-    return lambda: net(inputs)
+    run = _module(net)
+    return lambda: run(inputs)
+
+
+def _module(net: nn.Module | Path) -> nn.Module:
+    if isinstance(net, nn.Module):
+        return net
+    raise ArtifactError(
+        "timing a model file",
+        str(net),
+        given="an ONNX file",
+        expected="a safetensors file for this engine",
+        remedy="Choose the engine onnxruntime.",
+    )
 
 
 def _compiled(net: nn.Module | Path, inputs: Tensor, threads: int) -> Engine:
-    assert isinstance(net, nn.Module)
     sizes = [len(inputs)]
     return compile_engine(
-        net, inputs, threads=threads, batches=sizes, seconds=_CHOOSING, spins=False
+        _module(net), inputs, threads=threads, batches=sizes, seconds=_CHOOSING, spins=False
     )
 
 

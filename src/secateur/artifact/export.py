@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from secateur.artifact.atomic import replacing
+from secateur.artifact.calling import Call, call_of, drawn
+from secateur.artifact.path import checked_path
 from secateur.errors import ArtifactError, ModelError
-from secateur.measure.observe import check_batch, observed
+from secateur.example import Inputs, described, tensors_in
 
 TOLERANCE = 1e-5
+_ONNX = "exporting to ONNX"
+_REPLACE = "Replace it by others in the net's forward; no file was written."
+_NOISE = 4
+"""Rounding in another order moves a float16 output by some times what it is off by itself."""
+
+_STEP = 2.0**-10
+"""Of float16: two numbers that follow each other are so far apart, as a share of them."""
 _BATCHES = (1, 7)
 _CHATTY = ("torch.onnx", "torch.fx.experimental.symbolic_shapes", "torch.export")
 _UNSUPPORTED = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
@@ -28,7 +37,7 @@ _UNSUPPORTED = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)
 
 def export_onnx(
     model: nn.Module,
-    example: Tensor,
+    example: Inputs,
     path: str | os.PathLike[str],
     *,
     tolerance: float = TOLERANCE,
@@ -40,11 +49,13 @@ def export_onnx(
     beside the network, on random inputs of a batch of 1 and of 7.
 
     Args:
-        model: A network of one input tensor and one output tensor. It is left as it was.
-        example: A batch of inputs `[N, ...]`.
+        model: A network in float32 or float16. It is left as it was. The file's inputs have the
+            names of its arguments (`input`, if it takes one tensor), its outputs those of the
+            keys of its output (`output`, if it gives one tensor).
+        example: A batch of inputs `[N, ...]`, or several in a tuple or a dict.
         path: Where, `.onnx` by custom. Of the file there is all or nothing.
         tolerance: The largest difference allowed, as a share of the largest output (of 1, if
-            that is less).
+            that is less). Of a float16 network, what its own rounding moves is allowed as well.
         metadata: Words to keep in the file.
 
     Raises:
@@ -60,26 +71,32 @@ def export_onnx(
         >>> path.exists()
         True
     """
+    place = checked_path(path, _ONNX)
     onnx = imported("onnx")
     imported("onnxscript")
-    check_batch("exporting to ONNX", example)
-    proto = _to_proto(*_prepared(model, example))
+    call = call_of(model, example, _ONNX)
+    _check_types(call)
+    proto = _to_proto(call)
     for node in proto.graph.node:
         # The exporter writes the exporting machine's paths and stack traces here.
         del node.metadata_props[:]
-    onnx.helper.set_model_props(proto, dict(metadata or {}))
-    with replacing(Path(path)) as partial:
-        onnx.save(proto, partial)
-        onnx.checker.check_model(partial, full_check=True)
-        _check_equal(model, example, partial, tolerance)
+    words = {str(name): str(value) for name, value in (metadata or {}).items()}
+    onnx.helper.set_model_props(proto, words)
+    with replacing(place) as partial:
+        with _explained("ONNX", _remedy(call)):
+            onnx.save(proto, partial)
+            onnx.checker.check_model(partial, full_check=True)
+        _check_equal(call, example, partial, tolerance)
 
 
-def export_pt2(model: nn.Module, example: Tensor, path: str | os.PathLike[str]) -> None:
+def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) -> None:
     """Write a network as a `torch.export` program with a dynamic batch axis.
 
     Args:
-        model: A network of one input tensor. It is left as it was.
-        example: A batch of inputs `[N, ...]`.
+        model: Any network. It is left as it was. If it takes several tensors, in whatever
+            structure, the program takes them one after the other; if its output is no single
+            tensor, the program gives a tuple of the tensors in it.
+        example: A batch of inputs `[N, ...]`, or several in a tuple or a dict.
         path: Where, `.pt2` by custom. Of the file there is all or nothing.
 
     Raises:
@@ -93,13 +110,19 @@ def export_pt2(model: nn.Module, example: Tensor, path: str | os.PathLike[str]) 
         >>> torch.export.load(path).module()(torch.zeros(3, 4)).shape
         torch.Size([3, 2])
     """
-    check_batch("exporting to pt2", example)
-    net, inputs = _prepared(model, example)
-    with _quiet(), _explained("pt2"):
-        program = torch.export.export(net, (inputs,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
+    place = checked_path(path, "exporting to pt2")
+    call = call_of(model, example, "exporting to pt2")
+    with _quiet(), _explained("pt2", _REPLACE):
+        shapes = call.shapes(torch.export.Dim.AUTO)
+        program = torch.export.export(call.net, call.inputs, dynamic_shapes=shapes)
     # An example would be written as a pickle.
     program.example_inputs = None
-    with replacing(Path(path)) as partial, partial.open("wb") as file, _quiet():
+    with (
+        replacing(place) as partial,
+        partial.open("wb") as file,
+        _quiet(),
+        _explained("pt2", _REPLACE),
+    ):
         torch.export.save(program, file)
 
 
@@ -160,44 +183,51 @@ def imported(name: str) -> ModuleType:
         ) from None
 
 
-def _prepared(model: nn.Module, example: Tensor) -> tuple[nn.Module, Tensor]:
-    """A copy to capture, on the CPU, and a batch of two: of one, the batch would be a constant."""
-    net = copy.deepcopy(model).cpu().eval().requires_grad_(False)
-    inputs = torch.cat([example[:1], example[:1]]).cpu()
-    with observed(net, "exporting", inputs):
-        output = net(inputs)
-    if not isinstance(output, Tensor):
-        raise ModelError(
-            "exporting",
-            "the network's output",
-            given=f"a {type(output).__name__}",
-            expected="one tensor",
-            remedy="Wrap the net in a module that returns the tensor to be exported.",
-        )
-    return net, inputs
+def _check_types(call: Call) -> None:
+    """Refuse, by its name, a type of numbers that ONNX Runtime has no operators for."""
+    held = {**dict(call.net.named_parameters()), **dict(call.net.named_buffers())}
+    for name, tensor in (*zip(call.names, call.inputs, strict=True), *held.items()):
+        if tensor.dtype == torch.bfloat16 or tensor.is_complex():
+            raise ModelError(
+                _ONNX,
+                name,
+                given=f"of {tensor.dtype}, which ONNX Runtime does not compute with on the CPU",
+                expected="float32 or float16",
+                remedy="Export a copy: copy.deepcopy(model).float(), with an example like it.",
+            )
 
 
-def _to_proto(net: nn.Module, inputs: Tensor) -> Any:
-    with _quiet(), _explained("ONNX"):
+def _remedy(call: Call) -> str:
+    tensors = (*call.net.parameters(), *call.inputs)
+    if any(one.dtype in (torch.float16, torch.float64) for one in tensors):
+        return "Export a copy in float32: copy.deepcopy(model).float(); no file was written."
+    return _REPLACE
+
+
+def _to_proto(call: Call) -> Any:
+    with _quiet(), _explained("ONNX", _remedy(call)):
         program = torch.onnx.export(
-            net,
-            (inputs,),
+            call.net,
+            call.inputs,
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            input_names=["input"],
-            output_names=["output"],
+            dynamic_shapes=call.shapes(torch.export.Dim("batch")),
+            input_names=list(call.names),
+            output_names=list(call.outputs),
             external_data=False,
             verbose=False,
         )
-    assert program is not None
-    return program.model_proto
+        if program is None:
+            raise RuntimeError("the exporter gave nothing")
+        return program.model_proto
 
 
 @contextmanager
-def _explained(target: str) -> Iterator[None]:
+def _explained(target: str, remedy: str) -> Iterator[None]:
     """Turn what an exporter raises into one message that names the operator."""
     try:
         yield
+    except OSError:
+        raise
     except Exception as error:
         text = "\n".join(map(str, _causes(error)))
         operators = dict.fromkeys(_UNSUPPORTED.findall(text))
@@ -208,7 +238,7 @@ def _explained(target: str) -> Iterator[None]:
             subject,
             given=f"unsupported ({lines[0][:300]})" if lines else type(error).__name__,
             expected="operators that can be exported",
-            remedy="Replace it by others in the net's forward; no file was written.",
+            remedy=remedy,
         ) from error
 
 
@@ -235,25 +265,65 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _check_equal(model: nn.Module, example: Tensor, path: Path, tolerance: float) -> None:
-    running = session(path)
-    net = copy.deepcopy(model).cpu().eval()
-    for batch in _BATCHES:
-        inputs = random_like(example.cpu(), batch)
-        with torch.no_grad():
-            expected = net(inputs)
-        given = torch.from_numpy(running.run(None, {"input": inputs.numpy()})[0])
-        scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
-        same = given.shape == expected.shape
-        difference = float((given - expected).abs().max()) if same and expected.numel() else 0.0
-        if not same or not difference <= tolerance * scale:
-            raise ArtifactError(
-                "exporting to ONNX",
-                f"the output for a batch of {batch}",
-                given=f"{difference:.2g} away" if same else f"of shape {tuple(given.shape)}",
-                expected=f"{tuple(expected.shape)}, at most {tolerance * scale:.2g} away",
-                remedy="No file was written; report the net, or pass a larger tolerance.",
-            )
+def _check_equal(call: Call, example: Inputs, path: Path, tolerance: float) -> None:
+    with _explained("ONNX", _remedy(call)):
+        running = session(path)
+        # The exporter leaves out what the outputs do not depend on.
+        kept = {one.name for one in running.get_inputs()}
+        runs = []
+        for inputs in (drawn(example, batch) for batch in _BATCHES):
+            feed = {name: one.numpy() for name, one in zip(call.names, inputs, strict=True)}
+            found = running.run(None, {name: feed[name] for name in feed.keys() & kept})
+            runs.append((inputs, found, _outputs(call.net, inputs)))
+    is_half = any(one.dtype == torch.float16 for _, _, outputs in runs for one in outputs)
+    exact = call.net.float() if is_half else None
+    for inputs, found, expected in runs:
+        noise = [0.0] * len(expected) if exact is None else _rounding(exact, inputs, expected)
+        for name, one, other, own in zip(call.outputs, found, expected, noise, strict=True):
+            given = torch.from_numpy(np.asarray(one))
+            what = f"{name!r} for inputs of {described(inputs)}"
+            _check_output(what, given, other, tolerance, own)
+
+
+def _outputs(net: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
+    with torch.no_grad():
+        return tensors_in(net(*[one.clone() for one in inputs]))
+
+
+def _rounding(exact: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[float]:
+    """How far float16 moves each output of a network, beside the same network in float32."""
+    wide = [one.float() if one.is_floating_point() else one for one in inputs]
+    return [
+        _NOISE * float((one.float() - other.float()).abs().nan_to_num().max()) + _STEP * _size(one)
+        if one.numel()
+        else 0.0
+        for one, other in zip(outputs, _outputs(exact, wide), strict=True)
+    ]
+
+
+def _size(tensor: Tensor) -> float:
+    return max(1.0, float(tensor.abs().max())) if tensor.numel() else 1.0
+
+
+def _check_output(
+    name: str, given: Tensor, expected: Tensor, tolerance: float, rounding: float
+) -> None:
+    same = given.shape == expected.shape and given.dtype == expected.dtype
+    allowed = tolerance * _size(expected.nan_to_num()) + rounding
+    difference = 0.0
+    if same and expected.numel():
+        apart = (given.double() - expected.double()).abs()
+        alike = (given == expected) | (given.isnan() & expected.isnan())
+        difference = float(torch.where(alike, 0.0, apart).max())
+    if not same or not difference <= allowed:
+        raise ArtifactError(
+            _ONNX,
+            f"the output {name}",
+            given=f"{difference:.2g} away" if same else f"{tuple(given.shape)}, {given.dtype}",
+            expected=f"{tuple(expected.shape)}, {expected.dtype}, at most {allowed:.2g} away",
+            remedy="No file was written. Pass a larger tolerance if such a difference is small "
+            "for this network; or replace the operators that ONNX rounds or computes otherwise.",
+        )
 
 
 def random_like(example: Tensor, batch: int) -> Tensor:
