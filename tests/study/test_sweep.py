@@ -15,7 +15,8 @@ from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
-from secateur.errors import ModelError, StoreError, UsageError
+from secateur.errors import ModelError, StoreError, UnknownNameError, UsageError
+from secateur.native import library
 from secateur.point import Point
 from secateur.spec import StudySpec
 from secateur.study import sweep as module
@@ -251,3 +252,14 @@ def test_other_code_makes_other_runs(go: Callable[..., Notes], tmp_path: Path) -
     go(study(methods={"dense": {}}), model=make_builder(6))
     notes = go(study(methods={"dense": {}}), model=make_builder(7))
     assert len(notes.told) == 3
+
+
+def test_an_instruction_set_that_is_none_is_told_before_training(
+    go: Callable[..., Notes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECATEUR_ISA", "avx521")
+    monkeypatch.setattr(library, "library", library.library.__wrapped__)
+    monkeypatch.setattr(library, "why_not", library.why_not.__wrapped__)
+    with pytest.raises(UnknownNameError, match="SECATEUR_ISA is 'avx521'"):
+        go()
+    assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from secateur.data.images import ImageData
 from secateur.errors import ModelError, StoreError
 from secateur.example import run_example
 from secateur.masking import groups_of
+from secateur.native import kernels
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS, MODELS
 from secateur.spec import StudySpec
@@ -68,7 +69,7 @@ def run_study(
         observer: Told of everything that happens.
 
     Raises:
-        UsageError: The study cannot be run as it stands.
+        UsageError: The study cannot be run as it stands, or `SECATEUR_ISA` is none of this CPU.
         StoreError: The folder cannot be written.
     """
     devices = _devices(device)
@@ -81,6 +82,7 @@ def run_study(
     setup = replace(setup, expected=nets, fingerprint=loaded.fingerprint())
     sources = {"data": setup.fingerprint}
     runs = plan(study, sources, {seed: digest_of(parts) for seed, parts in nets.items()})
+    kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
     with Store.writing(folder) as store, _recording(folder):
