@@ -71,3 +71,27 @@ def test_a_point_of_an_older_store_has_no_layers_and_no_size() -> None:
 
 def test_every_field_is_written() -> None:
     assert set(POINT.to_dict()) == {field.name for field in fields(Point)}
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "majority", "collapsed"),
+    [
+        (200, 2000, 200, True),  # one class named always
+        (150, 2000, 200, True),  # worse than that
+        (226, 2000, 200, True),  # two deviations of a guess, 26.8, and not more
+        (227, 2000, 200, False),
+        (1820, 2000, 200, False),
+        (90, 100, 90, True),  # most images are of one class
+        (97, 100, 90, False),
+        (10, 10, 10, True),  # nothing but one class: nothing can be known
+        (7, 10, 3, False),
+    ],
+)
+def test_a_guess_is_told_from_a_skill(
+    correct: int, total: int, majority: int, collapsed: bool
+) -> None:
+    assert replace(POINT, val=Share(correct, total), majority=majority).collapsed is collapsed
+
+
+def test_without_the_most_frequent_class_nothing_is_said() -> None:
+    assert POINT.collapsed is None

@@ -3,10 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 from pydantic import BaseModel
 
-from secateur.errors import SpecError, UnknownNameError
+from secateur.errors import SpecError, UnknownNameError, UsageError
 from secateur.spec import (
     MethodSpec,
     Named,
@@ -320,3 +322,68 @@ def test_only_some_settings_may_be_chosen() -> None:
 @pytest.mark.parametrize("kind", [TrainingSpec, MethodSpec])
 def test_every_option_has_a_default(kind: type[BaseModel]) -> None:
     assert not any(field.is_required() for field in kind.model_fields.values())
+
+
+# --- numbers of other libraries, and what is not built yet ---------------------------------------
+
+
+def checked(**values: Any) -> StudySpec:
+    return check_study({"methods": {"magnitude": {}}, **values}, "x")
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        numpy.array([0.5, 0.9]),
+        numpy.array([0.5, 0.9], "float32"),
+        [numpy.float16(0.5), numpy.float32(0.9)],
+        torch.tensor([0.5, 0.9]),
+        [torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(0.9)],
+        (0.5, numpy.float64(0.9)),
+    ],
+    ids=str,
+)
+def test_numbers_of_other_libraries_are_the_decimals_that_were_written(levels: Any) -> None:
+    assert checked(levels=levels) == checked(levels=[0.5, 0.9])
+
+
+def test_counts_of_other_libraries_are_counts() -> None:
+    assert checked(seeds=numpy.int64(2)).seeds == (0, 1)
+    assert checked(seeds=torch.arange(3)).seeds == (0, 1, 2)
+    rate = {"learning_rate": numpy.float32(1e-3), "base_epochs": torch.tensor(3)}
+    assert checked(training=rate).training == TrainingSpec(base_epochs=3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"exclude": ["conv1"]},
+        {"methods": {"magnitude": {"exclude": ["conv1"]}}},
+        {"methods": {"magnitude": {"layers": ["conv1"]}}},
+        {"levels": {"conv1": 0.5}},
+        {"levels": [{"conv1": 0.5}]},
+    ],
+)
+def test_a_choice_of_layers_is_not_built_yet(values: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="yet"):
+        checked(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "nearest"),
+    [
+        ({"training": {"optimizer": "adm"}}, "adam"),
+        ({"training": {"base_epoch": 1}}, "base_epochs"),
+        ({"methods": {"magnitude": {"schedule": "oneshot"}}}, "one-shot"),
+        ({"methods": {"magnitude": {"ranking": "globl"}}}, "global"),
+    ],
+)
+def test_an_unknown_word_suggests_the_nearest(values: dict[str, Any], nearest: str) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean '{nearest}'"):
+        checked(**values)
+
+
+@pytest.mark.parametrize("levels", [[[]], [1], [float("nan")], ["a"], [1j], 7, None])
+def test_levels_that_are_none(levels: Any) -> None:
+    with pytest.raises(SpecError):
+        checked(levels=levels)

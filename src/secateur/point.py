@@ -139,6 +139,8 @@ class Point:
             they were recorded.
         artifact_bytes: The size of the file that `secateur export --to safetensors` writes for
             it; None in a store written before it was recorded.
+        majority: How many validation images are of the most frequent class; None in a store
+            written before it was recorded.
     """
 
     method: str
@@ -166,6 +168,20 @@ class Point:
     latency: tuple[Latency, ...] = ()
     layers: tuple[Layer, ...] = ()
     artifact_bytes: int | None = None
+    majority: int | None = None
+
+    @property
+    def collapsed(self) -> bool | None:
+        """Whether it does no better than a guess; None where `majority` is not known.
+
+        It is compared with always naming the most frequent class of the validation split, which
+        gets `majority` of n right: a point has collapsed unless it gets more right than that by
+        over two standard deviations of n such guesses. All in integers.
+        """
+        if self.majority is None:
+            return None
+        more, n = self.val.part - self.majority, self.val.total
+        return more <= 0 or more * more * n <= 4 * self.majority * (n - self.majority)
 
     @property
     def level_name(self) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
+import re
+import struct
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +30,9 @@ GIVEN = "given"
 """The name of data that are handed over in Python."""
 
 _SEPARATOR = "/"
+# How `struct` writes the types of less than double precision.
+_LETTERS = {"float16": "e", "float32": "f", "bfloat16": "f"}
+_NOT_BUILT = ("exclude", "include", "only", "skip", "layers")
 
 
 def parse_level(value: object) -> tuple[float, ...]:
@@ -42,6 +48,8 @@ def parse_level(value: object) -> tuple[float, ...]:
     parts = value.split(_SEPARATOR) if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
         parts = [parts]
+    if not parts:
+        raise ValueError("at least one sparsity")
     return tuple(_sparsity(part) for part in parts)
 
 
@@ -54,6 +62,10 @@ def _sparsity(value: object) -> float:
         # An underscore is a separator to `float`; adding 0 turns -0.0, of another digest, into 0.
         if 0 <= number < 1 and "_" not in str(value):
             return number + 0.0
+    if isinstance(value, Mapping):
+        raise ValueError(
+            "a number from 0 up to, but not including, 1, for all layers: single ones are not built yet"
+        )
     raise ValueError("a number from 0 up to, but not including, 1")
 
 
@@ -143,7 +155,14 @@ class StudySpec(_Settings):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
         return tuple(range(value)) if isinstance(value, int) else value
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _one_level(cls, value: object) -> object:
+        return [value] if isinstance(value, int | float | str | Mapping) else value
 
     @field_validator("seeds")
     @classmethod
@@ -214,14 +233,61 @@ def check_study(values: Mapping[str, Any], source: str) -> StudySpec:
         UnknownNameError: A method, model or data set is unknown.
     """
     try:
-        return StudySpec.model_validate(dict(values))
+        return StudySpec.model_validate(plain_numbers(dict(values)))
     except ValidationError as error:
         raise _spec_error(error, source) from None
+    except RecursionError:
+        raise SpecError(
+            f"reading {source}",
+            "the study",
+            given="nested without an end",
+            expected="plain settings",
+            remedy="Give numbers, words, lists and tables.",
+        ) from None
+
+
+def plain_numbers(value: Any) -> Any:
+    """Numbers and arrays of NumPy and torch as Python's, wherever they stand in settings.
+
+    A number of single precision is taken for the shortest decimal that it is: `float32(0.9)` is
+    the level 0.9 and not 0.8999999761581421, which would name other runs.
+
+    Example:
+        >>> import numpy
+        >>> plain_numbers({"levels": numpy.array([0.5, 0.9], "float32"), "seeds": numpy.int64(3)})
+        {'levels': [0.5, 0.9], 'seeds': 3}
+    """
+    if isinstance(value, Mapping):
+        return {plain_numbers(name): plain_numbers(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [plain_numbers(each) for each in value]
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return _decimals(value.tolist(), _LETTERS.get(str(value.dtype).removeprefix("torch."), ""))
+    return value
+
+
+def _decimals(value: Any, letter: str) -> Any:
+    if isinstance(value, list):
+        return [_decimals(each, letter) for each in value]
+    if not letter or not isinstance(value, float) or not math.isfinite(value):
+        return value
+    texts = (f"{value:.{digits}g}" for digits in range(1, 10))
+    exact = struct.pack(letter, value)
+    return next(float(text) for text in texts if struct.pack(letter, float(text)) == exact)
 
 
 def _spec_error(error: ValidationError, source: str) -> SecateurError:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden" and place[-1] in _NOT_BUILT:
+        return SpecError(
+            f"reading {source}",
+            ".".join(place),
+            given="a choice of layers",
+            expected="none: a sweep cannot leave out or choose single layers yet",
+            remedy="Remove it; in your own loop, keep a layer by leaving its masks out: "
+            "Masks({name: mask for name, mask in masks.items() if name != 'conv1.weight'}).",
+        )
     if first["type"] == "extra_forbidden":
         return UnknownNameError("setting", place[-1], _fields_at(place[:-1]))
     message = first["msg"].removeprefix("Value error, ")
@@ -230,8 +296,15 @@ def _spec_error(error: ValidationError, source: str) -> SecateurError:
         ".".join(place) or "the study",
         given=_brief(first["input"]),
         expected=message[0].lower() + message[1:],
-        remedy="Mend this setting; `secateur studies` shows complete examples.",
+        remedy=f"{_nearest(first)}Mend this setting; `secateur studies` shows complete examples.",
     )
+
+
+def _nearest(error: Any) -> str:
+    """The word that was probably meant, of a setting that takes one of a few words."""
+    words = re.findall(r"'([^']*)'", error.get("ctx", {}).get("expected", ""))
+    near = difflib.get_close_matches(str(error["input"]), words, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}? " if near else ""
 
 
 def _brief(value: object) -> str:

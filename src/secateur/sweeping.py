@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from secateur.errors import SpecError
 from secateur.report.display import show_study
 from secateur.report.picture import Picture
 from secateur.report.plot import WIDTH, plot
@@ -127,6 +129,13 @@ def sweep(
     # Reading a study takes no torch, running one does.
     from secateur.study.sweep import run_study
 
+    if not isinstance(data, str):
+        from secateur.data.images import check_images
+
+        check_images(data, "beginning a study")
+    methods = [methods] if isinstance(methods, str) else methods
+    if not isinstance(methods, Iterable):
+        raise _wrong("methods", methods)
     table = methods if isinstance(methods, Mapping) else {each: {} for each in methods}
     settings = {
         "name": name,
@@ -137,8 +146,15 @@ def sweep(
         "seeds": seeds,
         "training": training,
     }
-    folder = Path(out) if out is not None else Path("runs") / name
     spec = check_study(settings, "the arguments")
+    for subject, value, kinds in (
+        ("out", out, str | PathLike | None),
+        ("device", device, str),
+        ("workers", workers, int | None),
+    ):
+        if not isinstance(value, kinds):
+            raise _wrong(subject, value)
+    folder = Path(out) if out is not None else Path("runs") / name
     with Follower([track] if isinstance(track, str) else track, folder) as follower:
         run_study(
             spec,
@@ -151,6 +167,24 @@ def sweep(
             observer=Several(follower, observer or Silent()),
         )
     return Study(folder)
+
+
+_EXPECTED = {
+    "methods": "names of methods, or a table of names and options",
+    "out": "a path",
+    "device": "auto, cpu, cuda, cuda:N or mps",
+    "workers": "a whole number, or None",
+}
+
+
+def _wrong(subject: str, value: object) -> SpecError:
+    return SpecError(
+        "reading the arguments",
+        subject,
+        given=f"a {type(value).__name__}",
+        expected=_EXPECTED[subject],
+        remedy="Mend this argument of secateur.sweep.",
+    )
 
 
 def _name_of(function: Callable[..., nn.Module]) -> str:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import numpy
 import pytest
@@ -6,6 +7,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset, TensorDataset
 
+import secateur
 from secateur.data import from_dataset
 from secateur.errors import DataError
 
@@ -76,3 +78,50 @@ def test_empty_and_endless_datasets() -> None:
         from_dataset(GOOD, [], GOOD, classes=3)
     with pytest.raises(DataError, match="the train dataset is without a length"):
         from_dataset(Stream(), GOOD, GOOD, classes=3)
+
+
+class Pairs(list[Any]):
+    """A dataset of one item."""
+
+
+OTHER_TASKS = {
+    "tabular": (torch.randn(20), 1),
+    "regression": (BYTES[0], 0.25),
+    "tokens": (torch.randint(1000, (30,)), 1),
+    "multi-label": (BYTES[0], torch.tensor([1, 0, 1])),
+    "one-hot": (BYTES[0], numpy.array([0.0, 1.0])),
+    "segmentation": (BYTES[0], torch.zeros(8, 8, dtype=torch.int64)),
+    "detection": (BYTES[0], {"boxes": [], "labels": []}),
+    "a word for a class": (BYTES[0], "cat"),
+    "a truth": (BYTES[0], True),
+    "without a label": (BYTES[0],),
+    "image, mask and label": (BYTES[0], BYTES[0], 1),
+    "a map": {"image": BYTES[0], "label": 1},
+    "words": ("a sentence", 1),
+    "video": (torch.zeros(3, 4, 8, 8, dtype=torch.uint8), 1),
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("item", OTHER_TASKS.values(), ids=OTHER_TASKS)
+def test_other_tasks_are_told_what_is_taken(item: Any) -> None:
+    items = Pairs([item])
+    with pytest.raises(DataError) as refused:
+        from_dataset(items, items, items, classes=2)  # type: ignore[arg-type]
+    assert (
+        "image" in refused.value.expected
+        or "class" in refused.value.expected
+        or ("bytes" in refused.value.expected)
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [torch.zeros(3), (torch.zeros(3), torch.zeros(3)), [], None, {}, 5, iter(())], ids=str
+)
+def test_what_is_no_image_data_is_refused_before_anything(data: Any) -> None:
+    for use in (
+        lambda: secateur.sweep("lenet-5", data, out="never"),
+        lambda: secateur.fit(torch.nn.Linear(2, 2), data, epochs=1),
+    ):
+        with pytest.raises(DataError, match="image classification"):
+            use()

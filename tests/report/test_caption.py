@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from study_points import CONTROLS, point, study
 
@@ -36,3 +38,9 @@ def test_it_owns_up_to_what_is_not_shown() -> None:
 
 def test_one_dense_net_needs_no_legend() -> None:
     assert "Black" not in note(plot([point("dense", 0, 0, 0.0, 1800)]), cut=False)
+
+
+def test_crosses_are_explained_where_there_are_any() -> None:
+    points = [replace(one, majority=one.val.part if one.step == 4 else 0) for one in study()]
+    assert "Crosses: collapsed" in note(plot(points), cut=False)
+    assert "Crosses" not in note(plot(study()), cut=False)

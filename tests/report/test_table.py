@@ -209,3 +209,17 @@ def test_json_level_is_a_number_two_or_null() -> None:
     assert levels["scratch"] == 0.9
     assert levels["combined"] == [0.5, 0.9]
     assert levels["dense"] is None
+
+
+def test_what_has_collapsed_is_marked_and_explained() -> None:
+    points = [replace(one, majority=1595) for one in POINTS]
+    levels = replicates(points)
+    lines = printed(levels=levels)
+    marked = [line for line in lines if line.startswith("x ")]
+    assert len(marked) == 1
+    assert "combined" in marked[0]
+    assert "x collapsed: no better than always naming" in " ".join(" ".join(lines).split())
+    assert "collapsed" not in " ".join(printed())
+    found = to_json(points, frontier(levels, controls=CONTROLS))
+    assert [one["collapsed"] for one in found] == [one.method == "combined" for one in points]
+    assert {one["val_majority"] for one in found} == {1595}

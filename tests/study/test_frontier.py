@@ -280,3 +280,27 @@ class TestHypervolume:
     @given(points.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))))
     def test_ignores_the_order(self, both: tuple[list[Point], list[Point]]) -> None:
         assert hypervolume(both[0]) == hypervolume(both[1])
+
+
+def test_what_has_collapsed_is_on_no_frontier_and_is_not_picked() -> None:
+    alive, sparse = point(50, 80, step=0), point(80, 70, step=1)
+    lost = point(95, 20, step=2)
+    known = [replace(one, majority=20) for one in (alive, sparse, lost)]
+    assert [one.step for one in frontier(known)] == [0, 1]
+    assert [one.step for one in frontier(replicates(known))] == [0, 1]
+    assert pick(known, min_accuracy=0.1).replicate.step == 1
+    assert hypervolumes(known) == hypervolumes(known[:2])
+    # A store that does not know the most frequent class marks nothing.
+    assert [one.step for one in frontier([alive, sparse, lost])] == [0, 1, 2]
+    assert pick([alive, sparse, lost], min_accuracy=0.1).replicate.step == 2
+
+
+def test_one_lost_seed_is_enough() -> None:
+    good, bad = (replace(point(50, n, seed=n), majority=20) for n in (80, 21))
+    assert frontier(replicates([good, bad])) == ()
+    assert len(frontier(replicates([good]))) == 1
+
+
+def test_nothing_is_picked_from_chance() -> None:
+    with pytest.raises(UsageError, match="every level has collapsed to chance"):
+        pick([replace(point(50, 20), majority=25)], min_accuracy=0.1)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ELSEWHERE, ImageData, Split, image_data
 from secateur.errors import DataError
 
 
@@ -58,13 +59,14 @@ def from_dataset(
 
 
 def _read(name: str, part: str, source: Dataset[Any]) -> Split:
-    if not isinstance(source, Sized):
+    if not isinstance(source, Sized) or not hasattr(source, "__getitem__"):
         raise DataError(
             f"reading {name}",
             f"the {part} dataset",
-            given="without a length",
+            given=f"without a length or without items by number (a {type(source).__name__})",
             expected="a map-style dataset",
-            remedy="Give it __len__ and __getitem__, or put its items in a list.",
+            remedy="Give it __len__ and __getitem__, put its items in a list, or pass the dataset "
+            "of a DataLoader: loader.dataset.",
         )
     if len(source) == 0:
         raise DataError(
@@ -91,23 +93,25 @@ def _pair(name: str, place: str, item: object) -> tuple[object, object]:
     raise DataError(
         f"reading {name}",
         place,
-        given=f"of type {type(item).__name__}",
-        expected="a pair",
-        remedy="Return (image, label) from the dataset.",
+        given=f"{len(item)} values"
+        if isinstance(item, tuple | list)
+        else f"of type {type(item).__name__}",
+        expected="a pair: an image and its class",
+        remedy=f"Return (image, label) from the dataset. {ELSEWHERE}",
     )
 
 
 def _bytes(name: str, place: str, image: object) -> Tensor:
     """One image as uint8 `[C, H, W]`, refused where bytes would not hold it exactly."""
     if not isinstance(image, Tensor):
-        array = numpy.array(image)
+        array = _array(name, place, image)
         if array.dtype != numpy.uint8 or array.ndim not in (2, 3):
             raise _refusal(name, place, f"{array.dtype} of shape {array.shape}")
         image = torch.from_numpy(array)
         image = image.permute(2, 0, 1) if image.dim() == 3 else image
     image = image[None] if image.dim() == 2 else image
     if image.dim() != 3:
-        raise _refusal(name, place, f"of shape {tuple(image.shape)}")
+        raise _refusal(name, place, f"of shape {tuple(image.shape)}", ELSEWHERE)
     if image.is_floating_point():
         scaled = image.mul(255)
         rounded = scaled.round()
@@ -120,6 +124,23 @@ def _bytes(name: str, place: str, image: object) -> Tensor:
     return image
 
 
+def _array(name: str, place: str, image: object) -> NDArray[numpy.generic]:
+    try:
+        return numpy.array(image)
+    except Exception:  # whatever the object's own conversion raises
+        raise _refusal(name, place, f"a {type(image).__name__}") from None
+
+
+def _kind(value: object) -> str:
+    """What was given, in a few words: a value if it is short, else its type and shape."""
+    if isinstance(value, Tensor | numpy.ndarray) and value.shape:
+        return f"a {type(value).__name__} of shape {tuple(value.shape)}"
+    if isinstance(value, Tensor):
+        return f"{value.item()!r}"
+    text = repr(value)
+    return text if len(text) <= 40 else f"a {type(value).__name__}"
+
+
 def _whole(name: str, place: str, label: object) -> int:
     value = label
     if isinstance(label, numpy.generic) or (isinstance(label, Tensor) and label.numel() == 1):
@@ -128,18 +149,18 @@ def _whole(name: str, place: str, label: object) -> int:
         raise DataError(
             f"reading {name}",
             f"the label of {place}",
-            given=repr(label),
-            expected="one whole number",
-            remedy="Return (image, label) with an integer class.",
+            given=_kind(label),
+            expected="one whole number, the class",
+            remedy=f"Return (image, label) with an integer class. {ELSEWHERE}",
         )
     return value
 
 
-def _refusal(name: str, place: str, given: str) -> DataError:
+def _refusal(name: str, place: str, given: str, remedy: str = "") -> DataError:
     return DataError(
         f"reading {name}",
         f"the image of {place}",
         given=given,
-        expected="bytes (or bytes / 255), all of one shape",
-        remedy="Leave out normalisation and augmentation, and resize to one size.",
+        expected="bytes (or bytes / 255) of shape [C, H, W] or [H, W], all of one shape",
+        remedy=remedy or "Leave out normalisation and augmentation, and resize to one size.",
     )

@@ -121,6 +121,45 @@ class ImageData:
         return shift.view(-1, 1, 1), scale.view(-1, 1, 1)
 
 
+TAKEN = "images of bytes, [C, H, W], each with one class"
+"""What a sweep and `fit` are fed with, in words."""
+
+ELSEWHERE = (
+    "A sweep and `fit` do image classification; for every other task prune in your own loop: "
+    "secateur.prune, masks.freeze, secateur.compact."
+)
+"""What to do with anything else, in words."""
+
+
+def check_images(data: object, operation: str) -> ImageData:
+    """Return data that are `ImageData`, and say of any others what is taken instead.
+
+    Args:
+        data: What somebody handed over.
+        operation: What they are for: `"training"`.
+
+    Raises:
+        DataError: They are a loader, a dataset, tensors, or anything else.
+
+    Example:
+        >>> try:
+        ...     check_images((torch.zeros(4, 3), torch.zeros(4)), "training")
+        ... except DataError as error:
+        ...     print(error.given, "->", error.expected)
+        a tuple -> secateur.data.ImageData: images of bytes, [C, H, W], each with one class
+    """
+    if isinstance(data, ImageData):
+        return data
+    raise DataError(
+        operation,
+        "the data",
+        given=f"a {type(data).__name__}",
+        expected=f"secateur.data.ImageData: {TAKEN}",
+        remedy="Make them with secateur.data.from_dataset(train, val, test, classes=...). "
+        + ELSEWHERE,
+    )
+
+
 def image_data(
     name: str,
     *,

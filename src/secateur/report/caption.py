@@ -28,6 +28,8 @@ def note(plot: Plot, cut: bool) -> str:
         sentences.append(f"Black: dense after {ends[0]} epochs, dashed after {ends[1]}.")
     whose = "the whole study's frontier" if plot.methods else "the frontier"
     sentences.append(f"Filled markers: on {whose}, by validation accuracy.")
+    if any(level.collapsed for level in plot.shown):
+        sentences.append("Crosses: collapsed, no better than naming the most frequent class.")
     if any(method in plot.controls for method in plot.lines):
         sentences.append("Grey and dashed: controls.")
     return " ".join(sentences)

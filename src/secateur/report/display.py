@@ -9,7 +9,7 @@ from secateur.markup import paragraph, table
 from secateur.point import Point
 from secateur.report.picture import Picture
 from secateur.report.plot import plot
-from secateur.report.table import COLUMNS
+from secateur.report.table import COLLAPSED_NOTE, COLUMNS, mark
 from secateur.study.frontier import DENSE, frontier
 from secateur.study.replicate import Replicate, replicates
 
@@ -37,13 +37,12 @@ def _levels(levels: Sequence[Replicate], controls: Collection[str]) -> str:
     )
     return table(
         ["", *(column.head for column in COLUMNS)],
-        [
-            ["*" if one in best else "", *(column.cell(one) for column in COLUMNS)]
-            for one in ordered
-        ],
-        CAPTION,
+        [[mark(one, one in best), *(column.cell(one) for column in COLUMNS)] for one in ordered],
+        f"{CAPTION} {COLLAPSED_NOTE}" if any(one.collapsed for one in levels) else CAPTION,
         bold=[place for place, one in enumerate(ordered) if one in best],
-        faint=[place for place, one in enumerate(ordered) if one.method in controls],
+        faint=[
+            place for place, one in enumerate(ordered) if one.method in controls or one.collapsed
+        ],
     )
 
 

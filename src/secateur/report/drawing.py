@@ -139,9 +139,8 @@ def _draw_method(axes: Axes, plot: Plot, method: str, line: Sequence[Replicate])
     shade.set(color=look.colour, alpha=look.shade, zorder=look.layer - 2)
     for x, y, level in zip(xs, ys, line, strict=True):
         face = look.colour if level in plot.best else "white"
-        axes.plot(
-            x, y, look.marker, color=look.colour, mfc=face, mew=1.1, ms=4.6, zorder=look.layer + 2
-        )
+        marker = "x" if level.collapsed else look.marker
+        axes.plot(x, y, marker, color=look.colour, mfc=face, mew=1.1, ms=4.6, zorder=look.layer + 2)
     return attach(axes, method, (xs[-1], ys[-1]), look.ink)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any, Literal
@@ -16,6 +16,10 @@ from secateur.point import Point, Share
 from secateur.study.frontier import DENSE
 from secateur.study.replicate import Replicate
 
+COLLAPSED = "x"
+COLLAPSED_NOTE = (
+    "x collapsed: no better than always naming the most frequent class, and so on no frontier."
+)
 CAPTION = (
     "* on the frontier, by validation accuracy. ± is the 95 % band of the mean over n seeds "
     "(Student t); one seed has none. left: not zero; compact: what remains once channels are "
@@ -125,7 +129,7 @@ def table(
         kept.remove(spare)
         made = _table(levels, on_frontier, controls, kept)
     gone = ", ".join(column.head for column in COLUMNS if column not in kept)
-    made.caption = CAPTION + (f" Too narrow for: {gone}." if gone else "")
+    made.caption = caption_of(levels) + (f" Too narrow for: {gone}." if gone else "")
     return made
 
 
@@ -152,12 +156,24 @@ def _table(
     for _, same_method in groupby(ordered, key=lambda level: level.method):
         for level in same_method:
             marked = level in on_frontier
-            style = "bold" if marked else "dim" if level.method in controls else ""
+            dim = level.method in controls or level.collapsed
+            style = "bold" if marked else "dim" if dim else ""
             # As text: a method of somebody else's store may look like markup.
             cells = (Text(column.cell(level)) for column in columns)
-            made.add_row("*" if marked else "", *cells, style=style)
+            made.add_row(mark(level, marked), *cells, style=style)
         made.add_section()
     return made
+
+
+def mark(level: Replicate, on_frontier: bool) -> str:
+    """What stands before a level's row."""
+    return COLLAPSED if level.collapsed else "*" if on_frontier else ""
+
+
+def caption_of(levels: Iterable[Replicate]) -> str:
+    """What the marks mean, of those that there are."""
+    collapsed = any(level.collapsed for level in levels)
+    return f"{CAPTION} {COLLAPSED_NOTE}" if collapsed else CAPTION
 
 
 def _place(level: Replicate, controls: Collection[str]) -> tuple[bool, bool, str, int]:
@@ -232,11 +248,19 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
             "seconds": point.seconds,
             "digest": point.digest,
             "on_frontier": (point.method, point.step) in marked,
+            **_chance(point),
             "floored": list(point.floored),
             "checkpoint": point.checkpoint,
         }
         for point in points
     ]
+
+
+def _chance(point: Point) -> dict[str, Any]:
+    """Nothing for a store that does not know the most frequent class: no mark is no answer."""
+    if point.majority is None:
+        return {}
+    return {"collapsed": point.collapsed, "val_majority": point.majority}
 
 
 def _level(point: Point) -> float | list[float] | None:

@@ -81,7 +81,9 @@ def decode_settings(text: str | None) -> dict[str, Any]:
     return found
 
 
-def decode_point(digest: str, result: str, measured: str | None, checkpoint: str) -> Point:
+def decode_point(
+    digest: str, result: str, measured: str | None, checkpoint: str, majority: int | None = None
+) -> Point:
     """A measured point.
 
     Args:
@@ -89,6 +91,7 @@ def decode_point(digest: str, result: str, measured: str | None, checkpoint: str
         result: The JSON that the run left.
         measured: The JSON of its latencies; None where it was not timed.
         checkpoint: Where its weights lie, by its digest and not by its own word.
+        majority: How many validation images are of the most frequent class.
 
     Raises:
         StoreError: Something in it is missing, of another type, or cannot be.
@@ -107,7 +110,10 @@ def decode_point(digest: str, result: str, measured: str | None, checkpoint: str
         place = ".".join(map(str, first["loc"]))
         raise damaged(what, f"wrong in {plain(place, 80)!r} ({first['msg']})") from None
     _check_point(what, digest, made)
-    return replace(made, checkpoint=checkpoint, curve=tuple(point.get("curve", ())))
+    if majority is not None and majority > made.val.total:
+        raise damaged(what, "with fewer validation images than its data have of one class")
+    curve = tuple(point.get("curve", ()))
+    return replace(made, checkpoint=checkpoint, curve=curve, majority=majority)
 
 
 @cache
@@ -138,6 +144,19 @@ def _is_share(share: Share) -> bool:
 def _is_timing(one: Latency) -> bool:
     times = (one.median, one.q1, one.q3)
     return min(times) > 0 and min(one.n, one.batch, one.threads) >= 1
+
+
+def decode_majority(text: str | None) -> int | None:
+    """The validation images of the most frequent class, of the note of a study's data.
+
+    Raises:
+        StoreError: The note is none.
+    """
+    facts = decode_fact("data", text)
+    count = facts.get("val_majority") if isinstance(facts, dict) else facts
+    if count is None or (type(count) is int and count >= 0):
+        return count
+    raise damaged("the note of its data", "without the count of its most frequent class")
 
 
 def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, str], list[Any]]:

@@ -7,6 +7,9 @@ Controls (`random-*`, `scratch`) are measured and shown, but they never take a p
 frontier nor a method's place off it: they exist to be compared with. The dense net is the one
 exception. It prunes nothing and so competes as the anchor at sparsity 0: a method that gains
 accuracy by pruning dominates it, and nothing else does.
+
+What has collapsed, to no more right answers than always naming the most frequent class gives,
+takes no place either: a net that has lost its task is not the sparsest good one.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ def frontier(
     Args:
         candidates: Replicates (compared by their exact means) or single points, in any order.
         axes: Names from `AXES`, one or more; each knows which direction is better.
-        controls: Methods that take no part. `dense` takes part even if it is named.
+        controls: Methods that take no part. `dense` takes part even if it is named. Nothing that
+            has collapsed does.
 
     Returns:
         The frontier, ordered along the axes in turn, then by method and step.
@@ -73,7 +77,11 @@ def _choosing(axes: Sequence[str]) -> None:
 
 
 def _competing(candidates: Iterable[Candidate], controls: Collection[str]) -> list[Candidate]:
-    return [c for c in candidates if c.method == DENSE or c.method not in controls]
+    return [
+        each
+        for each in candidates
+        if (each.method == DENSE or each.method not in controls) and not each.collapsed
+    ]
 
 
 def _merits(candidate: Point | Replicate, axes: Sequence[str]) -> tuple[Fraction, ...]:
@@ -141,7 +149,7 @@ def pick(
         min_accuracy: The floor, a share from 0 to 1. Give this or `within`.
         within: The floor as a distance below the dense net's mean, a share from 0 to 1.
         x: What to maximise (or minimise, where lower is better) among those that meet it.
-        controls: Methods that cannot be picked; `dense` can.
+        controls: Methods that cannot be picked; `dense` can. Nothing that has collapsed can.
 
     Raises:
         UnknownNameError: No such axis.
@@ -149,7 +157,12 @@ def pick(
             points, or `within` of a study without the dense net.
     """
     _choosing([x])
-    rivals = _competing(replicates(points), controls)
+    levels = replicates(points)
+    rivals = _competing(levels, controls)
+    if not rivals and any(level.collapsed for level in levels):
+        remedy = "Train longer, cut less, or look at the data: nothing here is worth picking."
+        given = "one whose every level has collapsed to chance"
+        raise _refuse("the study", given, "a level that does better than a guess", remedy)
     if not rivals:
         raise _refuse("the study", "empty", "at least one finished run", "Run it first.")
     floor = _floor(rivals, min_accuracy, within)
@@ -222,7 +235,7 @@ def hypervolumes(
     axes: tuple[str, str] = DEFAULT_AXES,
     reference: tuple[float, float] = (0, 0),
 ) -> Mapping[str, float]:
-    """The hypervolume of each method's means, by name, controls included.
+    """The hypervolume of each method's means, by name, controls included, collapsed ones not.
 
     Raises:
         UnknownNameError: No such axis.
@@ -230,5 +243,7 @@ def hypervolumes(
     """
     levels: dict[str, list[Replicate]] = {}
     for replicate in replicates(points):
-        levels.setdefault(replicate.method, []).append(replicate)
+        own = levels.setdefault(replicate.method, [])
+        if not replicate.collapsed:
+            own.append(replicate)
     return {method: hypervolume(those, axes, reference) for method, those in levels.items()}

@@ -171,6 +171,14 @@ class Replicate:
         return self.points[0].level_name
 
     @property
+    def collapsed(self) -> bool:
+        """Whether any of its points does no better than a guess.
+
+        One seed that loses the net is enough: a mean over it and others speaks of no net.
+        """
+        return any(point.collapsed for point in self.points)
+
+    @property
     def epochs(self) -> Epochs:
         """The budget consumed by one seed: the largest one, should the seeds differ."""
         return max((point.epochs for point in self.points), key=lambda spent: spent.cumulative)

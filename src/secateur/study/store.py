@@ -31,6 +31,7 @@ from secateur.point import Latency, Point
 from secateur.study.decoding import (
     damaged,
     decode_fact,
+    decode_majority,
     decode_point,
     decode_settings,
     decode_training,
@@ -276,8 +277,9 @@ class Store:
             "LEFT JOIN latencies USING (digest) "
             "WHERE runs.status = 'done' AND runs.kind != 'slim' ORDER BY plan.position"
         )
+        majority = decode_majority(self.fact("data"))
         return tuple(
-            decode_point(digest, result, timed, checkpoint_name(digest))
+            decode_point(digest, result, timed, checkpoint_name(digest), majority)
             for digest, result, timed in rows
         )
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from secateur import models
-from secateur.data.images import ImageData
+from secateur.data.images import ELSEWHERE, ImageData, check_images
 from secateur.errors import ModelError, StoreError
 from secateur.example import run_example
 from secateur.masking import groups_of
@@ -72,6 +72,8 @@ def run_study(
         UsageError: The study cannot be run as it stands, or `SECATEUR_ISA` is none of this CPU.
         StoreError: The folder cannot be written.
     """
+    if data is not None:
+        check_images(data, "beginning a study")
     devices = _devices(device)
     builder = _own_builder(study, model)
     # A name that was registered here is unknown to the workers: they are given what it stands for.
@@ -123,6 +125,14 @@ def _own_builder(
     study: StudySpec, model: Callable[..., nn.Module] | None
 ) -> Callable[..., object] | None:
     """The user's own builder: given, named by a path, or registered; None for a reference net."""
+    if isinstance(model, nn.Module) or (model is not None and not callable(model)):
+        raise ModelError(
+            "beginning a study",
+            "the model",
+            given=f"a {type(model).__name__}",
+            expected="a name, or a function that builds the network",
+            remedy="Pass a function that returns a new one: every seed starts from its own.",
+        )
     if model is not None:
         return model
     name = study.model.name
@@ -166,7 +176,15 @@ def preflight(setup: Setup, data: ImageData) -> int:
             "the model's output",
             given=f"{shape} for {len(example)} images",
             expected=f"{(len(example), data.classes)}, one score for each class",
-            remedy="Build the model for the data's number of classes.",
+            remedy=f"Build the model for the data's number of classes. {ELSEWHERE}",
+        )
+    if not output.is_floating_point():
+        raise ModelError(
+            "checking the study",
+            "the model's output",
+            given=f"of {str(output.dtype).removeprefix('torch.')}",
+            expected="real numbers, one score for each class",
+            remedy="Return the scores themselves, and not the classes that they choose.",
         )
     for name, options in setup.study.methods.items():
         for part in parts_of(METHODS[name], options):

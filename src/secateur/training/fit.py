@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from secateur.data.batches import batches
-from secateur.data.images import ImageData
+from secateur.data.images import ImageData, check_images
 from secateur.errors import ModelError, TrainingError
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
@@ -92,6 +92,7 @@ def fit(
         ModelError: The network does not give one score for each class.
         DeviceError: The device is absent.
     """
+    check_images(data, "training")
     spec = spec or TrainingSpec()
     target = resolve_device(device)
     fabric = fabric_for(target, spec.precision)

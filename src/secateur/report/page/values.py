@@ -163,7 +163,9 @@ def _levels(levels: Sequence[Replicate], places: Mapping[str, int]) -> list[dict
             "level": level.level_name,
             "step": level.step,
             "points": [places[point.digest] for point in level.points],
-            "competes": level.method == DENSE or level.method not in CONTROLS,
+            "competes": not level.collapsed
+            and (level.method == DENSE or level.method not in CONTROLS),
+            "collapsed": level.collapsed,
             # As text: JavaScript's numbers are not exact beyond 2**53.
             "val": [str(part) for part in level.mean("val_accuracy").as_integer_ratio()],
             "mean": {},
@@ -211,6 +213,8 @@ def _point(point: Point) -> dict[str, Any]:
         "seed": point.seed,
         **{name: [share.part, share.total] for name, share in held.items()},
         **{name: getattr(point, name) for name in _COUNTS},
+        "collapsed": point.collapsed,
+        "majority": point.majority,
         "epochs": [point.epochs.base, point.epochs.sparsity, point.epochs.retrain],
         "latency": [
             [one.batch, one.n, one.median, one.q1, one.q3, one.engine, one.threads]

@@ -219,6 +219,11 @@ function drawCaption() {
     const [first, last] = ends.map((epochs) => d3.sum(epochs));
     words.push(`The dense net: solid after ${first} epochs, dashed after ${last}.`);
   }
+  if (values.levels.some((level) => level.collapsed)) {
+    words.push(
+      "Collapsed levels, no better than naming the most frequent class, take no place on the frontier.",
+    );
+  }
   if (state.y === "test_accuracy") {
     words.push("Test accuracy was scored once and chose nothing: frontier and pick go by validation.");
   }

@@ -32,6 +32,7 @@ function pointHead(point, level) {
     derived.frontier.has(level) && "on the frontier",
     derived.pick?.level === level && "the pick",
     isControl(level) && "control",
+    level.collapsed && "collapsed",
   ].filter(Boolean);
   const head = make(
     "p",

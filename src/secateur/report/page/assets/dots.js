@@ -81,6 +81,7 @@ function announced(level) {
   if (derived.frontier.has(level)) words.push("on the frontier");
   if (level === derived.pick?.level) words.push("the pick");
   if (isControl(level)) words.push("control");
+  if (level.collapsed) words.push("collapsed to the accuracy of a guess");
   return words.join(", ");
 }
 

@@ -12,7 +12,7 @@ const COLUMNS = [
   ["method", (p) => p.method, (p) => p.method],
   ["level", (p) => levelNumber(p), (p) => p.level],
   ["seed", (p) => p.seed, (p) => String(p.seed)],
-  ["frontier", (p) => (onFrontier(p) ? 1 : 0), (p) => (onFrontier(p) ? "yes" : "")],
+  ["frontier", (p) => (p.collapsed ? -1 : onFrontier(p) ? 1 : 0), (p) => (p.collapsed ? "collapsed" : onFrontier(p) ? "yes" : "")],
   ["val accuracy", (p) => ratio(p.val), (p) => share(ratio(p.val))],
   ["test accuracy", (p) => ratio(p.test), (p) => share(ratio(p.test))],
   ["sparsity", (p) => ratio(p.sparsity), (p) => share(ratio(p.sparsity))],
@@ -143,7 +143,9 @@ function toCsv() {
     ["checkpoint", (p) => p.checkpoint],
   ];
   const quoted = (value) => {
-    const text = String(value);
+    // A quote before what a spreadsheet would take for a formula; numbers are none.
+    const formula = typeof value === "string" && /^[=+\-@\t\r]./s.test(value);
+    const text = formula ? `'${value}` : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const lines = [columns.map(([head]) => head)];
