@@ -64,7 +64,7 @@ def _sparsity(value: object) -> float:
             return number + 0.0
     if isinstance(value, Mapping):
         raise ValueError(
-            "a number from 0 up to, but not including, 1, for all layers: single ones are not built yet"
+            "a number from 0 up to, but not including, 1, for all layers: none for a single one yet"
         )
     raise ValueError("a number from 0 up to, but not including, 1")
 

@@ -302,5 +302,11 @@ def test_one_lost_seed_is_enough() -> None:
 
 
 def test_nothing_is_picked_from_chance() -> None:
-    with pytest.raises(UsageError, match="every level has collapsed to chance"):
-        pick([replace(point(50, 20), majority=25)], min_accuracy=0.1)
+    lost = replace(point(50, 20), majority=25)
+    found = pick([lost], min_accuracy=0.1)
+    assert not found.met
+    assert "Every level has collapsed to the accuracy of a guess" in str(found)
+    dense = replace(point(0, 30, method="dense"), majority=28)
+    assert not pick([lost, dense], within=0.5).met
+    alive = replace(point(40, 60, step=1), majority=25)
+    assert pick([lost, dense, alive], within=0.0).replicate.step == 1

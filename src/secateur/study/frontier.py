@@ -124,6 +124,8 @@ class Pick:
         found += str(best.estimate("val_accuracy"))
         if self.met:
             return f"Pick for a validation accuracy of at least {self.floor:.4g}: {found}."
+        if best.collapsed:
+            return f"Every level has collapsed to the accuracy of a guess; the best is {found}."
         return f"No level reaches a validation accuracy of {self.floor:.4g}; the best is {found}."
 
     def _repr_html_(self) -> str:
@@ -159,17 +161,15 @@ def pick(
     _choosing([x])
     levels = replicates(points)
     rivals = _competing(levels, controls)
-    if not rivals and any(level.collapsed for level in levels):
-        remedy = "Train longer, cut less, or look at the data: nothing here is worth picking."
-        given = "one whose every level has collapsed to chance"
-        raise _refuse("the study", given, "a level that does better than a guess", remedy)
-    if not rivals:
+    # Without any that does better than a guess, none is picked: the best of them is only named.
+    named = rivals or [one for one in levels if one.method == DENSE or one.method not in controls]
+    if not named:
         raise _refuse("the study", "empty", "at least one finished run", "Run it first.")
-    floor = _floor(rivals, min_accuracy, within)
+    floor = _floor(levels, min_accuracy, within)
     able = [rival for rival in rivals if rival.mean("val_accuracy") >= floor]
     order = (x, "val_accuracy") if able else ("val_accuracy", x)
     # max() keeps the first of equals, and replicates are ordered by method and step.
-    best = max(able or rivals, key=lambda rival: _merits(rival, order))
+    best = max(able or named, key=lambda rival: _merits(rival, order))
     return Pick(float(floor), bool(able), best)
 
 
