@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from secateur.artifact.error import damaged
 from secateur.artifact.export import imported
 from secateur.artifact.inspect import Inspection, Layer, Tensor
 from secateur.artifact.manifest import Role
+from secateur.artifact.onnx_weights import CONVOLUTIONS, GEMMS, Weight, readers, weights_of, zeros
 from secateur.errors import ArtifactError
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
-_PRODUCTS = ("Gemm", "MatMul")
 _LARGEST = 2 << 30
 
 
@@ -58,29 +56,38 @@ def _load(path: Path) -> Any:
 
 def _inspect(path: Path, model: Any) -> Inspection:
     graph = model.graph
-    shapes = _shapes(graph)
-    users = {node.input[1]: node for node in graph.node if _has_weight(node)}
+    shapes, uses, how = _shapes(graph), weights_of(graph), readers(graph)
+    points = _arrays(graph, {use.zero_point for use in uses.values()})
     layers: dict[str, list[Tensor]] = {}
-    nodes: dict[str, Any] = {}
+    nodes: dict[str, tuple[str, Any]] = {}
     for initializer in graph.initializer:
         name = initializer.name
         layer = name.rpartition(".")[0] or name
-        node = users.get(name)
-        if node is not None:
-            nodes[layer] = node
-        layers.setdefault(layer, []).append(_tensor(initializer, node))
+        use = uses.get(name)
+        if use is not None and use.node is not None:
+            nodes[layer] = name, use.node
+        held = _tensor(initializer, use, is_reader=name in how, points=points)
+        layers.setdefault(layer, []).append(held)
+    found = [
+        _layer(name, own, *nodes.get(name, ("", None)), shapes) for name, own in layers.items()
+    ]
     return Inspection(
         str(path),
         "onnx",
         False,
         path.stat().st_size,
-        tuple(_layer(name, own, nodes.get(name), shapes) for name, own in layers.items()),
+        tuple(found),
         origin={entry.key: entry.value for entry in model.metadata_props},
     )
 
 
-def _has_weight(node: Any) -> bool:
-    return node.op_type in (*_CONVOLUTIONS, *_PRODUCTS) and len(node.input) > 1
+def _arrays(graph: Any, names: set[str]) -> dict[str, Any]:
+    onnx = imported("onnx")
+    return {
+        one.name: onnx.numpy_helper.to_array(one)
+        for one in graph.initializer
+        if one.name in names and one.data_location != onnx.TensorProto.EXTERNAL
+    }
 
 
 def _shapes(graph: Any) -> dict[str, list[int | None]]:
@@ -91,24 +98,31 @@ def _shapes(graph: Any) -> dict[str, list[int | None]]:
     return found
 
 
-def _tensor(initializer: Any, node: Any) -> Tensor:
+def _tensor(
+    initializer: Any, use: Weight | None, *, is_reader: bool, points: Mapping[str, Any]
+) -> Tensor:
     onnx = imported("onnx")
-    shape, zeros = tuple(initializer.dims), None
+    shape, count = tuple(initializer.dims), None
     if initializer.data_location != onnx.TensorProto.EXTERNAL:
-        values = onnx.numpy_helper.to_array(initializer)
-        zeros = int(values.size - np.count_nonzero(values))
+        count = zeros(onnx.numpy_helper.to_array(initializer), use, points)
     role: Role = ""
-    if node is not None:
-        role = "conv" if node.op_type in _CONVOLUTIONS else "linear"
-    elif initializer.data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
+    if use is not None and use.node is not None:
+        role = "conv" if use.node.op_type in CONVOLUTIONS else "linear"
+    elif is_reader or (use is None and initializer.data_type not in _floats(onnx.TensorProto)):
         role = "buffer"
-    return Tensor(initializer.name, role, shape, shape, {}, zeros, initializer.ByteSize())
+    return Tensor(initializer.name, role, shape, shape, {}, count, initializer.ByteSize())
 
 
-def _layer(name: str, own: list[Tensor], node: Any, shapes: dict[str, list[int | None]]) -> Layer:
+def _floats(kinds: Any) -> tuple[int, ...]:
+    return kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.BFLOAT16
+
+
+def _layer(
+    name: str, own: list[Tensor], stored: str, node: Any, shapes: dict[str, list[int | None]]
+) -> Layer:
     if node is None:
         return Layer(name, "", tuple(own), None, None)
-    weight = next(tensor for tensor in own if tensor.name == node.input[1])
+    weight = next(tensor for tensor in own if tensor.name == stored)
     uses = _uses(node, shapes)
     if uses is None:
         return Layer(name, node.op_type, tuple(own), None, None)
@@ -119,11 +133,11 @@ def _layer(name: str, own: list[Tensor], node: Any, shapes: dict[str, list[int |
 
 def _uses(node: Any, shapes: dict[str, list[int | None]]) -> int | None:
     """How often each weight is multiplied for one example; None where shapes are not known."""
-    if node.op_type == "Gemm":
+    if node.op_type in GEMMS:
         return 1
     transposed = node.op_type == "ConvTranspose"
     shape = shapes.get(node.input[0] if transposed else node.output[0], [])
-    places = shape[1:-1] if node.op_type == "MatMul" else shape[2:]
+    places = shape[2:] if node.op_type in CONVOLUTIONS else shape[1:-1]
     if not shape or None in places:
         return None
     return prod(size for size in places if size is not None)
