@@ -19,6 +19,7 @@ from secateur.channels.call import Call
 from secateur.channels.layout import Layout
 from secateur.channels.operators import tensors_in
 from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
+from secateur.channels.rules.masking import sides_of
 from secateur.channels.rules.spatial import SILENT, STEADY
 
 ORDERS = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "T", "mT", "t")
@@ -34,6 +35,8 @@ PRODUCTS = frozenset(
 )
 CONVOLUTIONS = [f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)]
 LAYERS = frozenset((*CONVOLUTIONS, "linear", "addmm", "embedding"))
+CHOICES = frozenset(("where", "masked_fill"))
+ADDED = frozenset(("baddbmm", "addmv"))
 FREE = frozenset(
     {
         *(*ONE_TO_ONE, *MEETING, *ORDERS, *POOLS, *MEANS, *JOINS, *NORMS, *PRODUCTS),
@@ -48,12 +51,20 @@ FREE = frozenset(
             "grouped_mm",
         ),
         *("flatten", "unsqueeze"),
+        *CHOICES,
     }
 )
 MOVES = frozenset(
     {
         *(*ORDERS, *POOLS, *MEANS, *JOINS, *VIEWS, *PARTS, *REPEATS, "flatten", "unsqueeze"),
         *("squeeze", "unflatten", "channel_shuffle", "zeros", "zeros_like", "new_zeros"),
+        *(
+            "index_select",
+            "gather",
+            "take_along_dim",
+            "pack_padded_sequence",
+            "pad_packed_sequence",
+        ),
     }
 )
 
@@ -115,6 +126,10 @@ def is_loud(call: Call, layouts: Sequence[Layout]) -> bool:
         return _is_loud_product(call, layouts[0])
     if name in ("add", "sub"):
         return _is_loud_sum(call, layouts[0])
+    if name in CHOICES:
+        return _is_loud_choice(call, layouts[0])
+    if name in ADDED:
+        return _is_loud_product(call, layouts[0], 1) or _misses(call, call.args[:1], layouts[0])
     if name in ("batch_norm", "instance_norm", "group_norm"):
         affine = [call.kwargs.get("weight"), call.kwargs.get("bias")]
         if None in affine:
@@ -150,11 +165,11 @@ def _is_loud_layer(call: Call) -> bool:
     return any(axis and not axis.is_fixed for axis in leading) or any(w.loud for w in weights)
 
 
-def _is_loud_product(call: Call, layout: Layout) -> bool:
+def _is_loud_product(call: Call, layout: Layout, start: int = 0) -> bool:
     """One factor that is silent is enough, if it has the axis."""
     if call.name in ("einsum", "bilinear"):
         return any(one.loud for one in call.inputs.values())
-    factors = [call.layout(one) for one in call.args[:2] if isinstance(one, Tensor)]
+    factors = [call.layout(one) for one in call.args[start : start + 2] if isinstance(one, Tensor)]
     plain = call.name in ("mul", "multiply") or len(factors) < 2
     for back, axis in enumerate(reversed(layout.axes), 1):
         # The last axis of a matrix product is the right factor's, the one before it the left's.
@@ -170,14 +185,32 @@ def _is_loud_sum(call: Call, layout: Layout) -> bool:
     """Every term must be silent, and have the axis: a broadcast one is added to all channels."""
     terms = tensors_in(call.args)
     numbers = [one for one in call.args[:2] if not isinstance(one, Tensor)]
-    if any(numbers) or any(call.layout(term).loud for term in terms):
-        return True
+    return any(numbers) or _misses(call, terms, layout)
+
+
+def _misses(call: Call, terms: Sequence[Tensor], layout: Layout) -> bool:
+    """Whether a term is loud, or reaches channels that it does not have."""
     shape: Sequence[int] = call.out.shape
-    return any(
+    return any(call.layout(term).loud for term in terms) or any(
         axis is not None and (term.dim() < back or term.shape[-back] != shape[-back])
         for back, axis in enumerate(reversed(layout.axes), 1)
         for term in terms
     )
+
+
+def _is_loud_choice(call: Call, layout: Layout) -> bool:
+    """Both sides must be silent; a literal zero is, wherever it reaches."""
+    sides = sides_of(call)
+    terms = [one for one in sides if isinstance(one, Tensor) and not _is_nothing(call, one)]
+    numbers = [one for one in sides if not isinstance(one, Tensor)]
+    return any(numbers) or _misses(call, terms, layout)
+
+
+def _is_nothing(call: Call, tensor: Tensor) -> bool:
+    """Whether a tensor is a literal of zeros: no parameter, no buffer, no input."""
+    layout = call.layout(tensor)
+    literal = layout.constant and layout.given and not layout.loud
+    return bool(literal) and not bool(tensor.any())
 
 
 def silences(call: Call) -> bool:

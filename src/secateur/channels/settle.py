@@ -268,31 +268,62 @@ def rehearse_cut(
     failures = _rehearse(small, settled, cut, args, kwargs)
     tried: set[tuple[object, ...]] = set()
     while failures:
-        trials: dict[str, Attribute] = {}
-        for number in failures:
-            for one in candidates(small, cut, number):
-                key = (one.path, one.name, one.item, cut.count(one.labels))
-                if key not in tried:
-                    trials.setdefault(one.path, one)
+        trials = _trials(small, cut, failures, tried) or _together(small, cut, failures, tried)
         if not trials:
             break
-        for one in trials.values():
-            tried.add((one.path, one.name, one.item, cut.count(one.labels)))
-        before = {one: _read(small, one) for one in trials.values()}
-        set_numbers(small, numbers_of(small, cut, list(trials.values())))
+        before = {one: _read(small, one) for one in trials}
+        set_numbers(small, numbers_of(small, cut, trials))
         left = _rehearse(small, settled, cut, args, kwargs)
         useless = [
             one
-            for one in trials.values()
+            for one in trials
             if _failing(settled.tape, left, one.path) >= _failing(settled.tape, failures, one.path)
         ]
         for one in useless:
             setattr(small.get_submodule(one.path), one.name, before[one])
-        useful = [one for one in trials.values() if one not in useless]
+        useful = [one for one in trials if one not in useless]
         settled.attributes += useful
         numbers |= {(one.path, one.name): _read(small, one) for one in useful}
         failures = _rehearse(small, settled, cut, args, kwargs) if useless else left
     return numbers, failures
+
+
+Key = tuple[object, ...]
+
+
+def _trials(
+    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
+) -> list[Attribute]:
+    """One attribute a module that was not tried yet."""
+    trials: dict[str, Attribute] = {}
+    for number in failures:
+        for one in candidates(small, cut, number):
+            if (one.path, one.name, one.item, cut.count(one.labels)) not in tried:
+                trials.setdefault(one.path, one)
+    tried |= {(one.path, one.name, one.item, cut.count(one.labels)) for one in trials.values()}
+    return list(trials.values())
+
+
+def _together(
+    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
+) -> list[Attribute]:
+    """For a step with several lengths (`split(x, [n, m])`) one attribute each, all at once.
+
+    They are numbers of their own, or the items of one list.
+    """
+    for number in failures:
+        sets: dict[str, dict[int, Attribute]] = {}
+        for one in candidates(small, cut, number):
+            own = sets.setdefault("" if one.item is None else f"{one.path}.{one.name}", {})
+            used = {(other.path, other.name, other.item) for other in own.values()}
+            if (one.path, one.name, one.item) not in used:
+                own.setdefault(id(one.labels), one)
+        for name, found in sets.items():
+            key = ("together", number, name)
+            if len(found) > 1 and key not in tried:
+                tried.add(key)
+                return list(found.values())
+    return []
 
 
 def _rehearse(small: nn.Module, settled: Settled, cut: Cut, args: Any, kwargs: Any) -> list[int]:
@@ -308,7 +339,8 @@ def _unplayable(model: nn.Module, example_inputs: Inputs, settled: Settled) -> f
 
 
 def _read(model: nn.Module, attribute: Attribute) -> object:
-    return getattr(model.get_submodule(attribute.path), attribute.name)
+    value = getattr(model.get_submodule(attribute.path), attribute.name)
+    return list(value) if type(value) is list else value
 
 
 def _failing(tape: Tape, failures: Sequence[int], path: str) -> int:

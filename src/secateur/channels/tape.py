@@ -49,7 +49,9 @@ MANY = 16
 VALUES = frozenset(
     ("full", "full_like", "new_full", "tensor", "as_tensor", "scalar_tensor", "arange")
 )
-COMPUTES = frozenset((*MEETING, *ONE_TO_ONE, "mul", "div", "true_divide", "linspace", "pad"))
+COMPUTES = frozenset(
+    (*MEETING, *ONE_TO_ONE, "where", "masked_fill", "mul", "div", "true_divide", "linspace", "pad")
+)
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
 RESHAPES = frozenset(
     ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")

@@ -56,7 +56,7 @@ class Trace:
             self.settled.tape, self.settled.classes, self._names, conv_only=scope == "conv"
         )
         if groups.count == 0:
-            raise _nothing_free(self.report)
+            raise _nothing_free(self.report or _named(self.settled.tape.ties.pins))
         return groups
 
 
@@ -85,9 +85,15 @@ def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
     return Trace(settled, names, silenced)
 
 
+def _named(pins: Sequence[Pin]) -> list[Pinned]:
+    """What was held on the way, where no layer was found that computes channels."""
+    return [Pinned(pin.operator, pin.path, pin.labels.size) for pin in pins]
+
+
 def _nothing_free(report: Sequence[Pinned]) -> ChannelError:
-    worst = sorted(report, key=lambda pin: -pin.channels)[:3]
-    named = "; ".join(f"{pin.operator} in {pin.path or 'the model'}" for pin in worst)
+    worst = sorted(report, key=lambda pin: -pin.channels)
+    places = dict.fromkeys(f"{pin.operator} in {pin.path or 'the model'}" for pin in worst)
+    named = "; ".join(list(places)[:3])
     return ChannelError(
         "tracing channels",
         "the network",

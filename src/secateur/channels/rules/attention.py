@@ -7,7 +7,7 @@ from torch import Tensor
 
 from secateur.channels.call import Call
 from secateur.channels.constants import zero_slices
-from secateur.channels.layout import Axis, Flags, Layout
+from secateur.channels.layout import Axis, Flags, Layout, Vector, fixed
 from secateur.channels.notes import Read
 from secateur.channels.rules.contraction import contract, mark_roles
 from secateur.channels.rules.product import letters
@@ -57,14 +57,13 @@ def multi_head(call: Call) -> list[Layout] | None:
     weight, bias = call.arg(5, "in_proj_weight"), call.arg(6, "in_proj_bias")
     extras = [call.arg(7, "bias_k"), call.arg(8, "bias_v")]
     if (
-        call.kwargs.get("use_separate_proj_weight")
+        call.arg(17, "use_separate_proj_weight")
         or weight is None
         or any(extra is not None for extra in extras)
     ):
         return None
     heads = int(call.arg(4, "num_heads"))
-    rows = call.layout(weight).axes[0]
-    assert rows is not None
+    rows = call.layout(weight).axes[0] or fixed(weight.shape[0])
     width = query.shape[-1]
     inner = rows.labels.reshape(3, heads, -1)
     unit = inner[0, :, 0]
@@ -73,8 +72,7 @@ def multi_head(call: Call) -> list[Layout] | None:
     mark_roles(call, None, rows)
     if bias is not None:
         call.tie(rows, call.layout(bias).axes[0])
-    columns = call.layout(weight).axes[1]
-    assert columns is not None
+    columns = call.layout(weight).axes[1] or fixed(weight.shape[1])
     by_head = np.repeat(unit, width // heads)
     call.bind(columns.labels, by_head)
     call.count(num_heads=unit, embed_dim=by_head, kdim=by_head, vdim=by_head)
@@ -85,18 +83,16 @@ def multi_head(call: Call) -> list[Layout] | None:
 
 
 def _project(
-    call: Call, query: Tensor, weight: Tensor, bias: Tensor | None, by_head: object, heads: int
+    call: Call, query: Tensor, weight: Tensor, bias: Tensor | None, by_head: Vector, heads: int
 ) -> list[Layout]:
     out_weight = call.arg(11, "out_proj_weight")
     out_bias = call.arg(12, "out_proj_bias")
-    assert isinstance(by_head, np.ndarray)
     values = weight.detach().reshape(3, heads, -1)[2].ne(0).any(1).cpu().numpy()
     if bias is not None:
         values = values | bias.detach().reshape(3, heads, -1)[2].ne(0).any(1).cpu().numpy()
     silent = np.repeat(~values, by_head.size // heads)
     kernel = call.layout(out_weight)
-    read_axis, rows = kernel.axes[1], kernel.axes[0]
-    assert read_axis is not None
+    read_axis, rows = kernel.axes[1] or fixed(by_head.size), kernel.axes[0]
     call.bind(read_axis.labels, by_head)
     mark_roles(call, read_axis, rows)
     call.tape.reads.append(

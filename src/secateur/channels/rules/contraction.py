@@ -171,7 +171,7 @@ def _grouped(
 ) -> Axis | None:
     """Channels of a grouped convolution: input and output blocks of a group stand together."""
     kernel = call.layout(weight)
-    many, few = (kernel.axes[0], kernel.axes[1])
+    many, few = kernel.axes[0] or fixed(weight.shape[0]), kernel.axes[1] or fixed(weight.shape[1])
     size = source.shape[source.dim() - weight.dim() + 1]
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     inside = size // groups
@@ -192,7 +192,6 @@ def _grouped(
             call.bind(_labels(call, bias), rows)
         call.bind(blocks, np.broadcast_to(blocks[:, :1], blocks.shape))
         return Axis(rows, _silent_groups(call, source, weight, groups))
-    assert many is not None
     written = many.labels.reshape(groups, -1)
     mark_roles(call, few, many)
     bias = call.arg(2, "bias")
@@ -203,7 +202,6 @@ def _grouped(
         call.bind(blocks, np.broadcast_to(blocks[:, :1], blocks.shape))
         call.bind(written, np.broadcast_to(blocks[:, :1], written.shape))
     else:
-        assert few is not None
         call.bind(blocks, np.broadcast_to(few.labels, blocks.shape))
         call.bind(written, np.broadcast_to(written[:1], written.shape))
     return Axis(many.labels, _grouped_constants(call, source, weight, groups, blocks, taken))

@@ -114,8 +114,6 @@ MEETING = [
     "le",
     "gt",
     "ge",
-    "where",
-    "masked_fill",
     "lerp",
     "addcmul",
     "addcdiv",

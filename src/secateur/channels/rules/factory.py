@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from torch import Tensor
+
 from secateur.channels.call import Call
-from secateur.channels.layout import Layout
+from secateur.channels.layout import Axis, Layout
 from secateur.channels.rules.table import rule
 
 STEADY = [
@@ -51,14 +54,24 @@ RANDOM = [
 @rule(*STEADY)
 def made(call: Call) -> Layout:
     """A literal; a rehearsal of the cut finds out whether its sizes follow the cut."""
-    return Layout(_free(call), constant=True)
+    return Layout(_shape(call, const=True), constant=True)
 
 
 @rule(*RANDOM, *EMPTY)
 def drawn(call: Call) -> Layout:
     """Random numbers, or none yet: free, and not constant."""
-    return Layout(_free(call))
+    return Layout(_shape(call))
 
 
-def _free(call: Call):  # type: ignore[no-untyped-def]
-    return tuple(call.tape.ties.fresh(n) if n > 1 else None for n in call.out.shape)
+def _shape(call: Call, *, const: bool = False) -> tuple[Axis | None, ...]:
+    """The axes of the tensor whose shape is taken, or fresh ones."""
+    like = call.args[0] if call.args and call.name.endswith("_like") else None
+    if call.name.startswith("new_") and isinstance(call.args[0], Tensor):
+        like = call.args[0] if call.args[0].shape == call.out.shape else None
+    axes = call.layout(like).axes if isinstance(like, Tensor) else (None,) * call.out.dim()
+    return tuple(
+        call.tape.ties.fresh(size)
+        if axis is None and not isinstance(like, Tensor) and size > 1
+        else axis and Axis(axis.labels, np.full(size, const and call.tape.constants))
+        for axis, size in zip(axes, call.out.shape, strict=True)
+    )

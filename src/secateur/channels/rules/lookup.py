@@ -32,7 +32,10 @@ def embedding(call: Call) -> Layout:
 
 @rule("weight_norm", "weight_norm_interface")
 def weight_norm(call: Call) -> Layout | None:
-    """`g v / |v|`: a channel is silenced by its `g`; `v` may not be zeroed."""
+    """`g v / |v|`: a channel is silenced by its `g`; `v` may not be zeroed.
+
+    What a norm is taken over stays: without some of it, the rest would be longer.
+    """
     direction, scale = call.args[:2]
     dim = int(call.arg(2, "dim", 0))
     if dim < 0:
@@ -44,6 +47,6 @@ def weight_norm(call: Call) -> Layout | None:
         call.tape.roles.reads.append(rows.labels)
     scales = call.layout(scale).axes[dim]
     call.tie(rows, scales)
-    axes: list[Axis | None] = [None] * direction.dim()
+    axes = list(layout.axes)
     axes[dim] = scales
     return Layout(tuple(axes), constant=True)

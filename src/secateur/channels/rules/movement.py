@@ -53,12 +53,30 @@ MOVES = [
 ]
 
 
+SPREADS = frozenset(("expand", "expand_as", "broadcast_to", "repeat", "tile"))
+
+
 @rule(*MOVES)
 def move(call: Call) -> Layout | None:
     """Send an index along each labelled axis through the operator, and see where it comes out."""
     source = call.args[0]
     layout = call.layout(source)
-    return _moved(call, source, layout, call.out, None)
+    moved = _moved(call, source, layout, call.out, None)
+    return _spread(call, source, moved) if call.name in SPREADS else moved
+
+
+def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
+    """An axis along which one slice is repeated belongs to no one yet, or follows its model."""
+    axes = list(moved.axes)
+    model = call.args[1] if len(call.args) > 1 and isinstance(call.args[1], Tensor) else None
+    for back in range(1, call.out.dim() + 1):
+        single = back > source.dim() or source.shape[-back] == 1
+        if not single or axes[-back] is not None or call.out.shape[-back] == 1:
+            continue
+        size = call.out.shape[-back]
+        axis = call.tape.ties.fresh(size) if model is None else call.layout(model).axes[-back]
+        axes[-back] = axis and Axis(axis.labels, np.full(size, moved.constant))
+    return Layout(tuple(axes), moved.constant)
 
 
 @rule("split", "chunk", "tensor_split", "unbind", "split_with_sizes", "hsplit", "vsplit", "dsplit")
@@ -67,14 +85,16 @@ def split(call: Call) -> list[Layout]:
     source = call.args[0]
     layout = call.layout(source)
     parts = [_moved(call, source, layout, part, n) for n, part in enumerate(call.out)]
+    if isinstance(call.arg(1, "split_size_or_sections"), tuple | list):
+        call.lengths += [axis.labels for part in parts for axis in part.axes if axis is not None]
     for position in range(call.out[0].dim()):
         axes = [part.axes[position] for part in parts]
         first = axes[0]
         if any(axis is None or first is None or axis.size != first.size for axis in axes):
             continue
         for axis in axes[1:]:
-            assert axis is not None
-            assert first is not None
+            if axis is None or first is None:
+                continue
             if not np.array_equal(axis.labels, first.labels):
                 call.bind(first.labels, axis.labels)
     return parts
@@ -205,7 +225,8 @@ def _zeros_only(
     call: Call, source: Tensor, layout: Layout, position: int, value: float
 ) -> Axis | None:
     axis = layout.axes[position]
-    assert axis is not None
+    if axis is None:
+        return None
     if call.tape.constants and value == 0:
         return Axis(axis.labels, zero_slices(source, layout, position))
     return Axis(axis.labels, np.zeros(axis.size, np.bool_))

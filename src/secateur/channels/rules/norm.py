@@ -6,7 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from secateur.channels.call import Call
+from secateur.channels.constants import zero_slices
 from secateur.channels.layout import Axis, Layout
+from secateur.channels.notes import Read
 from secateur.channels.rules.elementwise import meet
 from secateur.channels.rules.table import rule
 
@@ -93,6 +95,25 @@ def group_norm(call: Call) -> Layout:
     if call.tape.constants and scale is not None:
         steady = steady | scale.detach().eq(0).cpu().numpy()
     return Layout((None, Axis(axis.labels, steady), *(None,) * (source.dim() - 2)))
+
+
+@rule("normalize")
+def normalize(call: Call) -> Layout | None:
+    """`x / |x|` along an axis: a channel there that is zero adds nothing to the norm."""
+    source, power, dim = call.arg(0, "input"), call.arg(1, "p", 2.0), call.arg(2, "dim", 1)
+    if not isinstance(dim, int) or power <= 0:
+        return None
+    layout = call.layout(source)
+    axis = layout.axes[dim]
+    if axis is not None and not axis.is_fixed:
+        silent = zero_slices(source, layout, dim)
+        values = np.where(silent, 0.0, np.nan)
+        call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values))
+    axes = [
+        one and Axis(one.labels, zero_slices(source, layout, position))
+        for position, one in enumerate(layout.axes)
+    ]
+    return Layout(tuple(axes), layout.constant)
 
 
 @rule("local_response_norm")

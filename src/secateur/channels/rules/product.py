@@ -54,8 +54,11 @@ def added_matmul(call: Call) -> Layout | None:
 
 def _sum_const(call: Call, bias: Tensor, product: Layout, axis: Axis | None, back: int) -> Any:
     before = product.axes[-back]
-    if axis is None or before is None or not call.layout(bias).constant:
-        return axis and Axis(axis.labels, np.zeros(axis.size, np.bool_))
+    if axis is None or before is None:
+        return None
+    if not call.layout(bias).constant:
+        silent = before.const & zero_slices(bias, call.layout(bias), bias.dim() - back)
+        return Axis(axis.labels, silent)
     return Axis(axis.labels, before.const)
 
 

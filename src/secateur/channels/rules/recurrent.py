@@ -9,7 +9,7 @@ from torch import Tensor
 
 from secateur.channels.call import Call
 from secateur.channels.constants import used_slices, zero_slices
-from secateur.channels.layout import Axis, Flags, Layout, Vector
+from secateur.channels.layout import Axis, Flags, Layout, Vector, fixed
 from secateur.channels.notes import Read
 from secateur.channels.rules.contraction import contract, mark_roles
 from secateur.channels.rules.table import rule
@@ -21,9 +21,9 @@ GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 def recurrent(call: Call) -> list[Layout] | None:
     """A stack of layers: `hidden_size` is one number, so units leave all layers together."""
     source, state, weights = call.args[:3]
-    if not isinstance(call.args[3], bool):
-        return None
-    has_biases, layers, _, _, bidirectional, _ = call.args[3:9]
+    has_biases, layers, _, _, bidirectional = call.args[3:8]
+    if not isinstance(call.args[3], bool):  # a packed sequence, with its batch sizes behind it
+        source, _, state, weights, has_biases, layers, _, _, bidirectional = call.args[:9]
     states = [state] if isinstance(state, Tensor) else list(state)
     ways = 2 if bidirectional else 1
     each = len(weights) // (layers * ways)
@@ -77,16 +77,14 @@ def cell(call: Call) -> list[Layout]:
 
 
 def _block(call: Call, weight: Tensor, gates: int) -> Vector:
-    axis = call.layout(weight).axes[0]
-    assert axis is not None
+    axis = call.layout(weight).axes[0] or fixed(weight.shape[0])
     first: Vector = axis.labels.reshape(gates, -1)[0]
     return first
 
 
 def _bind_cell(call: Call, weights: Sequence[Tensor], gates: int, unit: Vector) -> None:
     for weight in weights:
-        axis = call.layout(weight).axes[0]
-        assert axis is not None
+        axis = call.layout(weight).axes[0] or fixed(weight.shape[0])
         block = axis.labels.reshape(gates, -1)
         call.bind(block, np.broadcast_to(unit, block.shape))
         if weight.dim() > 1:

@@ -58,6 +58,8 @@ def _spatial(call: Call, *, steady: bool) -> list[Layout]:
     for axis in layout.axes[channel + 1 :]:
         call.pin(axis, "spatial axis")
     axis = layout.axes[channel]
+    if "unpool" in call.name:
+        axis = call.tie(axis, call.layout(call.arg(1, "indices")).axes[channel])
     if axis is not None and not steady:
         const = zero_slices(source, layout, channel) if call.tape.constants else axis.const
         axis = Axis(axis.labels, const)
