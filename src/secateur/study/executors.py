@@ -94,8 +94,8 @@ class LocalExecutor:
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running jobs have reported, waiting `timeout` seconds for a first report."""
         for ready in wait(list(self._running), timeout):
-            assert isinstance(ready, Connection)
-            yield self._read(ready)
+            if isinstance(ready, Connection):
+                yield self._read(ready)
 
     def _read(self, connection: Connection) -> Event:
         digest = self._running[connection][0]

@@ -233,8 +233,7 @@ class Store:
             row = self._db.execute(
                 "INSERT INTO attempts (digest, started) VALUES (?, ?)", (run.digest, time.time())
             )
-        assert row.lastrowid is not None
-        return row.lastrowid
+        return int(row.lastrowid or 0)
 
     def ended(
         self,
