@@ -353,3 +353,19 @@ def test_the_threads_of_torch_are_put_back(net) -> None:
     before = torch.get_num_threads()
     secateur.compile(net, torch.zeros(1, 2, 5, 5), threads=3, seconds=0)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scripted_net_runs_in_torch() -> None:
+    net = torch.jit.script(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    engine = secateur.compile(net, torch.zeros(2, 4), seconds=0)
+    x = torch.randn(3, 4)
+    assert torch.allclose(engine(x), net(x), atol=1e-6)
+
+
+def test_compiling_draws_no_random_number_of_the_callers(small) -> None:
+    net = small()
+    secateur.prune(net, "magnitude", sparsity=0.9)
+    before = torch.get_rng_state()
+    secateur.compile(net, torch.ones(2, 2, 5, 5), seconds=0)
+    assert torch.equal(torch.get_rng_state(), before)

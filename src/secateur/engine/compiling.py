@@ -15,7 +15,7 @@ from secateur.engine.graph import Graph
 from secateur.engine.trial import Trial
 from secateur.engine.whole import serving_copy
 from secateur.errors import UnknownNameError, UsageError
-from secateur.example import Inputs, arguments, batch_size, moved, take_rows
+from secateur.example import Inputs, arguments, batch_size, moved, same_chance, take_rows
 from secateur.measure.latency import torch_threads
 from secateur.measure.numbers import positive
 from secateur.measure.observe import check_batch, check_built
@@ -80,7 +80,7 @@ def compile(  # noqa: A001
     trial = Trial(net, example)
     graph, why = (None, trial.why) if trial.why else _captured(net, example)
     compiler = _Compiler(trial, graph, why, used, backend, _seconds(seconds), spins)
-    with torch_threads(used):
+    with torch_threads(used), same_chance():
         choices = {size: compiler.choice(size) for size in sizes}
     return Engine(
         choices,

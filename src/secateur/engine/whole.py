@@ -29,8 +29,10 @@ def serving_copy(model: nn.Module) -> nn.Module:
         False
     """
     net = rebuild(uncompiled(model), {})
-    if not isinstance(net, torch.jit.ScriptModule):
-        _bake(net)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in net.modules()):
+        # Its parameters do not let go of their gradients; it runs without them all the same.
+        return net.cpu().eval()
+    _bake(net)
     return net.cpu().eval().requires_grad_(False)
 
 
