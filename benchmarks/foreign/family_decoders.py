@@ -1,0 +1,241 @@
+"""Decoders of text, mixtures of experts and state-space nets among them, of `transformers`."""
+
+from __future__ import annotations
+
+from foreign.families import EXPERTS, LLAMA, TEXT, causal, family
+from foreign.journey import Builder
+
+DECODERS: dict[str, Builder] = {
+    "falcon": family("Falcon", {**TEXT, "multi_query": True}, causal),
+    "falcon_new": family(
+        "Falcon", {**TEXT, "new_decoder_architecture": True, "num_kv_heads": 2}, causal
+    ),
+    "falcon_alibi": family("Falcon", {**TEXT, "alibi": True, "multi_query": False}, causal),
+    "mpt": family(
+        "Mpt",
+        {
+            "vocab_size": 50,
+            "d_model": 32,
+            "n_heads": 4,
+            "n_layers": 2,
+            "expansion_ratio": 2,
+            "max_seq_len": 32,
+        },
+        causal,
+    ),
+    "bloom": family(
+        "Bloom", {"vocab_size": 50, "hidden_size": 32, "n_layer": 2, "n_head": 4}, causal
+    ),
+    "mamba": family("Mamba", {**TEXT, "state_size": 4, "time_step_rank": 4}, causal),
+    "mamba2": family(
+        "Mamba2",
+        {
+            **TEXT,
+            "state_size": 12,
+            "num_heads": 8,
+            "head_dim": 8,
+            "expand": 2,
+            "n_groups": 2,
+            "chunk_size": 5,
+        },
+        causal,
+    ),
+    "falcon_mamba": family("FalconMamba", {**TEXT, "state_size": 4, "time_step_rank": 4}, causal),
+    "mixtral": family("Mixtral", EXPERTS, causal),
+    "qwen2_moe": family("Qwen2Moe", {**EXPERTS, "decoder_sparse_step": 1}, causal),
+    "qwen3_moe": family("Qwen3Moe", {**EXPERTS, "decoder_sparse_step": 1}, causal),
+    "olmoe": family("Olmoe", EXPERTS, causal),
+    "deepseek_v2": family(
+        "DeepseekV2",
+        {
+            **EXPERTS,
+            "kv_lora_rank": 16,
+            "q_lora_rank": 16,
+            "qk_rope_head_dim": 4,
+            "qk_nope_head_dim": 4,
+            "v_head_dim": 8,
+            "num_key_value_heads": 4,
+            "n_group": 1,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "head_dim": 4,
+        },
+        causal,
+    ),
+    "deepseek_v3": family(
+        "DeepseekV3",
+        {
+            **EXPERTS,
+            "kv_lora_rank": 16,
+            "q_lora_rank": 16,
+            "qk_rope_head_dim": 4,
+            "qk_nope_head_dim": 4,
+            "v_head_dim": 8,
+            "num_key_value_heads": 4,
+            "n_group": 2,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+            "head_dim": 4,
+        },
+        causal,
+    ),
+    "granitemoe": family("GraniteMoe", EXPERTS, causal),
+    "gpt_oss": family(
+        "GptOss",
+        {**EXPERTS, "sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]},
+        causal,
+    ),
+    "phimoe": family("Phimoe", EXPERTS, causal),
+    "jetmoe": family("JetMoe", {**EXPERTS, "kv_channels": 8}, causal),
+    "dbrx": family(
+        "Dbrx",
+        {
+            "vocab_size": 50,
+            "d_model": 32,
+            "n_heads": 4,
+            "n_layers": 2,
+            "max_seq_len": 32,
+            "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+            "ffn_config": {
+                "ffn_hidden_size": 24,
+                "moe_num_experts": 4,
+                "moe_top_k": 2,
+                "hidden_size": 32,
+            },
+        },
+        causal,
+    ),
+    "glm4_moe": family(
+        "Glm4Moe", {**EXPERTS, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1}, causal
+    ),
+    "dots1": family(
+        "Dots1",
+        {
+            **EXPERTS,
+            "n_shared_experts": 1,
+            "n_group": 1,
+            "topk_group": 1,
+            "first_k_dense_replace": 1,
+        },
+        causal,
+    ),
+    "ernie4_5_moe": family(
+        "Ernie4_5_Moe",
+        {
+            **EXPERTS,
+            "moe_num_experts": 4,
+            "moe_k": 2,
+            "moe_layer_start_index": 1,
+            "moe_num_shared_experts": 1,
+        },
+        causal,
+    ),
+    "minimax": family(
+        "MiniMax",
+        {**EXPERTS, "layer_types": ["full_attention", "linear_attention"], "block_size": 4},
+        causal,
+    ),
+    "jamba": family(
+        "Jamba",
+        {
+            **EXPERTS,
+            "attn_layer_offset": 1,
+            "attn_layer_period": 2,
+            "expert_layer_offset": 1,
+            "expert_layer_period": 2,
+            "mamba_d_state": 4,
+            "mamba_dt_rank": 4,
+            "use_mamba_kernels": False,
+        },
+        causal,
+    ),
+    "bamba": family(
+        "Bamba",
+        {
+            **LLAMA,
+            "attn_layer_indices": [1],
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 4,
+            "mamba_n_groups": 2,
+            "mamba_chunk_size": 4,
+        },
+        causal,
+    ),
+    "qwen3": family("Qwen3", LLAMA, causal),
+    "gemma2": family("Gemma2", {**LLAMA, "query_pre_attn_scalar": 8}, causal),
+    "gemma3": family("Gemma3Text", {**LLAMA, "query_pre_attn_scalar": 8}, causal, "Model"),
+    "phi3": family("Phi3", LLAMA, causal),
+    "olmo2": family("Olmo2", LLAMA, causal),
+    "cohere": family("Cohere", LLAMA, causal),
+    "glm": family("Glm", LLAMA, causal),
+    "nemotron": family("Nemotron", LLAMA, causal),
+    "stablelm": family("StableLm", LLAMA, causal),
+    "starcoder2": family("Starcoder2", LLAMA, causal),
+    "persimmon": family("Persimmon", TEXT, causal),
+    "diffllama": family("DiffLlama", LLAMA, causal),
+    "recurrent_gemma": family(
+        "RecurrentGemma",
+        {
+            **LLAMA,
+            "lru_width": 32,
+            "attention_window_size": 8,
+            "block_types": ["recurrent", "attention"],
+        },
+        causal,
+    ),
+    "rwkv": family("Rwkv", {**TEXT, "attention_hidden_size": 32, "context_length": 32}, causal),
+    "codegen": family(
+        "CodeGen",
+        {
+            "vocab_size": 50,
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 4,
+            "rotary_dim": 4,
+            "n_positions": 32,
+        },
+        causal,
+    ),
+    "gptj": family(
+        "GPTJ",
+        {
+            "vocab_size": 50,
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 4,
+            "rotary_dim": 4,
+            "n_positions": 32,
+        },
+        causal,
+    ),
+    "gpt_neo": family(
+        "GPTNeo",
+        {
+            "vocab_size": 50,
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_heads": 4,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 4,
+            "max_position_embeddings": 32,
+        },
+        causal,
+    ),
+    "gpt_bigcode": family(
+        "GPTBigCode",
+        {"vocab_size": 50, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 32},
+        causal,
+    ),
+    "xglm": family(
+        "XGLM",
+        {"vocab_size": 50, "d_model": 32, "ffn_dim": 48, "num_layers": 2, "attention_heads": 4},
+        causal,
+    ),
+    "biogpt": family("BioGpt", TEXT, causal),
+    "ctrl": family(
+        "CTRL",
+        {"vocab_size": 50, "n_embd": 32, "dff": 48, "n_layer": 2, "n_head": 4, "n_positions": 32},
+        causal,
+    ),
+}
