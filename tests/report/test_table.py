@@ -13,6 +13,12 @@ from secateur.study.replicate import Replicate, replicates
 CONTROLS = ("dense", "scratch")
 
 
+@pytest.fixture(autouse=True)
+def _a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich takes a dumb one for 80 columns wide, whatever it is told."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def point(method: str, level: tuple[float, ...], correct: int, step: int, seed: int) -> Point:
     zeros = round(1000 * (level[0] if level else 0))
     return Point(
