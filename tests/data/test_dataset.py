@@ -116,7 +116,9 @@ def test_other_tasks_are_told_what_is_taken(item: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [torch.zeros(3), (torch.zeros(3), torch.zeros(3)), [], None, {}, 5, iter(())], ids=str
+    "data",
+    [torch.zeros(3), (torch.zeros(3), torch.zeros(3)), [], None, {}, 5, iter(())],
+    ids=["tensor", "tensors", "list", "none", "dict", "number", "iterator"],
 )
 def test_what_is_no_image_data_is_refused_before_anything(data: Any) -> None:
     for use in (

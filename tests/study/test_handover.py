@@ -31,7 +31,9 @@ def test_the_bytes_of_the_store_are_those_of_the_exported_file(
     file = tmp_path / f"{method}.safetensors"
     monkeypatch.chdir(undisturbed.folder)
     monkeypatch.delitem(sys.modules, "tiny", raising=False)
-    done = CliRunner().invoke(app, ["export", "run", "--point", name, "--out", str(file)])
+    done = CliRunner().invoke(
+        app, ["export", "run", "--point", name, "--model", "tiny:net", "--out", str(file)]
+    )
     assert done.exit_code == 0, done.output
     points = Store(undisturbed.folder / "run").points()
     (point,) = (p for p in points if p.method == method and p.level == (0.7,))

@@ -118,7 +118,7 @@ def single(value: float) -> float:
 def text(events: Any, tag: str) -> str:
     """The last text of a tag."""
     words: str = events.Tensors(f"{tag}/text_summary")[-1].tensor_proto.string_val[0].decode()
-    return words
+    return words.replace("\\", "")  # Markdown's escapes, which TensorBoard takes out
 
 
 def folder_of(run: Path, digest: str) -> Path:
