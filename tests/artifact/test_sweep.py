@@ -57,7 +57,8 @@ def exports(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delitem(sys.modules, "tiny", raising=False)
         for point in store.points():
             compact = folder / f"{point.digest}-compact.safetensors"
-            invoke("export", store.folder, "--point", point.digest, "--out", compact)
+            chosen = ("--point", point.digest, "--model", "tiny:net", "--out", compact)
+            invoke("export", store.folder, *chosen)
             net, _ = grow("", 2)
             state, masks = load_checkpoint(store.checkpoint(point.digest))
             net.load_state_dict(state)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -50,7 +51,7 @@ NO_SPARSITY = [
 ]
 
 
-@pytest.mark.parametrize("given", NO_SPARSITY, ids=repr)
+@pytest.mark.parametrize("given", NO_SPARSITY, ids=lambda one: re.sub(r" at 0x.*", "", repr(one)))
 def test_what_is_no_sparsity_is_refused_in_our_words(given: object) -> None:
     with pytest.raises(MaskError):
         prune(net(), sparsity=given)  # type: ignore[arg-type]
