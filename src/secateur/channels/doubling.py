@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from secateur.channels.operators import is_query, operator_name
-from secateur.channels.sandbox import is_in_place
+from secateur.channels.sandbox import WriteBack, is_in_place
 from secateur.example import each_tensor as each_tensor
 from secateur.example import tensors_in
 
@@ -55,9 +55,18 @@ class Doubler:
         wider: The type that each type becomes.
         jitter: How far each of its numbers is moved, as a share of itself, to see what rounding
             does to the outputs.
+        keep: Is told of every operator that writes.
     """
 
-    def __init__(self, model: nn.Module, *, wider: Wider = WIDER, jitter: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        wider: Wider = WIDER,
+        jitter: float = 0.0,
+        keep: WriteBack | None = None,
+    ) -> None:
+        self._keep = keep
         own = [*model.parameters(), *model.buffers()]
         self._own = {id(one): one for one in own if one.is_floating_point() or one.is_complex()}
         if not jitter:
@@ -101,6 +110,8 @@ class Doubler:
 
     def _in_place(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What is written into keeps its type, unless it is the network's own."""
+        if self._keep is not None:
+            self._keep.before(args, kwargs)
         target = args[0]
         if isinstance(target, Tensor) and id(target) in self._own:
             self._written.setdefault(id(target), self._moved(target))
@@ -175,9 +186,16 @@ def _grouped_product(func: Any, rows: Tensor, matrices: Tensor, **more: Any) -> 
 class Doubling(TorchFunctionMode):
     """While open, a network computes in float64 (its inputs must be in float64 too)."""
 
-    def __init__(self, model: nn.Module, *, wider: Wider = WIDER, jitter: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        wider: Wider = WIDER,
+        jitter: float = 0.0,
+        keep: WriteBack | None = None,
+    ) -> None:
         super().__init__()
-        self._doubler = Doubler(model, wider=wider, jitter=jitter)
+        self._doubler = Doubler(model, wider=wider, jitter=jitter, keep=keep)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self._doubler.run(func, operator_name(func), args, kwargs or {})

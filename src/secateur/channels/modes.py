@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.operators import operator_name
 
-STILL = (_NormBase, _DropoutNd, nn.RNNBase, nn.RReLU)
+STILL = (_DropoutNd, nn.RNNBase, nn.RReLU)
 
 
 @contextmanager
@@ -34,15 +34,23 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
         yield
         return
     for module in model.modules():
-        if isinstance(module, STILL) and not _counts_batches(module):
+        if _is_still(module):
             module.training = False
     with _Still():
         yield
 
 
-def _counts_batches(module: nn.Module) -> bool:
-    """A norm without statistics of its own has only those of the batch, in either mode."""
-    return isinstance(module, _NormBase) and module.running_mean is None
+def _is_still(module: nn.Module) -> bool:
+    """Whether training adds nothing but chance and statistics to what a module does."""
+    if isinstance(module, _NormBase):
+        return module.running_mean is not None  # else it has those of the batch in either mode
+    return isinstance(module, STILL) or _drops(module)
+
+
+def _drops(module: nn.Module) -> bool:
+    """`DropPath`, `DropBlock` and their like, which leave parts of a tensor out."""
+    holds = module._parameters or module._buffers or module._modules
+    return "drop" in type(module).__name__.lower() and not holds
 
 
 class _Still(TorchFunctionMode):

@@ -63,12 +63,13 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
     """
     runner = throwaway(model)
     args, kwargs = arguments(double(example_inputs, tape.wider))
-    tape.begin(runner, training=training)
     try:
-        for tensor in tensors_in((args, kwargs)):
-            tape.take_input(tensor)
-        with sandbox(runner), mode(runner, training=training), tape.modules(), tape, tape.unseen():
-            outputs = runner(*args, **kwargs)
+        with sandbox(runner) as keep, mode(runner, training=training):
+            tape.begin(runner, keep, training=training)
+            for tensor in tensors_in((args, kwargs)):
+                tape.take_input(tensor)
+            with tape.modules(), tape, tape.unseen():
+                outputs = runner(*args, **kwargs)
     except ChannelError:
         raise
     except Exception as failure:

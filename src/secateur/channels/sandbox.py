@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from secateur.channels.caches import forgetting
 
@@ -25,15 +24,18 @@ SEED = 0
 
 
 @contextmanager
-def sandbox(model: nn.Module) -> Iterator[None]:
+def sandbox(model: nn.Module) -> Iterator[WriteBack]:
     """While open, a copy of a network may run.
 
     Every run draws the same random numbers, whoever runs.
 
     Args:
         model: The copy that runs.
+
+    Yields:
+        What is to be told of every operator that writes.
     """
-    keep = _WriteBack(model)
+    keep = WriteBack(model)
     python, old = random.getstate(), np.random.get_state()
     devices = sorted({one.device.index or 0 for one in model.parameters() if one.is_cuda})
     with torch.random.fork_rng(devices), torch.no_grad():
@@ -43,8 +45,8 @@ def sandbox(model: nn.Module) -> Iterator[None]:
         random.seed(SEED)
         np.random.seed(SEED)
         try:
-            with _eager(), forgetting(model), keep:
-                yield
+            with _eager(), forgetting(model):
+                yield keep
         finally:
             keep.undo()
             random.setstate(python)
@@ -75,25 +77,24 @@ def is_in_place(func: Any, kwargs: Any) -> bool:
 NO_WRITES = frozenset({"__index__", "__int__", "__invert__", "__iter__"})
 
 
-class _WriteBack(TorchFunctionMode):
-    """Saves what is stored where an operator is about to write into a parameter."""
+class WriteBack:
+    """Saves what is stored where an operator is about to write into a parameter.
+
+    Args:
+        model: The copy that runs.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()
         self._shared = {
-            one.untyped_storage().data_ptr()
-            for one in model.parameters()
-            if one.device.type != "meta"
+            one.untyped_storage().data_ptr() for one in model.parameters() if not one.is_meta
         }
         self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if is_in_place(func, kwargs):
-            for tensor in (*args[:1], kwargs.get("out")):
-                if isinstance(tensor, Tensor):
-                    self._save(tensor)
-        return func(*args, **kwargs)
+    def before(self, args: Any, kwargs: Any) -> None:
+        """An operator is about to write into its first argument, or into `out`."""
+        for tensor in (*args[:1], kwargs.get("out")):
+            if isinstance(tensor, Tensor):
+                self._save(tensor)
 
     def _save(self, tensor: Tensor) -> None:
         if tensor.layout != torch.strided or tensor.is_meta:

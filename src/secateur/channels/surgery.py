@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -134,7 +135,9 @@ def throwaway(model: nn.Module) -> nn.Module:
         >>> throwaway(net).weight.data_ptr() == net.weight.data_ptr()
         True
     """
-    return rebuild(model, {name: one.detach() for name, one in model.named_parameters()})
+    tensors = {name: one.detach() for name, one in model.named_parameters()}
+    tensors |= {name: one.detach().clone() for name, one in model.named_buffers()}
+    return rebuild(model, tensors)
 
 
 class _WithoutHistory(TorchFunctionMode):
@@ -163,35 +166,54 @@ def _uncopied(model: nn.Module) -> str:
 
 def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """As `copy.deepcopy`, which spends most of its time on the empty dicts of hooks."""
+    known = memo.get(id(module))
+    if known is not None:
+        return known  # type: ignore[no-any-return]
     kind = type(module)
-    usual = (
-        kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and kind.__getstate__ in USUAL
-        and not hasattr(kind, "__deepcopy__")
-    )
     inner = _inner(module)
-    if id(module) not in memo and inner is not None:
+    if inner is not None:
         memo[id(module)] = _copied(inner, memo)
-    if id(module) in memo or not usual:
+    if id(module) in memo or not _is_usual(kind):
         return copy.deepcopy(module, memo)
     new: Any = kind.__new__(kind)
     memo[id(module)] = new
-    hidden: Any = module
-    state: dict[str, Any] = {}
-    for name, value in hidden.__getstate__().items():
-        if type(value) in ATOMS:
+    state = new.__dict__
+    for name, value in vars(module).items():
+        form = type(value)
+        if form in ATOMS:
             state[name] = value
-        elif name in OWN and type(value) in (dict, OrderedDict):
-            state[name] = type(value)((key, _held(one, memo)) for key, one in value.items())
-        else:
+        elif form is dict and not value:
+            state[name] = {}
+        elif form is OrderedDict and not value:
+            state[name] = OrderedDict()
+        elif name in OWN and form in (dict, OrderedDict):
+            state[name] = form((key, _held(one, memo)) for key, one in value.items())
+        elif name != "_compiled_call_impl":
             state[name] = _held(value, memo)
-    new.__setstate__(state)
     copied: nn.Module = new
     return copied
 
 
+@lru_cache(maxsize=4096)
+def _is_usual(kind: type[nn.Module]) -> bool:
+    """Whether the modules of a class are copied attribute by attribute."""
+    return (
+        kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__getstate__ in USUAL
+        and kind.__setstate__.__module__.startswith("torch.")
+        and not hasattr(kind, "__deepcopy__")
+    )
+
+
 def _held(value: Any, memo: dict[int, Any]) -> Any:
+    if type(value) in ATOMS:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
     if isinstance(value, nn.Module):
         return _copied(value, memo)
-    return value if type(value) in ATOMS else copy.deepcopy(value, memo)
+    if type(value) in (tuple, list, set) and all(type(one) in ATOMS for one in value):
+        return value if type(value) is tuple else type(value)(value)
+    return copy.deepcopy(value, memo)

@@ -40,7 +40,7 @@ from secateur.channels.operators import (
     tensors_in,
 )
 from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
-from secateur.channels.sandbox import is_in_place
+from secateur.channels.sandbox import WriteBack, is_in_place
 from secateur.channels.signature import in_places
 from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
@@ -102,6 +102,7 @@ class Tape(TorchFunctionMode):
         self._rules = rules
         self._preset = choices or {}
         self._doubler: Doubler | None = None
+        self._keep: WriteBack | None = None
         self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._writes = Writes()
         self._running = False
@@ -115,10 +116,12 @@ class Tape(TorchFunctionMode):
             loud = not isinstance(tensor, nn.Parameter)
             self.parameters[name] = Layout(tuple(axes), constant=True, loud=loud, given=loud)
 
-    def begin(self, model: nn.Module, *, training: bool) -> None:
+    def begin(self, model: nn.Module, keep: WriteBack, *, training: bool) -> None:
         """A copy of the network is about to run: know its tensors and modules."""
         self.passes.append(Pass(training, len(self.steps)))
-        self._doubler = Doubler(model, wider=self.wider) if self.constants else None
+        wider = self.wider
+        self._doubler = Doubler(model, wider=wider, keep=keep) if self.constants else None
+        self._keep = keep
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in self._modules.items()}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -130,11 +133,12 @@ class Tape(TorchFunctionMode):
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
-        return *(len(one) for one in self._lists()), len(self.counts)
+        return self.ties.count, *(len(one) for one in self._lists()), len(self.counts)
 
     def rewind(self, mark: tuple[int, ...]) -> None:
         """Forget what was written down behind a mark."""
-        for one, length in zip(self._lists(), mark[:-1], strict=True):
+        self.ties.count = mark[0]
+        for one, length in zip(self._lists(), mark[1:-1], strict=True):
             del one[length:]
         self.counts = dict(list(self.counts.items())[: mark[-1]])
 
@@ -147,7 +151,7 @@ class Tape(TorchFunctionMode):
 
     def end(self) -> None:
         """The copy has run: keep nothing of it alive."""
-        self._doubler, self._modules, self._paths = None, {}, {}
+        self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
         self.names = {}
 
     @property
@@ -203,6 +207,8 @@ class Tape(TorchFunctionMode):
             self._question(name, placed)
         call = Call(self, name, func, self._originals(name, func, placed), named)
         call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, named))}
+        if self._keep is not None and is_in_place(func, kwargs):
+            self._keep.before(args, kwargs)
         run = self._doubler and self._doubler.run
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
         outputs = tensors_in(call.out)

@@ -64,9 +64,13 @@ class Trial:
         if jitter:
             inputs = each_tensor(inputs, lambda one: _moved(one, share))
         args, kwargs = arguments(inputs)
-        counted = Doubling(runner, wider=self.wider, jitter=share)
         still, watching = mode(runner, training=self.training), watch or nullcontext()
-        with sandbox(runner), still, counted, watching:
+        with (
+            sandbox(runner) as keep,
+            still,
+            Doubling(runner, wider=self.wider, jitter=share, keep=keep),
+            watching,
+        ):
             return outputs_of(runner(*args, **kwargs))
 
     def agrees(self, masked: nn.Module, small: nn.Module, expected: Sequence[Tensor]) -> bool:
