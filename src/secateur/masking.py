@@ -10,6 +10,7 @@ from torch import nn
 
 from secateur.channels import Trace, rehearse, trace
 from secateur.channels.surgery import uncompiled
+from secateur.channels.ties import Pin
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import Statistics
@@ -164,12 +165,12 @@ def select_channels(
         masks = select(units.of)
         if units.traced is None:
             return masks
-        held, error = rehearse(model, masks, example_inputs, units.traced)
-        if not held:
+        rehearsed = rehearse(model, masks, example_inputs, units.traced)
+        if not rehearsed.held:
             break
-        units.traced = units.traced.hold(held)
-        if last and error is not None:
-            raise error
+        units.hold(rehearsed.held)
+        if last and rehearsed.error is not None:
+            raise rehearsed.error
     return units.sign(masks)
 
 
@@ -186,11 +187,18 @@ class _Units:
             masks.report, masks.traced = self.traced.report, self.traced
         return masks
 
+    def hold(self, pins: Sequence[Pin]) -> None:
+        """Pin more channels, and find out which others would not leave exactly."""
+        if self.traced is not None and self.traced.is_exact:
+            self.traced = self.traced.hold(pins)
+        else:
+            self.traced = trace(self._model, self._example)
+
     def of(self, part: Part) -> Groups:
         if part.granularity == "filter":
             return filters(self._model, self._example)
         if self.traced is None:
-            self.traced = trace(self._model, self._example)
+            self.traced = trace(self._model, self._example, exact=False)
         return self.traced.groups("conv" if part.scope == "conv" else "all")
 
 

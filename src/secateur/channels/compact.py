@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from secateur.channels.compaction import Compaction
-from secateur.channels.cutting import Cutter
+from secateur.channels.cutting import Cutter, Outcome, build, masked_copy
+from secateur.channels.doubling import WIDER
 from secateur.channels.folding import round_folds
+from secateur.channels.proven import Proven, fingerprint
 from secateur.channels.record import Inputs
 from secateur.channels.settle import same_pass
 from secateur.channels.surgery import named_plainly, uncompiled
 from secateur.channels.ties import Pin
 from secateur.channels.trace import Trace
+from secateur.channels.verify import Trial
 from secateur.errors import ChannelError
+from secateur.example import each_tensor
 from secateur.pruning.pinned import Report
 
 
@@ -79,44 +85,108 @@ def compact_with_record(
     model, masks = uncompiled(model), named_plainly(masks)
     check_masks(model, masks)
     traced = traced or getattr(masks, "traced", None)
-    cutter = Cutter(
-        model, masks, example_inputs, fold=fold, known=traced.settled if traced else None
-    )
-    outcome = cutter.run(verify=verify)
-    if outcome.last is not None:
-        raise outcome.last.error()
-    small = outcome.small
-    round_folds(small, outcome.plan.folds)
+    masked = masked_copy(model, masks).eval()
+    made = _again(model, masked, example_inputs, traced) if fold and verify else None
+    if made is None:
+        made = _anew(model, masks, example_inputs, traced, masked, fold=fold, verify=verify)
+    small, kept, report = made
     for module, own in zip(model.modules(), small.modules(), strict=True):
         own.training = module.training
     names = WeakIdKeyDictionary({parameter: name for name, parameter in model.named_parameters()})
+    return Compaction(small, kept, report, names)
+
+
+Made = tuple[nn.Module, Mapping[str, Mapping[int, Tensor]], Report]
+
+
+def _anew(
+    model: nn.Module,
+    masks: Mapping[str, Tensor],
+    example_inputs: Inputs,
+    traced: Trace | None,
+    masked: nn.Module,
+    *,
+    fold: bool,
+    verify: bool,
+) -> Made:
+    """Find out what can go, take it out, compare."""
+    known = traced.settled if traced else None
+    cutter = Cutter(model, masks, example_inputs, fold=fold, known=known, masked=masked)
+    outcome = cutter.run(verify=verify)
+    if outcome.last is not None:
+        raise outcome.last.error()
+    round_folds(outcome.small, outcome.plan.folds)
     settled = outcome.settled
     report = Report((*settled.classes.report, *outcome.report), settled.note)
-    return Compaction(small, outcome.plan.kept, report, names)
+    return outcome.small, outcome.plan.kept, report
+
+
+def _again(
+    model: nn.Module, masked: nn.Module, example_inputs: Inputs, traced: Trace | None
+) -> Made | None:
+    """Make the cut that `prune` has rehearsed, if the network is the same to the last bit."""
+    proven = traced.proven if traced else None
+    if proven is None or proven.of != fingerprint(masked, example_inputs):
+        return None
+    small = build(model, masked, proven.kept, proven.folds, proven.numbers)
+    try:
+        agrees = proven.trial.agrees(masked, small, proven.expected)
+    except Exception:
+        return None
+    round_folds(small, proven.folds)
+    return (small, proven.kept, proven.report) if agrees else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What cutting a throw-away copy has shown.
+
+    Attributes:
+        held: The channels that would have to stay, as labels of the trace.
+        error: What `compact` would raise, if nothing at all could go.
+    """
+
+    held: list[Pin]
+    error: ChannelError | None = None
 
 
 def rehearse(
     model: nn.Module, masks: Mapping[str, Tensor], example_inputs: Inputs, traced: Trace
-) -> tuple[list[Pin], ChannelError | None]:
+) -> Rehearsed:
     """Cut a throw-away copy by masks that have not been applied yet.
 
     Args:
         model: The network; it is not touched.
         masks: The masks that are to be applied.
         example_inputs: Its inputs.
-        traced: What `trace` found of it.
-
-    Returns:
-        The channels that would have to stay, as labels of the trace; and the error that `compact`
-        would raise, if nothing at all could go.
+        traced: What `trace` found of it; it remembers a cut of which nothing has to stay.
 
     Raises:
         ChannelError: There is nothing to compare on the example.
     """
-    outcome = Cutter(model, masks, example_inputs, fold=True, known=traced.settled).run(verify=True)
-    fits = same_pass(outcome.settled.tape, traced.settled.tape)
+    known = traced.settled
+    cutter = Cutter(model, masks, example_inputs, fold=True, known=known)
+    outcome = cutter.run(verify=True)
+    if not same_pass(outcome.settled.tape, known.tape):
+        return Rehearsed([])
+    component = outcome.settled.classes.component
+    back = cutter.kept_back(outcome, masks)
+    held = [Pin(one.operator, one.path, np.flatnonzero(one.classes[component])) for one in back]
+    if not (held or outcome.held):
+        traced.proven = _proven(cutter, outcome, example_inputs)
     error = None if outcome.last is None else outcome.last.error()
-    return outcome.held if fits else [], error
+    return Rehearsed([*outcome.held, *held], error)
+
+
+def _proven(cutter: Cutter, outcome: Outcome, example_inputs: Inputs) -> Proven | None:
+    """The cut, for the next time; in another type than float64 it is compared anew."""
+    plan, tape, settled = outcome.plan, outcome.settled.tape, outcome.settled
+    of = fingerprint(cutter.masked, example_inputs)
+    if of is None or tape.wider is not WIDER:
+        return None
+    report = Report(settled.classes.report, settled.note)
+    trial = Trial(each_tensor(example_inputs, torch.clone), WIDER)
+    return Proven(of, plan.kept, plan.folds, plan.numbers, report, trial, tape.outputs[0])
 
 
 def check_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

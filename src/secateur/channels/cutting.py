@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +21,25 @@ from secateur.channels.folding import Fold, apply_folds, find_folds, foldable_we
 from secateur.channels.layout import Flags
 from secateur.channels.record import Inputs
 from secateur.channels.rehearsal import Cut, Numbers, numbers_of, set_numbers
-from secateur.channels.removal import removable
+from secateur.channels.removal import audible, removable
 from secateur.channels.settle import ROUNDS, rehearse_cut, settle
 from secateur.channels.settled import Settled, is_sized
+from secateur.channels.silence import NOT_SILENT
 from secateur.channels.surgery import rebuild, take
+from secateur.channels.tape import Tape
 from secateur.channels.ties import Pin
 from secateur.channels.verify import Difference, compare
 from secateur.pruning.pinned import Pinned
 
 Kept = dict[str, dict[int, Tensor]]
+
+
+class Refused(NamedTuple):
+    """Classes that stay, and the operator that needs them."""
+
+    classes: Flags
+    operator: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +51,14 @@ class Plan:
         kept: By parameter or buffer and axis, what stays of each axis that loses something.
         folds: What biases take over.
         numbers: What the modules' own numbers become.
+        refused: Classes that the network's own code could not do without, and where.
     """
 
     cut: Cut
     kept: Kept
     folds: list[Fold]
     numbers: Numbers
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,6 +91,7 @@ class Cutter:
         example_inputs: Its inputs.
         fold: Let biases take over constants other than zero.
         known: The same network, settled before.
+        masked: The network with the masks applied, if it is there already.
     """
 
     def __init__(
@@ -88,9 +102,10 @@ class Cutter:
         *,
         fold: bool,
         known: Settled | None,
+        masked: nn.Module | None = None,
     ) -> None:
         self._model, self._example = model, example_inputs
-        self.masked = masked_copy(model, masks).eval()
+        self.masked = masked or masked_copy(model, masks).eval()
         self._settled = settle(self.masked, example_inputs, constants=True, known=known)
         self._foldable = (
             foldable_weights(self.masked, self._settled.tape) if fold else frozenset[str]()
@@ -115,6 +130,14 @@ class Cutter:
                 break
             self._hold_back(outcome, difference, everything=rounds == 0)
         return outcome
+
+    def kept_back(self, outcome: Outcome, masks: Mapping[str, Tensor]) -> list[Refused]:
+        """Classes that the masks have emptied and that stay all the same, with the reason."""
+        plan, tape, classes = outcome.plan, self._settled.tape, self._settled.classes
+        left = _emptied_by(masks, tape, classes) & ~plan.cut.gone
+        refused = [one for one in plan.refused if (one.classes & left).any()]
+        heard = left & audible(tape, classes, foldable=self._foldable)
+        return [*refused, *([Refused(heard, NOT_SILENT, "")] if heard.any() else [])]
 
     def _hold_back(self, outcome: Outcome, difference: Difference, *, everything: bool) -> None:
         """Let the classes stay that made a difference."""
@@ -142,6 +165,7 @@ class Cutter:
     def _plan(self, classes: Classes) -> Plan:
         """Which classes go; those that the network's own code cannot follow stay."""
         settled = replace(self._settled, classes=classes, attributes=list(self._settled.attributes))
+        refused: list[Refused] = []
         for _ in range(ROUNDS):
             gone = removable(settled.tape, classes, foldable=self._foldable)
             gone &= ~_unread_layers(self.masked, settled, gone)
@@ -156,35 +180,59 @@ class Cutter:
                 numbers, failures = rehearse_cut(self.masked, self._example, settled, cut)
             if not failures:
                 break
+            refused += _refusals(cut, failures)
             classes = _pinned(classes, _touched_by(cut, failures))
             settled.classes = classes
         else:
             cut = Cut(settled.tape, classes, np.zeros_like(classes.pinned))
             numbers = {}
         folds = find_folds(self.masked, cut.tape, cut.classes, cut.gone, self._foldable)
-        return Plan(cut, kept_indices(cut), folds, numbers)
+        return Plan(cut, kept_indices(cut), folds, numbers, tuple(refused))
 
     def _build(self, plan: Plan) -> nn.Module:
-        """The compact network, with no tensor of the caller's in it."""
-        full = {**dict(self._model.named_parameters()), **dict(self._model.named_buffers())}
-        tensors = {}
-        for name, tensor in [*self.masked.named_parameters(), *self.masked.named_buffers()]:
-            value = take(tensor.detach(), plan.kept.get(name, {}))
-            shared = value.data_ptr() in (full[name].data_ptr(), tensor.data_ptr())
-            tensors[name] = value.clone() if shared else value
-        small = rebuild(self._model, tensors)
-        rows = {
-            name.removesuffix(".weight"): axes[0]
-            for name, axes in plan.kept.items()
-            if name.endswith(".weight") and 0 in axes
-        }
-        apply_folds(small, plan.folds, rows)
-        set_numbers(small, plan.numbers)
-        return small.eval()
+        return build(self._model, self.masked, plan.kept, plan.folds, plan.numbers)
+
+
+def build(
+    model: nn.Module,
+    masked: nn.Module,
+    kept: Mapping[str, Mapping[int, Tensor]],
+    folds: list[Fold],
+    numbers: Numbers,
+) -> nn.Module:
+    """The compact network, with no tensor of the caller's in it."""
+    full = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors = {}
+    for name, tensor in [*masked.named_parameters(), *masked.named_buffers()]:
+        value = take(tensor.detach(), kept.get(name, {}))
+        shared = value.data_ptr() in (full[name].data_ptr(), tensor.data_ptr())
+        tensors[name] = value.clone() if shared else value
+    small = rebuild(model, tensors)
+    rows = {
+        name.removesuffix(".weight"): axes[0]
+        for name, axes in kept.items()
+        if name.endswith(".weight") and 0 in axes
+    }
+    apply_folds(small, folds, rows)
+    set_numbers(small, numbers)
+    return small.eval()
 
 
 def _pinned(classes: Classes, held: Flags) -> Classes:
     return replace(classes, pinned=classes.pinned | held)
+
+
+def _refusals(cut: Cut, failures: list[int]) -> list[Refused]:
+    """What each step that did not follow a cut holds."""
+    steps = cut.tape.steps
+    return [
+        Refused(
+            _touched_by(cut, [number]) & cut.gone,
+            f"{steps[number].name} (a size written in the code)",
+            steps[number].path,
+        )
+        for number in failures
+    ]
 
 
 def _report(classes: Classes, held: Flags, difference: Difference) -> Pinned:
@@ -205,6 +253,22 @@ def _touched_by(cut: Cut, numbers: list[int]) -> Flags:
                 if axis is not None:
                     flags[cut.classes.of(axis.labels)] = True
     return flags
+
+
+def _emptied_by(masks: Mapping[str, Tensor], tape: Tape, classes: Classes) -> Flags:
+    """Bool `[classes]`: those of which the masks leave nothing that computes them."""
+    alive = np.zeros_like(classes.pinned)
+    roles = roles_of(tape)
+    for name, layout in tape.parameters.items():
+        for position, axis in enumerate(layout.axes):
+            if axis is None or roles[name, position] != "write":
+                continue
+            members = classes.of(axis.labels)
+            mask = masks.get(name)
+            if mask is not None:
+                members = members[used_slices(mask, position)]
+            alive[members] = True
+    return classes.candidates & ~alive
 
 
 def _emptied(cut: Cut) -> Flags:

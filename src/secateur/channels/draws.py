@@ -7,8 +7,9 @@ the example in another order, and masks stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from secateur.channels.operators import tensors_in
 FEW = 2
 GROWN = 8
 IMAGE = 4
+SMALL = 16
 DRAWN = 3
 
 
@@ -30,22 +32,22 @@ class Draw:
     Attributes:
         inputs: The example's tree with other tensors.
         batch: Its number of rows, and the example's.
-        grown: Whether its images are larger.
+        resized: Whether its images have another size.
     """
 
     inputs: Any
     batch: tuple[int, int]
-    grown: bool
+    resized: bool
 
     @property
     def changes(self) -> tuple[bool, bool]:
         """Whether the batch and the images have another size."""
-        return self.batch[0] != self.batch[1], self.grown
+        return self.batch[0] != self.batch[1], self.resized
 
     def is_shown(self, taken: Collection[tuple[bool, bool]]) -> bool:
         """Whether draws that the network took have shown all that this one could."""
-        batch, grown = self.changes
-        return any((one[0] or not batch) and (one[1] or not grown) for one in taken)
+        batch, resized = self.changes
+        return any((one[0] or not batch) and (one[1] or not resized) for one in taken)
 
 
 def draws(example: Any, *, calm: bool = False) -> Iterator[Draw]:
@@ -58,28 +60,45 @@ def draws(example: Any, *, calm: bool = False) -> Iterator[Draw]:
     generator = torch.Generator().manual_seed(DRAWN)
     rows = next((one.shape[0] for one in tensors_in(example) if one.dim()), 1)
     other = rows // 2 if rows >= 4 else rows + 1
-
-    def drawn(count: int, grow: int) -> Draw:
-        tree = each_tensor(example, lambda one: _sized(one, rows, count, grow, generator, calm))
-        return Draw(tree, (count, rows), grow > 0)
-
-    images = any(one.dim() >= IMAGE for one in tensors_in(example))
+    sides = [size for one in tensors_in(example) if one.dim() >= IMAGE for size in one.shape[2:]]
+    resizes = [_half] if sides and min(sides) >= SMALL else []
     for count in (other, rows):
-        for grow in (GROWN, 0) if images else (0,):
-            yield drawn(count, grow)
+        for resize in (*resizes, *([_grown] if sides else []), _as_it_is):
+            change = partial(
+                _sized, rows=rows, count=count, resize=resize, generator=generator, calm=calm
+            )
+            yield Draw(each_tensor(example, change), (count, rows), resize is not _as_it_is)
+
+
+def _half(size: int) -> int:
+    return size // 2
+
+
+def _grown(size: int) -> int:
+    return size + GROWN
+
+
+def _as_it_is(size: int) -> int:
+    return size
 
 
 def _sized(
-    tensor: Tensor, rows: int, count: int, grow: int, generator: torch.Generator, calm: bool
+    tensor: Tensor,
+    *,
+    rows: int,
+    count: int,
+    resize: Callable[[int], int],
+    generator: torch.Generator,
+    calm: bool,
 ) -> Tensor:
-    """A tensor of other numbers; images (four axes or more) get larger, rows more or fewer."""
+    """A tensor of other numbers; images (four axes or more) of another size, and other rows."""
     shape = list(tensor.shape)
     if tensor.dim() == 0:
         return tensor
     if shape[0] == rows:
         shape[0] = count
     if tensor.dim() >= IMAGE:
-        shape[2:] = [size + grow for size in shape[2:]]
+        shape[2:] = [resize(size) for size in shape[2:]]
     if _is_kept(tensor, calm):
         return tensor if shape == list(tensor.shape) else _stretched(tensor, shape)
     return redrawn(tensor, shape, generator, calm=calm)

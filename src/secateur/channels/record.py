@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from secateur.channels.agreement import outputs_of
 from secateur.channels.caller import line_of
 from secateur.channels.doubling import UNCHANGED, WIDER, double
 from secateur.channels.modes import mode
@@ -84,6 +85,7 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
         ) from failure
     finally:
         tape.end()
+    tape.outputs.append(outputs_of(outputs) if tape.constants else [])
     for tensor in tensors_in(outputs):
         for axis in tape.layout(tensor).axes:
             if axis is not None:

@@ -14,6 +14,8 @@ from secateur.channels.removal import audible
 from secateur.channels.settled import Settled
 from secateur.channels.surgery import rebuild
 
+NOT_SILENT = "not silent where it is read once masked"
+
 
 def inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> Flags:
     """Bool `[classes]`: those that a mask would not silence at every reader.

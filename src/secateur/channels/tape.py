@@ -111,6 +111,7 @@ class Tape(TorchFunctionMode):
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
         self.passes: list[Pass] = []
+        self.outputs: list[list[Tensor]] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             loud = not isinstance(tensor, nn.Parameter)
@@ -146,7 +147,7 @@ class Tape(TorchFunctionMode):
         ties, roles = self.ties, self.roles
         return [
             *(ties.left, ties.right, ties.pins, roles.writes, roles.reads),
-            *(self.reads, self.steps, self.asked, self.choices, self.passes),
+            *(self.reads, self.steps, self.asked, self.choices, self.passes, self.outputs),
         ]
 
     def end(self) -> None:

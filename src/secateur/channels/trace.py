@@ -9,10 +9,11 @@ from torch import nn
 
 from secateur.channels.classes import find_classes, groups_of
 from secateur.channels.layout import Flags
+from secateur.channels.proven import Proven
 from secateur.channels.record import Inputs
 from secateur.channels.settle import settle
 from secateur.channels.settled import Settled
-from secateur.channels.silence import inexact
+from secateur.channels.silence import NOT_SILENT, inexact
 from secateur.channels.surgery import uncompiled
 from secateur.channels.ties import Pin
 from secateur.errors import ChannelError
@@ -26,13 +27,18 @@ class Trace:
     Attributes:
         report: What was pinned: operator, module path, how many channels.
         settled: The passes themselves.
+        proven: The cut that was rehearsed last, if nothing of it had to stay.
     """
 
-    def __init__(self, settled: Settled, names: frozenset[str], silenced: Flags) -> None:
+    def __init__(
+        self, settled: Settled, names: frozenset[str], silenced: Flags | None = None
+    ) -> None:
         self.settled = settled
+        self.proven: Proven | None = None
         self._names, self._silenced = names, silenced
-        classes = find_classes(settled.tape)
-        settled.classes = classes.pin(silenced, "not silent where it is read once masked")
+        settled.classes = find_classes(settled.tape)
+        if silenced is not None:
+            settled.classes = settled.classes.pin(silenced, NOT_SILENT)
         self.report = Report(settled.classes.report, settled.note)
 
     def hold(self, pins: Sequence[Pin]) -> Trace:
@@ -41,6 +47,11 @@ class Trace:
             self.settled.tape.ties.pin(pin.labels, pin.operator, pin.path)
         self.settled.held += pins
         return Trace(self.settled, self._names, self._silenced)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether channels that would not leave exactly are pinned."""
+        return self._silenced is not None
 
     def groups(self, scope: Literal["conv", "all"] = "conv") -> Groups:
         """The groups that may be cut exactly.
@@ -60,12 +71,13 @@ class Trace:
         return groups
 
 
-def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
+def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Trace:
     """Trace a network's channels.
 
     Args:
         model: Any network; copies of it run, in evaluation and in training mode.
         example_inputs: A tensor, a tuple of positional inputs, or a dict of keyword inputs.
+        exact: Pin channels that would not leave exactly. Without, a rehearsal has to find them.
 
     Raises:
         ChannelError: The network fails on the example, or branches on the data.
@@ -78,9 +90,9 @@ def trace(model: nn.Module, example_inputs: Inputs) -> Trace:
     """
     model = uncompiled(model)
     names = frozenset(name for name, _ in model.named_parameters())
-    settled = settle(model, example_inputs)
+    settled = settle(model, example_inputs, exact=exact)
     silenced = settled.heard
-    if silenced is None:
+    if silenced is None and exact:
         silenced = inexact(model, example_inputs, settled)
     return Trace(settled, names, silenced)
 
