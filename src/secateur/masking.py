@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from secateur.channels import Trace, rehearse, trace
+from secateur.channels.silence import NOT_SILENT
 from secateur.channels.surgery import uncompiled
 from secateur.channels.ties import Pin
 from secateur.errors import MaskError
@@ -30,7 +31,7 @@ from secateur.pruning.request import (
 from secateur.pruning.weights import Scope
 from secateur.registry import METHODS
 
-ROUNDS = 4
+ROUNDS = 6
 
 
 def prune(
@@ -189,10 +190,11 @@ class _Units:
 
     def hold(self, pins: Sequence[Pin]) -> None:
         """Pin more channels, and find out which others would not leave exactly."""
-        if self.traced is not None and self.traced.is_exact:
-            self.traced = self.traced.hold(pins)
-        else:
+        heard = any(pin.operator == NOT_SILENT for pin in pins)
+        if self.traced is None or (heard and not self.traced.is_exact):
             self.traced = trace(self._model, self._example)
+        else:
+            self.traced = self.traced.hold(pins)
 
     def of(self, part: Part) -> Groups:
         if part.granularity == "filter":

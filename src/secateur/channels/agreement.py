@@ -124,6 +124,9 @@ def _is_rounding(excess: Tensor, given: Tensor, expected: Tensor, moved: Tensor)
         undecided = moved != expected
         few = float(undecided.double().mean()) <= UNDECIDED
         return few and not bool((excess & ~undecided).any())
+    finite = expected.isfinite()
+    if bool(((given.isfinite() != finite) | (~finite & _unlike(given, expected))).any()):
+        return False  # no last bit makes a number infinite
     noise = ROUNDINGS * _slices(distance(moved, expected), largest=True)
     size = scale(expected)
     allowed = torch.where(size > 0, torch.minimum(noise, COARSEST * size), noise)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from secateur.channels.settle import same_pass
 from secateur.channels.surgery import named_plainly, uncompiled
 from secateur.channels.ties import Pin
 from secateur.channels.trace import Trace
-from secateur.channels.verify import Trial
+from secateur.channels.verify import Trial, check_numbers
 from secateur.errors import ChannelError
 from secateur.example import each_tensor
 from secateur.pruning.pinned import Report
@@ -174,8 +174,25 @@ def rehearse(
     held = [Pin(one.operator, one.path, np.flatnonzero(one.classes[component])) for one in back]
     if not (held or outcome.held):
         traced.proven = _proven(cutter, outcome, example_inputs)
-    error = None if outcome.last is None else outcome.last.error()
-    return Rehearsed([*outcome.held, *held], error)
+    held = [*outcome.held, *held]
+    return Rehearsed(held, _nothing_left(outcome, held) if held else None)
+
+
+def _nothing_left(outcome: Outcome, held: Sequence[Pin]) -> ChannelError | None:
+    """What to say where the masks empty channels and none of them can go."""
+    if outcome.plan.cut.gone.any():
+        return None
+    if outcome.last is not None:
+        return outcome.last.error()
+    if outcome.settled.tape.outputs:
+        check_numbers(outcome.settled.tape.outputs[0])
+    return ChannelError(
+        "rehearsing the cut",
+        held[0].path or "the network",
+        given=f"in need of every channel that was chosen ({held[0].operator})",
+        expected="at least one channel that may go",
+        remedy="Prune single weights instead, or replace the operator named.",
+    )
 
 
 def _proven(cutter: Cutter, outcome: Outcome, example_inputs: Inputs) -> Proven | None:

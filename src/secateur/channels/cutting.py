@@ -154,7 +154,7 @@ class Cutter:
 
         stay = cut.gone if everything else culprits(cut, difference.place, is_right)
         place, held = difference.place, _report(cut.classes, stay, difference)
-        labels = np.flatnonzero(stay[cut.classes.component])
+        labels = np.flatnonzero(_whole_layers(cut, stay)[cut.classes.component])
         outcome.held.append(Pin(held.operator, place.path, labels))
         outcome.report = (*outcome.report, held)
         outcome.plan = self._plan(_pinned(cut.classes, stay))
@@ -241,6 +241,22 @@ def _report(classes: Classes, held: Flags, difference: Difference) -> Pinned:
     line = f" at {place.line}" if place.line else ""
     operator = f"{place.operator or 'an operator'}{line} ({difference.given})"
     return Pinned(operator, place.path, int((held & classes.candidates).sum()))
+
+
+def _whole_layers(cut: Cut, stay: Flags) -> Flags:
+    """With every channel of the layers of which none of those chosen could leave.
+
+    Others of the layer would be no better; what was to blame is its width.
+    """
+    written = cut.classes.written
+    writes = len(cut.classes.writes)
+    chosen, kept = (
+        np.bincount(written[one & (written >= 0)], minlength=writes)
+        for one in (cut.gone, stay & cut.gone)
+    )
+    whole = (kept == chosen) & (kept > 0)
+    held: Flags = stay | (cut.classes.candidates & whole[written])
+    return held
 
 
 def _touched_by(cut: Cut, numbers: list[int]) -> Flags:

@@ -53,7 +53,7 @@ def fingerprint(masked: nn.Module, example_inputs: Any) -> int | None:
         found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
         plain = tensor.detach().contiguous()
         if plain.numel():
-            found = zlib.crc32(plain.reshape(-1).view(torch.uint8).numpy(), found)
+            found = zlib.crc32(plain.reshape(-1).view(torch.uint8).numpy().data, found)
     return found
 
 

@@ -173,7 +173,7 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     inner = _inner(module)
     if inner is not None:
         memo[id(module)] = _copied(inner, memo)
-    if id(module) in memo or not _is_usual(kind):
+    if id(module) in memo or not _is_usual(kind):  # type: ignore[arg-type]
         return copy.deepcopy(module, memo)
     new: Any = kind.__new__(kind)
     memo[id(module)] = new
@@ -182,10 +182,6 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         form = type(value)
         if form in ATOMS:
             state[name] = value
-        elif form is dict and not value:
-            state[name] = {}
-        elif form is OrderedDict and not value:
-            state[name] = OrderedDict()
         elif name in OWN and form in (dict, OrderedDict):
             state[name] = form((key, _held(one, memo)) for key, one in value.items())
         elif name != "_compiled_call_impl":
@@ -214,6 +210,6 @@ def _held(value: Any, memo: dict[int, Any]) -> Any:
         return known
     if isinstance(value, nn.Module):
         return _copied(value, memo)
-    if type(value) in (tuple, list, set) and all(type(one) in ATOMS for one in value):
-        return value if type(value) is tuple else type(value)(value)
+    if type(value) is tuple and all(type(one) in ATOMS for one in value):
+        return value
     return copy.deepcopy(value, memo)

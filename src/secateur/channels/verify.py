@@ -188,6 +188,15 @@ def _finite(outputs: Sequence[Tensor]) -> list[bool]:
     return [one.numel() == 0 or bool(one.isfinite().any()) for one in outputs]
 
 
+def check_numbers(outputs: Sequence[Tensor]) -> None:
+    """Every output must hold a number that can be compared.
+
+    Raises:
+        ChannelError: One does not.
+    """
+    _check_proven(_finite(outputs))
+
+
 def _check_proven(proven: Sequence[bool]) -> None:
     if proven and all(proven):
         return

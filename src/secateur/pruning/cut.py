@@ -234,15 +234,16 @@ def _revive(groups: Groups, weights: dict[str, Weight], units: _Units, kept: Ten
     """Keep, in place, the best group of every layer that would be emptied; name those layers.
 
     The floor of the allocation guards the layer that a group is ranked under. Another one may
-    share a few of that layer's groups only, and lose them all.
+    share a few of that layer's groups only, or read a few of them only, and lose them all.
     """
     revived = []
-    for slot in _scored_slots(groups, weights):
+    readers = [slot for slot in groups.slots if slot.role == "read"]
+    for slot in (*_scored_slots(groups, weights), *readers):
         free = slot.groups[slot.groups >= 0]
-        free = free[~units.pruned[free]]
+        free = free[~units.pruned[free] & (units.sizes[free] > 0)]
         if free.numel() and not bool((slot.groups < 0).any() | kept[slot.groups].any()):
             kept[free[units.scores[free].argmax()]] = True
-            revived.append(weights[slot.parameter].module)
+            revived.append(slot.parameter.rpartition(".")[0] or slot.parameter)
     return revived
 
 
