@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from secateur.report.page import write
+from secateur.study.store import Store
+
+MAJORITY = "val_majority"
 PATIENCE = 120_000  # Milliseconds: the machine may be busy.
 
 
@@ -60,6 +66,19 @@ class Opened:
         """The levels, `method/step`, of the points of the chart that a selector finds."""
         found = self.page.locator(selector).evaluate_all("all => all.map(e => e.dataset.key)")
         return set(found)
+
+
+@pytest.fixture(scope="session")
+def old_run(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny study as a version left it that marked no level as collapsed: all have, there."""
+    folder = tmp_path_factory.mktemp("old") / "run"
+    shutil.copytree(Path(undisturbed.folder, "run"), folder)
+    with Store.writing(folder) as store:
+        facts = {name: value for name, value in store.value("data").items() if name != MAJORITY}
+        store.state("data", json.dumps(facts))
+    with contextlib.chdir(folder.parent):  # the page's commands name the folder as it was given
+        write(Store("run"))
+    return folder
 
 
 @pytest.fixture

@@ -71,15 +71,15 @@ def running(title: str, epoch: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(undisturbed: Any) -> Iterator[Server]:
-    started = Server({**values_of(Path(undisturbed.folder, "run"), 8), "live": None})
+def server(old_run: Path) -> Iterator[Server]:
+    started = Server({**values_of(old_run, 8), "live": None})
     started.values["live"] = running("magnitude 0.7 seed 0", 0)
     yield started
     started.close()
 
 
 def test_points_land_without_a_reload_and_the_users_choices_stay(
-    server: Server, undisturbed: Any, open_page: Callable[..., Opened]
+    server: Server, old_run: Path, open_page: Callable[..., Opened]
 ) -> None:
     opened = open_page(server.url)
     sheet = opened.page
@@ -95,7 +95,7 @@ def test_points_land_without_a_reload_and_the_users_choices_stay(
     sheet.evaluate("window.scrollTo(0, 300)")
     before = sheet.evaluate("window.scrollY")
 
-    full = values_of(Path(undisturbed.folder, "run"), 12)
+    full = values_of(old_run, 12)
     server.values = {**full, "live": running("slimming 0.7 seed 0", 4)}
     opened.wait("#live-runs", "slimming 0.7 seed 0epoch 4 of 9, validation accuracy 0.5000")
     assert opened.page.locator("#table tbody tr").count() == 12

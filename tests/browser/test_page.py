@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from secateur.cli.export import find
+from secateur.markup import plain
 from secateur.point import Point, Share
 from secateur.report import page
 from secateur.study.frontier import frontier, pick
@@ -29,8 +30,8 @@ MEASURES = [name for name in AXES if not name.endswith("accuracy")]
 
 
 @pytest.fixture(scope="module")
-def run(undisturbed: Any) -> Path:
-    return Path(undisturbed.folder, "run")
+def run(old_run: Path) -> Path:
+    return old_run
 
 
 @pytest.fixture
@@ -358,7 +359,7 @@ HOSTILE = (
 def test_hostile_names_do_nothing_and_are_seen_as_they_are(
     open_page: Open, run: Path, tmp_path: Path, points: tuple[Point, ...]
 ) -> None:
-    bad = " ".join(HOSTILE)
+    bad = plain(" ".join(HOSTILE))
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     with Store.writing(folder) as store:
