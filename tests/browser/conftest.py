@@ -77,7 +77,7 @@ def old_run(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         facts = {name: value for name, value in store.value("data").items() if name != MAJORITY}
         store.state("data", json.dumps(facts))
     with contextlib.chdir(folder.parent):  # the page's commands name the folder as it was given
-        write(Store("run"))
+        write(Store(Path("run")))
     return folder
 
 
