@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -222,7 +223,15 @@ def _pack(mask: Tensor) -> str:
 
 
 def _unpack(text: str, shape: list[int]) -> Tensor:
-    count = int(np.prod(shape, dtype=np.int64))
-    packed = np.frombuffer(zlib.decompress(base64.b85decode(text)), dtype=np.uint8)
-    bits = np.unpackbits(packed, count=count)
+    """A mask, decompressed no further than its shape says.
+
+    Raises:
+        ValueError: The text holds another number of elements.
+    """
+    count = math.prod(shape)
+    size = (count + 7) // 8
+    packed = zlib.decompressobj().decompress(base64.b85decode(text), max(size, 0) + 1)
+    if len(packed) != size:
+        raise ValueError(f"a mask of another shape than {shape}")
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count)
     return torch.from_numpy(bits.astype(bool)).reshape(shape)
