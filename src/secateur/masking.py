@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ from secateur.pruning.request import (
     checked_word,
     refuse_exclude,
 )
-from secateur.pruning.weights import Scope
+from secateur.pruning.weights import Scope, Tied, sorted_weights
 from secateur.registry import METHODS
 
 ROUNDS = 6
@@ -47,6 +48,7 @@ def prune(
     previous: Masks | None = None,
     seed: int = 0,
     round_to: int = 1,
+    tied: Tied = "keep",
     exclude: None = None,
 ) -> Masks:
     """Score the model's weights or channels, zero the lowest, and return what was kept.
@@ -70,6 +72,7 @@ def prune(
         round_to: Every layer whose channels may go keeps a multiple of so many (8 suits most
             hardware): the nearest to what the ranking keeps, at least one multiple; a layer
             smaller than that stays whole. The sparsity reached moves by as much.
+        tied: Whether a matrix that an embedding shares is left alone (`keep`) or cut (`prune`).
         exclude: Kept free for layers that are left out; nothing can be left out yet.
 
     Returns:
@@ -125,11 +128,45 @@ def prune(
             statistics=found,
             previous=previous,
             round_to=round_to,
+            example_inputs=example_inputs,
+            tied=tied,
         )
 
     if example_inputs is None:
-        return select(None).apply(model)
-    return select_channels(model, example_inputs, select).apply(model)
+        masks = select(None)
+    else:
+        masks = select_channels(model, example_inputs, select)
+    _say_what_is_left_out(model, masks, sparsities, example_inputs, tied)
+    return masks.apply(model)
+
+
+class CutWarning(UserWarning):
+    """A cut does less than one may think: it removes nothing, or leaves most weights out."""
+
+
+def _say_what_is_left_out(
+    model: nn.Module, masks: Masks, sparsities: Sequence[float], example_inputs: Any, tied: Tied
+) -> None:
+    found = sorted_weights(model, example_inputs=example_inputs, tied=tied)
+    counted = sum(weight.value.numel() for weight in found.weights.values())
+    unclear = sum(found.unclear.values())
+    if unclear > counted:
+        names = ", ".join(list(found.unclear)[:3])
+        warnings.warn(
+            f"prune: {unclear} elements of {len(found.unclear)} parameters are not counted as "
+            f"weights ({names}, ...), more than the {counted} that are; pass example_inputs, "
+            "so that a pass can show what they are",
+            CutWarning,
+            stacklevel=3,
+        )
+    if masks.total and not masks.zeros and max(sparsities) * counted >= 1:
+        warnings.warn(
+            f"prune: nothing was removed of {counted} weights at a sparsity of "
+            f"{max(sparsities):g}: the units that may go are larger than that, or a floor or pins "
+            "hold them; see masks.floored and masks.report",
+            CutWarning,
+            stacklevel=3,
+        )
 
 
 def _changed(

@@ -36,7 +36,7 @@ def outputs_of(result: Any) -> list[Tensor]:
             found.append(torch.tensor(value, dtype=_wide_kind(value)))
         elif isinstance(value, str | bytes | type) or value is None or id(value) in seen:
             return
-        elif hasattr(value, "values") and hasattr(value, "keys"):
+        elif callable(getattr(value, "values", None)) and hasattr(value, "keys"):
             seen.add(id(value))
             for one in value.values():
                 walk(one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from secateur.pruning.criterion import Criterion, Statistics
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
-from secateur.pruning.weights import Weight, prunable_weights
+from secateur.pruning.weights import Tied, Weight, prunable_weights
 from secateur.registry import CRITERIA
 
 GroupsOf = Callable[[Part], Groups]
@@ -30,6 +31,8 @@ def cut(
     statistics: Statistics | None = None,
     previous: Masks | None = None,
     round_to: int = 1,
+    example_inputs: Any = None,
+    tied: Tied = "keep",
 ) -> Masks:
     """Score the model's units and choose what is kept. The model is left as it is.
 
@@ -42,6 +45,8 @@ def cut(
         previous: Masks that the new ones must lie within. A later part counts what an earlier one
             cut: channels of convolutions may hold rows of linear layers too.
         round_to: Layers whose filters or channels may go keep a multiple of so many.
+        example_inputs: Shows which parameters of layers of one's own are weights.
+        tied: Whether a matrix that an embedding shares is a weight (`prune`) or not (`keep`).
 
     Returns:
         Masks of every parameter that a part's units cover.
@@ -54,7 +59,7 @@ def cut(
     found = previous or Masks({})
     known = statistics or Statistics()
     for part, sparsity in zip(parts, sparsities, strict=True):
-        weights = prunable_weights(model, part.scope)
+        weights = prunable_weights(model, part.scope, example_inputs=example_inputs, tied=tied)
         _check_finite(weights)
         if part.granularity == "weight":
             masks = _cut_weights(weights, part, sparsity, known, found)
@@ -96,12 +101,13 @@ def _groups(groups_of: GroupsOf | None, part: Part) -> Groups:
 
 def _check_finite(weights: dict[str, Weight]) -> None:
     for name, weight in weights.items():
-        if not is_finite(weight.parameter):
-            bad = int((~torch.isfinite(weight.parameter.detach())).sum())
+        value = weight.value
+        if not is_finite(value):
+            bad = int((~torch.isfinite(value)).sum())
             raise MaskError(
                 "prune",
                 name,
-                given=f"a weight with {bad} of {weight.parameter.numel()} elements NaN or infinite",
+                given=f"a weight with {bad} of {value.numel()} elements NaN or infinite",
                 expected="finite weights",
                 remedy="Training has diverged before this point: lower the learning rate, clip "
                 "gradients, or prune an earlier checkpoint.",
@@ -117,17 +123,37 @@ def _cut_weights(
 ) -> Masks:
     criterion: Criterion = CRITERIA[part.criterion]
     candidates = []
+    _check_maskable(weights)
     for name, weight in weights.items():
-        rows = weight.parameter.detach().reshape(-1, 1)
+        rows = weight.value.reshape(-1, 1)
         before = previous.get(name)
         pruned = None if before is None else ~before.reshape(-1).to(rows.device)
         candidates.append(Candidates(name, criterion(name, rows, statistics), 1, pruned))
     chosen = allocate(candidates, sparsity, part.ranking)
-    masks = {
-        name: kept.reshape(weight.parameter.shape)
-        for (name, weight), kept in zip(weights.items(), chosen.kept, strict=True)
-    }
+    masks: dict[str, Tensor] = {}
+    for (name, weight), kept in zip(weights.items(), chosen.kept, strict=True):
+        shaped = kept.reshape(weight.parameter.shape)
+        if weight.computed is None:
+            masks[name] = shaped
+        else:
+            own = name.removeprefix(f"{weight.module}.") if weight.module else name
+            for ingredient, mask in weight.computed.masks(own, shaped).items():
+                masks[f"{weight.module}.{ingredient}" if weight.module else ingredient] = mask
     return Masks(masks, chosen.floored)
+
+
+def _check_maskable(weights: dict[str, Weight]) -> None:
+    """A weight that is computed can be cut where a zero in an ingredient is a zero in it."""
+    for name, weight in weights.items():
+        if weight.computed is not None and not weight.maskable:
+            raise MaskError(
+                "prune",
+                name,
+                given=f"an ingredient of a weight that is computed ({weight.computed.name} of "
+                f"{weight.module or 'the network'}), in which its zeros do not show",
+                expected="weights that masks can zero",
+                remedy=f"Make it an ordinary parameter first: {weight.computed.remedy}.",
+            )
 
 
 @dataclass(frozen=True)
@@ -156,22 +182,32 @@ def _score_groups(
     scores = torch.zeros(groups.count, dtype=torch.float64)
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
-    for slot in _scored_slots(groups, weights):
-        rows = _rows(weights[slot.parameter].parameter.detach().cpu(), slot.axis)
+    for slot, weight in _scored_slots(groups, weights):
+        rows = _rows(weight.value.cpu(), slot.axis)
         member = slot.groups >= 0
         index = slot.groups[member]
-        scored = criterion(slot.parameter, rows, statistics).double()
+        scored = criterion(weight.name, rows, statistics).double()
         scores.index_add_(0, index, scored[member])
         sizes.index_add_(0, index, torch.full_like(index, rows.shape[1]))
         before = previous.get(slot.parameter)
-        if before is not None:
+        if before is not None and before.numel() == rows.numel():
             gone.index_add_(0, index, (~_rows(before.cpu(), slot.axis)).sum(dim=1)[member])
     return _Units(scores, sizes, pruned=gone == sizes)
 
 
-def _scored_slots(groups: Groups, weights: dict[str, Weight]) -> list[Slot]:
-    """The slots whose weights compute a group and belong to the scope."""
-    return [slot for slot in groups.slots if slot.role == "write" and slot.parameter in weights]
+def _scored_slots(groups: Groups, weights: dict[str, Weight]) -> list[tuple[Slot, Weight]]:
+    """The slots whose weights compute a group and belong to the scope; each weight once an axis.
+
+    Of a weight that is computed, the slot may be that of any ingredient (the `g` of weight norm).
+    """
+    owners = {name: weight for weight in weights.values() for name in weight.ingredients}
+    found: dict[tuple[str, int], tuple[Slot, Weight]] = {}
+    for slot in groups.slots:
+        if slot.role == "write" and slot.parameter in owners:
+            weight = owners[slot.parameter]
+            if slot.groups.numel() == weight.value.shape[slot.axis]:
+                found.setdefault((weight.name, slot.axis), (slot, weight))
+    return list(found.values())
 
 
 def _rows(weight: Tensor, axis: int) -> Tensor:
@@ -207,7 +243,7 @@ def _allocate_groups(
         )
         for name, m in used
     ]
-    total = sum(weight.parameter.numel() for weight in weights.values())
+    total = sum(weight.value.numel() for weight in weights.values())
     chosen = allocate(candidates, sparsity, part.ranking, total)
     kept = torch.ones(groups.count, dtype=torch.bool)
     for (_, member), keep in zip(used, chosen.kept, strict=True):
@@ -238,7 +274,7 @@ def _revive(groups: Groups, weights: dict[str, Weight], units: _Units, kept: Ten
     """
     revived = []
     readers = [slot for slot in groups.slots if slot.role == "read"]
-    for slot in (*_scored_slots(groups, weights), *readers):
+    for slot in (*(slot for slot, _ in _scored_slots(groups, weights)), *readers):
         free = slot.groups[slot.groups >= 0]
         free = free[~units.pruned[free] & (units.sizes[free] > 0)]
         if free.numel() and not bool((slot.groups < 0).any() | kept[slot.groups].any()):

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from secateur.errors import MaskError
 from secateur.markup import Cell, table
 from secateur.pruning.naming import parameters_by_name, plain_name
-from secateur.pruning.pinned import Report
+from secateur.pruning.pinned import Pinned, Report
 
 if TYPE_CHECKING:
     from secateur.pruning.freeze import Freeze
+    from secateur.pruning.weights import Tied
 
 
 class Masks(Mapping[str, Tensor]):
@@ -178,6 +179,44 @@ class Masks(Mapping[str, Tensor]):
             )
         return Freeze(self, target, optimizer)
 
+    @classmethod
+    def of(cls, model: nn.Module, *, example_inputs: Any = None, tied: Tied = "keep") -> Masks:
+        """The masks of a network that was pruned before: False where a prunable weight is zero.
+
+        Biases and norms are no weights, so zeros that they start with go on training.
+
+        Args:
+            model: A network with zeros, as `load` or `load_state_dict` gave it.
+            example_inputs: A batch that the model accepts, where layers of one's own have
+                parameters whose names do not tell what they are; as for `prune`.
+            tied: `keep`, or `prune`: a matrix that an embedding shares is a weight.
+
+        Returns:
+            The masks, applied: `masks.freeze(optimizer)` goes on from here.
+
+        Raises:
+            ModelError: The network has no prunable weight.
+
+        Example:
+            >>> net = nn.Linear(2, 1)
+            >>> _ = nn.init.zeros_(net.weight[:, 0].data), nn.init.zeros_(net.bias)
+            >>> Masks.of(net)["weight"].tolist(), len(Masks.of(net))
+            ([[False, True]], 1)
+        """
+        from secateur.pruning.weights import prunable_weights
+
+        weights = prunable_weights(model, example_inputs=example_inputs, tied=tied)
+        return cls(
+            {name: weight.value != 0 for name, weight in weights.items() if weight.maskable}
+        ).apply(model)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Plain tensors, which `torch.save` writes and `torch.load(weights_only=True)` reads.
+
+        `Masks(state)` makes masks of them again.
+        """
+        return {name: mask.clone() for name, mask in self._masks.items()}
+
     def to_text(self) -> str:
         """The masks as text, one bit an element, for a file's metadata."""
         packed = {
@@ -235,3 +274,7 @@ def _unpack(text: str, shape: list[int]) -> Tensor:
         raise ValueError(f"a mask of another shape than {shape}")
     bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count)
     return torch.from_numpy(bits.astype(bool)).reshape(shape)
+
+
+# A file with masks in it is read by torch.load(weights_only=True): they are tensors and words.
+torch.serialization.add_safe_globals([Masks, Report, Pinned])
