@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import secateur
 from secateur import models
 from secateur.pruning.norms import insert_norms, norm_scales
 
@@ -167,3 +168,33 @@ def test_convolutions_of_every_rank(layer: nn.Module, shape: tuple[int, ...]) ->
         before = model(images)
         assert insert_norms(model, images).inserted == ("0",)
         assert largest_relative_difference(model(images), before) < 1e-5
+
+
+class Excited(nn.Module):
+    """Two normed convolutions, and two of squeeze-and-excite without a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.n = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.reduce, self.expand, self.fc = (
+            nn.Conv2d(16, 4, 1),
+            nn.Conv2d(4, 16, 1),
+            nn.Linear(16, 4),
+        )
+
+    def forward(self, x):
+        x = self.n(self.a(x)).relu()
+        gate = self.expand(self.reduce(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
+        return self.fc((x * gate).mean((2, 3)))
+
+
+def test_convolutions_without_a_norm_are_kept_and_the_others_ranked() -> None:
+    torch.manual_seed(0)
+    net = Excited()
+    with torch.no_grad():
+        net.n.weight[::2] = 0.01
+    masks = secateur.prune(net, "slimming", sparsity=0.3, example_inputs=torch.randn(2, 3, 12, 12))
+    assert "reduce.weight" not in masks or bool(masks["reduce.weight"].all())
+    gone = ~masks["n.weight"]
+    assert gone.any()
+    assert not gone[1::2].any()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+import secateur
 from secateur.errors import KernelError, MaskError
 from secateur.models import build
 from secateur.native import kernels
@@ -270,3 +272,27 @@ def test_without_kernels_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     with sparse_retraining(net, masks) as layers:
         assert layers == ()
         assert "forward" not in vars(net)
+
+
+@pytest.mark.skipif(not kernels.available(), reason="no native kernels here")
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda net: pickle.loads(pickle.dumps(net)),
+        lambda net: torch.optim.swa_utils.AveragedModel(net).module,
+    ],
+    ids=["deepcopy", "pickle", "averaged"],
+)
+def test_copies_made_on_the_way_are_plain_networks(copied) -> None:
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)), torch.randn(8, 64)
+    masks = secateur.prune(net, "magnitude", sparsity=0.9, ranking="layer")
+    with secateur.sparse_retraining(net, masks) as taken:
+        assert taken
+        best = copied(net)
+    assert "forward" not in vars(best[0])
+    assert not {"forward", "__deepcopy__", "__reduce_ex__"} & vars(net[0]).keys()
+    best.load_state_dict(nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)).state_dict())
+    best(x).sum().backward()
+    assert bool((best[0].weight.grad != 0).any(1).sum() > 20)

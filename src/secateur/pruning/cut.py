@@ -183,6 +183,8 @@ def _score_groups(
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
     for slot, weight in _scored_slots(groups, weights):
+        if part.criterion == "scale" and statistics.scales and weight.name not in statistics.scales:
+            continue  # a convolution that no norm follows is kept
         rows = _rows(weight.value.cpu(), slot.axis)
         member = slot.groups >= 0
         index = slot.groups[member]

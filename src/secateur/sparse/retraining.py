@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import copyreg
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -89,11 +91,32 @@ def sparse_retraining(
         yield tuple(taken)
     finally:
         for module in changed:
-            del module.forward
+            for name in OWN:
+                del vars(module)[name]
+
+
+OWN = ("forward", "__deepcopy__", "__reduce_ex__")
 
 
 def _change(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
-    module.forward = forward
+    """Give one module another forward pass; copies of it, and pickles, are plain."""
+    own = (forward, partial(_copied, module), partial(_reduced, module))
+    vars(module).update(zip(OWN, own, strict=True))
+
+
+def _plain_state(module: nn.Module) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if name not in OWN}
+
+
+def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    new = type(module).__new__(type(module))
+    memo[id(module)] = new
+    vars(new).update(copy.deepcopy(_plain_state(module), memo))
+    return new
+
+
+def _reduced(module: nn.Module, _: object) -> tuple[Any, ...]:
+    return copyreg.__newobj__, (type(module),), _plain_state(module)  # type: ignore[attr-defined]
 
 
 def _layers(model: nn.Module, masks: Masks, sparsity: float) -> dict[str, nn.Linear | nn.Conv2d]:
