@@ -9,11 +9,14 @@ touch; memory that was handed out, or written through another name, is constant 
 
 from __future__ import annotations
 
+import random
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,17 +32,30 @@ HANDED_OUT = frozenset(
 )
 
 
+ATTRIBUTE = "an attribute: "
+CHANCE = "random numbers of Python's or numpy's"
+
+
 class Writes:
     """How often memory was written with what is not constant, and whether it was handed out."""
 
     def __init__(self) -> None:
         self._count: dict[int, int] = {}
         self._shared: set[int] = set()
+        self._learnt: set[int] = set()
 
-    def note(self, tensor: Tensor) -> None:
-        """The tensor's memory was written."""
+    def note(self, tensor: Tensor, *, given: bool = False) -> None:
+        """The tensor's memory was written, with what comes from inputs alone if `given`."""
         address = _address(tensor)
         self._count[address] = self._count.get(address, 0) + 1
+        if not given:
+            self._learnt.add(address)
+
+    def is_learnt(self, tensor: Tensor) -> bool:
+        """Whether something that layers compute may lie in its memory."""
+        return bool(self._learnt or self._shared) and (
+            _address(tensor) in self._learnt or _address(tensor) in self._shared
+        )
 
     def hand_out(self, tensor: Tensor) -> None:
         """The tensor's memory may be written by others from now on."""
@@ -58,6 +74,45 @@ def _address(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (NotImplementedError, RuntimeError):  # sparse, wrapped or without storage
         return id(tensor)
+
+
+def contents(tensor: Tensor) -> int:
+    """A number that is another one once the tensor's memory was written, by whomever.
+
+    Example:
+        >>> one = torch.zeros(3)
+        >>> before = contents(one)
+        >>> _ = one[1:].fill_(2)
+        >>> contents(one) == before
+        False
+    """
+    if tensor.layout != torch.strided or tensor.is_meta:
+        return 0
+    try:
+        memory = torch.empty(0, dtype=torch.uint8, device=tensor.device)
+        memory.set_(tensor.untyped_storage())
+        return zlib.crc32(memory.cpu().numpy().data)
+    except (NotImplementedError, RuntimeError, TypeError):  # wrapped, or of a kind of its own
+        return 0
+
+
+def dice() -> int:
+    """A number that is another one once Python or numpy has drawn a random number."""
+    return hash((random.getstate(), str(np.random.get_state(legacy=False))))
+
+
+def is_borrowed(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is somebody else's, who may write there at any time.
+
+    Example:
+        >>> import numpy as np
+        >>> is_borrowed(torch.from_numpy(np.zeros(2))), is_borrowed(torch.zeros(2))
+        (True, False)
+    """
+    try:
+        return not tensor.untyped_storage().resizable()
+    except (NotImplementedError, RuntimeError):
+        return True
 
 
 class Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -104,6 +159,22 @@ def held(model: nn.Module) -> Iterator[Tensor]:
     homes = [vars(one) for one in (*model.modules(), *files) if one is not None]
     for value in [value for home in homes for value in tuple(home.values())]:
         yield from _tensors(value)
+
+
+def memory_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Where the buffers and the other tensors of its modules lie, and how often each was written.
+
+    What is another one after a run remembers that run: it is no constant.
+    """
+    places: dict[str, tuple[int, ...]] = {}
+    for path, module in model.named_modules():
+        for name, buffer in module.named_buffers(path, recurse=False):
+            places[name] = (id(buffer), buffer._version)
+        for name, value in vars(module).items():
+            kept = [] if name.startswith("_") else list(_listed(value))
+            if kept and not all(isinstance(one, nn.Parameter) for one in kept):
+                places[ATTRIBUTE + f"{path}.{name}"] = tuple(map(id, kept))
+    return places
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

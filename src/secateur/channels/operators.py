@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 
 from secateur.example import tensors_in as tensors_in
 
 ATOMS = frozenset((int, float, bool, str, complex, type(None), torch.dtype))
+WORDS = (Tensor, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
 FINITENESS = frozenset({"isfinite", "isinf", "isnan", "isneginf", "isposinf"})
 CARRIES = frozenset({"any", "all", "logical_not", "logical_or", "logical_and", "or", "and"})
@@ -85,6 +88,37 @@ def numbers_in(name: str, tree: Any) -> tuple[object, ...]:
     if any(word in name for word in CHANCE):
         return tuple(one for one in found if type(one) is not bool and type(one) is not float)
     return tuple(found)
+
+
+def has_numbers(tree: Any) -> bool:
+    """Whether there is a number of any kind among arguments, in slices, lists and arrays too.
+
+    Example:
+        >>> has_numbers((torch.ones(1), slice(None, 3))), has_numbers((torch.ones(1), None))
+        (True, False)
+    """
+    if tree is None or isinstance(tree, WORDS):
+        return False
+    if isinstance(tree, tuple | list):
+        return any(map(has_numbers, tree))
+    if isinstance(tree, dict):
+        return any(map(has_numbers, tree.values()))
+    if isinstance(tree, slice):
+        return has_numbers((tree.start, tree.stop, tree.step))
+    return True
+
+
+@lru_cache(maxsize=1024)
+def is_random(name: str) -> bool:
+    """Whether an operator of torch's draws random numbers.
+
+    Example:
+        >>> is_random("bernoulli"), is_random("binomial"), is_random("relu")
+        (True, True, False)
+    """
+    packet = getattr(torch.ops.aten, name, None)
+    overloads = [getattr(packet, one) for one in packet.overloads()] if packet else []
+    return any(torch.Tag.nondeterministic_seeded in one.tags for one in overloads)
 
 
 def _gather(tree: Any, found: list[object]) -> None:

@@ -43,17 +43,29 @@ def record(
     Raises:
         ChannelError: The network fails on the example, or branches on the data.
     """
-    for wider in (WIDER, UNCHANGED) if constants else (UNCHANGED,):
-        tape = Tape(model, RULES, constants=constants, choices=choices, holds=holds, wider=wider)
+    wider = WIDER if constants else UNCHANGED
+    unsteady: frozenset[str] = frozenset()
+    while True:
+        tape = Tape(
+            model,
+            RULES,
+            constants=constants,
+            choices=choices,
+            holds=holds,
+            wider=wider,
+            unsteady=unsteady,
+        )
         try:
             for training in modes:
                 record_pass(tape, model, example_inputs, training=training)
         except ChannelError:
             if wider is UNCHANGED:
                 raise
-        else:
-            break
-    return tape
+            wider = UNCHANGED
+            continue
+        if not constants or tape.unsteady <= unsteady:
+            return tape
+        unsteady = frozenset(tape.unsteady)
 
 
 def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, training: bool) -> None:
@@ -71,18 +83,11 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
                 tape.take_input(tensor)
             with tape.modules(), tape, tape.unseen():
                 outputs = runner(*args, **kwargs)
+            tape.look_back(runner)
     except ChannelError:
         raise
     except Exception as failure:
-        where = line_of(failure)
-        raise ChannelError(
-            "tracing channels",
-            tape.last_path or type(model).__name__,
-            given="failing on the example inputs"
-            f" ({type(failure).__name__}{where and f' at {where}'}: {failure})",
-            expected="a network that runs on them",
-            remedy="Pass inputs of the shape and type that the network takes.",
-        ) from failure
+        raise _refused(tape, model, example_inputs, failure, training=training) from failure
     finally:
         tape.end()
     tape.outputs.append(outputs_of(outputs) if tape.constants else [])
@@ -90,3 +95,35 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
         for axis in tape.layout(tensor).axes:
             if axis is not None:
                 tape.ties.pin(axis.labels, "the network's output", "")
+
+
+def _refused(
+    tape: Tape, model: nn.Module, example_inputs: Inputs, failure: Exception, *, training: bool
+) -> ChannelError:
+    """What is to be said of a run that failed: it is the network's fault only if it fails alone."""
+    line = line_of(failure)
+    words = f"{type(failure).__name__}{line and f' at {line}'}: {failure}"
+    own = tape.wider is UNCHANGED and not _runs(model, example_inputs, training=training)
+    return ChannelError(
+        "tracing channels",
+        tape.last_path or type(model).__name__,
+        given=f"failing on the example inputs ({words})"
+        if own
+        else f"calling something that tracing cannot follow ({words})",
+        expected="a network that runs on them" if own else "operators that a copy can be run with",
+        remedy="Pass inputs of the shape and type that the network takes."
+        if own
+        else "Trace the modules around it one by one, or prune single weights instead.",
+    )
+
+
+def _runs(model: nn.Module, example_inputs: Inputs, *, training: bool) -> bool:
+    """Whether the network runs on the example when nobody looks."""
+    runner = throwaway(model)
+    args, kwargs = arguments(example_inputs)
+    try:
+        with sandbox(runner), mode(runner, training=training):
+            runner(*args, **kwargs)
+    except Exception:
+        return False
+    return True

@@ -55,6 +55,16 @@ class Cut:
 
 
 TEXTS = frozenset({"format", "repr", "str"})
+ADDRESSES = frozenset(
+    {
+        "data_ptr",
+        "untyped_storage",
+        "storage",
+        "typed_storage",
+        "cuda_array_interface",
+        "__dlpack__",
+    }
+)
 SHAPED = frozenset({"view", "reshape", "chunk", "unflatten"})
 
 
@@ -75,6 +85,8 @@ class _Stage(TorchFunctionMode):
             return self._expected()
         if name in TEXTS:
             return self._next(name).result
+        if name.strip("_") in ADDRESSES:
+            raise _Lost  # whoever takes the address of nothing reads and writes there
         args, kwargs = to_meta(args), to_meta(kwargs or {})
         failed: Exception | None = None
         result: Any = None

@@ -97,7 +97,8 @@ class WriteBack:
                 self._save(tensor)
 
     def _save(self, tensor: Tensor) -> None:
-        if tensor.layout != torch.strided or tensor.is_meta:
+        wrapped = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        if tensor.layout != torch.strided or tensor.is_meta or wrapped:
             return
         storage = tensor.untyped_storage()
         pointer = storage.data_ptr()

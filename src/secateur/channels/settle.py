@@ -62,7 +62,8 @@ def settle(
     if again is not None:
         return again
     tape = record(model, example_inputs, constants=constants)
-    note = _record_training(tape, model, example_inputs)
+    notes = [_record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
+    note = "\n".join(filter(None, notes))
     modes = tuple(one.training for one in tape.passes)
     settled = Settled(tape, find_classes(tape), modes=modes, note=note)
     for _ in range(ROUNDS):
@@ -77,6 +78,11 @@ def settle(
         ):
             settled = _again(model, example_inputs, settled, constants=constants)
     return settled
+
+
+def _branched(branch: tuple[str, bool]) -> str:
+    line, answer = branch
+    return f"The branch at {line} looks at an input; what is traced is its way for {answer}."
 
 
 def _as_known(

@@ -22,7 +22,19 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.births import HANDED_OUT, Unseen, Writes, held, unwrapped
+from secateur.channels.births import (
+    ATTRIBUTE,
+    CHANCE,
+    HANDED_OUT,
+    Unseen,
+    Writes,
+    contents,
+    dice,
+    held,
+    is_borrowed,
+    memory_of,
+    unwrapped,
+)
 from secateur.channels.call import Call, Rule
 from secateur.channels.caller import calling_line
 from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
@@ -34,7 +46,9 @@ from secateur.channels.operators import (
     FINITENESS,
     QUESTIONS,
     asks_length,
+    has_numbers,
     is_query,
+    is_random,
     numbers_in,
     operator_name,
     tensors_in,
@@ -46,11 +60,12 @@ from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
 
 MANY = 16
-VALUES = frozenset(
-    ("full", "full_like", "new_full", "tensor", "as_tensor", "scalar_tensor", "arange")
-)
 COMPUTES = frozenset(
     (*MEETING, *ONE_TO_ONE, "where", "masked_fill", "mul", "div", "true_divide", "linspace", "pad")
+)
+# How many elements these give depends on what is in their inputs.
+COUNTS = frozenset(
+    ("nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "bincount", "histc")
 )
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
 RESHAPES = frozenset(
@@ -70,6 +85,8 @@ class Tape(TorchFunctionMode):
         holds: Steps with a size written in the code, and how hard to hold their channels; see
             `Hold`.
         wider: The type that each type becomes, where constants are followed.
+        unsteady: What an earlier run was found to change: names of buffers and attributes, and
+            `CHANCE` where Python's own random numbers are drawn.
     """
 
     def __init__(
@@ -81,8 +98,10 @@ class Tape(TorchFunctionMode):
         choices: Mapping[Place, int] | None = None,
         holds: Mapping[int, int] | None = None,
         wider: Wider = WIDER,
+        unsteady: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
+        self.unsteady = set(unsteady)
         self.wider = wider if constants else UNCHANGED
         self.device = next((one.device for one in model.parameters()), torch.device("cpu"))
         self._holds = holds or {}
@@ -107,15 +126,20 @@ class Tape(TorchFunctionMode):
         self._writes = Writes()
         self._running = False
         self._numbers = False
+        self._branched = CHANCE in unsteady
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
+        self._memory: dict[str, tuple[int, ...]] = {}
+        self._dice = 0
+        self.branches: dict[str, bool] = {}
         self.passes: list[Pass] = []
         self.outputs: list[list[Tensor]] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             loud = not isinstance(tensor, nn.Parameter)
-            self.parameters[name] = Layout(tuple(axes), constant=True, loud=loud, given=loud)
+            constant = name not in unsteady
+            self.parameters[name] = Layout(tuple(axes), constant=constant, loud=loud, given=loud)
 
     def begin(self, model: nn.Module, keep: WriteBack, *, training: bool) -> None:
         """A copy of the network is about to run: know its tensors and modules."""
@@ -127,10 +151,13 @@ class Tape(TorchFunctionMode):
         self._paths = {id(module): name for name, module in self._modules.items()}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             self.names[id(tensor)] = name
-            self._table[tensor] = (self.parameters[name], None, 0)
+            self._table[tensor] = (self.parameters[name], None, 0, None)
+        self._memory, self._dice = memory_of(model), dice()
+        steady = not any(name.startswith(ATTRIBUTE) for name in self.unsteady)
         for tensor in held(model):
             if tensor not in self._table:
-                self.file(tensor, plain(tensor.dim(), constant=True, given=True))
+                constant = steady and not is_borrowed(tensor)
+                self.file(tensor, plain(tensor.dim(), constant=constant, given=True))
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
@@ -150,8 +177,15 @@ class Tape(TorchFunctionMode):
             *(self.reads, self.steps, self.asked, self.choices, self.passes, self.outputs),
         ]
 
+    def look_back(self, model: nn.Module) -> None:
+        """The copy has run: note what it has changed of its own."""
+        now = memory_of(model)
+        self.unsteady.update(n for n, place in self._memory.items() if now.get(n) != place)
+        if self._dice != dice():
+            self.unsteady.add(CHANCE)
+
     def end(self) -> None:
-        """The copy has run: keep nothing of it alive."""
+        """Keep nothing of the copy alive."""
         self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
         self.names = {}
 
@@ -167,9 +201,12 @@ class Tape(TorchFunctionMode):
             if inside is not None and inside in self._table:
                 self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
             return plain(tensor.dim(), given=False)
-        layout, version, written = self._table[tensor]
+        layout, version, written, seen = self._table[tensor]
         if version not in (None, tensor._version) or written != self._writes.state(tensor):
-            return _without_constants(layout)
+            given = layout.given and not self._writes.is_learnt(tensor)
+            return replace(_without_constants(layout), given=given)
+        if seen is not None and seen != contents(tensor):
+            return replace(_without_constants(layout), given=False)
         return layout  # type: ignore[no-any-return]
 
     def take_input(self, tensor: Tensor) -> None:
@@ -178,7 +215,8 @@ class Tape(TorchFunctionMode):
 
     def file(self, tensor: Tensor, layout: Layout) -> None:
         """Note the layout of a tensor."""
-        self._table[tensor] = (layout, tensor._version, self._writes.state(tensor))
+        seen = contents(tensor) if layout.constant and layout.given else None
+        self._table[tensor] = (layout, tensor._version, self._writes.state(tensor), seen)
 
     def choose(self, options: int, labels: Vector) -> int:
         """Take the preset way, or the first."""
@@ -204,14 +242,15 @@ class Tape(TorchFunctionMode):
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = operator_name(func)
         placed, named = in_places(func, args, kwargs)
-        if name in QUESTIONS:
-            self._question(name, placed)
+        line = self._question(name, placed) if name in QUESTIONS else ""
         call = Call(self, name, func, self._originals(name, func, placed), named)
         call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, named))}
         if self._keep is not None and is_in_place(func, kwargs):
             self._keep.before(args, kwargs)
         run = self._doubler and self._doubler.run
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
+        if name == "__bool__" and line:
+            self.branches[line] = bool(call.out)
         outputs = tensors_in(call.out)
         if name != "__set__" and (outputs or not is_query(name)):
             self._note_writes(call, placed)
@@ -248,8 +287,12 @@ class Tape(TorchFunctionMode):
         if call.name in HANDED_OUT:
             self._writes.hand_out(target)
             self._numbers |= not _is_constant(call.inputs.values())
-        elif is_in_place(call.func, call.kwargs) and not _is_constant(call.inputs.values()):
-            self._writes.note(target)
+        elif is_in_place(call.func, call.kwargs):
+            layouts = call.inputs.values()
+            if id(target) in self.names and not isinstance(target, nn.Parameter):
+                self.unsteady.add(self.names[id(target)])
+            if not _is_constant(layouts) or (self._numbers and has_numbers(call.args)):
+                self._writes.note(target, given=all(one.given for one in layouts))
 
     def _originals(self, name: str, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments as they were, where a rule looks at what is overwritten: values, shape."""
@@ -264,14 +307,21 @@ class Tape(TorchFunctionMode):
         self.file(first, self.layout(args[0]))
         return (first, *args[1:])
 
-    def _question(self, name: str, args: Sequence[Any]) -> None:
-        """A Python branch may depend on parameters, or on inputs: not on both."""
+    def _question(self, name: str, args: Sequence[Any]) -> str:
+        """A Python branch may depend on parameters, or on inputs: not on both.
+
+        Returns:
+            The line that asks, where the answer is another one for other inputs.
+        """
         tensor = args[0]
         layout = self.layout(tensor)
-        if layout.constant or layout.given or self.is_guard(tensor):
-            self._numbers |= name != "__bool__" and not layout.constant
-            return
+        if layout.constant or self.is_guard(tensor):
+            return ""
         line = calling_line()
+        if layout.given:
+            self._branched |= name == "__bool__"
+            self._numbers |= name != "__bool__"
+            return line or "a line"
         raise ChannelError(
             "tracing channels",
             self.path or "the model",
@@ -301,6 +351,11 @@ class Tape(TorchFunctionMode):
             call.lengths.clear()
             layouts, free = self._without_rule(call, outputs, _reason(failure)), False
         given = all(layout.given for layout in inputs)
+        if (self._numbers and _takes_numbers(call)) or (self._branched and _is_literal(call)):
+            layouts = [_without_constants(layout) for layout in layouts]
+            if call.name == "__setitem__":
+                self.file(call.args[0], _without_constants(self.layout(call.args[0])))
+        self._numbers |= _counts(call) and not _is_constant(inputs)
         for tensor, layout in zip(outputs, layouts, strict=True):
             self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
@@ -319,8 +374,8 @@ class Tape(TorchFunctionMode):
         layouts = [given] if isinstance(given, Layout) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
             raise ValueError  # a rule that misread the call is found out by what came out
-        if self._numbers and _takes_numbers(call):
-            layouts = [_without_constants(layout) for layout in layouts]
+        if not _is_constant(call.inputs.values()):
+            layouts = [replace(one, constant=False) for one in layouts]
         for read in self.reads[reads:]:
             read.loud = not silences(call)
         if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
@@ -334,6 +389,7 @@ class Tape(TorchFunctionMode):
         for layout in inputs:
             call.pin_axes(layout, reason=f"{reason}{line and f', {line}'}")
         known = bool(inputs) and "." not in call.name and ":" not in call.name
+        known &= not is_random(call.name) and not _is_gradient(call.func)
         constant = known and _is_constant(inputs)
         return [plain(tensor.dim(), constant=constant) for tensor in outputs]
 
@@ -385,12 +441,26 @@ def _is_constant(layouts: Iterable[Layout]) -> bool:
     return all(layout.constant for layout in layouts)
 
 
+def _is_literal(call: Call) -> bool:
+    """Whether nothing but literals and buffers goes in."""
+    return all(layout.constant and layout.given for layout in call.inputs.values())
+
+
+def _counts(call: Call) -> bool:
+    """Whether the number of elements that come out depends on those that go in."""
+    chosen = call.args[1:] if call.name == "__getitem__" else ()
+    return call.name in COUNTS or any(one.dtype == torch.bool for one in tensors_in(chosen))
+
+
 def _takes_numbers(call: Call) -> bool:
-    """Whether a value in the result may be a number that was once in a tensor."""
-    if call.name in VALUES:
-        return True
-    plain_numbers = (*call.args, *call.kwargs.values())
-    return call.name in COMPUTES and any(isinstance(one, int | float) for one in plain_numbers)
+    """Whether a value in the result may come of a number that was once in a tensor."""
+    computed = _is_literal(call) or call.name in COMPUTES or call.name == "__setitem__"
+    return computed and has_numbers((call.args, call.kwargs))
+
+
+def _is_gradient(func: Any) -> bool:
+    """Whether an attribute is asked for that a backward pass fills, unseen."""
+    return getattr(getattr(func, "__self__", None), "__name__", "") in ("grad", "_grad")
 
 
 def _reason(failure: Exception) -> str:
