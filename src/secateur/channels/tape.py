@@ -39,7 +39,7 @@ from secateur.channels.call import Call, Rule
 from secateur.channels.caller import calling_line
 from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
 from secateur.channels.layout import Axis, Layout, Vector, plain
-from secateur.channels.natures import is_free, is_loud, silences
+from secateur.channels.natures import MOVES, is_free, is_loud, silences
 from secateur.channels.notes import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
 from secateur.channels.operators import (
     CARRIES,
@@ -67,6 +67,7 @@ COMPUTES = frozenset(
 COUNTS = frozenset(
     ("nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "bincount", "histc")
 )
+BLANK = frozenset(("zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"))
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
 RESHAPES = frozenset(
     ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")
@@ -374,13 +375,21 @@ class Tape(TorchFunctionMode):
         layouts = [given] if isinstance(given, Layout) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
             raise ValueError  # a rule that misread the call is found out by what came out
-        if not _is_constant(call.inputs.values()):
+        if not (_is_constant(call.inputs.values()) or self._is_given_shape(call)):
             layouts = [replace(one, constant=False) for one in layouts]
         for read in self.reads[reads:]:
             read.loud = not silences(call)
         if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
             layouts = [replace(layout, loud=True) for layout in layouts]
         return layouts, is_free(call, layouts)
+
+    def _is_given_shape(self, call: Call) -> bool:
+        """Whether inputs say no more than its shape, or which parts of zeros it takes."""
+        if call.name in BLANK:
+            return True
+        source = call.args[0] if call.args and call.name in MOVES else None
+        zero = self.constants and isinstance(source, Tensor) and call.layout(source).constant
+        return zero and not bool(source.any())
 
     def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
         """Everything that went in is held; constant is only what torch itself made of constants."""
@@ -455,7 +464,7 @@ def _counts(call: Call) -> bool:
 def _takes_numbers(call: Call) -> bool:
     """Whether a value in the result may come of a number that was once in a tensor."""
     computed = _is_literal(call) or call.name in COMPUTES or call.name == "__setitem__"
-    return computed and has_numbers((call.args, call.kwargs))
+    return computed and not call.name.endswith("zeros") and has_numbers((call.args, call.kwargs))
 
 
 def _is_gradient(func: Any) -> bool:

@@ -18,6 +18,7 @@ class Between(nn.Module):
         super().__init__()
         self.a, self.b = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(out, 4, 1)
         self.gate, self.other = nn.Conv2d(16, 1, 1), nn.Conv2d(16, 16, 1)
+        self.mix = nn.Parameter(torch.randn(16, 16))
         self.between, self.n, self.m, self.parts = between, 6, 10, [6, 10]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +71,21 @@ ROWS = {
         y, torch.ones(1, 1, 1, 1).repeat(y.shape[1], 1, 1, 1), groups=y.shape[1]
     ),
     "cumsum along space": lambda _, y: y.cumsum(dim=3),
+    "cummax along space": lambda _, y: y.cummax(-1).values,
+    "inner": lambda net, y: torch.inner(y.movedim(1, -1), net.mix).movedim(-1, 1),
+    "tensordot": lambda net, y: torch.tensordot(y, net.mix, dims=([1], [0])).movedim(-1, 1),
+    "tensordot by how many": lambda net, y: torch.tensordot(
+        y.movedim(1, -1), net.mix, dims=1
+    ).movedim(-1, 1),
+    "hypot": lambda net, y: torch.hypot(y, net.other(y)),
+    "sgn": lambda net, y: y * torch.sgn(net.other(y)),
     "torch.ops": lambda _, y: torch.ops.aten.relu(y),
+}
+HALVED = {
+    "glu": lambda _, y: F.glu(y, 1),
+    "glu by name": lambda _, y: F.glu(input=y, dim=-3),
+    "two chunks": lambda _, y: y.chunk(2, 1)[0] * torch.sigmoid(y.chunk(2, 1)[1]),
+    "maxout": lambda _, y: y.unflatten(1, (-1, 2)).amax(2),
 }
 DOUBLED = {
     "cat with zeros_like": lambda _, y: torch.cat([y, torch.zeros_like(y)], 1),
@@ -78,10 +93,13 @@ DOUBLED = {
 }
 
 
-@pytest.mark.parametrize(("way", "out"), [(w, 16) for w in ROWS] + [(w, 32) for w in DOUBLED])
+ALL = [*((w, 16) for w in ROWS), *((w, 32) for w in DOUBLED), *((w, 8) for w in HALVED)]
+
+
+@pytest.mark.parametrize(("way", "out"), ALL)
 def test_channels_follow_the_cut(way: str, out: int) -> None:
     torch.manual_seed(0)
-    net, x = Between({**ROWS, **DOUBLED}[way], out).eval(), torch.randn(2, 3, 8, 8)
+    net, x = Between({**ROWS, **DOUBLED, **HALVED}[way], out).eval(), torch.randn(2, 3, 8, 8)
     masks = secateur.prune(net, "l1-filter", sparsity=0.5, example_inputs=x)
     small = secateur.compact(net, masks, x)
     assert small.a.out_channels == 8
@@ -130,10 +148,12 @@ class Packed(nn.Module):
 def test_packed_sequences_are_followed(kind: type[nn.RNNBase], unpack: bool) -> None:
     torch.manual_seed(0)
     net, example = Packed(kind, unpack=unpack), (torch.randn(3, 4, 7), torch.tensor([7, 4, 5]))
-    masks = secateur.prune(net, "l1-filter", sparsity=0.5, example_inputs=example)
+    masks = secateur.prune(net, "l1-filter", sparsity=0.5, scope="all", example_inputs=example)
     small = secateur.compact(net, masks, example)
-    assert (small.a.out_channels, small.b.out_channels) == (6, 6)
-    torch.testing.assert_close(net(*example), small(*example))
+    assert (small.a.out_channels, small.b.out_channels, small.rnn.hidden_size) == (6, 6, 5)
+    other = (torch.randn(3, 4, 7), torch.tensor([2, 7, 6]))
+    for inputs in (example, other):
+        torch.testing.assert_close(net(*inputs), small(*inputs))
 
 
 def test_what_a_weight_norm_is_taken_over_stays_and_is_named() -> None:

@@ -49,11 +49,10 @@ ONE_TO_ONE = [
     "positive",
     "square",
     "reciprocal",
-    "sin",
-    "cos",
-    "tan",
-    "erf",
-    "sign",
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
+    *("arcsin", "arccos", "arctan", "arcsinh", "arctanh", "sinc", "exp2", "digamma", "lgamma"),
+    *("erf", "erfc", "erfinv", "i0", "deg2rad", "rad2deg", "sign", "sgn", "signbit"),
+    *("special_expit", "special_entr", "special_erf", "special_erfc", "special_log1p"),
     "floor",
     "ceil",
     "round",
@@ -117,7 +116,8 @@ MEETING = [
     "lerp",
     "addcmul",
     "addcdiv",
-    "atan2",
+    *("atan2", "arctan2", "fmax", "fmin", "hypot", "copysign", "heaviside", "xlogy", "isclose"),
+    *("logaddexp", "logaddexp2", "ldexp", "float_power", "special_xlogy", "special_xlog1py"),
     "logical_and",
     "logical_or",
     "logical_xor",
@@ -164,6 +164,23 @@ def prelu(call: Call) -> Layout:
     position = 1 if source.dim() > 1 else 0
     call.count(num_parameters=weight.axes[0])
     return layout.replace({position: call.tie(layout.axes[position], _keep(weight.axes[0]))})
+
+
+@rule("glu")
+def gated(call: Call) -> Layout:
+    """The first half of an axis times a gate from the second: the halves go together."""
+    source, dim = call.arg(0, "input"), int(call.arg(1, "dim", -1))
+    layout = call.layout(source)
+    axis = layout.axes[dim]
+    half = source.shape[dim] // 2
+    if axis is None:
+        return layout.replace({dim % source.dim(): None})
+    first, second = axis.take(slice(half)), axis.take(slice(half, None))
+    const = first.const & second.const
+    if call.tape.constants:
+        const = const | zero_slices(source, layout, dim)[:half]
+    tied = call.tie(first, second)
+    return layout.replace({dim % source.dim(): tied and Axis(tied.labels, const)})
 
 
 def _keep(axis: Axis | None) -> Axis | None:

@@ -79,7 +79,10 @@ def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
     return Layout(tuple(axes), moved.constant)
 
 
-@rule("split", "chunk", "tensor_split", "unbind", "split_with_sizes", "hsplit", "vsplit", "dsplit")
+@rule(
+    *("split", "chunk", "tensor_split", "unbind", "split_with_sizes", "hsplit", "vsplit", "dsplit"),
+    *("unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk"),
+)
 def split(call: Call) -> list[Layout]:
     """The parts of an axis; equal parts must stay equal."""
     source = call.args[0]

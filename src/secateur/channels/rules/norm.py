@@ -130,6 +130,8 @@ def local_response_norm(call: Call) -> None:
     "logcumsumexp",
     "cumsum",
     "cumprod",
+    "cummax",
+    "cummin",
     "sort",
     "argsort",
 )

@@ -36,19 +36,62 @@ def matmul(call: Call) -> Layout | None:
     return letters(call, _matmul_equation(left, right), (left, right), call.out.dim())
 
 
+@rule("inner")
+def inner(call: Call) -> Layout | None:
+    """The last axes of two tensors are summed over."""
+    left, right = call.args[:2]
+    if not (left.dim() and right.dim()):
+        return None
+    one, other = _names(left.dim(), "a"), _names(right.dim(), "n")
+    equation = f"{one[:-1]}z,{other[:-1]}z->{one[:-1]}{other[:-1]}"
+    return letters(call, equation, (left, right), call.out.dim())
+
+
+@rule("tensordot")
+def tensordot(call: Call) -> Layout | None:
+    """Some axes of two tensors are summed over, by number or by how many."""
+    left, right, dims = call.args[0], call.args[1], call.arg(2, "dims", 2)
+    if isinstance(dims, int):
+        dims = list(range(-dims, 0)), list(range(dims))
+    if not isinstance(dims, tuple | list) or len(dims) != 2:
+        return None
+    lefts, rights = ([one] if isinstance(one, int) else list(one) for one in dims)
+    one, other = list(_names(left.dim(), "a")), list(_names(right.dim(), "n"))
+    for first, second in zip(lefts, rights, strict=True):
+        other[second] = one[first]
+    kept = [name for name in (*one, *other) if not (name in one and name in other)]
+    equation = f"{''.join(one)},{''.join(other)}->{''.join(kept)}"
+    return letters(call, equation, (left, right), call.out.dim())
+
+
+def _names(count: int, first: str) -> str:
+    return "".join(chr(ord(first) + number) for number in range(count))
+
+
+@rule("addbmm")
+def summed_bmm(call: Call) -> Layout | None:
+    """`bias` and the products of all pairs of matrices, summed up."""
+    bias, left, right = call.args[:3]
+    return _plus(call, bias, letters(call, "bij,bjk->ik", (left, right), 2))
+
+
 @rule("addmm", "addmv", "baddbmm")
 def added_matmul(call: Call) -> Layout | None:
     """`bias + left @ right`."""
     bias, left, right = call.args[:3]
-    product = letters(call, _matmul_equation(left, right), (left, right), call.out.dim())
-    added = call.layout(bias)
+    equation = _matmul_equation(left, right)
+    layout = _plus(call, bias, letters(call, equation, (left, right), call.out.dim()))
+    call.count(nf=layout.axes[-1], nx=call.layout(left).axes[-1])
+    return layout
+
+
+def _plus(call: Call, bias: Tensor, product: Layout) -> Layout:
+    """A product with a bias that is spread over it."""
     axes = list(product.axes)
     for back in range(1, min(bias.dim(), len(axes)) + 1):
         if bias.shape[-back] == call.out.shape[-back] > 1:
-            axes[-back] = _sum_const(
-                call, bias, product, call.tie(axes[-back], added.axes[-back]), back
-            )
-    call.count(nf=axes[-1], nx=call.layout(left).axes[-1])
+            tied = call.tie(axes[-back], call.layout(bias).axes[-back])
+            axes[-back] = _sum_const(call, bias, product, tied, back)
     return Layout(tuple(axes))
 
 

@@ -39,6 +39,7 @@ STEADY = frozenset(("mean", "amax", "amin", "max", "min", "median"))
     "var_mean",
     "std_mean",
     "count_nonzero",
+    "aminmax",
 )
 def reduction(call: Call) -> Layout | Sequence[Layout] | None:
     """Reduce some axes; `sum` and norms let a silent channel leave, the rest hold it."""
