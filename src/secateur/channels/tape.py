@@ -388,8 +388,9 @@ class Tape(TorchFunctionMode):
         if call.name in BLANK:
             return True
         source = call.args[0] if call.args and call.name in MOVES else None
-        zero = self.constants and isinstance(source, Tensor) and call.layout(source).constant
-        return zero and not bool(source.any())
+        if not (self.constants and isinstance(source, Tensor) and call.layout(source).constant):
+            return False
+        return not bool(source.any())
 
     def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
         """Everything that went in is held; constant is only what torch itself made of constants."""
