@@ -161,6 +161,14 @@ def held(model: nn.Module) -> Iterator[Tensor]:
         yield from _tensors(value)
 
 
+def lists_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Buffers of whole numbers in one row that a network's files hold."""
+    saved = model.state_dict(keep_vars=True)
+    for name, buffer in model.named_buffers():
+        if name in saved and buffer.dim() == 1 and buffer.dtype in (torch.int64, torch.int32):
+            yield name, buffer
+
+
 def memory_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
     """Where the buffers and the other tensors of its modules lie, and how often each was written.
 

@@ -27,6 +27,7 @@ class Call:
     out: Any = None
     inputs: dict[int, Layout] = field(default_factory=dict)
     lengths: list[Vector] = field(default_factory=list)
+    orders: list[Tensor] = field(default_factory=list)
 
     @property
     def path(self) -> str:

@@ -155,6 +155,8 @@ class Compaction:
         kept = self.kept.get(name)
         if not kept:
             return small.clone()
+        if not (full.is_floating_point() or full.is_complex()):
+            return full.clone()  # a list of channels numbers them as they were
         grid = full.to(small.device, small.dtype, copy=True)
         index = [
             kept.get(axis, torch.arange(size)).to(small.device)

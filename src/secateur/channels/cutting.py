@@ -20,7 +20,7 @@ from secateur.channels.constants import used_slices
 from secateur.channels.folding import Fold, apply_folds, find_folds, foldable_weights
 from secateur.channels.layout import Flags
 from secateur.channels.record import Inputs
-from secateur.channels.rehearsal import Cut, Numbers, numbers_of, set_numbers
+from secateur.channels.rehearsal import Cut, Numbers, numbers_of, orders_of, set_numbers
 from secateur.channels.removal import audible, removable
 from secateur.channels.settle import ROUNDS, rehearse_cut, settle
 from secateur.channels.settled import Settled, is_sized
@@ -187,6 +187,7 @@ class Cutter:
             cut = Cut(settled.tape, classes, np.zeros_like(classes.pinned))
             numbers = {}
         folds = find_folds(self.masked, cut.tape, cut.classes, cut.gone, self._foldable)
+        numbers = {**numbers, **orders_of(self.masked, cut)}
         return Plan(cut, kept_indices(cut), folds, numbers, tuple(refused))
 
     def _build(self, plan: Plan) -> nn.Module:

@@ -314,10 +314,27 @@ def numbers_of(model: nn.Module, cut: Cut, attributes: Sequence[Attribute]) -> N
     return numbers
 
 
+def orders_of(model: nn.Module, cut: Cut) -> Numbers:
+    """What becomes of the buffers that list channels: those that stay, numbered anew."""
+    numbers: Numbers = {}
+    buffers = dict(model.named_buffers())
+    for name, labels in cut.tape.orders.items():
+        stays = np.flatnonzero(~cut.gone[cut.classes.of(labels)])
+        own = cut.tape.parameters[name].axes[0]
+        if own is None or stays.size == labels.size:
+            continue
+        listed = buffers[name].cpu().numpy()[~cut.gone[cut.classes.of(own.labels)]]
+        path, _, attribute = name.rpartition(".")
+        anew = torch.from_numpy(np.searchsorted(stays, listed))
+        numbers[path, attribute] = anew.to(buffers[name].device, buffers[name].dtype)
+    return numbers
+
+
 def set_numbers(model: nn.Module, numbers: Numbers) -> None:
     """Give modules the numbers that follow a cut."""
     for (path, name), value in numbers.items():
-        setattr(model.get_submodule(path), name, value)
+        own = value.clone() if isinstance(value, Tensor) else value
+        setattr(model.get_submodule(path), name, own)
 
 
 def candidates(model: nn.Module, cut: Cut, number: int) -> list[Attribute]:

@@ -32,6 +32,7 @@ from secateur.channels.births import (
     dice,
     held,
     is_borrowed,
+    lists_of,
     memory_of,
     unwrapped,
 )
@@ -134,6 +135,9 @@ class Tape(TorchFunctionMode):
         self._memory: dict[str, tuple[int, ...]] = {}
         self._dice = 0
         self.branches: dict[str, bool] = {}
+        self.orders: dict[str, Vector] = {}
+        self._numbered: dict[int, str] = {}
+        self._looked_at: set[str] = set()
         self.passes: list[Pass] = []
         self.outputs: list[list[Tensor]] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -150,6 +154,9 @@ class Tape(TorchFunctionMode):
         self._keep = keep
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in self._modules.items()}
+        self._numbered = {
+            id(one): name for name, one in lists_of(model) if name not in self.unsteady
+        }
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             self.names[id(tensor)] = name
             self._table[tensor] = (self.parameters[name], None, 0, None)
@@ -184,11 +191,13 @@ class Tape(TorchFunctionMode):
         self.unsteady.update(n for n, place in self._memory.items() if now.get(n) != place)
         if self._dice != dice():
             self.unsteady.add(CHANCE)
+        for name in self._looked_at & set(self.orders):
+            self.ties.pin(self.orders[name], f"{name} (a list that is used otherwise too)", "")
 
     def end(self) -> None:
         """Keep nothing of the copy alive."""
         self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
-        self.names = {}
+        self.names, self._numbered = {}, {}
 
     @property
     def path(self) -> str:
@@ -209,6 +218,10 @@ class Tape(TorchFunctionMode):
         if seen is not None and seen != contents(tensor):
             return replace(_without_constants(layout), given=False)
         return layout  # type: ignore[no-any-return]
+
+    def list_of(self, tensor: Tensor) -> str:
+        """The name of a buffer of whole numbers that the network's files hold; empty if none."""
+        return self._numbered.get(id(tensor), "")
 
     def take_input(self, tensor: Tensor) -> None:
         """File an input of the network: fixed, and never constant."""
@@ -351,6 +364,9 @@ class Tape(TorchFunctionMode):
             self.rewind(mark)
             call.lengths.clear()
             layouts, free = self._without_rule(call, outputs, _reason(failure)), False
+        for tensor in tensors_in((call.args, call.kwargs)) if self._numbered else ():
+            if not any(tensor is one for one in (*call.orders, call.out)):
+                self._looked_at.add(self.list_of(tensor))
         given = all(layout.given for layout in inputs)
         if (self._numbers and _takes_numbers(call)) or (self._branched and _is_literal(call)):
             layouts = [_without_constants(layout) for layout in layouts]

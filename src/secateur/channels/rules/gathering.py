@@ -1,4 +1,8 @@
-"""Elements taken or added by their numbers along one axis: that axis stays, the others pass."""
+"""Elements taken or added by their numbers along one axis: that axis stays, the others pass.
+
+A buffer of a network that lists channels, one behind the other, follows a cut: what leaves the
+channels leaves the list, and what is left of it is numbered anew.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,28 @@ def index_select(call: Call) -> Layout | None:
     """Slices by number; where they are the channels, their numbers hold them."""
     source, dim = call.arg(0, "input"), call.arg(1, "dim")
     layout = call.layout(source)
-    call.pin(layout.axes[dim], "by their numbers")
-    return _silent(call, source, layout).replace({dim % source.dim(): None})
+    taken = ordered(call, layout.axes[dim], call.arg(2, "index"))
+    if taken is None:
+        call.pin(layout.axes[dim], "by their numbers")
+    return _silent(call, source, layout).replace({dim % source.dim(): taken})
+
+
+def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
+    """The axis in an order that lies in a buffer of the network; None if it lies elsewhere."""
+    if axis is None or not isinstance(index, Tensor) or index.dim() != 1:
+        return None
+    name = call.tape.list_of(index)
+    own = call.tape.parameters[name].axes[0] if name else None
+    if own is None:
+        return None
+    numbers = index.cpu().numpy()
+    known = call.tape.orders.setdefault(name, axis.labels)
+    if numbers.min() < 0 or known.size != axis.size:
+        return None
+    call.bind(known, axis.labels)
+    call.bind(own.labels, axis.labels[numbers])
+    call.orders.append(index)
+    return axis.take(numbers)
 
 
 @rule("gather", "take_along_dim")

@@ -13,6 +13,7 @@ from secateur.channels.constants import constant_slices, zero_slices
 from secateur.channels.layout import Axis, Layout, join
 from secateur.channels.operators import tensors_in
 from secateur.channels.rules.elementwise import meet
+from secateur.channels.rules.gathering import ordered
 from secateur.channels.rules.table import rule
 
 Followed = tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]]
@@ -61,8 +62,22 @@ def move(call: Call) -> Layout | None:
     """Send an index along each labelled axis through the operator, and see where it comes out."""
     source = call.args[0]
     layout = call.layout(source)
+    if call.name == "__getitem__":
+        _by_number(call, layout)
     moved = _moved(call, source, layout, call.out, None)
     return _spread(call, source, moved) if call.name in SPREADS else moved
+
+
+def _by_number(call: Call, layout: Layout) -> None:
+    """Channels that are listed by number stay, unless the list follows them."""
+    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+    if any(one is None or one is Ellipsis or isinstance(one, bool) for one in index):
+        return
+    if not any(isinstance(one, Tensor) for one in index):
+        return
+    for axis, one in zip(layout.axes, index, strict=False):
+        if isinstance(one, Tensor) and ordered(call, axis, one) is None:
+            call.pin(axis, "by their numbers")
 
 
 def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
