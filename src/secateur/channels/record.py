@@ -63,9 +63,9 @@ def record(
                 raise
             wider = UNCHANGED
             continue
-        if not constants or tape.unsteady <= unsteady:
+        if not constants or tape.origins.unsteady <= unsteady:
             return tape
-        unsteady = frozenset(tape.unsteady)
+        unsteady = frozenset(tape.origins.unsteady)
 
 
 def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, training: bool) -> None:

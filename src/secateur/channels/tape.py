@@ -7,12 +7,11 @@ and files the layout of the result. Operators without a rule pin what they touch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
@@ -22,53 +21,30 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.births import (
-    ATTRIBUTE,
-    CHANCE,
-    HANDED_OUT,
-    Unseen,
-    Writes,
-    contents,
-    dice,
-    held,
-    is_borrowed,
-    lists_of,
-    memory_of,
-    unwrapped,
-)
+from secateur.channels.births import Unseen, unwrapped
 from secateur.channels.call import Call, Rule
 from secateur.channels.caller import calling_line
 from secateur.channels.doubling import UNCHANGED, WIDER, Doubler, Wider
-from secateur.channels.layout import Axis, Layout, Vector, plain
-from secateur.channels.natures import MOVES, is_free, is_loud, silences
+from secateur.channels.layout import Layout, Vector, plain
+from secateur.channels.natures import is_free, is_loud, silences
 from secateur.channels.notes import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
 from secateur.channels.operators import (
     CARRIES,
     FINITENESS,
     QUESTIONS,
     asks_length,
-    has_numbers,
     is_query,
-    is_random,
     numbers_in,
     operator_name,
     tensors_in,
 )
-from secateur.channels.rules.elementwise import MEETING, ONE_TO_ONE
+from secateur.channels.origins import Origins, is_constant, is_known, keeps_constants
 from secateur.channels.sandbox import WriteBack, is_in_place
 from secateur.channels.signature import in_places
 from secateur.channels.ties import Ties
 from secateur.errors import ChannelError
 
 MANY = 16
-COMPUTES = frozenset(
-    (*MEETING, *ONE_TO_ONE, "where", "masked_fill", "mul", "div", "true_divide", "linspace", "pad")
-)
-# How many elements these give depends on what is in their inputs.
-COUNTS = frozenset(
-    ("nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "bincount", "histc")
-)
-BLANK = frozenset(("zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones"))
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
 RESHAPES = frozenset(
     ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")
@@ -87,8 +63,7 @@ class Tape(TorchFunctionMode):
         holds: Steps with a size written in the code, and how hard to hold their channels; see
             `Hold`.
         wider: The type that each type becomes, where constants are followed.
-        unsteady: What an earlier run was found to change: names of buffers and attributes, and
-            `CHANCE` where Python's own random numbers are drawn.
+        unsteady: What an earlier run was found to change, see `Origins`.
     """
 
     def __init__(
@@ -103,7 +78,7 @@ class Tape(TorchFunctionMode):
         unsteady: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
-        self.unsteady = set(unsteady)
+        self.origins = Origins(unsteady)
         self.wider = wider if constants else UNCHANGED
         self.device = next((one.device for one in model.parameters()), torch.device("cpu"))
         self._holds = holds or {}
@@ -118,26 +93,17 @@ class Tape(TorchFunctionMode):
         self.constants = constants
         self.stack: list[str] = []
         self.last_path = ""
-        self.names: dict[int, str] = {}
         self.parameters: dict[str, Layout] = {}
         self._rules = rules
         self._preset = choices or {}
         self._doubler: Doubler | None = None
         self._keep: WriteBack | None = None
-        self._table: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._writes = Writes()
         self._running = False
-        self._numbers = False
-        self._branched = CHANCE in unsteady
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
-        self._memory: dict[str, tuple[int, ...]] = {}
-        self._dice = 0
         self.branches: dict[str, bool] = {}
         self.orders: dict[str, Vector] = {}
-        self._numbered: dict[int, str] = {}
-        self._looked_at: set[str] = set()
         self.passes: list[Pass] = []
         self.outputs: list[list[Tensor]] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -154,18 +120,7 @@ class Tape(TorchFunctionMode):
         self._keep = keep
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in self._modules.items()}
-        self._numbered = {
-            id(one): name for name, one in lists_of(model) if name not in self.unsteady
-        }
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            self.names[id(tensor)] = name
-            self._table[tensor] = (self.parameters[name], None, 0, None)
-        self._memory, self._dice = memory_of(model), dice()
-        steady = not any(name.startswith(ATTRIBUTE) for name in self.unsteady)
-        for tensor in held(model):
-            if tensor not in self._table:
-                constant = steady and not is_borrowed(tensor)
-                self.file(tensor, plain(tensor.dim(), constant=constant, given=True))
+        self.origins.begin(model, self.parameters)
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
@@ -187,17 +142,14 @@ class Tape(TorchFunctionMode):
 
     def look_back(self, model: nn.Module) -> None:
         """The copy has run: note what it has changed of its own."""
-        now = memory_of(model)
-        self.unsteady.update(n for n, place in self._memory.items() if now.get(n) != place)
-        if self._dice != dice():
-            self.unsteady.add(CHANCE)
-        for name in self._looked_at & set(self.orders):
+        self.origins.look_back(model)
+        for name in self.origins.looked_at & set(self.orders):
             self.ties.pin(self.orders[name], f"{name} (a list that is used otherwise too)", "")
 
     def end(self) -> None:
         """Keep nothing of the copy alive."""
         self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
-        self.names, self._numbered = {}, {}
+        self.origins.end()
 
     @property
     def path(self) -> str:
@@ -206,22 +158,12 @@ class Tape(TorchFunctionMode):
 
     def layout(self, tensor: Tensor) -> Layout:
         """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
-        if tensor not in self._table:
-            inside = unwrapped(tensor)
-            if inside is not None and inside in self._table:
-                self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
-            return plain(tensor.dim(), given=False)
-        layout, version, written, seen = self._table[tensor]
-        if version not in (None, tensor._version) or written != self._writes.state(tensor):
-            given = layout.given and not self._writes.is_learnt(tensor)
-            return replace(_without_constants(layout), given=given)
-        if seen is not None and seen != contents(tensor):
-            return replace(_without_constants(layout), given=False)
-        return layout  # type: ignore[no-any-return]
-
-    def list_of(self, tensor: Tensor) -> str:
-        """The name of a buffer of whole numbers that the network's files hold; empty if none."""
-        return self._numbered.get(id(tensor), "")
+        if tensor in self.origins:
+            return self.origins.layout(tensor)
+        inside = unwrapped(tensor)
+        if inside is not None and inside in self.origins:
+            self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
+        return plain(tensor.dim(), given=False)
 
     def take_input(self, tensor: Tensor) -> None:
         """File an input of the network: fixed, and never constant."""
@@ -229,8 +171,7 @@ class Tape(TorchFunctionMode):
 
     def file(self, tensor: Tensor, layout: Layout) -> None:
         """Note the layout of a tensor."""
-        seen = contents(tensor) if layout.constant and layout.given else None
-        self._table[tensor] = (layout, tensor._version, self._writes.state(tensor), seen)
+        self.origins.file(tensor, layout)
 
     def choose(self, options: int, labels: Vector) -> int:
         """Take the preset way, or the first."""
@@ -267,7 +208,7 @@ class Tape(TorchFunctionMode):
             self.branches[line] = bool(call.out)
         outputs = tensors_in(call.out)
         if name != "__set__" and (outputs or not is_query(name)):
-            self._note_writes(call, placed)
+            self.origins.note_writes(call, placed)
             self._note_guard(call, outputs)
             self._record(call, outputs)
         elif asks_length(name, func):
@@ -282,31 +223,16 @@ class Tape(TorchFunctionMode):
 
     def _hold_unseen(self, operator: str, tensors: list[Tensor], writes: bool) -> None:
         for tensor in tensors:
-            if tensor in self._table:
+            if tensor in self.origins:
                 self._pin_all(self.layout(tensor), f"{operator}, outside of torch's functions")
             if writes:
-                self._writes.note(tensor)
+                self.origins.note_unseen_write(tensor)
 
     def _pin_all(self, layout: Layout, operator: str) -> None:
         line = calling_line()
         for axis in layout.axes:
             if axis is not None:
                 self.ties.pin(axis.labels, f"{operator}{line and f' at {line}'}", self.path)
-
-    def _note_writes(self, call: Call, args: Sequence[Any]) -> None:
-        """Memory that is written with what is no constant, or that others may write from now on."""
-        target = call.kwargs.get("out", args[0] if args else None)
-        if not isinstance(target, Tensor):
-            return
-        if call.name in HANDED_OUT:
-            self._writes.hand_out(target)
-            self._numbers |= not _is_constant(call.inputs.values())
-        elif is_in_place(call.func, call.kwargs):
-            layouts = call.inputs.values()
-            if id(target) in self.names and not isinstance(target, nn.Parameter):
-                self.unsteady.add(self.names[id(target)])
-            if not _is_constant(layouts) or (self._numbers and has_numbers(call.args)):
-                self._writes.note(target, given=all(one.given for one in layouts))
 
     def _originals(self, name: str, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments as they were, where a rule looks at what is overwritten: values, shape."""
@@ -333,8 +259,7 @@ class Tape(TorchFunctionMode):
             return ""
         line = calling_line()
         if layout.given:
-            self._branched |= name == "__bool__"
-            self._numbers |= name != "__bool__"
+            self.origins.note_answer(name)
             return line or "a line"
         raise ChannelError(
             "tracing channels",
@@ -364,15 +289,9 @@ class Tape(TorchFunctionMode):
             self.rewind(mark)
             call.lengths.clear()
             layouts, free = self._without_rule(call, outputs, _reason(failure)), False
-        for tensor in tensors_in((call.args, call.kwargs)) if self._numbered else ():
-            if not any(tensor is one for one in (*call.orders, call.out)):
-                self._looked_at.add(self.list_of(tensor))
+        self.origins.note_uses(call)
         given = all(layout.given for layout in inputs)
-        if (self._numbers and _takes_numbers(call)) or (self._branched and _is_literal(call)):
-            layouts = [_without_constants(layout) for layout in layouts]
-            if call.name == "__setitem__":
-                self.file(call.args[0], _without_constants(self.layout(call.args[0])))
-        self._numbers |= _counts(call) and not _is_constant(inputs)
+        layouts = self.origins.steadied(call, layouts)
         for tensor, layout in zip(outputs, layouts, strict=True):
             self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
@@ -391,7 +310,7 @@ class Tape(TorchFunctionMode):
         layouts = [given] if isinstance(given, Layout) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
             raise ValueError  # a rule that misread the call is found out by what came out
-        if not (_is_constant(call.inputs.values()) or self._is_given_shape(call)):
+        if not keeps_constants(call, values=self.constants):
             layouts = [replace(one, constant=False) for one in layouts]
         for read in self.reads[reads:]:
             read.loud = not silences(call)
@@ -399,24 +318,13 @@ class Tape(TorchFunctionMode):
             layouts = [replace(layout, loud=True) for layout in layouts]
         return layouts, is_free(call, layouts)
 
-    def _is_given_shape(self, call: Call) -> bool:
-        """Whether inputs say no more than its shape, or which parts of zeros it takes."""
-        if call.name in BLANK:
-            return True
-        source = call.args[0] if call.args and call.name in MOVES else None
-        if not (self.constants and isinstance(source, Tensor) and call.layout(source).constant):
-            return False
-        return not bool(source.any())
-
     def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
         """Everything that went in is held; constant is only what torch itself made of constants."""
         inputs = list(call.inputs.values())
         line = calling_line() if reason else ""
         for layout in inputs:
             call.pin_axes(layout, reason=f"{reason}{line and f', {line}'}")
-        known = bool(inputs) and "." not in call.name and ":" not in call.name
-        known &= not is_random(call.name) and not _is_gradient(call.func)
-        constant = known and _is_constant(inputs)
+        constant = is_known(call) and is_constant(inputs)
         return [plain(tensor.dim(), constant=constant) for tensor in outputs]
 
     def hold(self, number: int, strength: int) -> None:
@@ -456,37 +364,6 @@ class Tape(TorchFunctionMode):
         finally:
             before.remove()
             after.remove()
-
-
-def _without_constants(layout: Layout) -> Layout:
-    axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
-    return Layout(tuple(axes), loud=True, given=layout.given)
-
-
-def _is_constant(layouts: Iterable[Layout]) -> bool:
-    return all(layout.constant for layout in layouts)
-
-
-def _is_literal(call: Call) -> bool:
-    """Whether nothing but literals and buffers goes in."""
-    return all(layout.constant and layout.given for layout in call.inputs.values())
-
-
-def _counts(call: Call) -> bool:
-    """Whether the number of elements that come out depends on those that go in."""
-    chosen = call.args[1:] if call.name == "__getitem__" else ()
-    return call.name in COUNTS or any(one.dtype == torch.bool for one in tensors_in(chosen))
-
-
-def _takes_numbers(call: Call) -> bool:
-    """Whether a value in the result may come of a number that was once in a tensor."""
-    computed = _is_literal(call) or call.name in COMPUTES or call.name == "__setitem__"
-    return computed and not call.name.endswith("zeros") and has_numbers((call.args, call.kwargs))
-
-
-def _is_gradient(func: Any) -> bool:
-    """Whether an attribute is asked for that a backward pass fills, unseen."""
-    return getattr(getattr(func, "__self__", None), "__name__", "") in ("grad", "_grad")
 
 
 def _reason(failure: Exception) -> str:

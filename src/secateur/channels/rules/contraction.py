@@ -130,7 +130,7 @@ def contract(
     labels = np.zeros(left.shape[left_axis], np.int64) if axis is None else axis.labels
     read = Read(call.path, call.name, labels, np.zeros(labels.size, np.bool_), np.zeros(0))
     call.tape.reads.append(read)
-    read.weight = call.tape.names.get(id(right))
+    read.weight = call.tape.origins.names.get(id(right))
     read.rows = None if rows is None else rows.labels
     if not call.tape.constants:
         return None

@@ -30,7 +30,7 @@ def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
     """The axis in an order that lies in a buffer of the network; None if it lies elsewhere."""
     if axis is None or not isinstance(index, Tensor) or index.dim() != 1:
         return None
-    name = call.tape.list_of(index)
+    name = call.tape.origins.list_of(index)
     own = call.tape.parameters[name].axes[0] if name else None
     if own is None:
         return None
