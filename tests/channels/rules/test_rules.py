@@ -156,29 +156,18 @@ def test_packed_sequences_are_followed(kind: type[nn.RNNBase], unpack: bool) -> 
         torch.testing.assert_close(net(*inputs), small(*inputs))
 
 
-def test_what_a_weight_norm_is_taken_over_stays_and_is_named() -> None:
-    norm = nn.utils.parametrizations.weight_norm
+def test_a_norm_over_the_taps_of_a_grouped_convolution_is_cut_by_groups() -> None:
+    """As wav2vec 2 has it; nothing of it was followed, and an assertion failed."""
     torch.manual_seed(0)
-    net = nn.Sequential(
-        *(norm(nn.Conv1d(4, 16, 3)), nn.ReLU(), norm(nn.Conv1d(16, 16, 3)), nn.ReLU()),
-        nn.Conv1d(16, 2, 1),
-    )
-    x = torch.randn(2, 4, 12)
-    masks = secateur.prune(net, "l1-filter", sparsity=0.4, example_inputs=x)
-    small = secateur.compact(net, masks, x)
-    assert small[0].weight.shape[0] == 16
-    assert small[2].weight.shape[0] < 16
-    torch.testing.assert_close(net(x), small(x))
-    named = [pin.operator for pin in secateur.trace(net, x).report]
-    assert "weight_norm (its norm is taken)" in named
-
-
-def test_a_norm_over_the_taps_of_a_grouped_convolution_pins() -> None:
-    grouped = nn.Conv1d(16, 16, 8, padding=4, groups=2)
+    grouped = nn.Conv1d(16, 16, 8, padding=4, groups=4)
     net = nn.Sequential(
         nn.Conv1d(4, 16, 1),
         nn.utils.parametrizations.weight_norm(grouped, dim=2),
         *(nn.ReLU(), nn.Conv1d(16, 8, 1), nn.ReLU(), nn.Conv1d(8, 2, 1)),
     )
-    groups = secateur.trace(net, torch.randn(2, 4, 12)).groups()
-    assert groups.count == 8
+    x = torch.randn(2, 4, 12)
+    masks = secateur.prune(net, "l1-filter", sparsity=0.5, scope="all", example_inputs=x)
+    small = secateur.compact(net, masks, x)
+    assert small[0].out_channels == 8
+    assert small[1].groups == 2
+    torch.testing.assert_close(net(x), small(x), atol=1e-4, rtol=1e-4)

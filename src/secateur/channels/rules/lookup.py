@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from secateur.channels.call import Call
-from secateur.channels.constants import used_slices
+from secateur.channels.constants import used_slices, zero_slices
 from secateur.channels.layout import Axis, Layout
+from secateur.channels.notes import Read
 from secateur.channels.rules.contraction import mark_roles
 from secateur.channels.rules.table import rule
 
@@ -32,21 +34,35 @@ def embedding(call: Call) -> Layout:
 
 @rule("weight_norm", "weight_norm_interface")
 def weight_norm(call: Call) -> Layout | None:
-    """`g v / |v|`: a channel is silenced by its `g`; `v` may not be zeroed.
+    """`g v / |v|`: a channel is silenced by its `g`, for the rows of `v` may not be zeroed.
 
-    What a norm is taken over stays: without some of it, the rest would be longer.
+    A channel that the layer reads leaves where its part of `v` is zero: then no norm is another.
     """
     direction, scale = call.args[:2]
-    dim = int(call.arg(2, "dim", 0))
-    if dim < 0:
+    dim = call.arg(2, "dim", 0)
+    if not isinstance(dim, int) or dim < 0:
         return None
     layout = call.layout(direction)
-    call.pin_axes(layout, [dim], "its norm is taken")
+    axes = [
+        _normed(call, direction, position) if position != dim else None
+        for position in range(direction.dim())
+    ]
     rows = layout.axes[dim]
     if rows is not None:
         call.tape.roles.reads.append(rows.labels)
-    scales = call.layout(scale).axes[dim]
-    call.tie(rows, scales)
-    axes = list(layout.axes)
-    axes[dim] = scales
+    axes[dim] = call.layout(scale).axes[dim]
+    call.tie(rows, axes[dim])
     return Layout(tuple(axes), constant=True)
+
+
+def _normed(call: Call, direction: Tensor, position: int) -> Axis | None:
+    """An axis that a norm is taken over, under labels of its own: who reads these zeroes no `v`."""
+    axis = call.layout(direction).axes[position]
+    if axis is None or axis.is_fixed:
+        return axis
+    silent = zero_slices(direction, call.layout(direction), position)
+    values = np.where(silent, 0.0, np.nan)
+    call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values))
+    own = call.tape.ties.fresh(axis.size)
+    call.bind(own.labels, axis.labels)
+    return Axis(own.labels, axis.const)
