@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # What the kernels are built from: installed again when it changes.
-NATIVE := cmake/CMakeLists.txt $(wildcard src/secateur/native/*.[ch])
+KERNELS := cmake/CMakeLists.txt $(wildcard src/secateur/runtime/kernels/*.[ch])
 
 .PHONY: demo test check docs sanitize clean
 
@@ -38,11 +38,11 @@ $(VENV)/.torch: constraints.txt | $(VENV)/bin/python
 	$(INSTALL) torch==$$(sed -n 's/^torch==//p' constraints.txt)
 	touch $@
 
-$(VENV)/.report: $(VENV)/.torch pyproject.toml $(NATIVE)
+$(VENV)/.report: $(VENV)/.torch pyproject.toml $(KERNELS)
 	$(INSTALL) -e '.[report]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.torch pyproject.toml $(NATIVE)
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml $(KERNELS)
 	$(INSTALL) -e '.[all,dev,docs]'
 	touch $@
 

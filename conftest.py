@@ -17,11 +17,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import pytest
 
-from secateur.native import kernels
+from secateur.runtime.kernels import kernels
 
 NEED_KERNELS = (
-    *("secateur.native.kernels.", "secateur.native.packs.", "secateur.native.taps."),
-    *("secateur.sparse.sparsify.", "secateur.sparse.retraining."),
+    *(
+        "secateur.runtime.kernels.kernels.",
+        "secateur.runtime.kernels.packs.",
+        "secateur.runtime.kernels.nonzeros.",
+    ),
+    *("secateur.runtime.layers.sparsify.", "secateur.runtime.layers.retraining."),
 )
 
 

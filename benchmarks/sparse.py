@@ -25,8 +25,8 @@ from torch import nn
 from report import write_report
 from secateur.artifact.export import export_onnx, session
 from secateur.measure.latency import compare
-from secateur.native import kernels, memory, packs
-from secateur.native.packs import Pack
+from secateur.runtime.kernels import kernels, memory, packs
+from secateur.runtime.kernels.packs import Pack
 
 Call = Callable[[], object]
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)

@@ -23,7 +23,7 @@ from report import write_report
 from secateur.channels import compact_with_record
 from secateur.models.conv4 import conv4
 from secateur.spec import TrainingSpec
-from secateur.study.replicate import estimate
+from secateur.study.aggregate import estimate
 from secateur.training.device import prepare_process
 from secateur.training.fit import fit
 

@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 rounds=${1:-1500} seed=${2:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-native=src/secateur/native
-flags=(-std=gnu11 -O1 -g -ffp-contract=fast -Wall -Wextra -fopenmp -I"$native")
+kernels=src/secateur/runtime/kernels
+flags=(-std=gnu11 -O1 -g -ffp-contract=fast -Wall -Wextra -fopenmp -I"$kernels")
 cc=${CC:-cc} machine=$(uname -m)
 has() { # whether the CPU has all of these
   for flag; do grep -qm1 "^flags.* $flag\( \|\$\)" /proc/cpuinfo 2>/dev/null || return 1; done
@@ -21,9 +21,9 @@ if [ -n "${ARM:-}" ]; then
 elif [ -z "${VALGRIND:-}" ]; then
   flags+=(-fsanitize=address,undefined -fno-sanitize-recover=all)
 fi
-sources=(tests/native/fuzz.c)
-for source in "$native"/*.c; do
-  [ "$source" = "$native/isa.c" ] || sources+=("$source")
+sources=(tests/runtime/kernels/fuzz.c)
+for source in "$kernels"/*.c; do
+  [ "$source" = "$kernels/isa.c" ] || sources+=("$source")
 done
 if [ "$machine" = x86_64 ]; then
   flags+=(-DSECATEUR_X86)
@@ -32,10 +32,10 @@ if [ "$machine" = x86_64 ]; then
     flags+=(-DSECATEUR_AVX512_ON_AVX2 -Wno-psabi)
     wide=(-mavx2 -mfma)
   fi
-  $cc "${flags[@]}" -mavx2 -mfma -DSECATEUR_BUILD_AVX2 -c "$native/isa.c" -o "$work/avx2.o"
-  $cc "${flags[@]}" "${wide[@]}" -DSECATEUR_BUILD_AVX512 -c "$native/isa.c" -o "$work/avx512.o"
+  $cc "${flags[@]}" -mavx2 -mfma -DSECATEUR_BUILD_AVX2 -c "$kernels/isa.c" -o "$work/avx2.o"
+  $cc "${flags[@]}" "${wide[@]}" -DSECATEUR_BUILD_AVX512 -c "$kernels/isa.c" -o "$work/avx512.o"
 fi
-$cc "${flags[@]}" -c "$native/isa.c" -o "$work/base.o"
+$cc "${flags[@]}" -c "$kernels/isa.c" -o "$work/base.o"
 $cc "${flags[@]}" "${sources[@]}" "$work"/*.o -lm -o "$work/fuzz"
 if [ -n "${VALGRIND:-}" ]; then
   valgrind --quiet --error-exitcode=9 "$work/fuzz" "$rounds" "$seed"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from secateur.native import kernels
 from secateur.point import Epochs, Point, Share
+from secateur.runtime.kernels import kernels
+from secateur.study.heartbeat import read_pulse
 from secateur.study.plan import Kind, Run
-from secateur.study.pulse import read_pulse
 from secateur.study.store import Store
 
 NET = """

@@ -149,7 +149,7 @@ def swept(place):
 def call(patch, folder: Path, line: str) -> str:
     """Give one command as written, with the stand-in for the embedded study."""
     patch.chdir(folder)
-    patch.setattr("secateur.studies._file", lambda name: folder / f"{name}.toml")
+    patch.setattr("secateur.study.presets._file", lambda name: folder / f"{name}.toml")
     result = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "200"})
     assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
     return result.output

@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from secateur.artifact.save import save as save
     from secateur.channels import compact as compact
     from secateur.channels import trace as trace
-    from secateur.engine import compile as compile  # noqa: A004
     from secateur.errors import SecateurError as SecateurError
-    from secateur.masking import prune as prune
     from secateur.measure.cost import cost as cost
     from secateur.measure.sparsity import sparsity as sparsity
     from secateur.pruning.masks import Masks as Masks
-    from secateur.sparse.conv import SparseConv2d as SparseConv2d
-    from secateur.sparse.linear import SparseLinear as SparseLinear
-    from secateur.sparse.retraining import sparse_retraining as sparse_retraining
-    from secateur.sparse.sparsify import sparsify as sparsify
-    from secateur.sweeping import Study as Study
-    from secateur.sweeping import sweep as sweep
+    from secateur.runtime.compiler import compile as compile  # noqa: A004
+    from secateur.runtime.layers.conv import SparseConv2d as SparseConv2d
+    from secateur.runtime.layers.linear import SparseLinear as SparseLinear
+    from secateur.runtime.layers.retraining import sparse_retraining as sparse_retraining
+    from secateur.runtime.layers.sparsify import sparsify as sparsify
     from secateur.training.evaluate import evaluate as evaluate
     from secateur.training.fit import fit as fit
     from secateur.training.slim import slim as slim
+    from secateur.verbs.prune import prune as prune
+    from secateur.verbs.sweep import Study as Study
+    from secateur.verbs.sweep import sweep as sweep
 
 _HOMES = {
     "Masks": "secateur.pruning.masks",
     "SecateurError": "secateur.errors",
-    "SparseConv2d": "secateur.sparse.conv",
-    "SparseLinear": "secateur.sparse.linear",
-    "Study": "secateur.sweeping",
+    "SparseConv2d": "secateur.runtime.layers.conv",
+    "SparseLinear": "secateur.runtime.layers.linear",
+    "Study": "secateur.verbs.sweep",
     "bench": "secateur.artifact.bench",
     "compact": "secateur.channels",
-    "compile": "secateur.engine",
+    "compile": "secateur.runtime.compiler",
     "cost": "secateur.measure.cost",
     "evaluate": "secateur.training.evaluate",
     "export_onnx": "secateur.artifact.export",
@@ -57,13 +57,13 @@ _HOMES = {
     "inspect": "secateur.artifact.inspect",
     "load": "secateur.artifact.load",
     "load_state_dict": "secateur.artifact.load",
-    "prune": "secateur.masking",
+    "prune": "secateur.verbs.prune",
     "save": "secateur.artifact.save",
     "slim": "secateur.training.slim",
-    "sparse_retraining": "secateur.sparse.retraining",
-    "sparsify": "secateur.sparse.sparsify",
+    "sparse_retraining": "secateur.runtime.layers.retraining",
+    "sparsify": "secateur.runtime.layers.sparsify",
     "sparsity": "secateur.measure.sparsity",
-    "sweep": "secateur.sweeping",
+    "sweep": "secateur.verbs.sweep",
     "trace": "secateur.channels",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from secateur.cores import let_threads_sleep
+from secateur.foundation.threads import let_threads_sleep
 
 INTERRUPTED = 130
 

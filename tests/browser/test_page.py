@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from secateur.cli.export import find
-from secateur.markup import plain
+from secateur.foundation.html import plain
 from secateur.point import Point, Share
 from secateur.report import page
+from secateur.study.aggregate import AXES, Replicate, replicates
 from secateur.study.frontier import frontier, pick
 from secateur.study.plan import Run
-from secateur.study.replicate import AXES, Replicate, replicates
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 

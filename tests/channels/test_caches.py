@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import secateur
-from secateur.channels.record import record
+from secateur.channels.tracing.run import record
 
 
 def remembered(function: Callable[[int, torch.dtype], Tensor]) -> Callable[..., Tensor]:

@@ -13,10 +13,10 @@ from zoo import Net, grow
 
 import secateur
 from secateur.channels import trace
-from secateur.channels.call import Call
-from secateur.channels.layout import Layout
-from secateur.channels.record import record
-from secateur.channels.rules import RULES
+from secateur.channels.labels.axis_labels import Layout
+from secateur.channels.labels.op_call import Call
+from secateur.channels.operators import RULES
+from secateur.channels.tracing.run import record
 from secateur.errors import ChannelError
 
 

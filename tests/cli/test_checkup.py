@@ -94,7 +94,7 @@ def test_the_sparse_kernels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, state: str, value: str
 ) -> None:
     real = module.import_module
-    own = {"secateur.native.kernels": Kernels(reason)}
+    own = {"secateur.runtime.kernels.kernels": Kernels(reason)}
     monkeypatch.setattr(module, "import_module", lambda name: own.get(name) or real(name))
     kernels = found(tmp_path)["sparse kernels"]
     assert (kernels.state, kernels.value) == (state, value)

@@ -340,7 +340,7 @@ def test_what_is_written_takes_the_place_of_a_link(
     with Store.writing(folder):
         pass
     run("report", folder)
-    from secateur.study.pulse import Pulse
+    from secateur.study.heartbeat import Pulse
 
     with Pulse(folder) as pulse:
         pulse.planned((), frozenset())

@@ -1,10 +1,10 @@
 import pytest
 from typer.testing import CliRunner
 
-from secateur import studies
 from secateur.cli import app
 from secateur.errors import UnknownNameError
 from secateur.registry import DATASETS, METHODS, MODELS
+from secateur.study import presets
 
 
 def lines(*arguments: str) -> list[str]:
@@ -19,7 +19,7 @@ def lines(*arguments: str) -> list[str]:
         ("methods", list(METHODS)),
         ("models", list(MODELS)),
         ("data", list(DATASETS)),
-        ("studies", studies.names()),
+        ("studies", presets.names()),
     ],
 )
 def test_every_name_has_a_line_that_says_what_it_is(command: str, names: list[str]) -> None:
@@ -35,7 +35,7 @@ def test_methods_name_their_papers() -> None:
 
 def test_a_study_is_printed_as_it_stands() -> None:
     done = CliRunner().invoke(app, ["studies", "demo"])
-    assert done.stdout == studies.text("demo")
+    assert done.stdout == presets.text("demo")
 
 
 def test_an_unknown_study_gets_the_nearest_name() -> None:

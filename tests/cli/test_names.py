@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from secateur import studies
 from secateur.cli import names
 from secateur.registry import DATASETS, METHODS, MODELS
+from secateur.study import presets
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_everything_is_offered_where_nothing_is_typed() -> None:
     assert names.methods("") == list(METHODS)
     assert names.models("") == list(MODELS)
     assert names.data_sets("") == list(DATASETS)
-    assert names.study_names("") == studies.names()
+    assert names.study_names("") == presets.names()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from rich.text import Text
 from secateur.cli.tree import ASCII, Marks, StudyTree, clock
 from secateur.spec import StudySpec
 from secateur.study.plan import Run, plan
-from secateur.study.tally import Tally
+from secateur.study.progress import Tally
 
 STUDY = {
     "methods": {"magnitude": {"levels": [0.5, 0.9]}, "slimming": {"levels": [0.5]}, "dense": {}},

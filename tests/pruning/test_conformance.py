@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from secateur import models
 from secateur.errors import MaskError, ModelError
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.cut import cut
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
-from secateur.pruning.norms import insert_norms
+from secateur.pruning.select import cut
+from secateur.pruning.slimming_norms import insert_norms
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS
-from secateur.study.experiment import groups_of
+from secateur.study.run import groups_of
 
 LEVELS = ((0.25,), (0.5,), (0.9,))
 NETS = {"conv4": (3, 12, 12), "lenet-300-100": (1, 8, 8), "resnet20": (3, 8, 8)}

@@ -16,17 +16,17 @@ from torch.nn import functional
 import secateur.data
 from secateur.data.images import ImageData
 from secateur.errors import MaskError
-from secateur.masking import prune
 from secateur.pruning import freeze as freeze_module
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.cut import cut
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method
-from secateur.pruning.norms import insert_norms
+from secateur.pruning.select import cut
+from secateur.pruning.slimming_norms import insert_norms
 from secateur.registry import METHODS
 from secateur.spec import TrainingSpec
-from secateur.study.experiment import groups_of
+from secateur.study.run import groups_of
 from secateur.training.fit import fit
+from secateur.verbs.prune import prune
 
 PRUNING = [name for name in METHODS if METHODS[name].parts]
 OPTIMIZERS = {

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from secateur.errors import MaskError
-from secateur.masking import prune
 from secateur.pruning.optimizers import after_step, wrapped
+from secateur.verbs.prune import prune
 
 
 def net() -> nn.Sequential:

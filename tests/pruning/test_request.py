@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from secateur.errors import MaskError, SecateurError, UnknownNameError
-from secateur.masking import prune
 from secateur.pruning.masks import Masks
 from secateur.pruning.request import checked_level, checked_number, checked_sparsity
+from secateur.verbs.prune import prune
 
 
 def net() -> nn.Module:

@@ -9,9 +9,9 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 import secateur
-from secateur.masking import CutWarning
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
+from secateur.verbs.prune import CutWarning
 
 
 class Own(nn.Module):

@@ -4,9 +4,9 @@ import pytest
 from study_points import CONTROLS, LEVELS, METHODS, point, study
 
 from secateur.report.drawing import draw, layout
-from secateur.report.look import COLOURS, GREY, MARKERS
 from secateur.report.plot import plot
-from secateur.study.replicate import replicates
+from secateur.report.style import COLOURS, GREY, MARKERS
+from secateur.study.aggregate import replicates
 
 
 @pytest.mark.parametrize("x", ["sparsity", "macs"])

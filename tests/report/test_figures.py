@@ -40,7 +40,7 @@ def test_an_unknown_accuracy(tmp_path: Path) -> None:
 
 def test_importing_it_loads_neither_matplotlib_nor_torch() -> None:
     code = (
-        "import sys, secateur.report.figures, secateur.report.table, secateur.report.display\n"
+        "import sys, secateur.report.figures, secateur.report.table, secateur.report.notebook\n"
         "sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

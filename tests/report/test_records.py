@@ -4,8 +4,8 @@ from study_points import CONTROLS, study
 
 from secateur.point import Share
 from secateur.report.records import metrics, records, schema
+from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
-from secateur.study.replicate import replicates
 
 
 def test_one_flat_record_a_point_in_order() -> None:

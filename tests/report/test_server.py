@@ -12,7 +12,7 @@ import pytest
 from secateur.errors import UsageError
 from secateur.report import server as module
 from secateur.report.server import LivePage
-from secateur.study.pulse import Pulse
+from secateur.study.heartbeat import Pulse
 from secateur.study.store import Store
 
 Answer = tuple[int, dict[str, str], bytes]

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from secateur.point import Epochs, Latency, Point, Share
 from secateur.report.table import show, table, to_json
+from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import frontier
-from secateur.study.replicate import Replicate, replicates
 
 CONTROLS = ("dense", "scratch")
 

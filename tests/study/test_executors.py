@@ -20,8 +20,8 @@ from secateur.errors import UsageError
 from secateur.spec import StudySpec
 from secateur.study import executors
 from secateur.study.executors import Event, LocalExecutor, share_out
-from secateur.study.experiment import Job, Setup
 from secateur.study.plan import plan
+from secateur.study.run import Job, Setup
 
 STUDY = StudySpec.model_validate(
     {"methods": {"magnitude": {}}, "training": {"base_epochs": 2, "batch_size": 32}}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Epochs, Point, Share
+from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier, hypervolume, hypervolumes, pick
-from secateur.study.replicate import replicates
 
 CONTROLS = ("random-filter", "scratch", "dense")
 

@@ -16,8 +16,8 @@ from torch import nn
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import ModelError, StoreError, UnknownNameError, UsageError
-from secateur.native import library
 from secateur.point import Point
+from secateur.runtime.kernels import library
 from secateur.spec import StudySpec
 from secateur.study import sweep as module
 from secateur.study.plan import Run

@@ -1,4 +1,4 @@
-"""What MLflow shows is compared with the store in test_follower.py."""
+"""What MLflow shows is compared with the store in test_observer.py."""
 
 import sys
 

@@ -10,7 +10,7 @@ import secateur.data
 from secateur import models
 from secateur.data.images import ImageData
 from secateur.errors import TrainingError
-from secateur.pruning.norms import insert_norms
+from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import TrainingSpec
 from secateur.training.fit import Epoch
 from secateur.training.slim import slim

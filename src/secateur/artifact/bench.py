@@ -20,12 +20,12 @@ from secateur.artifact.load import load, reference
 from secateur.artifact.memory import working_memory
 from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
-from secateur.engine import Engine
-from secateur.engine import compile as compile_engine
 from secateur.errors import ArtifactError, UnknownNameError
 from secateur.measure.environment import environment
 from secateur.measure.latency import compare
 from secateur.point import Timing
+from secateur.runtime.compiler import Engine
+from secateur.runtime.compiler import compile as compile_engine
 
 ENGINES = ("torch", "onnxruntime", "secateur")
 Call = Callable[[], object]

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from secateur.engine.whole import serving_copy
 from secateur.errors import ModelError
-from secateur.example import (
+from secateur.foundation.run_example import (
     Inputs,
     arguments,
     batch_size,
@@ -22,6 +21,7 @@ from secateur.example import (
     tensors_in,
 )
 from secateur.measure.observe import check_batch, check_built, observed
+from secateur.runtime.compiler.whole import serving_copy
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from secateur.artifact.atomic import replacing
 from secateur.artifact.calling import Call, call_of, drawn
 from secateur.artifact.path import checked_path
 from secateur.errors import ArtifactError, ModelError
-from secateur.example import Inputs, described, tensors_in
+from secateur.foundation.atomic_write import replacing
+from secateur.foundation.run_example import Inputs, described, tensors_in
 
 TOLERANCE = 1e-5
 _ONNX = "exporting to ONNX"

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from secateur.artifact.anatomy import read_attributes, slots
-from secateur.artifact.atomic import replacing
 from secateur.artifact.coding import encode
 from secateur.artifact.container import ITEM_SIZES, LONGEST_NAME, write
 from secateur.artifact.manifest import (
@@ -28,9 +27,10 @@ from secateur.artifact.manifest import (
 )
 from secateur.artifact.path import checked_path
 from secateur.artifact.tensors import NAMES, as_bytes, bits, count_zeros, strides_to_keep
-from secateur.channels.surgery import named_plainly, uncompiled
+from secateur.channels.rebuild import named_plainly, uncompiled
 from secateur.errors import ArtifactError, MaskError, ModelError
-from secateur.example import Inputs
+from secateur.foundation.atomic_write import replacing
+from secateur.foundation.run_example import Inputs
 from secateur.measure.cost import cost
 from secateur.measure.observe import check_built
 from secateur.pruning.weights import Weight, prunable_weights

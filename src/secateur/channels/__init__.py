@@ -1,7 +1,7 @@
 """Channels: how they hang together in any network, and how they leave it exactly."""
 
-from secateur.channels.compact import compact, compact_with_record, rehearse
-from secateur.channels.compaction import Compaction
+from secateur.channels.compaction.compact import compact, compact_with_record, rehearse
+from secateur.channels.compaction.record import Compaction
 from secateur.channels.trace import Trace, trace
 from secateur.pruning.pinned import Pinned
 

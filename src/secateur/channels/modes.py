@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.operators import operator_name
+from secateur.channels.labels.op_names import operator_name
 
 STILL = (_DropoutNd, nn.RNNBase, nn.RReLU)
 

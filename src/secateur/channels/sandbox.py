@@ -1,6 +1,6 @@
 """A sandbox: a network runs in it, and nothing of the caller's is other afterwards.
 
-What runs is a copy that shares the caller's parameters (`secateur.channels.surgery.throwaway`). A
+What runs is a copy that shares the caller's parameters (`secateur.channels.rebuild.throwaway`). A
 network may write into a parameter all the same, draw random numbers, or have been compiled: here
 what it writes is written back, the generators go on where they were, nothing compiles, and what
 its functions have cached is forgotten.

@@ -7,15 +7,15 @@ from typing import Literal
 
 from torch import nn
 
-from secateur.channels.classes import find_classes, groups_of
-from secateur.channels.layout import Flags
-from secateur.channels.proven import Proven
-from secateur.channels.record import Inputs
-from secateur.channels.settle import settle
-from secateur.channels.settled import Settled
-from secateur.channels.silence import NOT_SILENT, inexact
-from secateur.channels.surgery import uncompiled
-from secateur.channels.ties import Pin
+from secateur.channels.compaction.verified_cut import Proven
+from secateur.channels.labels.axis_labels import Flags
+from secateur.channels.labels.constraints import Pin
+from secateur.channels.rebuild import uncompiled
+from secateur.channels.tracing.channel_classes import find_classes, groups_of
+from secateur.channels.tracing.run import Inputs
+from secateur.channels.tracing.solver import settle
+from secateur.channels.tracing.state import Settled
+from secateur.channels.tracing.zero_check import NOT_SILENT, inexact
 from secateur.errors import ChannelError
 from secateur.pruning.groups import Groups
 from secateur.pruning.pinned import Pinned, Report

@@ -26,7 +26,7 @@ from secateur.cli.app import app
 from secateur.cli.printing import spell_out
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
-from secateur.markup import plain
+from secateur.foundation.html import plain
 
 __all__ = [
     "app",

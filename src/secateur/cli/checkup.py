@@ -157,7 +157,7 @@ def _cpu_flags() -> list[str]:
 def _native() -> Iterator[Finding]:
     yield _compiler()
     try:
-        kernels: Any = import_module("secateur.native.kernels")
+        kernels: Any = import_module("secateur.runtime.kernels.kernels")
         reason = kernels.why_not()  # which names its remedy
         value = reason or f"{kernels.isa()}, {_chosen()} {', '.join(kernels.isas())}"
     except SecateurError as error:  # SECATEUR_ISA: every command that needs the kernels refuses it

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from secateur import studies
 from secateur.artifact.manifest import Source
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
@@ -17,6 +16,7 @@ from secateur.errors import ChannelError, StoreError, UsageError
 from secateur.point import Point
 from secateur.registry import MODELS
 from secateur.spec import GIVEN, StudySpec, check_study
+from secateur.study import presets
 from secateur.study.decoding import damaged
 from secateur.study.folder import component, inside
 from secateur.study.store import Store
@@ -67,7 +67,7 @@ def export(
     chosen = find(store, point)
     spec = check_study(store.settings, str(run))
     _check_rebuildable(spec, run)
-    source = source_of(store, spec, model, None if study is None else studies.read(study))
+    source = source_of(store, spec, model, None if study is None else presets.read(study))
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
     target.parent.mkdir(parents=True, exist_ok=True)
     _write(store, spec, source, chosen, to, target)
@@ -200,7 +200,7 @@ def _write(
     from secateur.artifact.export import export_onnx, export_pt2
     from secateur.pruning.masks import Masks
     from secateur.study.checkpoint import check_shapes, restore
-    from secateur.study.handover import compaction_of, write_artifact
+    from secateur.study.point_artifact import compaction_of, write_artifact
 
     channels, height, width = source.shape
     shape = (channels, height, width)

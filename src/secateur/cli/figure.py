@@ -10,7 +10,7 @@ import typer
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.cli.names import methods as method_names
-from secateur.report.picture import Picture, form_of
+from secateur.report.figure import Picture, form_of
 from secateur.report.plot import ACCURACIES, MEASURES, WIDTH, plot
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS

@@ -13,10 +13,10 @@ from secateur.cli.names import RunFolder
 from secateur.errors import StoreError, UsageError
 from secateur.report.figures import figures
 from secateur.report.table import show, to_json
+from secateur.study.aggregate import replicates
 from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
 from secateur.study.frontier import hypervolumes, pick
-from secateur.study.replicate import replicates
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from secateur import studies as embedded
 from secateur.cli.app import app
 from secateur.cli.names import study_names
 from secateur.registry import DATASETS, METHODS, MODELS, Registry
+from secateur.study import presets as embedded
 
 # The first line of each keeps the paragraph from being wrapped.
 EXAMPLES = {

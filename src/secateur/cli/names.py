@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from secateur import studies
 from secateur.registry import DATASETS, METHODS, MODELS
+from secateur.study import presets
 
 
 def methods(incomplete: str) -> list[str]:
@@ -35,7 +35,7 @@ def data_sets(incomplete: str) -> list[str]:
 
 def study_names(incomplete: str) -> list[str]:
     """The embedded studies; a file of one's own is completed by the shell."""
-    return list(_starting(studies.names(), incomplete))
+    return list(_starting(presets.names(), incomplete))
 
 
 def run_folders(incomplete: str) -> list[str]:

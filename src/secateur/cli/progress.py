@@ -15,7 +15,7 @@ from rich.live import Live
 from secateur.cli.tree import StudyTree, clock
 from secateur.errors import SecateurError
 from secateur.study.plan import Run
-from secateur.study.tally import Tally
+from secateur.study.progress import Tally
 
 WITHIN = 0.01
 _RARELY = 20

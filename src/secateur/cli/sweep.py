@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from secateur import studies
 from secateur.cli.app import app
 from secateur.cli.frontier import draw, print_frontier, tell_failures
 from secateur.cli.names import data_sets, study_names
@@ -20,9 +19,10 @@ from secateur.errors import UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import StudySpec, check_study
+from secateur.study import presets
 from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
-from secateur.tracking.follower import Follower
+from secateur.tracking.observer import Follower
 
 Text = str | None
 FAILED, INTERRUPTED = 1, 130
@@ -94,7 +94,7 @@ def sweep(
     on where it was when the same command is given again.
     """
     spec = _overridden(
-        studies.read(study),
+        presets.read(study),
         study,
         {
             "model": model,

@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from secateur.study.plan import Run
-from secateur.study.tally import Tally, Underway
+from secateur.study.progress import Tally, Underway
 
 _BAR = 16
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from secateur.channels.rebuild import uncompiled
 from secateur.channels.sandbox import sandbox
-from secateur.channels.surgery import uncompiled
 from secateur.errors import ModelError
-from secateur.example import Inputs, take_rows
+from secateur.foundation.run_example import Inputs, take_rows
 from secateur.measure.macs import MacCounter, count_macs
 from secateur.measure.observe import check_batch, check_built, observed
 

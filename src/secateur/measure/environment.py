@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from secateur.cores import cores
+from secateur.foundation.threads import cores
 
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.example import Inputs, arguments, batch_size, take_rows
+from secateur.foundation.run_example import Inputs, arguments, batch_size, take_rows
 from secateur.measure.numbers import positive
 from secateur.measure.observe import check_batch, check_built, observed
 from secateur.point import Latency, Timing

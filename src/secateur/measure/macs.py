@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from secateur.example import Inputs, arguments
+from secateur.foundation.run_example import Inputs, arguments
 
 aten = torch.ops.aten
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from secateur.errors import ModelError, SecateurError
-from secateur.example import Inputs, as_it_was, batch_size, described
+from secateur.foundation.run_example import Inputs, as_it_was, batch_size, described
 
 
 def check_batch(operation: str, example: Inputs) -> None:

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from secateur.errors import ModelError
-from secateur.example import Inputs, run_example
+from secateur.foundation.run_example import Inputs, run_example
 from secateur.pruning.groups import Groups, Slot
 
 

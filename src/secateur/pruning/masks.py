@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
-from secateur.markup import Cell, table
+from secateur.foundation.html import Cell, table
 from secateur.pruning.naming import parameters_by_name, plain_name
 from secateur.pruning.pinned import Pinned, Report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from secateur.markup import Cell, table
+from secateur.foundation.html import Cell, table
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from secateur.example import Inputs, arguments, run_example, tensors_in
+from secateur.foundation.run_example import Inputs, arguments, run_example, tensors_in
 
 Kind = Literal["conv", "linear"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secateur.report.plot import Plot
-from secateur.study.replicate import AXES
+from secateur.study.aggregate import AXES
 
 
 def heading(plot: Plot) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secateur.report import caption
-from secateur.report.labels import GAP, attach, separate
-from secateur.report.look import FAINT, INK
+from secateur.report.label_placement import GAP, attach, separate
 from secateur.report.plot import Plot
 from secateur.report.scale import scale_of
+from secateur.report.style import FAINT, INK
+from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
-from secateur.study.replicate import Replicate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

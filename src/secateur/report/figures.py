@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from secateur.point import Point
-from secateur.report.picture import Picture
+from secateur.report.figure import Picture
 from secateur.report.plot import plot
 
 AXES_DRAWN = ("sparsity", "conv_sparsity")

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Point
-from secateur.report.look import Look, looks
+from secateur.report.style import Look, looks
+from secateur.study.aggregate import AXES, Replicate, replicates
 from secateur.study.frontier import DENSE, frontier
-from secateur.study.replicate import AXES, Replicate, replicates
 
 ACCURACIES = ("test_accuracy", "val_accuracy")
 MEASURES = tuple(name for name in AXES if name not in ACCURACIES)

@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from secateur.point import Latency, Point, Share
+from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
-from secateur.study.replicate import replicates
 
 Value = str | int | float | bool | None
 Record = dict[str, Value]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secateur.study.replicate import AXES
+from secateur.study.aggregate import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

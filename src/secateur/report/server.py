@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from secateur.errors import SecateurError, UsageError
 from secateur.report.page import render, values
-from secateur.study.pulse import read_pulse
+from secateur.study.heartbeat import read_pulse
 from secateur.study.store import Store
 
 ADDRESS = "127.0.0.1"

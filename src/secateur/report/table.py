@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from secateur.point import Point, Share
+from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
-from secateur.study.replicate import Replicate
 
 COLLAPSED = "x"
 COLLAPSED_NOTE = (

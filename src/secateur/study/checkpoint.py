@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError, StoreError
-from secateur.markup import plain
+from secateur.foundation.html import plain
 from secateur.pruning.masks import Masks
 from secateur.study.folder import PARTIAL, check_kind, draft
 

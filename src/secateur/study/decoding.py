@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from secateur.errors import StoreError
-from secateur.markup import plain
+from secateur.foundation.html import plain
 from secateur.point import Latency, Point, Share
 
 _LONGEST = 4096

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from secateur.cores import cores, sleeping_threads
 from secateur.errors import UsageError
-from secateur.study.experiment import Job
+from secateur.foundation.threads import cores, sleeping_threads
+from secateur.study.run import Job
 from secateur.study.worker import work
 
 # What every run imports, imported once: lightning_fabric alone takes a second.

@@ -20,9 +20,9 @@ from fractions import Fraction
 from typing import TypeVar
 
 from secateur.errors import UsageError
-from secateur.markup import paragraph
+from secateur.foundation.html import paragraph
 from secateur.point import Point
-from secateur.study.replicate import Replicate, axis, replicates
+from secateur.study.aggregate import Replicate, axis, replicates
 
 DENSE = "dense"
 DEFAULT_AXES = ("sparsity", "val_accuracy")

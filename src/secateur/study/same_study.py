@@ -10,13 +10,13 @@ import torch
 
 from secateur.data.images import ImageData
 from secateur.errors import StoreError
-from secateur.markup import plain
+from secateur.foundation.html import plain
 from secateur.spec import GIVEN
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
-    from secateur.study.experiment import Setup
     from secateur.study.plan import Run
+    from secateur.study.run import Setup
 
 _LOG = logging.getLogger("secateur")
 

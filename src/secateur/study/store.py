@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import StoreError
-from secateur.markup import plain
+from secateur.foundation.html import plain
 from secateur.point import Latency, Point
 from secateur.study.decoding import (
     damaged,

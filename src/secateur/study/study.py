@@ -6,8 +6,8 @@ from pathlib import Path
 
 from secateur.point import Point
 from secateur.registry import METHODS
+from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import Pick, frontier, pick
-from secateur.study.replicate import Replicate, replicates
 from secateur.study.store import Store
 
 CONTROLS = frozenset(name for name in METHODS if METHODS[name].control)

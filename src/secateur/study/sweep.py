@@ -16,14 +16,12 @@ from torch import nn
 from secateur import models
 from secateur.data.images import ELSEWHERE, ImageData, check_images
 from secateur.errors import ModelError, StoreError
-from secateur.example import run_example
-from secateur.masking import groups_of
-from secateur.native import kernels
+from secateur.foundation.run_example import run_example
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import METHODS, MODELS
+from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.executors import Event, LocalExecutor, share_out
-from secateur.study.experiment import Job, Setup, parts_of
 from secateur.study.fingerprint import (
     Parts,
     digest_of,
@@ -31,14 +29,16 @@ from secateur.study.fingerprint import (
     import_anew,
     note_files,
 )
+from secateur.study.heartbeat import Pulse
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
-from secateur.study.pulse import Pulse
+from secateur.study.run import Job, Setup, parts_of
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
+from secateur.verbs.prune import groups_of
 
 
 def run_study(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from secateur.cores import cores
 from secateur.errors import StoreError, UsageError
+from secateur.foundation.threads import cores
 from secateur.study.store import Store
 
 _FACT = "threads"

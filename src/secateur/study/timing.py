@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from secateur.channels import compact
-from secateur.cores import cores
 from secateur.data.images import ImageData
-from secateur.engine import Engine
-from secateur.engine import compile as compile_engine
 from secateur.errors import ChannelError, SecateurError
+from secateur.foundation.threads import cores
 from secateur.measure.latency import compare, torch_threads
 from secateur.point import Latency, Point
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
+from secateur.runtime.compiler import Engine
+from secateur.runtime.compiler import compile as compile_engine
 from secateur.study.checkpoint import restore
-from secateur.study.experiment import Setup
+from secateur.study.run import Setup
 from secateur.study.store import Store
 
 BATCHES = (1, 64)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import UsageError
-from secateur.markup import markdown
+from secateur.foundation.html import markdown
 from secateur.study.folder import inside
 from secateur.study.plan import Run
 from secateur.tracking.tracker import Result, Tracked, tags

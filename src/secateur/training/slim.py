@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from secateur.data.images import ImageData
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.norms import insert_norms
+from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import TrainingSpec
 from secateur.training.fit import Epoch, fit
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from secateur.errors import UsageError
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
-from secateur.report.look import looks
+from secateur.report.style import looks
+from secateur.study.aggregate import AXES, Replicate, estimate, replicates
 from secateur.study.frontier import DENSE
-from secateur.study.replicate import AXES, Replicate, estimate, replicates
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 

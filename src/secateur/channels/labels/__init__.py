@@ -1,0 +1,1 @@
+"""Labels: which channel every index of a tensor is, and what only goes together."""

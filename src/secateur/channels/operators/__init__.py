@@ -1,0 +1,41 @@
+"""What each operator does to channels, one file a kind of operator, one table for all."""
+
+from secateur.channels.operators import (
+    attention,
+    conv_linear,
+    elementwise,
+    embedding,
+    experts,
+    factory,
+    gather,
+    indexing,
+    matmul,
+    norm,
+    packed_sequence,
+    pooling,
+    recurrent,
+    reduction,
+    reshape,
+    where,
+)
+from secateur.channels.operators.registry import RULES
+
+__all__ = [
+    "RULES",
+    "attention",
+    "conv_linear",
+    "elementwise",
+    "embedding",
+    "experts",
+    "factory",
+    "gather",
+    "indexing",
+    "matmul",
+    "norm",
+    "packed_sequence",
+    "pooling",
+    "recurrent",
+    "reduction",
+    "reshape",
+    "where",
+]

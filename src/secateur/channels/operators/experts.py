@@ -1,0 +1,35 @@
+"""Products with one matrix for each expert: which expert a row meets depends on the data."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.op_call import Call
+from secateur.channels.operators.conv_linear import contract, output_axis
+from secateur.channels.operators.registry import rule
+
+ALIGNMENT = 16
+
+
+@rule("grouped_mm")
+def grouped_matmul(call: Call) -> Layout | None:
+    """`x[s, i] W[e(s), i, o]`, rows sorted by expert: all experts lose the same channels."""
+    source, weight = call.arg(0, "mat_a"), call.arg(1, "mat_b")
+    if source.dim() != 2 or weight.dim() != 3 or call.arg(3, "bias") is not None:
+        return None
+    kernel = call.layout(weight)
+    call.pin(kernel.axes[0], "chosen by the data")
+    const = contract(call, source, 1, weight, 1, row_axis=2)
+    out = output_axis(call, kernel.axes[2], None, const)
+    _align(call, source, call.layout(source).axes[1])
+    for position in (1, 2):
+        if weight.stride(position) == 1:
+            _align(call, weight, kernel.axes[position])
+    return Layout((call.layout(source).axes[0], out))
+
+
+def _align(call: Call, tensor: Tensor, axis: Axis | None) -> None:
+    """The kernel takes rows of whole 16 bytes."""
+    if axis is not None:
+        call.tape.multiples.append((axis.labels, ALIGNMENT // tensor.element_size()))

@@ -1,0 +1,77 @@
+"""Tensors made on the way: their axes belong to no one yet."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.op_call import Call
+from secateur.channels.operators.registry import rule
+
+STEADY = [
+    "zeros",
+    "ones",
+    "full",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "arange",
+    "linspace",
+    "eye",
+    "tensor",
+    "as_tensor",
+    "scalar_tensor",
+    "tril_indices",
+    "triu_indices",
+]
+# What lies in empty memory is nobody's constant, and kernels write there unseen.
+EMPTY = ["empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"]
+RANDOM = [
+    "rand",
+    "randn",
+    "rand_like",
+    "randn_like",
+    "randint",
+    "randint_like",
+    "normal",
+    "bernoulli",
+    "randperm",
+    "poisson",
+    "multinomial",
+    "uniform",
+    "exponential",
+    "geometric",
+    "cauchy",
+    "log_normal",
+    "random",
+]
+
+
+@rule(*STEADY)
+def made(call: Call) -> Layout:
+    """A literal; a rehearsal of the cut finds out whether its sizes follow the cut."""
+    return Layout(_shape(call, const=True), constant=True)
+
+
+@rule(*RANDOM, *EMPTY)
+def drawn(call: Call) -> Layout:
+    """Random numbers, or none yet: free, and not constant."""
+    return Layout(_shape(call))
+
+
+def _shape(call: Call, *, const: bool = False) -> tuple[Axis | None, ...]:
+    """The axes of the tensor whose shape is taken, or fresh ones."""
+    like = call.args[0] if call.args and call.name.endswith("_like") else None
+    if call.name.startswith("new_") and isinstance(call.args[0], Tensor):
+        like = call.args[0] if call.args[0].shape == call.out.shape else None
+    axes = call.layout(like).axes if isinstance(like, Tensor) else (None,) * call.out.dim()
+    return tuple(
+        call.tape.ties.fresh(size)
+        if axis is None and not isinstance(like, Tensor) and size > 1
+        else axis and Axis(axis.labels, np.full(size, const and call.tape.constants))
+        for axis, size in zip(axes, call.out.shape, strict=True)
+    )

@@ -1,0 +1,79 @@
+"""Pooling, interpolation and their like: space changes, channels stay."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.constant_propagation import zero_slices
+from secateur.channels.labels.op_call import Call
+from secateur.channels.labels.op_names import tensors_in
+from secateur.channels.operators.registry import rule
+
+STEADY = [
+    f"{kind}{rank}d"
+    for kind in ("max_pool", "adaptive_avg_pool", "adaptive_max_pool", "fractional_max_pool")
+    for rank in (1, 2, 3)
+]
+SILENT = [
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "grid_sample",
+]
+
+
+@rule(
+    *STEADY,
+    *(f"{name}_with_indices" for name in STEADY),
+    "interpolate",
+    "upsample",
+    "upsample_nearest",
+    "upsample_bilinear",
+)
+def steady(call: Call) -> list[Layout]:
+    """Averages and maxima over space: a constant channel stays the same constant."""
+    return _spatial(call, steady=True)
+
+
+@rule(*SILENT)
+def silent(call: Call) -> list[Layout]:
+    """A constant may change at the border, a zero stays zero."""
+    return _spatial(call, steady=False)
+
+
+def _spatial(call: Call, *, steady: bool) -> list[Layout]:
+    source = call.arg(0, "input")
+    layout = call.layout(source)
+    outputs = tensors_in(call.out)
+    rank = _spatial_rank(call.name, source)
+    channel = source.dim() - rank - 1
+    for axis in layout.axes[channel + 1 :]:
+        call.pin(axis, "spatial axis")
+    axis = layout.axes[channel]
+    if "unpool" in call.name:
+        axis = call.tie(axis, call.layout(call.arg(1, "indices")).axes[channel])
+    if axis is not None and not steady:
+        const = zero_slices(source, layout, channel) if call.tape.constants else axis.const
+        axis = Axis(axis.labels, const)
+    result = Layout((*layout.axes[:channel], axis, *(None,) * rank), layout.constant)
+    extra = Layout((*layout.axes[:channel], _moving(axis), *(None,) * rank), layout.constant)
+    return [result, *(extra for _ in outputs[1:])]
+
+
+def _moving(axis: Axis | None) -> Axis | None:
+    return axis and Axis(axis.labels, np.zeros(axis.size, np.bool_))
+
+
+def _spatial_rank(name: str, source: Tensor) -> int:
+    for rank in (1, 2, 3):
+        if f"{rank}d" in name:
+            return rank
+    return source.dim() - 2

@@ -1,0 +1,51 @@
+"""Elements chosen by a mask: what is zero on both sides stays zero, whatever the mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from secateur.channels.labels.axis_labels import Axis, Flags, Layout
+from secateur.channels.labels.constant_propagation import zero_slices
+from secateur.channels.labels.op_call import Call
+from secateur.channels.labels.op_names import tensors_in
+from secateur.channels.operators.elementwise import meet
+from secateur.channels.operators.registry import rule
+
+
+@rule("where", "masked_fill")
+def chosen(call: Call) -> Layout | None:
+    """`mask ? x : y`: all that meets is tied; a channel that is zero in both is zero."""
+    sides = sides_of(call)
+    if len(sides) < 2:
+        return None
+    layout = meet(call, tensors_in((call.args, call.kwargs)), call.out)
+    if not call.tape.constants:
+        return layout
+    axes = [
+        axis and Axis(axis.labels, axis.const | _zero(call, sides, position - call.out.dim()))
+        for position, axis in enumerate(layout.axes)
+    ]
+    return Layout(tuple(axes), layout.constant)
+
+
+def sides_of(call: Call) -> tuple[object, ...]:
+    """What the elements come from, tensors or numbers: not the mask."""
+    return call.args[1:3] if call.name == "where" else (call.args[0], *call.args[2:3])
+
+
+def _zero(call: Call, sides: tuple[object, ...], back: int) -> Flags:
+    size = call.out.shape[back]
+    zero: Flags = np.ones(size, np.bool_)
+    for side in sides:
+        zero &= _zero_in(call, side, back, size)
+    return zero
+
+
+def _zero_in(call: Call, side: object, back: int, size: int) -> Flags:
+    if not isinstance(side, Tensor):
+        return np.full(size, side == 0, np.bool_)
+    layout = call.layout(side)
+    if side.dim() >= -back and side.shape[back] == size:
+        return zero_slices(side, layout, back)
+    return np.full(size, layout.constant and not bool(side.any()), np.bool_)

@@ -1,0 +1,370 @@
+"""The tape: one forward pass, written down operator by operator.
+
+The network runs once under a `TorchFunctionMode`. Every call of a torch function passes through
+`Tape`, which computes it as usual, looks its rule up in the table of `secateur.channels.operators`,
+and files the layout of the result. Operators without a rule pin what they touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from secateur.channels.float64 import UNCHANGED, WIDER, Doubler, Wider
+from secateur.channels.labels.axis_labels import Layout, Vector, plain
+from secateur.channels.labels.constraints import Ties
+from secateur.channels.labels.events import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
+from secateur.channels.labels.op_call import Call, Rule
+from secateur.channels.labels.op_names import (
+    CARRIES,
+    FINITENESS,
+    QUESTIONS,
+    asks_length,
+    is_query,
+    numbers_in,
+    operator_name,
+    tensors_in,
+)
+from secateur.channels.labels.signature import in_places
+from secateur.channels.operators.traits import is_free, is_loud, silences
+from secateur.channels.sandbox import WriteBack, is_in_place
+from secateur.channels.source_line import calling_line
+from secateur.channels.tracing.known_tensors import Unseen, unwrapped
+from secateur.channels.tracing.provenance import Origins, is_constant, is_known, keeps_constants
+from secateur.errors import ChannelError
+
+MANY = 16
+READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
+RESHAPES = frozenset(
+    ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")
+)
+
+
+class Tape(TorchFunctionMode):
+    """Records a forward pass.
+
+    Args:
+        model: The network; copies of it run, one for each pass.
+        rules: The table of rules by operator name.
+        constants: Follow what is constant for every input (compaction needs it, tracing not), in
+            float64.
+        choices: Which way to take at each choice, by its place.
+        holds: Steps with a size written in the code, and how hard to hold their channels; see
+            `Hold`.
+        wider: The type that each type becomes, where constants are followed.
+        unsteady: What an earlier run was found to change, see `Origins`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rules: Mapping[str, Rule],
+        *,
+        constants: bool = False,
+        choices: Mapping[Place, int] | None = None,
+        holds: Mapping[int, int] | None = None,
+        wider: Wider = WIDER,
+        unsteady: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.origins = Origins(unsteady)
+        self.wider = wider if constants else UNCHANGED
+        self.device = next((one.device for one in model.parameters()), torch.device("cpu"))
+        self._holds = holds or {}
+        self.ties = Ties()
+        self.roles = Roles()
+        self.reads: list[Read] = []
+        self.steps: list[Step] = []
+        self.asked: list[Layout] = []
+        self.multiples: list[tuple[Vector, int]] = []
+        self.choices: list[Choice] = []
+        self.counts: dict[tuple[str, str], Attribute] = {}
+        self.constants = constants
+        self.stack: list[str] = []
+        self.last_path = ""
+        self.parameters: dict[str, Layout] = {}
+        self._rules = rules
+        self._preset = choices or {}
+        self._doubler: Doubler | None = None
+        self._keep: WriteBack | None = None
+        self._running = False
+        self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._modules: dict[str, nn.Module] = {}
+        self._paths: dict[int, str] = {}
+        self.branches: dict[str, bool] = {}
+        self.orders: dict[str, Vector] = {}
+        self.passes: list[Pass] = []
+        self.outputs: list[list[Tensor]] = []
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
+            loud = not isinstance(tensor, nn.Parameter)
+            constant = name not in unsteady
+            self.parameters[name] = Layout(tuple(axes), constant=constant, loud=loud, given=loud)
+
+    def begin(self, model: nn.Module, keep: WriteBack, *, training: bool) -> None:
+        """A copy of the network is about to run: know its tensors and modules."""
+        self.passes.append(Pass(training, len(self.steps)))
+        wider = self.wider
+        self._doubler = Doubler(model, wider=wider, keep=keep) if self.constants else None
+        self._keep = keep
+        self._modules = dict(model.named_modules())
+        self._paths = {id(module): name for name, module in self._modules.items()}
+        self.origins.begin(model, self.parameters)
+
+    def mark(self) -> tuple[int, ...]:
+        """How long every list is now."""
+        return self.ties.count, *(len(one) for one in self._lists()), len(self.counts)
+
+    def rewind(self, mark: tuple[int, ...]) -> None:
+        """Forget what was written down behind a mark."""
+        self.ties.count = mark[0]
+        for one, length in zip(self._lists(), mark[1:-1], strict=True):
+            del one[length:]
+        self.counts = dict(list(self.counts.items())[: mark[-1]])
+
+    def _lists(self) -> list[Any]:
+        ties, roles = self.ties, self.roles
+        return [
+            *(ties.left, ties.right, ties.pins, roles.writes, roles.reads),
+            *(self.reads, self.steps, self.asked, self.choices, self.passes, self.outputs),
+        ]
+
+    def look_back(self, model: nn.Module) -> None:
+        """The copy has run: note what it has changed of its own."""
+        self.origins.look_back(model)
+        for name in self.origins.looked_at & set(self.orders):
+            self.ties.pin(self.orders[name], f"{name} (a list that is used otherwise too)", "")
+
+    def end(self) -> None:
+        """Keep nothing of the copy alive."""
+        self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
+        self.origins.end()
+
+    @property
+    def path(self) -> str:
+        """The module that is running."""
+        return self.stack[-1] if self.stack else ""
+
+    def layout(self, tensor: Tensor) -> Layout:
+        """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
+        if tensor in self.origins:
+            return self.origins.layout(tensor)
+        inside = unwrapped(tensor)
+        if inside is not None and inside in self.origins:
+            self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
+        return plain(tensor.dim(), given=False)
+
+    def take_input(self, tensor: Tensor) -> None:
+        """File an input of the network: fixed, and never constant."""
+        self.file(tensor, plain(tensor.dim(), given=True))
+
+    def file(self, tensor: Tensor, layout: Layout) -> None:
+        """Note the layout of a tensor."""
+        self.origins.file(tensor, layout)
+
+    def choose(self, options: int, labels: Vector) -> int:
+        """Take the preset way, or the first."""
+        step = len(self.steps)
+        place = (step, sum(choice.place[0] == step for choice in self.choices[-MANY:]))
+        taken = min(self._preset.get(place, 0), options - 1)
+        self.choices.append(Choice(place, options, taken, labels))
+        return taken
+
+    def count(self, name: str, labels: Vector) -> None:
+        """An attribute of the running module counts these labels, if it has it and it fits."""
+        value = getattr(self._modules[self.path], name, None)
+        if type(value) is int and value == labels.size:
+            self.counts.setdefault((self.path, name), Attribute(self.path, name, None, labels))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outer, self._running = self._running, True
+        try:
+            return self._called(func, args, kwargs or {})
+        finally:
+            self._running = outer
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
+        name = operator_name(func)
+        placed, named = in_places(func, args, kwargs)
+        line = self._question(name, placed) if name in QUESTIONS else ""
+        call = Call(self, name, func, self._originals(name, func, placed), named)
+        call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, named))}
+        if self._keep is not None and is_in_place(func, kwargs):
+            self._keep.before(args, kwargs)
+        run = self._doubler and self._doubler.run
+        call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
+        if name == "__bool__" and line:
+            self.branches[line] = bool(call.out)
+        outputs = tensors_in(call.out)
+        if name != "__set__" and (outputs or not is_query(name)):
+            self.origins.note_writes(call, placed)
+            self._note_guard(call, outputs)
+            self._record(call, outputs)
+        elif asks_length(name, func):
+            self.asked += call.inputs.values()
+        elif name == "__set__" and getattr(func.__self__, "__name__", "") == "data":
+            self.file(placed[0], self.layout(placed[1]))
+        return call.out
+
+    def unseen(self) -> Unseen:
+        """While open, what runs outside of every torch function is heard of, and held."""
+        return Unseen(lambda: self._running, self._hold_unseen)
+
+    def _hold_unseen(self, operator: str, tensors: list[Tensor], writes: bool) -> None:
+        for tensor in tensors:
+            if tensor in self.origins:
+                self._pin_all(self.layout(tensor), f"{operator}, outside of torch's functions")
+            if writes:
+                self.origins.note_unseen_write(tensor)
+
+    def _pin_all(self, layout: Layout, operator: str) -> None:
+        line = calling_line()
+        for axis in layout.axes:
+            if axis is not None:
+                self.ties.pin(axis.labels, f"{operator}{line and f' at {line}'}", self.path)
+
+    def _originals(self, name: str, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments as they were, where a rule looks at what is overwritten: values, shape."""
+        if not args or not isinstance(args[0], Tensor) or not is_in_place(func, {}):
+            return args
+        if self.constants and name in READS_VALUES:
+            first = args[0].clone()
+        elif name in RESHAPES:
+            first = args[0].detach()
+        else:
+            return args
+        self.file(first, self.layout(args[0]))
+        return (first, *args[1:])
+
+    def _question(self, name: str, args: Sequence[Any]) -> str:
+        """A Python branch may depend on parameters, or on inputs: not on both.
+
+        Returns:
+            The line that asks, where the answer is another one for other inputs.
+        """
+        tensor = args[0]
+        layout = self.layout(tensor)
+        if layout.constant or self.is_guard(tensor):
+            return ""
+        line = calling_line()
+        if layout.given:
+            self.origins.note_answer(name)
+            return line or "a line"
+        raise ChannelError(
+            "tracing channels",
+            self.path or "the model",
+            given=f"a Python branch on the value of an activation ({name}{line and f' at {line}'})",
+            expected="control flow that does not depend on what layers compute",
+            remedy="Write the branch with torch.where, or trace the submodules one by one.",
+        )
+
+    def is_guard(self, tensor: Tensor) -> bool:
+        """Whether a tensor only says what is finite: a guard against overflow, and no path."""
+        return tensor in self._guards
+
+    def _note_guard(self, call: Call, outputs: list[Tensor]) -> None:
+        asked = tensors_in((call.args, call.kwargs))
+        if call.name in FINITENESS or (call.name in CARRIES and all(map(self.is_guard, asked))):
+            self._guards.update((tensor, True) for tensor in outputs)
+
+    def _record(self, call: Call, outputs: list[Tensor]) -> None:
+        """Ask the rule; where there is none or it fails, what the operator touches is held."""
+        inputs, mark = list(call.inputs.values()), self.mark()
+        try:
+            layouts, free = self._ruled(call, outputs)
+        except ChannelError:
+            raise
+        except Exception as failure:
+            self.rewind(mark)
+            call.lengths.clear()
+            layouts, free = self._without_rule(call, outputs, _reason(failure)), False
+        self.origins.note_uses(call)
+        given = all(layout.given for layout in inputs)
+        layouts = self.origins.steadied(call, layouts)
+        for tensor, layout in zip(outputs, layouts, strict=True):
+            self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
+        kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
+        plain_result = None if outputs else call.out
+        numbers = numbers_in(call.name, (call.args, call.kwargs))
+        step = Step(call.name, self.path, plain_result, kinds, inputs, call.lengths, free, numbers)
+        self.steps.append(step)
+        self.hold(len(self.steps) - 1, self._holds.get(len(self.steps) - 1, 0))
+
+    def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
+        """The layouts that come out, and whether the operator follows every cut."""
+        rule, reads = self._rules.get(call.name), len(self.reads)
+        given = None if rule is None else rule(call)
+        if given is None:
+            return self._without_rule(call, outputs, "" if rule else "no rule"), False
+        layouts = [given] if isinstance(given, Layout) else list(given)
+        if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
+            raise ValueError  # a rule that misread the call is found out by what came out
+        if not keeps_constants(call, values=self.constants):
+            layouts = [replace(one, constant=False) for one in layouts]
+        for read in self.reads[reads:]:
+            read.loud = not silences(call)
+        if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
+            layouts = [replace(layout, loud=True) for layout in layouts]
+        return layouts, is_free(call, layouts)
+
+    def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
+        """Everything that went in is held; constant is only what torch itself made of constants."""
+        inputs = list(call.inputs.values())
+        line = calling_line() if reason else ""
+        for layout in inputs:
+            call.pin_axes(layout, reason=f"{reason}{line and f', {line}'}")
+        constant = is_known(call) and is_constant(inputs)
+        return [plain(tensor.dim(), constant=constant) for tensor in outputs]
+
+    def hold(self, number: int, strength: int) -> None:
+        """Hold the channels of a step in place, see `Hold`; it may be held again, harder."""
+        step = self.steps[number]
+        if strength == Hold.PAIR:
+            for labels in step.lengths[1:]:
+                if labels.size == step.lengths[0].size:
+                    self.ties.tie(step.lengths[0], labels, step.name, step.path)
+        elif strength == Hold.LENGTHS:
+            for labels in step.lengths:
+                self._hold_labels(labels, step)
+        elif strength == Hold.ALL:
+            for layout in [*step.inputs, *(out[0] for out in step.outputs)]:
+                for axis in layout.axes:
+                    if axis is not None:
+                        self._hold_labels(axis.labels, step)
+
+    def _hold_labels(self, labels: Vector, step: Step) -> None:
+        self.ties.pin(labels, f"{step.name} (a size written in the code)", step.path)
+
+    @contextmanager
+    def modules(self) -> Iterator[None]:
+        """While open, `path` follows the modules that run."""
+
+        def enter(module: nn.Module, _: object) -> None:
+            self.stack.append(self._paths.get(id(module), self.path))
+            self.last_path = self.path
+
+        def leave(*_: object) -> None:
+            self.stack.pop()
+
+        before = register_module_forward_pre_hook(enter)
+        after = register_module_forward_hook(leave, always_call=True)
+        try:
+            yield
+        finally:
+            before.remove()
+            after.remove()
+
+
+def _reason(failure: Exception) -> str:
+    return f"{type(failure).__name__} in its rule"

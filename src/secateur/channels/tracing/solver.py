@@ -1,0 +1,359 @@
+"""Settling: tape, classes and attributes of a network whose cuts its own code follows.
+
+A pass may take a wrong turn where an axis can be kept a grid in more than one way (whole heads, or
+the width of every head), or meet sizes written in the code. So it is repeated, each time with what
+the rehearsal found: an attribute that counts channels, another turn, or a pin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from secateur.channels.labels.axis_labels import Flags
+from secateur.channels.labels.events import Attribute, Hold, Step
+from secateur.channels.tracing.channel_classes import find_classes
+from secateur.channels.tracing.dry_run import (
+    Cut,
+    Numbers,
+    candidates,
+    numbers_of,
+    random_cut,
+    rehearse,
+    set_numbers,
+    skeleton,
+    trains_alike,
+)
+from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.run import Inputs, arguments, record, record_pass
+from secateur.channels.tracing.state import Settled, is_sized
+from secateur.channels.tracing.zero_check import inexact
+from secateur.errors import ChannelError
+
+ROUNDS = 12
+SEEDS = (0, 1, 2)
+
+
+def settle(
+    model: nn.Module,
+    example_inputs: Inputs,
+    *,
+    constants: bool = False,
+    known: Settled | None = None,
+    exact: bool = True,
+) -> Settled:
+    """Trace a network until every cut that its classes allow can be played through.
+
+    Args:
+        model: The network.
+        example_inputs: Its inputs.
+        constants: Follow what is constant for every input.
+        known: The same network on the same inputs, settled before: what it found is taken over.
+        exact: Find out which channels would not leave exactly; it takes two passes in float64.
+
+    Raises:
+        ChannelError: The network fails on the example, or branches on the data.
+    """
+    again = None if known is None else _as_known(model, example_inputs, known, constants=constants)
+    if again is not None:
+        return again
+    tape = record(model, example_inputs, constants=constants)
+    notes = [_record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
+    note = "\n".join(filter(None, notes))
+    modes = tuple(one.training for one in tape.passes)
+    settled = Settled(tape, find_classes(tape), modes=modes, note=note)
+    for _ in range(ROUNDS):
+        if not (
+            _turn(settled)
+            or _hold(model, example_inputs, settled)
+            or (exact and _turn_inexact(model, example_inputs, settled))
+        ):
+            break
+        if any(
+            settled.choices.get(one.place, one.taken) != one.taken for one in settled.tape.choices
+        ):
+            settled = _again(model, example_inputs, settled, constants=constants)
+    return settled
+
+
+def _branched(branch: tuple[str, bool]) -> str:
+    line, answer = branch
+    return f"The branch at {line} looks at an input; what is traced is its way for {answer}."
+
+
+def _as_known(
+    model: nn.Module, example_inputs: Inputs, known: Settled, *, constants: bool
+) -> Settled | None:
+    """Another pass by what is known of the network, if that still fits."""
+    try:
+        again = _again(model, example_inputs, known, constants=constants)
+    except (ChannelError, IndexError):
+        return None
+    return again if same_pass(again.tape, known.tape) else None
+
+
+def _record_training(tape: Tape, model: nn.Module, example_inputs: Inputs) -> str:
+    """Run the network in training mode too; keep the pass where it is another one.
+
+    Returns:
+        Why it could not run in training mode, if it could not.
+    """
+    classes = find_classes(tape)
+    nothing = Cut(tape, classes, np.zeros_like(classes.pinned))
+    args, kwargs = arguments(example_inputs)
+    if trains_alike(skeleton(model, nothing), nothing, args, kwargs):
+        return ""
+    mark, evaluated = tape.mark(), _signatures(tape, tape.steps)
+    try:
+        record_pass(tape, model, example_inputs, training=True)
+    except ChannelError as error:
+        tape.rewind(mark)
+        return f"{error.subject} is {error.given}"
+    if _signatures(tape, tape.steps[tape.passes[1].start :]) == evaluated:
+        tape.rewind(mark)
+    return ""
+
+
+def _signatures(tape: Tape, steps: Sequence[Step]) -> list[tuple[object, ...]]:
+    """What is the same of each step in two passes that do the same."""
+    own = {id(layout): name for name, layout in tape.parameters.items()}
+    return [
+        (
+            step.name,
+            step.path,
+            tuple(own.get(id(layout)) for layout in step.inputs),
+            tuple(out[1:] for out in step.outputs),
+        )
+        for step in steps
+    ]
+
+
+def _again(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, *, constants: bool
+) -> Settled:
+    """Another pass, with what was found so far."""
+    tape = record(
+        model,
+        example_inputs,
+        constants=constants,
+        choices=settled.choices,
+        holds=settled.holds,
+        modes=settled.modes,
+    )
+    for pin in settled.held:
+        tape.ties.pin(pin.labels, pin.operator, pin.path)
+    for number, reason in settled.blamed.items():
+        labels, path, _ = tape.roles.writes[number]
+        tape.ties.pin(labels, reason, path)
+    return replace(settled, tape=tape, classes=find_classes(tape), heard=None)
+
+
+def same_pass(one: Tape, other: Tape) -> bool:
+    """Whether two passes met the same operators, so that their labels mean the same."""
+    return one.ties.count == other.ties.count and [
+        (step.name, step.path) for step in one.steps
+    ] == [(step.name, step.path) for step in other.steps]
+
+
+def _turn(settled: Settled) -> bool:
+    """Take the next way at every choice that left its channels no freedom."""
+    classes = settled.classes
+    turned = {}
+    for choice in settled.tape.choices:
+        members = classes.of(choice.labels)
+        free = np.unique(members[~classes.pinned[members]])
+        if free.size < 2 and choice.taken + 1 < choice.options:
+            turned[choice.place] = choice.taken + 1
+    settled.choices = {**settled.choices, **turned}
+    return bool(turned)
+
+
+def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+    """Rehearse random cuts; hold the steps that no attribute can make follow."""
+    settled.attributes = []
+    if not is_sized(settled, settled.classes.candidates):
+        return False
+    for seed in SEEDS:
+        cut = random_cut(settled.tape, settled.classes, seed)
+        _, failures = rehearse_cut(model, example_inputs, settled, cut)
+        if failures and settled.unplayable is None:
+            settled.unplayable = _unplayable(model, example_inputs, settled)
+            failures = [number for number in failures if number not in settled.unplayable]
+        if failures:
+            if not _turn_at(settled, failures):
+                _hold_harder(model, example_inputs, settled, failures, seed)
+            return True
+    return False
+
+
+def _hold_harder(
+    model: nn.Module,
+    example_inputs: Inputs,
+    settled: Settled,
+    failures: Sequence[int],
+    seed: int,
+) -> None:
+    """Hold the steps that fail; where that was tried, find whose channels break them."""
+    stubborn = []
+    for number in failures:
+        mildest = Hold.PAIR if settled.tape.steps[number].lengths else Hold.ALL
+        strength = settled.holds.get(number, mildest - 1)
+        if strength == Hold.ALL:
+            stubborn.append(number)
+            continue
+        settled.holds[number] = strength + 1
+        settled.tape.hold(number, strength + 1)
+    if len(stubborn) == len(failures):
+        _blame(model, example_inputs, settled, stubborn, seed)
+    settled.classes, settled.heard = find_classes(settled.tape), None
+
+
+def _blame(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, stubborn: Sequence[int], seed: int
+) -> None:
+    """Pin the channels that break steps which do not touch them."""
+    whole = random_cut(settled.tape, settled.classes, seed)
+    for write in np.unique(settled.classes.written[whole.gone]).tolist():
+        only = whole.gone & (settled.classes.written == write)
+        cut = Cut(settled.tape, settled.classes, only)
+        _, left = rehearse_cut(model, example_inputs, settled, cut)
+        broken = set(left) & set(stubborn)
+        if broken:
+            step = settled.tape.steps[min(broken)]
+            where = step.path or "the model"
+            settled.blamed[write] = f"{step.name} in {where} (a size written in the code)"
+            labels, path, _ = settled.tape.roles.writes[write]
+            settled.tape.ties.pin(labels, settled.blamed[write], path)
+
+
+def _turn_inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+    """Take the next way at choices whose channels, once zeroed, could not leave exactly."""
+    if all(choice.taken + 1 == choice.options for choice in settled.tape.choices):
+        return False
+    settled.heard = inexact(model, example_inputs, settled)
+    return _turn_touched(settled, settled.heard)
+
+
+def _turn_at(settled: Settled, failures: Sequence[int]) -> bool:
+    """Take the next way at choices whose channels a failing step touches."""
+    classes = settled.classes
+    touched = np.zeros(classes.pinned.size, np.bool_)
+    for number in failures:
+        for layout, *_ in settled.tape.steps[number].outputs:
+            for axis in layout.axes:
+                if axis is not None:
+                    touched[classes.of(axis.labels)] = True
+    return _turn_touched(settled, touched & ~classes.pinned)
+
+
+def _turn_touched(settled: Settled, touched: Flags) -> bool:
+    turned = {
+        choice.place: choice.taken + 1
+        for choice in settled.tape.choices
+        if choice.taken + 1 < choice.options and touched[settled.classes.of(choice.labels)].any()
+    }
+    settled.choices = {**settled.choices, **turned}
+    return bool(turned)
+
+
+def rehearse_cut(
+    model: nn.Module, example_inputs: Inputs, settled: Settled, cut: Cut
+) -> tuple[Numbers, list[int]]:
+    """Rehearse one cut, learning on the way which attributes count channels.
+
+    Returns:
+        What the modules' own numbers become, and the steps that do not follow the cut whatever
+        number is changed.
+    """
+    args, kwargs = arguments(example_inputs)
+    small = skeleton(model, cut)
+    numbers = numbers_of(small, cut, settled.attributes)
+    set_numbers(small, numbers)
+    failures = _rehearse(small, settled, cut, args, kwargs)
+    tried: set[tuple[object, ...]] = set()
+    while failures:
+        trials = _trials(small, cut, failures, tried) or _together(small, cut, failures, tried)
+        if not trials:
+            break
+        before = {one: _read(small, one) for one in trials}
+        set_numbers(small, numbers_of(small, cut, trials))
+        left = _rehearse(small, settled, cut, args, kwargs)
+        useless = [
+            one
+            for one in trials
+            if _failing(settled.tape, left, one.path) >= _failing(settled.tape, failures, one.path)
+        ]
+        for one in useless:
+            setattr(small.get_submodule(one.path), one.name, before[one])
+        useful = [one for one in trials if one not in useless]
+        settled.attributes += useful
+        numbers |= {(one.path, one.name): _read(small, one) for one in useful}
+        failures = _rehearse(small, settled, cut, args, kwargs) if useless else left
+    return numbers, failures
+
+
+Key = tuple[object, ...]
+
+
+def _trials(
+    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
+) -> list[Attribute]:
+    """One attribute a module that was not tried yet."""
+    trials: dict[str, Attribute] = {}
+    for number in failures:
+        for one in candidates(small, cut, number):
+            if (one.path, one.name, one.item, cut.count(one.labels)) not in tried:
+                trials.setdefault(one.path, one)
+    tried |= {(one.path, one.name, one.item, cut.count(one.labels)) for one in trials.values()}
+    return list(trials.values())
+
+
+def _together(
+    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
+) -> list[Attribute]:
+    """For a step with several lengths (`split(x, [n, m])`) one attribute each, all at once.
+
+    They are numbers of their own, or the items of one list.
+    """
+    for number in failures:
+        sets: dict[str, dict[int, Attribute]] = {}
+        for one in candidates(small, cut, number):
+            own = sets.setdefault("" if one.item is None else f"{one.path}.{one.name}", {})
+            used = {(other.path, other.name, other.item) for other in own.values()}
+            if (one.path, one.name, one.item) not in used:
+                own.setdefault(id(one.labels), one)
+        for name, found in sets.items():
+            key = ("together", number, name)
+            if len(found) > 1 and key not in tried:
+                tried.add(key)
+                return list(found.values())
+    return []
+
+
+def _rehearse(small: nn.Module, settled: Settled, cut: Cut, args: Any, kwargs: Any) -> list[int]:
+    failures = rehearse(small, cut, args, kwargs)
+    return [number for number in failures if number not in (settled.unplayable or ())]
+
+
+def _unplayable(model: nn.Module, example_inputs: Inputs, settled: Settled) -> frozenset[int]:
+    """The steps that fail a rehearsal in which nothing is cut."""
+    nothing = Cut(settled.tape, settled.classes, np.zeros_like(settled.classes.pinned))
+    args, kwargs = arguments(example_inputs)
+    return frozenset(rehearse(skeleton(model, nothing), nothing, args, kwargs))
+
+
+def _read(model: nn.Module, attribute: Attribute) -> object:
+    value = getattr(model.get_submodule(attribute.path), attribute.name)
+    return list(value) if type(value) is list else value
+
+
+def _failing(tape: Tape, failures: Sequence[int], path: str) -> int:
+    prefix = f"{path}." if path else ""
+    return sum(
+        tape.steps[number].path == path or tape.steps[number].path.startswith(prefix)
+        for number in failures
+    )

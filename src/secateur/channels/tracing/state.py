@@ -1,0 +1,60 @@
+"""A settled pass: what tracing a network has found, and whether its code must be played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from secateur.channels.labels.axis_labels import Flags
+from secateur.channels.labels.constraints import Pin
+from secateur.channels.labels.events import Attribute, Place
+from secateur.channels.operators.traits import touches
+from secateur.channels.tracing.channel_classes import Classes
+from secateur.channels.tracing.recorder import Tape
+
+
+@dataclass(slots=True)
+class Settled:
+    """A pass that rehearsals have confirmed.
+
+    Attributes:
+        tape: The pass.
+        classes: Its classes.
+        attributes: The modules' own numbers that follow a cut.
+        choices: The way taken at each choice.
+        holds: Steps with a size written in the code, and how hard their channels are held.
+        blamed: Numbers of the writes whose channels break a step that does not touch them.
+        heard: bool `[classes]`, those that zeroed weights do not silence; None if not tried.
+        modes: The passes that the tape holds: training mode or not.
+        note: Why training mode was not traced, where it was not.
+        held: Labels that were found to be needed by running a cut, with operator and path.
+        unplayable: Steps that a rehearsal cannot play, whatever is cut (they look at values).
+    """
+
+    tape: Tape
+    classes: Classes
+    attributes: list[Attribute] = field(default_factory=list)
+    choices: dict[Place, int] = field(default_factory=dict)
+    holds: dict[int, int] = field(default_factory=dict)
+    blamed: dict[int, str] = field(default_factory=dict)
+    modes: tuple[bool, ...] = (False,)
+    note: str = ""
+    held: list[Pin] = field(default_factory=list)
+    unplayable: frozenset[int] | None = None
+    heard: Flags | None = None
+
+
+def is_sized(settled: Settled, cut: Flags) -> bool:
+    """Whether the network's code may count channels of these classes, so that it must be played.
+
+    Args:
+        settled: The pass.
+        cut: bool `[classes]`.
+    """
+    tape, component = settled.tape, settled.classes.component
+    if touches(tape.asked, (), cut, component):
+        return True
+    return any(
+        touches([*step.inputs, *(out[0] for out in step.outputs)], step.lengths, cut, component)
+        for step in tape.steps
+        if not step.free
+    )

@@ -1,6 +1,0 @@
-"""The engine: a pruned network packed once into a plan, on whatever runs it fastest here."""
-
-from secateur.engine.compiling import compile as compile  # noqa: A004
-from secateur.engine.engine import Engine
-
-__all__ = ["Engine", "compile"]

@@ -1,0 +1,1 @@
+"""What runs a pruned network: kernels in C, layers on them, and a compiler for whole networks."""

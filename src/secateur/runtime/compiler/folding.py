@@ -1,0 +1,61 @@
+"""Folding: fewer nodes for the same function."""
+
+from __future__ import annotations
+
+from secateur.runtime.compiler.graph import Graph, Kind, Node
+
+_WITH_RELU = (Kind.CONV, Kind.LINEAR, Kind.ADD, Kind.AFFINE, Kind.MAX_POOL)
+
+
+def folded(graph: Graph) -> Graph:
+    """Put batch norms into the layers before them, and ReLUs into whatever makes their input.
+
+    Zeros of a weight stay zeros, as each filter is multiplied as a whole.
+
+    Args:
+        graph: As captured. Its nodes are changed.
+
+    Returns:
+        A graph of those nodes that remain.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from secateur.runtime.compiler.capture import capture
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+        >>> folded(capture(net, torch.zeros(2, 1, 4, 4))).nodes
+        (<input input 1x4x4>, <conv 0 2x2x2 relu>)
+    """
+    users = graph.users()
+    gone: dict[Node, Node] = {}
+    for node in graph.nodes:
+        node.inputs = tuple(gone.get(read, read) for read in node.inputs)
+        if node.kind not in (Kind.AFFINE, Kind.RELU):
+            continue
+        (before,) = node.inputs
+        alone = len(users[before]) == 1 and before is not graph.output
+        takes = before.is_layer if node.kind is Kind.AFFINE else before.kind in _WITH_RELU
+        if alone and takes and not before.relu:
+            if node.kind is Kind.AFFINE:
+                _scale(before, node)
+            else:
+                before.relu = True
+            gone[node] = before
+            users[before] = users[node]
+        elif node.kind is Kind.RELU and before.relu:
+            gone[node] = before
+            users[before] += users[node]
+    output = gone.get(graph.output, graph.output)
+    left = [node for node in graph.nodes if node not in gone]
+    for node in left:
+        if node.kind is Kind.AFFINE:
+            scale, shift = node.scale_and_shift
+            node.weight, node.bias = scale.float(), shift.float()
+    return Graph.reaching(left, graph.source, output)
+
+
+def _scale(layer: Node, norm: Node) -> None:
+    scale, shift = norm.scale_and_shift
+    per_filter = scale.view(-1, *[1] * (layer.matrix.dim() - 1))
+    bias = shift if layer.bias is None else layer.bias.double() * scale + shift
+    layer.weight, layer.bias = (layer.matrix.double() * per_filter).float(), bias.float()

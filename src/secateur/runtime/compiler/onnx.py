@@ -1,0 +1,212 @@
+"""ONNX Runtime: nodes run by a session of the fastest dense engine, where it is installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from secateur.runtime.compiler.graph import Kind, Node
+
+OPSET = 17
+_KINDS = frozenset(Kind) - {Kind.TORCH, Kind.INPUT}
+
+
+def available() -> bool:
+    """Whether onnx and onnxruntime are installed."""
+    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+
+
+def can_run(nodes: Iterable[Node]) -> bool:
+    """Whether every node can be written in ONNX."""
+    return all(node.kind in _KINDS for node in nodes)
+
+
+class OnnxSegment:
+    """A run of nodes in one session of ONNX Runtime.
+
+    Args:
+        nodes: In order, of the kinds that `can_run` takes.
+        outputs: Those of them whose values are needed outside.
+        threads: Threads inside one operator.
+        spins: Whether they go on turning after a pass, as is usual: the next pass starts sooner,
+            but whatever else runs in between has the cores for itself only if they do not.
+
+    Attributes:
+        reads: The nodes outside whose values it takes.
+        writes: The nodes whose values it makes.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], outputs: Sequence[Node], *, threads: int, spins: bool
+    ) -> None:
+        inside = set(nodes)
+        read = dict.fromkeys(value for node in nodes for value in node.inputs)
+        self.reads = tuple(node for node in read if node not in inside)
+        self.writes = tuple(outputs)
+        writer = _Writer(nodes, self.reads, self.writes)
+        self._session = _session(writer.model(), threads, spins=spins)
+        self._inputs = [writer.names[node] for node in self.reads]
+        self._outputs = [writer.names[node] for node in self.writes]
+
+    def run(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """From the values of `reads` to those of `writes`."""
+        feed = {
+            n: value.contiguous().numpy() for n, value in zip(self._inputs, values, strict=True)
+        }
+        return [torch.from_numpy(made) for made in self._session.run(self._outputs, feed)]
+
+    def release(self) -> None:
+        """What a session keeps goes with it."""
+
+
+def _session(model: bytes, threads: int, *, spins: bool) -> Any:
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "0" if spins else "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+class _Writer:
+    """Writes nodes as an ONNX graph with a dynamic batch axis."""
+
+    def __init__(
+        self, nodes: Sequence[Node], reads: Sequence[Node], writes: Sequence[Node]
+    ) -> None:
+        self.names = {node: f"v{place}" for place, node in enumerate((*reads, *nodes))}
+        self._reads, self._writes = reads, writes
+        self._operators: list[Any] = []
+        self._constants: list[Any] = []
+        for node in nodes:
+            inputs = [self.names[value] for value in node.inputs]
+            output = self.names[node]
+            before = f"{output}_before_relu" if node.relu else output
+            _WRITERS[node.kind](self, node, inputs, before)
+            if node.relu:
+                self.put("Relu", [before], output)
+
+    def model(self) -> bytes:
+        """The serialized model."""
+        from onnx import TensorProto, helper
+
+        def value(node: Node) -> Any:
+            return helper.make_tensor_value_info(
+                self.names[node], TensorProto.FLOAT, ["batch", *node.sizes]
+            )
+
+        graph = helper.make_graph(
+            self._operators,
+            "segment",
+            [value(node) for node in self._reads],
+            [value(node) for node in self._writes],
+            self._constants,
+        )
+        opset = helper.make_opsetid("", OPSET)
+        # The lowest version that has this opset: any onnxruntime of today reads it.
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+        return bytes(model.SerializeToString())
+
+    def put(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
+        """Add an operator."""
+        from onnx import helper
+
+        self._operators.append(helper.make_node(kind, inputs, [output], **attributes))
+
+    def constant(self, values: Any) -> str:
+        """Add a constant and name it."""
+        from onnx import numpy_helper
+
+        array = values.numpy() if isinstance(values, Tensor) else np.asarray(values, np.int64)
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _both_sides(padding: tuple[int, int]) -> list[int]:
+    return [*padding, *padding]
+
+
+def _conv(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    constants = [writer.constant(t) for t in (node.matrix, node.bias) if t is not None]
+    writer.put(
+        "Conv",
+        [*inputs, *constants],
+        output,
+        strides=node.options["stride"],
+        pads=_both_sides(node.options["padding"]),
+        dilations=node.options["dilation"],
+        group=node.options["groups"],
+    )
+
+
+def _linear(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    constants = [writer.constant(t) for t in (node.matrix, node.bias) if t is not None]
+    writer.put("Gemm", [*inputs, *constants], output, transB=1)
+
+
+def _simple(kind: str) -> Callable[[_Writer, Node, list[str], str], None]:
+    def write(writer: _Writer, _node: Node, inputs: list[str], output: str) -> None:
+        writer.put(kind, inputs, output)
+
+    return write
+
+
+def _affine(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    per_channel = (-1, *[1] * (len(node.sizes) - 1))
+    scale, shift = (writer.constant(t.view(per_channel)) for t in node.scale_and_shift)
+    writer.put("Mul", [*inputs, scale], f"{output}_scaled")
+    writer.put("Add", [f"{output}_scaled", shift], output)
+
+
+def _max_pool(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    writer.put("MaxPool", inputs, output, dilations=node.options["dilation"], **_window(node))
+
+
+def _avg_pool(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    counted = int(node.options["count_padding"])
+    writer.put("AveragePool", inputs, output, count_include_pad=counted, **_window(node))
+
+
+def _window(node: Node) -> dict[str, Any]:
+    return {
+        "kernel_shape": node.options["kernel"],
+        "strides": node.options["stride"],
+        "pads": _both_sides(node.options["padding"]),
+    }
+
+
+def _select(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    (value,), before = node.inputs, node.options["before"]
+    after = node.sizes[0] - value.sizes[0] - before
+    ends = writer.constant([2**31 - 1] * 2)
+    steps = writer.constant(node.options["stride"])
+    axes, starts = writer.constant([2, 3]), writer.constant([0, 0])
+    writer.put("Slice", [*inputs, starts, ends, axes, steps], f"{output}_sliced")
+    sizes = writer.constant([0, before, 0, 0, 0, after, 0, 0])
+    writer.put("Pad", [f"{output}_sliced", sizes], output)
+
+
+def _reshape(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    shape = writer.constant([-1, *node.sizes])
+    writer.put("Reshape", [*inputs, shape], output)
+
+
+_WRITERS: dict[Kind, Callable[[_Writer, Node, list[str], str], None]] = {
+    Kind.CONV: _conv,
+    Kind.LINEAR: _linear,
+    Kind.RELU: _simple("Relu"),
+    Kind.ADD: _simple("Add"),
+    Kind.AFFINE: _affine,
+    Kind.MAX_POOL: _max_pool,
+    Kind.AVG_POOL: _avg_pool,
+    Kind.SELECT: _select,
+    Kind.RESHAPE: _reshape,
+}

@@ -1,0 +1,109 @@
+"""Packing: the weights of a graph for the native kernels, each form made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.kernels import packs, structs
+from secateur.runtime.kernels.structs import Layout
+
+
+@dataclass
+class Packs:
+    """The packed weights of one engine, shared by its plans."""
+
+    _made: dict[tuple[Any, ...], packs.Pack] = field(default_factory=dict)
+
+    def of(self, node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
+        """The weight of a convolution, linear layer or SELECT, for one pair of layouts."""
+        key = (node, before, after, batch)
+        if key not in self._made:
+            self._made[key] = _pack(node, before, after, batch)
+        return self._made[key]
+
+    def affine(self, node: Node) -> NDArray[np.float32]:
+        """The scales, then the shifts, of an AFFINE."""
+        return torch.cat(node.scale_and_shift).numpy()
+
+
+def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
+    weight = _selecting(node) if node.kind is Kind.SELECT else node.weight
+    if weight is None:
+        raise LookupError(f"{node.name} has no weight")
+    bias = None if node.bias is None else node.bias.numpy()
+    if node.kind is Kind.LINEAR:
+        return packs.pack_linear(
+            weight.numpy(), bias, batch=batch, in_layout=before, out_layout=after
+        )
+    _, height, width = sizes(node.inputs[0])
+    return packs.pack_conv2d(
+        _ungrouped(weight, node.options.get("groups", 1)).numpy(),
+        bias,
+        height=height,
+        width=width,
+        stride=node.options["stride"],
+        padding=node.options.get("padding", (0, 0)),
+        dilation=node.options.get("dilation", (1, 1)),
+        batch=batch,
+        in_layout=before,
+        out_layout=after,
+    )
+
+
+def _selecting(node: Node) -> Tensor:
+    """A 1x1 convolution that copies every channel: one weight a channel is not zero."""
+    (value,) = node.inputs
+    inputs, outputs = sizes(value)[0], sizes(node)[0]
+    weight = torch.zeros(outputs, inputs, 1, 1)
+    channels = torch.arange(inputs)
+    weight[node.options["before"] + channels, channels] = 1.0
+    return weight
+
+
+def _ungrouped(weight: Tensor, groups: int) -> Tensor:
+    """The same convolution without groups: zeros, which cost nothing, between other groups."""
+    if groups == 1:
+        return weight
+    outputs, inputs, *kernel = weight.shape
+    whole = weight.new_zeros(groups, outputs // groups, groups, inputs, *kernel)
+    each = torch.arange(groups)
+    whole[each, :, each] = weight.view(groups, outputs // groups, inputs, *kernel)
+    return whole.view(outputs, groups * inputs, *kernel)
+
+
+def sizes(node: Node) -> tuple[int, int, int]:
+    """Channels, height and width of a value; of a vector the last two are 1."""
+    channels, height, width = (*node.sizes, 1, 1)[:3]
+    return channels, height, width
+
+
+def geometry(node: Node) -> structs.Shape:
+    """The shape of a node that is neither convolution nor linear layer."""
+    options = node.options
+    return structs.shape(
+        sizes(node.inputs[0]),
+        sizes(node),
+        kernel=options.get("kernel", (1, 1)),
+        stride=options.get("stride", (1, 1)),
+        padding=options.get("padding", (0, 0)),
+        dilation=options.get("dilation", (1, 1)),
+    )
+
+
+def unsupported(node: Node) -> str:
+    """Why the kernels cannot run a node, in words; empty if they can."""
+    if node.kind is Kind.TORCH:
+        return node.why
+    if node.kind in (Kind.INPUT, Kind.RESHAPE):
+        return ""
+    shapes = [node.shape, *(value.shape for value in node.inputs)]
+    if any(shape is None or len(shape) not in (1, 3) or 0 in shape for shape in shapes):
+        return "values that are neither vectors nor images"
+    return ""

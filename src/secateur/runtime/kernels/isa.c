@@ -1,0 +1,23 @@
+/* All kernels of one instruction set: compiled once for each, with other flags. */
+#include "conv.h"
+#include "dot.h"
+#include "elementwise.h"
+#include "isa.h"
+#include "pool.h"
+#include "nonzeros.h"
+
+const struct isa ISA_TABLE = {
+    .name = ISA_NAME,
+    .lanes = LANES,
+    .max_tile = MAX_TILE,
+    .dot = run_dot,
+    .conv = run_conv,
+    .copy = run_copy,
+    .add = run_add,
+    .affine = run_affine,
+    .max_pool = run_max_pool,
+    .avg_pool = run_avg_pool,
+    .global_avg_pool = run_global_avg_pool,
+    .taps_product = run_taps_product,
+    .taps_gradient = run_taps_gradient,
+};

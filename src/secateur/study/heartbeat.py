@@ -1,0 +1,181 @@
+"""The pulse of a sweep: what it is doing right now, left in its folder for whoever watches.
+
+The store knows what has ended; epochs are told to the sweep's own process alone. So the sweep
+leaves a small file, `pulse.json`, replaced as a whole, and holds a lock as long as it lives: a
+pulse whose lock is free is of a sweep that was killed, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secateur.errors import StoreError
+from secateur.study.decoding import read_json
+from secateur.study.folder import PARTIAL, check_kind, draft, open_lock
+from secateur.study.progress import Tally, Underway
+
+if TYPE_CHECKING:
+    from secateur.study.plan import Run
+
+_FILE = "pulse.json"
+# Not the store's lock: a watcher that tries that one could turn a sweep away that begins just then.
+_LOCK = ".pulse"
+_EVERY = 1.0
+
+
+class Pulse:
+    """An observer that writes down what it is told; a context manager.
+
+    It writes once a second at most for each run under way, and whenever one begins or ends. A
+    disk that is full or a folder that cannot be locked stops the pulse, never the sweep.
+
+    Args:
+        folder: The run folder.
+        every: Seconds between two epochs of a run that are written down.
+    """
+
+    def __init__(self, folder: Path, every: float = _EVERY) -> None:
+        self._file = folder / _FILE
+        self._lock = folder / _LOCK
+        self._every = every
+        self._tally = Tally()
+        self._written: dict[str, float] = {}
+        self._held = ExitStack()
+
+    def __enter__(self) -> Pulse:
+        with suppress(OSError):
+            lock = self._held.enter_context(os.fdopen(open_lock(self._lock), "a"))
+            # A watcher holds it for an instant, and no other sweep does: the store has seen to it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
+        self._held.close()
+
+    def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
+        """The sweep begins."""
+        self._tally.planned(runs, finished)
+        self._write()
+
+    def started(self, run: Run) -> None:
+        """A run begins."""
+        self._tally.started(run)
+        self._write()
+
+    def epoch(self, run: Run, values: Mapping[str, float]) -> None:
+        """A run has trained another epoch."""
+        self._tally.epoch(run, values)
+        now = time.monotonic()
+        # By the run: the first epoch after a long one is always written, and nothing waits for
+        # a clock of its own.
+        if now - self._written.get(run.digest, -math.inf) >= self._every:
+            self._written[run.digest] = now
+            self._write()
+
+    def ended(self, run: Run, reason: str) -> None:
+        """A run has ended."""
+        self._tally.ended(run, reason)
+        self._written.pop(run.digest, None)
+        self._write()
+
+    def timing(self, nets: int) -> None:
+        """The last part begins."""
+        self._tally.timing(nets)
+        self._write()
+
+    def _write(self) -> None:
+        with suppress(OSError):
+            partial = draft(self._file.with_suffix(PARTIAL))
+            try:
+                text = json.dumps(_values(self._tally), allow_nan=False)
+                partial.write_text(text, encoding="utf-8")
+                os.replace(partial, self._file)
+            finally:
+                partial.unlink(missing_ok=True)
+
+
+def read_pulse(folder: Path) -> dict[str, Any] | None:
+    """What the sweep of a folder is doing right now.
+
+    Args:
+        folder: A run folder, or where one is going to be.
+
+    Returns:
+        None if no sweep runs there. Otherwise `written` (seconds since 1970), `doing`
+        (`training` or `timing`), `runs`, `ended`, `failed` (counts), `epochs_trained`,
+        `epochs_left`, `seconds_left` (None where nothing tells yet), and `underway`, one entry a
+        run: `digest`, `title`, `kind`, `method`, `level`, `seed`, `since`, `epoch`, `epochs`, and
+        of the last epoch `loss` and `val_accuracy` (None before the first, or not finite).
+
+    Example:
+        >>> read_pulse(Path("no/such/folder")) is None
+        True
+    """
+    if not _beats(folder):
+        return None
+    try:
+        check_kind(folder / _FILE)
+        values = read_json((folder / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, StoreError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _beats(folder: Path) -> bool:
+    """Whether a living sweep holds the lock."""
+    try:
+        check_kind(folder / _LOCK)
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, StoreError):
+        return False
+    return False
+
+
+def _values(tally: Tally) -> dict[str, Any]:
+    left = tally.seconds_left()
+    return {
+        "written": time.time(),
+        "doing": "timing" if tally.nets else "training",
+        "runs": len(tally.runs),
+        "ended": len(tally.reasons),
+        "failed": sum(1 for reason in tally.reasons.values() if reason),
+        "epochs_trained": tally.trained,
+        "epochs_left": tally.left - tally.trained,
+        "seconds_left": None if left is None else round(left, 1),
+        "underway": [_entry(each) for each in tally.underway.values()],
+    }
+
+
+def _entry(each: Underway) -> dict[str, Any]:
+    run = each.run
+    return {
+        "digest": run.digest,
+        "title": run.title,
+        "kind": run.kind,
+        "method": run.method,
+        "level": list(run.level),
+        "seed": run.seed,
+        "since": each.since,
+        "epoch": each.epoch,
+        "epochs": run.epochs,
+        "loss": _finite(each.values.get("loss")),
+        "val_accuracy": _finite(each.values.get("val_accuracy")),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no word for the others."""
+    return value if value is not None and math.isfinite(value) else None

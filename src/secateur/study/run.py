@@ -1,0 +1,346 @@
+"""One run of a study: a pure function of its settings, its seed and its parents' files."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+import secateur.data
+from secateur import models
+from secateur.channels import compact_with_record
+from secateur.data.images import ImageData
+from secateur.errors import ChannelError, DataError
+from secateur.measure.cost import cost
+from secateur.measure.environment import environment
+from secateur.measure.sparsity import sparsity
+from secateur.point import Epochs, Layer, Point, Share
+from secateur.pruning.criterion import Statistics
+from secateur.pruning.groups import Groups
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Method, Part
+from secateur.pruning.select import cut
+from secateur.pruning.weights import prunable_weights
+from secateur.registry import METHODS
+from secateur.runtime.layers.retraining import sparse_retraining
+from secateur.spec import MethodSpec, StudySpec
+from secateur.study.checkpoint import load_checkpoint, save_checkpoint
+from secateur.study.fingerprint import Parts, check_net
+from secateur.study.plan import Run
+from secateur.study.point_artifact import artifact_bytes, compaction_of
+from secateur.study.store import checkpoint_name
+from secateur.training.device import resolve_device
+from secateur.training.evaluate import evaluate
+from secateur.training.fit import Epoch, fit, stream
+from secateur.training.slim import slim
+from secateur.verbs.prune import groups_of
+
+_EXAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all the runs of a study share.
+
+    Attributes:
+        study: The settings.
+        folder: The run folder.
+        model: A builder given in Python, instead of the settings' name.
+        data: Data given in Python, likewise.
+        expected: Of a network of the user's own, by seed: what the plan was made of.
+        fingerprint: Of the data that the plan was made of; empty where nothing was planned.
+    """
+
+    study: StudySpec
+    folder: Path
+    model: Callable[..., object] | None = None
+    data: ImageData | None = None
+    expected: Mapping[int, Parts] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    def load_data(self) -> ImageData:
+        """The data, on the CPU.
+
+        Raises:
+            DataError: They cannot be read, or are no longer those of the plan.
+        """
+        if self.data is not None:
+            return self.data
+        data = secateur.data.load(self.study.data.name, **self.study.data.options)
+        if self.fingerprint and data.fingerprint() != self.fingerprint:
+            raise DataError(
+                "reading the data in a worker",
+                self.study.data.name,
+                given="not as they were when the sweep began",
+                expected="the data that the run is named by",
+                remedy="Leave the files alone while a sweep runs, and give the command again.",
+            )
+        return data
+
+    def build_model(self, data: ImageData, seed: int = 0) -> nn.Module:
+        """The network with the initial weights of a seed.
+
+        Raises:
+            ModelError: It cannot be built, or is not what the plan was made of.
+        """
+        source = self.model or self.study.model.name
+        with _seeded(stream(seed, "init")):
+            net = models.build(source, data.shape, data.classes, **self.study.model.options)
+        if seed in self.expected:
+            check_net(net, self.expected[seed])
+        return net
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Every global generator seeded, on one thread; the caller's are left as they were.
+
+    A decomposition (orthogonal weights) differs in its last bits with the number of threads, and
+    here it must be the same in the sweep's process and in each worker.
+    """
+    python, arrays, threads = random.getstate(), numpy.random.get_state(), torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            numpy.random.set_state(arrays)
+            torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker needs to perform one run.
+
+    Attributes:
+        run: What to do.
+        setup: The study that it is part of.
+        device: As `resolve_device` reads it.
+        threads: Intra-op threads; results depend on it in the last bits.
+    """
+
+    run: Run
+    setup: Setup
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def study(self) -> StudySpec:
+        """The settings."""
+        return self.setup.study
+
+    def file_of(self, digest: str) -> Path:
+        """Where the weights of a run of this study lie."""
+        return self.setup.folder / checkpoint_name(digest)
+
+    def parent(self, role: str) -> Path:
+        """The file that a parent left."""
+        return self.file_of(self.run.parents[role])
+
+
+def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[str, Any]:
+    """Do one run and write its checkpoint.
+
+    Returns:
+        What the store keeps: the `point`, or for sparsity training its `curve`.
+
+    Raises:
+        SecateurError: The run cannot be done; the message says why.
+    """
+    begun = time.monotonic()
+    data = job.setup.load_data().to(resolve_device(job.device))
+    if job.run.kind == "slim":
+        return _sparsity_training(job, data, on_epoch)
+    cut_net = _CutNet(job, data)
+    curve = cut_net.train(on_epoch)
+    return {"point": cut_net.measure(curve, begun).to_dict()}
+
+
+def _sparsity_training(
+    job: Job, data: ImageData, on_epoch: Callable[[Epoch], None] | None
+) -> dict[str, Any]:
+    model = job.setup.build_model(data, job.run.seed)
+    state, _ = load_checkpoint(job.parent("base"))
+    model.load_state_dict(state)
+    options = job.study.methods.get(job.run.method, MethodSpec())
+    statistics, curve = slim(
+        model,
+        data,
+        job.study.training,
+        epochs=options.sparsity_epochs,
+        penalty=options.penalty,
+        seed=stream(job.run.seed, "slim"),
+        device=job.device,
+        on_epoch=on_epoch,
+    )
+    save_checkpoint(job.file_of(job.run.digest), statistics.scales)
+    return {"curve": [asdict(entry) for entry in curve]}
+
+
+class _CutNet:
+    """A network on its way from a parent's weights to a measured point."""
+
+    def __init__(self, job: Job, data: ImageData) -> None:
+        self.job = job
+        self.data = data
+        self.example = data.example(_EXAMPLES).cpu()
+        self.model = job.setup.build_model(data, job.run.seed)
+        self.masks = Masks({})
+        method: Method = METHODS[job.run.method]
+        if job.run.kind == "base":
+            return
+        if method.start == "initial":
+            masks = load_checkpoint(job.parent("like"))[1]
+            self.masks = (masks or Masks({})).apply(self.model)
+        else:
+            self._cut(method)
+
+    def _cut(self, method: Method) -> None:
+        run = self.job.run
+        role = "previous" if "previous" in run.parents else "base"
+        state, previous = load_checkpoint(self.job.parent(role))
+        self.model.load_state_dict(state)
+        options = self.job.study.methods.get(run.method, MethodSpec())
+        self.masks = cut(
+            self.model,
+            parts_of(method, options),
+            run.level,
+            groups_of=self._groups,
+            statistics=Statistics(scales=self._scales(), seed=stream(run.seed, "random")),
+            previous=previous,
+        ).apply(self.model)
+
+    def _scales(self) -> Mapping[str, Tensor]:
+        if "slim" not in self.job.run.parents:
+            return {}
+        return load_checkpoint(self.job.parent("slim"))[0]
+
+    def _groups(self, part: Part) -> Groups:
+        return groups_of(self.model, part, self.example)
+
+    def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
+        """Train for the run's epochs: the compact net where channels are gone, else on masks."""
+        try:
+            small = compact_with_record(self.model, self.masks, self.example, fold=False)
+        except ChannelError:
+            small = None
+        if small is None or not small.kept:
+            return self._fit(self.model, self.masks, on_epoch)
+        curve = self._fit(small.model, small.masks(self.masks), on_epoch)
+        self.model.load_state_dict(
+            small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
+        )
+        return curve
+
+    def _fit(
+        self, model: nn.Module, masks: Masks, on_epoch: Callable[[Epoch], None] | None
+    ) -> tuple[Epoch, ...]:
+        run, training = self.job.run, self.job.study.training
+        retraining = run.kind == "point" and "base" in run.parents
+        sparse = retraining and bool(masks) and training.sparse_retraining
+        with sparse_retraining(model, masks) if sparse else nullcontext():
+            return fit(
+                model,
+                self.data,
+                training,
+                epochs=run.epochs,
+                seed=stream(run.seed, "train", run.depth),
+                learning_rate=training.retrain_learning_rate if retraining else None,
+                masks=masks or None,
+                device=self.job.device,
+                on_epoch=on_epoch,
+            )
+
+    def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
+        """Score the net, count what is left of it, and write it down."""
+        run = self.job.run
+        self.model.to(
+            resolve_device(self.job.device)
+        )  # a net retrained compact was left on the CPU
+        val = evaluate(self.model, self.data, self.data.val)
+        test = evaluate(self.model, self.data, self.data.test)
+        # As a checkpoint gives it back, so that the file measured here is the one exported later.
+        self.model.cpu().eval()
+        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
+        zeros = sparsity(self.model)
+        whole = cost(self.model, self.example[:1])
+        compaction = compaction_of(self.model, self.masks, self.example)
+        compact = self.model if isinstance(compaction, ChannelError) else compaction.model.eval()
+        small = cost(compact, self.example[:1])
+        point = Point(
+            method=run.method,
+            level=run.level,
+            step=run.step,
+            seed=run.seed,
+            digest=run.digest,
+            val=val,
+            test=test,
+            sparsity=Share(*zeros.prunable),
+            conv_sparsity=Share(*zeros.conv),
+            model_sparsity=Share(*zeros.model),
+            parameters=whole.parameters,
+            nonzero=whole.nonzero,
+            masked_macs=whole.macs,
+            nonzero_macs=small.nonzero_macs,
+            compact_parameters=small.parameters,
+            macs=small.macs,
+            epochs=Epochs(**run.spent),
+            seconds=round(time.monotonic() - begun, 3),
+            checkpoint=checkpoint_name(run.digest),
+            floored=self.masks.floored,
+            environment=environment(),
+            curve=tuple(asdict(entry) for entry in curve),
+            layers=tuple(_layers(self.model, compact)),
+        )
+        size = artifact_bytes(
+            self.job.study, point, self.model, self.masks, compaction, self.data, self.example
+        )
+        # Last, so that the time that it takes is counted as this run's too.
+        return replace(point, artifact_bytes=size, seconds=round(time.monotonic() - begun, 3))
+
+
+def _layers(model: nn.Module, compact: nn.Module) -> Iterator[Layer]:
+    """The prunable weights of a net, and the channels that its compact net still has of each."""
+    for weight in prunable_weights(model).values():
+        module = model.get_submodule(weight.module)
+        yield Layer(
+            name=weight.name,
+            kind=type(module).__name__,
+            shape=tuple(weight.parameter.shape),
+            zeros=weight.parameter.numel() - int(weight.parameter.count_nonzero()),
+            channels=_channels(module, weight.parameter),
+            kept=_channels(
+                compact.get_submodule(weight.module), compact.get_parameter(weight.name)
+            ),
+        )
+
+
+def _channels(module: nn.Module, weight: Tensor) -> int:
+    """The output channels of a layer: the first axis, but of a transposed convolution."""
+    return int(getattr(module, "out_channels", weight.shape[0]))
+
+
+def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
+    """A method's parts, with the study's own ranking and granularity on the channel cuts."""
+    changed = {
+        name: value
+        for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
+        if value is not None
+    }
+    return tuple(
+        part if part.granularity == "weight" else Part(**{**asdict(part), **changed})
+        for part in method.parts
+    )

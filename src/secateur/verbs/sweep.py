@@ -1,0 +1,191 @@
+"""A study in Python: run it, ask what it found, and look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secateur.errors import SpecError
+from secateur.report.figure import Picture
+from secateur.report.notebook import show_study
+from secateur.report.plot import WIDTH, plot
+from secateur.report.records import Record, records
+from secateur.spec import GIVEN, check_study
+from secateur.study import study as core
+from secateur.study.observer import Several, Silent
+from secateur.tracking.observer import Follower
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from secateur.data.images import ImageData
+    from secateur.study.observer import Observer
+
+
+class Study(core.Study):
+    """What a run folder holds, with its figures and its table; a notebook shows both.
+
+    Args:
+        folder: A run folder, finished or not.
+
+    Raises:
+        StoreError: There is no study in it.
+    """
+
+    def figure(
+        self,
+        *,
+        x: str = "sparsity",
+        y: str = "test_accuracy",
+        methods: Collection[str] = (),
+        title: str = "",
+        width: float = WIDTH,
+        path: str | Path | None = None,
+    ) -> Picture:
+        """Draw accuracy against what was saved; a notebook shows the picture.
+
+        Args:
+            x: `sparsity`, `conv_sparsity`, `macs`, `bytes`, `latency`, ...: an axis of
+                `secateur.study.aggregate.AXES`.
+            y: `test_accuracy` or `val_accuracy`; the figure says which.
+            methods: Those to draw; all if empty. The dense net stays.
+            title: Stands above the figure.
+            width: In inches.
+            path: Where to write it, too: `.png`, `.svg` or `.pdf`.
+
+        Raises:
+            UnknownNameError: No such axis or method.
+            UsageError: matplotlib is missing, the suffix is another, or nothing was measured.
+            StoreError: The file cannot be written.
+        """
+        shown = plot(
+            self.points,
+            x=x,
+            y=y,
+            controls=core.CONTROLS,
+            methods=methods,
+            title=title,
+            width=width,
+        )
+        picture = Picture(shown)
+        if path is not None:
+            picture.save(path)
+        return picture
+
+    def table(self) -> list[Record]:
+        """One flat record a point: `pandas.DataFrame(study.table())`.
+
+        Every share stands beside its integers, times are in seconds; see
+        `secateur.report.records`.
+        """
+        return records(self.points, core.CONTROLS)
+
+    def _repr_html_(self) -> str:
+        return show_study(repr(self), self.points, core.CONTROLS)
+
+
+def sweep(
+    model: str | Callable[..., nn.Module] = "conv4",
+    data: str | ImageData = "fashion-mini",
+    *,
+    methods: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("magnitude", "l1-filter", "dense"),
+    levels: Sequence[float | Sequence[float]] = (0.5, 0.7, 0.8, 0.9, 0.95),
+    seeds: int | Sequence[int] = 1,
+    out: str | Path | None = None,
+    name: str = "study",
+    device: str = "auto",
+    workers: int | None = None,
+    threads: int | None = None,
+    observer: Observer | None = None,
+    track: str | Sequence[str] = (),
+    **training: Any,
+) -> Study:
+    """Prune a network by several methods under one budget, or go on where that stopped.
+
+    Runs are performed in worker processes, so a script calls this under
+    `if __name__ == "__main__":`.
+
+    Args:
+        model: A reference net's name, `package.module:function`, or a function that returns the
+            network (called with `shape` and `classes` if it takes them).
+        data: A data set's name, or `ImageData` (see `secateur.data.from_dataset`).
+        methods: Names, or a table of names and options as in a study file.
+        levels: Sparsities for every method.
+        seeds: How many, or which.
+        out: The run folder; `runs/NAME` by default.
+        name: Of the study.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        workers: Worker processes; chosen for the machine by default.
+        threads: Of each run; chosen for the machine by default.
+        observer: Told of everything that happens.
+        track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
+        **training: Fields of `TrainingSpec`: `base_epochs`, `retrain_epochs`, `batch_size`, ...
+
+    Raises:
+        UsageError: Something asked for cannot be; nothing was trained.
+    """
+    # Reading a study takes no torch, running one does.
+    from secateur.study.sweep import run_study
+
+    if not isinstance(data, str):
+        from secateur.data.images import check_images
+
+        check_images(data, "beginning a study")
+    methods = [methods] if isinstance(methods, str) else methods
+    if not isinstance(methods, Iterable):
+        raise _wrong("methods", methods)
+    table = methods if isinstance(methods, Mapping) else {each: {} for each in methods}
+    settings = {
+        "name": name,
+        "model": model if isinstance(model, str) else _name_of(model),
+        "data": data if isinstance(data, str) else GIVEN,
+        "methods": table,
+        "levels": levels,
+        "seeds": seeds,
+        "training": training,
+    }
+    spec = check_study(settings, "the arguments")
+    for subject, value, kinds in (
+        ("out", out, str | PathLike | None),
+        ("device", device, str),
+        ("workers", workers, int | None),
+    ):
+        if not isinstance(value, kinds):
+            raise _wrong(subject, value)
+    folder = Path(out) if out is not None else Path("runs") / name
+    with Follower([track] if isinstance(track, str) else track, folder) as follower:
+        run_study(
+            spec,
+            folder,
+            model=None if isinstance(model, str) else model,
+            data=None if isinstance(data, str) else data,
+            device=device,
+            workers=workers,
+            threads=threads,
+            observer=Several(follower, observer or Silent()),
+        )
+    return Study(folder)
+
+
+_EXPECTED = {
+    "methods": "names of methods, or a table of names and options",
+    "out": "a path",
+    "device": "auto, cpu, cuda, cuda:N or mps",
+    "workers": "a whole number, or None",
+}
+
+
+def _wrong(subject: str, value: object) -> SpecError:
+    return SpecError(
+        "reading the arguments",
+        subject,
+        given=f"a {type(value).__name__}",
+        expected=_EXPECTED[subject],
+        remedy="Mend this argument of secateur.sweep.",
+    )
+
+
+def _name_of(function: Callable[..., nn.Module]) -> str:
+    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', 'model')}"

@@ -1,0 +1,66 @@
+"""Atomic files: the old one or the new one, whole."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from secateur.errors import ArtifactError
+from secateur.foundation.atomic_write import replacing
+
+
+def test_the_file_is_there_only_after_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as partial:  # noqa: PT012
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_missing_folder_is_a_named_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="No such file"), replacing(tmp_path / "b/c") as partial:
+        partial.write_text("x")
+
+
+def test_the_umask_holds(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a") as partial:
+        partial.write_text("x")
+    (tmp_path / "b").write_text("x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed_writer.py")
+    killed = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "net.safetensors")],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert killed.returncode == 0, killed.stderr
+    kills = [line.split() for line in killed.stdout.splitlines()]
+    # Every file holds one value in all its elements: it is whole.
+    assert {len(values) for _, _, *values in kills} == {1}
+    # What the writer has told of is there, or something newer.
+    assert all(int(value) >= int(least) for _, least, value in kills)
+    assert sum(kind == "random" for kind, *_ in kills) == 10
+    # Killed line by line, there is the old file up to some line, and from there on the new one.
+    by_line = [int(value) for kind, _, value in kills if kind == "line"]
+    assert by_line == sorted(by_line)
+    assert set(by_line) == {0, 1}
+    assert len(by_line) > 30
+    assert ["whole", "1", "1"] in kills

@@ -1,0 +1,150 @@
+"""One node of every kind, and what torch gives for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from secateur.runtime.compiler.graph import Kind, Node
+
+
+def given(*shape: int) -> Node:
+    """A value that comes from outside."""
+    return Node(Kind.INPUT, "input", (), shape)
+
+
+def linear(value: Node, outputs: int, *, relu: bool = False, share: float = 0.5) -> Node:
+    """A linear layer; a share of its weights is zero."""
+    (inputs,) = value.sizes
+    weight = torch.randn(outputs, inputs) * (torch.rand(outputs, inputs) >= share)
+    return Node(
+        Kind.LINEAR, "linear", (value,), (outputs,), weight, torch.randn(outputs), relu=relu
+    )
+
+
+def relu(value: Node) -> Node:
+    return Node(Kind.RELU, "relu", (value,), value.shape)
+
+
+def add(left: Node, right: Node) -> Node:
+    return Node(Kind.ADD, "add", (left, right), left.shape)
+
+
+def affine(value: Node) -> Node:
+    scale, shift = torch.randn(2, value.sizes[0])
+    return Node(Kind.AFFINE, "norm", (value,), value.shape, scale, shift)
+
+
+def pool(value: Node) -> Node:
+    """The largest of 2 x 2."""
+    channels, height, width = value.sizes
+    options = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+    shape = (channels, height // 2, width // 2)
+    return Node(Kind.MAX_POOL, "pool", (value,), shape, options=options)
+
+
+def called(call: Callable[..., object], *values: Node, shape: tuple[int, ...] = (3,)) -> Node:
+    """What only torch can run."""
+    return Node(Kind.TORCH, call.__name__, values, shape, call=call, why="no kernel")
+
+
+@dataclass
+class Case:
+    """A node, and the function that it stands for, to be run in float64."""
+
+    node: Node
+    function: Callable[..., Tensor]
+
+    def inputs(self, batch: int) -> list[Tensor]:
+        return [torch.randn(batch, *value.sizes) for value in self.node.inputs]
+
+    def expected(self, inputs: list[Tensor]) -> Tensor:
+        return self.function(*(value.double() for value in inputs))
+
+
+def _conv(groups: int, *, relu: bool) -> Case:
+    value, weight, bias = given(4, 7, 8), torch.randn(6, 4 // groups, 3, 2), torch.randn(6)
+    weight *= torch.rand_like(weight) > 0.4
+    options = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 3), "groups": groups}
+    node = Node(Kind.CONV, "conv", (value,), (6, 4, 5), weight, bias, relu, options)
+
+    def function(x: Tensor) -> Tensor:
+        made = functional.conv2d(x, weight.double(), bias.double(), **options)
+        return made.relu() if relu else made
+
+    return Case(node, function)
+
+
+def _linear(*, bias: bool, relu: bool) -> Case:
+    node = linear(given(9), 5, relu=relu)
+    node.bias = node.bias if bias else None
+    shift = node.bias.double() if bias else None
+
+    def function(x: Tensor) -> Tensor:
+        made = functional.linear(x, node.matrix.double(), shift)
+        return made.relu() if relu else made
+
+    return Case(node, function)
+
+
+def _affine(*shape: int) -> Case:
+    node = affine(given(*shape))
+    mean, variance = torch.zeros(shape[0]).double(), torch.ones(shape[0]).double()
+    scale, shift = (each.double() for each in node.scale_and_shift)
+    return Case(node, lambda x: functional.batch_norm(x, mean, variance, scale, shift, eps=0))
+
+
+def _max_pool() -> Case:
+    options = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
+    node = Node(Kind.MAX_POOL, "pool", (given(3, 7, 6),), (3, 4, 4), options=options)
+    return Case(node, lambda x: functional.max_pool2d(x, (3, 2), (2, 1), (1, 0), (1, 2)))
+
+
+def _avg_pool(*, counted: bool) -> Case:
+    options = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1), "count_padding": counted}
+    node = Node(Kind.AVG_POOL, "pool", (given(3, 7, 6),), (3, 4, 7), options=options)
+
+    def function(x: Tensor) -> Tensor:
+        window = {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 1)}
+        return functional.avg_pool2d(x, **window, count_include_pad=counted)
+
+    return Case(node, function)
+
+
+def _select() -> Case:
+    options = {"stride": (2, 3), "before": 1}
+    node = Node(Kind.SELECT, "shortcut", (given(2, 5, 7),), (5, 3, 3), options=options)
+    return Case(node, lambda x: functional.pad(x[:, :, ::2, ::3], (0, 0, 0, 0, 1, 2)))
+
+
+def _cases() -> dict[str, Case]:
+    """Each kind of node at least once."""
+    image = given(3, 4, 5)
+    total = add(image, given(3, 4, 5))
+    total.relu = True
+    reshape = Node(Kind.RESHAPE, "flatten", (image,), (60,))
+    return {
+        "conv": _conv(1, relu=False),
+        "conv in groups, relu": _conv(2, relu=True),
+        "linear": _linear(bias=True, relu=False),
+        "linear without bias, relu": _linear(bias=False, relu=True),
+        "relu": Case(relu(image), torch.relu),
+        "add, relu": Case(total, lambda x, y: (x + y).relu()),
+        "affine of images": _affine(3, 4, 5),
+        "affine of vectors": _affine(6),
+        "max pool": _max_pool(),
+        "avg pool": _avg_pool(counted=False),
+        "avg pool, padding counted": _avg_pool(counted=True),
+        "select": _select(),
+        "reshape": Case(reshape, lambda x: x.flatten(1)),
+    }
+
+
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    CASES = _cases()
+assert {case.node.kind for case in CASES.values()} == set(Kind) - {Kind.INPUT, Kind.TORCH}

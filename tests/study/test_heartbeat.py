@@ -1,0 +1,169 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secateur.spec import StudySpec
+from secateur.study import heartbeat as module
+from secateur.study.heartbeat import Pulse, read_pulse
+from secateur.study.plan import Run, plan
+
+
+@pytest.fixture
+def runs() -> tuple[Run, ...]:
+    study = StudySpec.model_validate(
+        {
+            "methods": {"magnitude": {"levels": [0.5, 0.9]}},
+            "training": {"base_epochs": 4, "retrain_epochs": 3},
+        }
+    )
+    return plan(study, {"data": ""})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found = read_pulse(folder)
+    assert found is not None
+    return found
+
+
+def epoch(number: int, loss: float = 0.5) -> dict[str, float]:
+    return {"epoch": number, "loss": loss, "val_accuracy": 0.25}
+
+
+def test_a_watcher_sees_what_is_under_way(
+    tmp_path: Path, runs: tuple[Run, ...], clock: list[float]
+) -> None:
+    with Pulse(tmp_path) as pulse:
+        pulse.planned(runs, frozenset())
+        assert read(tmp_path)["runs"] == 3
+        pulse.started(runs[0])
+        begun = read(tmp_path)["underway"][0]
+        assert (begun["epoch"], begun["loss"], begun["val_accuracy"]) == (0, None, None)
+        clock[0] = 10
+        pulse.epoch(runs[0], epoch(1))
+        found = read(tmp_path)
+        assert {name: found[name] for name in ("doing", "ended", "failed", "seconds_left")} == {
+            "doing": "training",
+            "ended": 0,
+            "failed": 0,
+            "seconds_left": 90.0,
+        }
+        assert (found["epochs_trained"], found["epochs_left"]) == (1, 9)
+        (entry,) = found["underway"]
+        assert abs(entry.pop("since") - time.time()) < 600
+        assert entry == {
+            "digest": runs[0].digest,
+            "title": "dense base seed 0",
+            "kind": "base",
+            "method": "dense",
+            "level": [],
+            "seed": 0,
+            "epoch": 1,
+            "epochs": 4,
+            "loss": 0.5,
+            "val_accuracy": 0.25,
+        }
+        pulse.ended(runs[0], "")
+        pulse.ended(runs[1], "out of memory")
+        found = read(tmp_path)
+        assert (found["ended"], found["failed"], found["underway"]) == (2, 1, [])
+        pulse.timing(2)
+        assert read(tmp_path)["doing"] == "timing"
+    assert read_pulse(tmp_path) is None
+    assert not (tmp_path / "pulse.json").exists()
+
+
+def test_a_loss_that_is_not_finite_is_still_json(tmp_path: Path, runs: tuple[Run, ...]) -> None:
+    with Pulse(tmp_path) as pulse:
+        pulse.planned(runs, frozenset())
+        pulse.started(runs[0])
+        pulse.epoch(runs[0], epoch(1, float("nan")))
+        assert read(tmp_path)["underway"][0]["loss"] is None
+
+
+def test_epochs_of_a_run_are_written_once_a_second_and_those_of_another_do_not_wait(
+    tmp_path: Path, runs: tuple[Run, ...], clock: list[float]
+) -> None:
+    def epochs() -> list[int]:
+        return [entry["epoch"] for entry in read(tmp_path)["underway"]]
+
+    with Pulse(tmp_path) as pulse:
+        pulse.planned(runs, frozenset())
+        pulse.started(runs[0])
+        pulse.started(runs[1])
+        pulse.epoch(runs[0], epoch(1))
+        clock[0] = 0.9
+        pulse.epoch(runs[0], epoch(2))
+        assert epochs() == [1, 0]
+        pulse.epoch(runs[1], epoch(1))
+        assert epochs() == [2, 1]
+        clock[0] = 1.0
+        pulse.epoch(runs[0], epoch(3))
+        assert epochs() == [3, 1]
+
+
+DYING = """
+import sys, time
+from pathlib import Path
+from secateur.study.heartbeat import Pulse
+with Pulse(Path(sys.argv[1])) as pulse:
+    pulse.planned((), frozenset())
+    print("beats", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_pulse_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DYING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "beats\n"
+        assert read(tmp_path)["runs"] == 0
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+    assert (tmp_path / "pulse.json").is_file()
+    assert read_pulse(tmp_path) is None
+    with Pulse(tmp_path) as pulse:  # and the next sweep has one again
+        pulse.planned((), frozenset())
+        assert read(tmp_path)["runs"] == 0
+
+
+def test_a_disk_that_cannot_be_written_stops_the_pulse_and_not_the_sweep(
+    tmp_path: Path, runs: tuple[Run, ...]
+) -> None:
+    with Pulse(tmp_path / "gone") as pulse:
+        pulse.planned(runs, frozenset())
+        pulse.started(runs[0])
+    assert read_pulse(tmp_path / "gone") is None
+    (tmp_path / "pulse.partial").mkdir()
+    with Pulse(tmp_path) as pulse:
+        pulse.planned(runs, frozenset())
+        assert read_pulse(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+def test_a_file_that_is_no_pulse_is_none(tmp_path: Path, text: str) -> None:
+    with Pulse(tmp_path):
+        (tmp_path / "pulse.json").write_text(text, encoding="latin-1")
+        assert read_pulse(tmp_path) is None
+
+
+def test_a_sweep_has_a_pulse_while_it_runs(undisturbed: Any) -> None:
+    seen = (undisturbed.folder / "pulses").read_text().splitlines()
+    underway = {run["title"] for text in seen for run in json.loads(text)["underway"]}
+    assert "dense base seed 0" in underway
+    assert any(title.endswith(" 0.7 seed 0") for title in underway)
+    assert read_pulse(undisturbed.folder / "run") is None

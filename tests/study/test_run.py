@@ -1,0 +1,238 @@
+"""One run at a time, in this process: `perform` is a pure function of its job."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from secateur.data.images import ImageData
+from secateur.data.shapes import shapes
+from secateur.errors import TrainingError
+from secateur.point import Point
+from secateur.pruning.masks import Masks
+from secateur.registry import METHODS
+from secateur.runtime.kernels import kernels
+from secateur.runtime.layers.retraining import sparse_retraining
+from secateur.spec import MethodSpec, StudySpec
+from secateur.study import run as run_module
+from secateur.study.checkpoint import load_checkpoint
+from secateur.study.plan import Run, plan
+from secateur.study.run import Job, Setup, parts_of, perform
+from secateur.study.store import checkpoint_name
+
+SETTINGS: dict[str, Any] = {
+    "levels": [0.5, 0.7],
+    "training": {"base_epochs": 1, "retrain_epochs": 1, "batch_size": 16},
+    "methods": {
+        "magnitude": {},
+        "l1-filter": {},
+        "slimming": {"sparsity_epochs": 1},
+        "combined": {"levels": ["0.25/0.75"]},
+        "scratch": {},
+        "dense": {},
+    },
+}
+
+
+def net(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, classes),
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return shapes(train=64, val=20, test=20, size=8)
+
+
+class Bench:
+    """Performs the runs of a study one after the other, each after its parents."""
+
+    def __init__(self, folder: Path, data: ImageData, settings: dict[str, Any]) -> None:
+        self.study = StudySpec.model_validate(settings)
+        (folder / "points").mkdir()
+        self.runs = plan(self.study, {"data": data.fingerprint()})
+        self.job = Job(self.runs[0], Setup(self.study, folder, net, data))
+        self.done: dict[str, dict[str, Any]] = {}
+
+    def perform(self, run: Run, **changes: Any) -> dict[str, Any]:
+        return perform(replace(self.job, run=run, **changes))
+
+    def all(self) -> "Bench":
+        for run in self.runs:
+            self.done[run.digest] = self.perform(run)
+        return self
+
+    def find(self, method: str, step: int = 0, kind: str = "point") -> Run:
+        named = (run for run in self.runs if (run.method, run.step) == (method, step))
+        return next(run for run in named if run.kind == kind)
+
+    def point(self, run: Run) -> Point:
+        return Point.from_dict(self.done[run.digest]["point"])
+
+    def file(self, run: Run) -> Path:
+        return self.job.setup.folder / checkpoint_name(run.digest)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Bench:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = Bench(tmp_path_factory.mktemp("study"), data, SETTINGS).all()
+    torch.set_num_threads(threads)
+    return made
+
+
+def test_every_run_leaves_its_file_and_its_result(bench: Bench) -> None:
+    assert {path.name for path in (bench.job.setup.folder / "points").iterdir()} == {
+        bench.file(run).name for run in bench.runs
+    }
+    for run in bench.runs:
+        if run.kind == "slim":
+            assert [entry["epoch"] for entry in bench.done[run.digest]["curve"]] == [1]
+            continue
+        point = bench.point(run)
+        assert (point.method, point.level, point.step) == (run.method, run.level, run.step)
+        assert (point.seed, point.digest) == (run.seed, run.digest)
+        assert point.epochs.cumulative == sum(run.spent.values())
+        assert len(point.curve) == run.epochs
+        assert bench.job.setup.folder / point.checkpoint == bench.file(run)
+        assert (point.val.total, point.test.total) == (20, 20)
+        assert {"torch", "python"} <= point.environment.keys()
+
+
+def test_pruned_weights_are_zero_by_the_bits_after_retraining(bench: Bench) -> None:
+    cutting = [run for run in bench.runs if run.kind == "point" and run.method != "dense"]
+    assert cutting
+    for run in cutting:
+        state, masks = load_checkpoint(bench.file(run))
+        assert masks
+        assert masks.zeros
+        for name, mask in masks.items():
+            zeros = state[name][~mask]
+            assert torch.equal(zeros.view(torch.int32), torch.zeros_like(zeros, dtype=torch.int32))
+            assert bool((state[name][mask] != 0).any())
+
+
+def test_exact_numbers_of_weights_are_cut(bench: Bench) -> None:
+    # 3 x 3 x 3 x 8 = 216 and 3 x 3 x 8 x 8 = 576 weights in the convolutions, 8 x 5 in the head.
+    for step, zeros in ((0, 416), (1, 582)):
+        sparsity = bench.point(bench.find("magnitude", step)).sparsity
+        assert (sparsity.part, sparsity.total) == (zeros, 832)
+    for method in ("l1-filter", "scratch"):
+        convs = bench.point(bench.find(method)).conv_sparsity
+        assert (convs.part, convs.total) == (396, 792)
+    combined = bench.point(bench.find("combined"))
+    assert combined.conv_sparsity.part == 198
+    assert combined.sparsity.part == 198 + 30
+
+
+def test_incremental_masks_nest_and_start_from_the_retrained_weights(bench: Bench) -> None:
+    first, second = (load_checkpoint(bench.file(bench.find("magnitude", step))) for step in (0, 1))
+    assert first[1] is not None
+    assert second[1] is not None
+    assert second[1].is_within(first[1])
+    assert bench.find("magnitude", 1).parents["previous"] == bench.find("magnitude").digest
+
+
+def test_nothing_is_masked_in_the_dense_net(bench: Bench) -> None:
+    for step, kind in ((0, "base"), (1, "point")):
+        run = bench.find("dense", step, kind)
+        assert not load_checkpoint(bench.file(run))[1]
+        assert bench.point(run).sparsity.part == 0
+
+
+def test_scratch_has_the_masks_it_copies_and_other_weights(bench: Bench) -> None:
+    copy, copied = (load_checkpoint(bench.file(bench.find(m))) for m in ("scratch", "l1-filter"))
+    assert copy[1] == copied[1]
+    assert not torch.equal(copy[0]["7.weight"], copied[0]["7.weight"])
+
+
+def test_a_run_done_again_gives_the_same_bits(bench: Bench, tmp_path: Path) -> None:
+    for method in ("magnitude", "slimming"):
+        run = bench.find(method, 1)
+        before = bench.file(run).read_bytes()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        again = Point.from_dict(bench.perform(run)["point"])
+        torch.set_num_threads(threads)
+        assert replace(again, seconds=0) == replace(bench.point(run), seconds=0)
+        assert bench.file(run).read_bytes() == before
+
+
+def test_the_initial_weights_are_of_the_seed(bench: Bench, data: ImageData) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        weight = bench.job.setup.build_model(data, seed).get_parameter("0.weight")
+        return weight.detach()
+
+    assert torch.equal(weights(3), weights(3))
+    assert not torch.equal(weights(3), weights(4))
+
+
+def test_epochs_are_told_as_they_end(bench: Bench) -> None:
+    told: list[int] = []
+    perform(replace(bench.job, run=bench.find("scratch")), lambda epoch: told.append(epoch.epoch))
+    assert told == [1, 2]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_without_a_file(
+    tmp_path: Path, data: ImageData
+) -> None:
+    wild = {**SETTINGS["training"], "learning_rate": 1e30, "optimizer": "sgd", "base_epochs": 3}
+    bench = Bench(tmp_path, data, {**SETTINGS, "training": wild})
+    with pytest.raises(TrainingError, match="the loss is not finite by step"):
+        bench.perform(bench.runs[0])
+    assert list((tmp_path / "points").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, [("channel", "layer"), ("weight", "global")]),
+        ({"ranking": "global"}, [("channel", "global"), ("weight", "global")]),
+        ({"granularity": "filter"}, [("filter", "layer"), ("weight", "global")]),
+    ],
+)
+def test_a_study_overrides_the_parts_that_have_channels(
+    options: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    parts = parts_of(METHODS["combined"], MethodSpec(**options))
+    assert [(part.granularity, part.ranking) for part in parts] == found
+    assert [part.scope for part in parts] == ["conv", "non-conv"]
+
+
+@pytest.mark.skipif(not kernels.available(), reason=kernels.why_not())
+def test_sparse_retraining_changes_only_the_rounding(
+    bench: Bench, data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    @contextmanager
+    def watched(model: nn.Module, masks: Masks) -> Iterator[None]:
+        with sparse_retraining(model, masks) as layers:
+            seen.append(layers)
+            yield
+
+    monkeypatch.setattr(run_module, "sparse_retraining", watched)
+    training = {**SETTINGS["training"], "sparse_retraining": True}
+    settings = {"levels": [0.7], "training": training, "methods": {"magnitude": {}, "dense": {}}}
+    sparse = Bench(tmp_path, data, settings).all()
+    assert len(seen) == 1
+    assert "3" in seen[0]
+    assert sparse.find("dense", kind="base").digest == bench.find("dense", kind="base").digest
+    state, masks = load_checkpoint(sparse.file(sparse.find("magnitude")))
+    for name, mask in (masks or {}).items():
+        assert not state[name][~mask].any()
+        assert state[name][mask].any()
