@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from secateur.artifact.inspect import Inspection, inspect
+from secateur.artifact.inspect import inspect
+from secateur.artifact.inspection import Inspection
 
 VALUES = np.array([[3, 5, 0], [3, 5, 5]])
 """Zero points 3 and 5 by column, 3 and 5 by row."""

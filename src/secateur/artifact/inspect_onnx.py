@@ -9,7 +9,7 @@ from typing import Any
 
 from secateur.artifact.error import damaged
 from secateur.artifact.export import imported
-from secateur.artifact.inspect import Inspection, Layer, Tensor
+from secateur.artifact.inspection import Inspection, StoredLayer, StoredTensor
 from secateur.artifact.manifest import Role
 from secateur.artifact.onnx_weights import CONVOLUTIONS, GEMMS, Weight, readers, weights_of, zeros
 from secateur.errors import ArtifactError
@@ -58,7 +58,7 @@ def _inspect(path: Path, model: Any) -> Inspection:
     graph = model.graph
     shapes, uses, how = _shapes(graph), weights_of(graph), readers(graph)
     points = _arrays(graph, {use.zero_point for use in uses.values()})
-    layers: dict[str, list[Tensor]] = {}
+    layers: dict[str, list[StoredTensor]] = {}
     nodes: dict[str, tuple[str, Any]] = {}
     for initializer in graph.initializer:
         name = initializer.name
@@ -100,7 +100,7 @@ def _shapes(graph: Any) -> dict[str, list[int | None]]:
 
 def _tensor(
     initializer: Any, use: Weight | None, *, is_reader: bool, points: Mapping[str, Any]
-) -> Tensor:
+) -> StoredTensor:
     onnx = imported("onnx")
     shape, count = tuple(initializer.dims), None
     if initializer.data_location != onnx.TensorProto.EXTERNAL:
@@ -110,7 +110,7 @@ def _tensor(
         role = "conv" if use.node.op_type in CONVOLUTIONS else "linear"
     elif is_reader or (use is None and initializer.data_type not in _floats(onnx.TensorProto)):
         role = "buffer"
-    return Tensor(initializer.name, role, shape, shape, {}, count, initializer.ByteSize())
+    return StoredTensor(initializer.name, role, shape, shape, {}, count, initializer.ByteSize())
 
 
 def _floats(kinds: Any) -> tuple[int, ...]:
@@ -118,17 +118,17 @@ def _floats(kinds: Any) -> tuple[int, ...]:
 
 
 def _layer(
-    name: str, own: list[Tensor], stored: str, node: Any, shapes: dict[str, list[int | None]]
-) -> Layer:
+    name: str, own: list[StoredTensor], stored: str, node: Any, shapes: dict[str, list[int | None]]
+) -> StoredLayer:
     if node is None:
-        return Layer(name, "", tuple(own), None, None)
+        return StoredLayer(name, "", tuple(own), None, None)
     weight = next(tensor for tensor in own if tensor.name == stored)
     uses = _uses(node, shapes)
     if uses is None:
-        return Layer(name, node.op_type, tuple(own), None, None)
+        return StoredLayer(name, node.op_type, tuple(own), None, None)
     macs = uses * prod(weight.shape)
     nonzero = None if weight.zeros is None else uses * (prod(weight.shape) - weight.zeros)
-    return Layer(name, node.op_type, tuple(own), macs, nonzero)
+    return StoredLayer(name, node.op_type, tuple(own), macs, nonzero)
 
 
 def _uses(node: Any, shapes: dict[str, list[int | None]]) -> int | None:

@@ -15,7 +15,7 @@ from secateur.cli.app import app
 from secateur.cli.printing import print_table
 
 if TYPE_CHECKING:
-    from secateur.artifact.inspect import Inspection, Layer
+    from secateur.artifact.inspection import Inspection, StoredLayer
 
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
@@ -56,7 +56,7 @@ def _table(found: Inspection) -> Table:
     return table
 
 
-def _cells(layer: Layer) -> tuple[str, ...]:
+def _cells(layer: StoredLayer) -> tuple[str, ...]:
     weight = layer.weight
     shape = kept = "-"
     if weight is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,8 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 from secateur.errors import MaskError
+from secateur.pruning.naming import masked_parameters
 from secateur.pruning.optimizers import after_step, trained_by, wrapped
-
-if TYPE_CHECKING:
-    from secateur.pruning.masks import Masks
 
 _BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 
@@ -151,7 +149,7 @@ class Freeze:
     manager a freeze gives back at the end what was held before.
 
     Args:
-        masks: What to hold.
+        masks: What to hold: parameter names -> bool tensors, True = kept.
         model: The network whose parameters the masks name.
         optimizer: Any `torch.optim.Optimizer`, or what a training library wraps around one; some
             of its parameters may be unmasked.
@@ -161,18 +159,17 @@ class Freeze:
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
-        >>> from secateur.pruning.masks import Masks
-        >>> masks = Masks({"weight": torch.tensor([[True, False]])}).apply(net)
+        >>> masks = {"weight": torch.tensor([[True, False]])}
         >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-        >>> with masks.freeze(optimizer):
+        >>> with Freeze(masks, net, optimizer):
         ...     net(torch.ones(1, 2)).sum().backward()
         ...     optimizer.step()
         >>> net.weight[0, 1].item()
         0.0
     """
 
-    def __init__(self, masks: Masks, model: nn.Module, optimizer: Any) -> None:
-        parameters = masks.parameters_of(model)
+    def __init__(self, masks: Mapping[str, Tensor], model: nn.Module, optimizer: Any) -> None:
+        parameters = masked_parameters(masks, model)
         optimizers = wrapped(optimizer)
         trained = trained_by(optimizers)
         if parameters and not any(id(parameter) in trained for parameter in parameters.values()):
@@ -246,7 +243,7 @@ def _stepper(optimizer: Any) -> _Stepper:
 
 
 def _clear_state(
-    optimizers: Iterable[Any], parameters: Mapping[str, nn.Parameter], masks: Masks
+    optimizers: Iterable[Any], parameters: Mapping[str, nn.Parameter], masks: Mapping[str, Tensor]
 ) -> None:
     """What the optimizers have gathered of pruned elements so far: momentum and the like."""
     for optimizer in optimizers:

@@ -7,7 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.foundation.html import Cell, table
-from secateur.pruning.naming import parameters_by_name, plain_name
+from secateur.pruning.freeze import Freeze
+from secateur.pruning.naming import masked_parameters
 from secateur.pruning.pinned import Pinned, Report
-
-if TYPE_CHECKING:
-    from secateur.pruning.freeze import Freeze
-    from secateur.pruning.weights import Tied
+from secateur.pruning.weights import Tied, prunable_weights
 
 
 class Masks(Mapping[str, Tensor]):
@@ -147,14 +145,7 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
-        named = parameters_by_name(model)
-        found = {}
-        for name, mask in self.items():
-            parameter = named.get(name, named.get(plain_name(name)))
-            if parameter is None or parameter.shape != mask.shape:
-                raise _unfitting(name, mask, parameter)
-            found[name] = parameter
-        return found
+        return masked_parameters(self, model)
 
     def freeze(self, optimizer: Any, model: nn.Module | None = None) -> Freeze:
         """Hold the pruned elements at exactly zero through every step of `optimizer`.
@@ -166,8 +157,6 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: The masks were never applied and no model is given.
         """
-        from secateur.pruning.freeze import Freeze
-
         target = self._model if model is None else model
         if target is None:
             raise MaskError(
@@ -203,8 +192,6 @@ class Masks(Mapping[str, Tensor]):
             >>> Masks.of(net)["weight"].tolist(), len(Masks.of(net))
             ([[False, True]], 1)
         """
-        from secateur.pruning.weights import prunable_weights
-
         weights = prunable_weights(model, example_inputs=example_inputs, tied=tied)
         return cls(
             {name: weight.value != 0 for name, weight in weights.items() if weight.maskable}
@@ -237,22 +224,22 @@ class Masks(Mapping[str, Tensor]):
         return {**held, "_model": None, "traced": None}
 
 
-def _unfitting(name: str, mask: Tensor, parameter: nn.Parameter | None) -> MaskError:
-    remedy = "Use the masks with the model, or its copy, that they were made for."
-    if parameter is None:
-        return MaskError(
-            "applying masks",
-            name,
-            given="a mask without its parameter",
-            expected="a parameter of that name in the model",
-            remedy=remedy,
-        )
-    return MaskError(
-        "applying masks",
-        name,
-        given=f"a mask of shape {tuple(mask.shape)}",
-        expected=f"the parameter's shape {tuple(parameter.shape)}",
-        remedy=remedy,
+def checked_masks(masks: object, subject: str) -> Masks:
+    """Return masks as `Masks`; a plain map from names to bool tensors will do.
+
+    Raises:
+        MaskError: They are neither.
+    """
+    if isinstance(masks, Masks):
+        return masks
+    if isinstance(masks, Mapping):
+        return Masks(masks)
+    raise MaskError(
+        "prune",
+        subject,
+        given=f"a {type(masks).__name__}",
+        expected="masks, as prune returns them",
+        remedy="Pass the masks of the cut before, or a dict of names to bool tensors.",
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from secateur.errors import MaskError
 
 # torch.compile adds a level wherever it is called; the others hold one net and nothing beside it.
 _COMPILED = "_orig_mod"
@@ -53,3 +57,47 @@ def parameters_by_name(model: nn.Module) -> dict[str, nn.Parameter]:
     inner = dict(unwrapped(model).named_parameters(remove_duplicate=False))
     plain = {plain_name(name): parameter for name, parameter in (given | inner).items()}
     return plain | inner | given
+
+
+def masked_parameters(masks: Mapping[str, Tensor], model: nn.Module) -> dict[str, nn.Parameter]:
+    """A model's parameters that have a mask, checked for name and shape.
+
+    Args:
+        masks: Parameter names -> masks.
+        model: The network.
+
+    Raises:
+        MaskError: A name or a shape is not the model's.
+
+    Example:
+        >>> import torch
+        >>> list(masked_parameters({"weight": torch.ones(2, 2, dtype=bool)}, nn.Linear(2, 2)))
+        ['weight']
+    """
+    named = parameters_by_name(model)
+    found = {}
+    for name, mask in masks.items():
+        parameter = named.get(name, named.get(plain_name(name)))
+        if parameter is None or parameter.shape != mask.shape:
+            raise _unfitting(name, mask, parameter)
+        found[name] = parameter
+    return found
+
+
+def _unfitting(name: str, mask: Tensor, parameter: nn.Parameter | None) -> MaskError:
+    remedy = "Use the masks with the model, or its copy, that they were made for."
+    if parameter is None:
+        return MaskError(
+            "applying masks",
+            name,
+            given="a mask without its parameter",
+            expected="a parameter of that name in the model",
+            remedy=remedy,
+        )
+    return MaskError(
+        "applying masks",
+        name,
+        given=f"a mask of shape {tuple(mask.shape)}",
+        expected=f"the parameter's shape {tuple(parameter.shape)}",
+        remedy=remedy,
+    )

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from secateur.errors import MaskError, UnknownNameError
-from secateur.pruning.masks import Masks
 
 
 def checked_number(value: object, subject: str, operation: str = "prune") -> float:
@@ -149,25 +148,6 @@ def checked_multiple(round_to: object, *, weights_only: bool) -> int:
             remedy="Pass 8 with a method that cuts filters or channels; leave it out otherwise.",
         )
     return number
-
-
-def checked_masks(masks: object, subject: str) -> Masks:
-    """Return masks as `Masks`; a plain map from names to bool tensors will do.
-
-    Raises:
-        MaskError: They are neither.
-    """
-    if isinstance(masks, Masks):
-        return masks
-    if isinstance(masks, Mapping):
-        return Masks(masks)
-    raise MaskError(
-        "prune",
-        subject,
-        given=f"a {type(masks).__name__}",
-        expected="masks, as prune returns them",
-        remedy="Pass the masks of the cut before, or a dict of names to bool tensors.",
-    )
 
 
 def refuse_exclude(exclude: object) -> None:

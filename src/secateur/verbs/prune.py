@@ -18,11 +18,10 @@ from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.filters import filters
 from secateur.pruning.groups import Groups
-from secateur.pruning.masks import Masks
+from secateur.pruning.masks import Masks, checked_masks
 from secateur.pruning.method import Granularity, Method, Part
 from secateur.pruning.request import (
     checked_level,
-    checked_masks,
     checked_multiple,
     checked_word,
     refuse_exclude,

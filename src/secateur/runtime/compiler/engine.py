@@ -17,6 +17,7 @@ from secateur.errors import ModelError
 from secateur.foundation.run_example import each_tensor
 from secateur.runtime.compiler.autotune import Choice
 from secateur.runtime.compiler.graph import Graph
+from secateur.runtime.compiler.report import report
 from secateur.runtime.compiler.trial import Trial
 
 Array = NDArray[np.float32]
@@ -140,8 +141,6 @@ class Engine:
 
     def report(self) -> str:
         """Tables of what was measured and chosen, layer by layer, and of what runs in torch."""
-        from secateur.runtime.compiler.report import report
-
         return report(self)
 
     def __str__(self) -> str:

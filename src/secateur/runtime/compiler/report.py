@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from secateur.runtime.compiler.autotune import BACKENDS, Choice
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Graph, Kind, Node
 from secateur.runtime.compiler.packing import unsupported
 from secateur.runtime.kernels import library
 
-if TYPE_CHECKING:
-    from secateur.runtime.compiler.engine import Engine
+
+class Measured(Protocol):
+    """What a report says of an engine; see `Engine`'s attributes."""
+
+    takes_one: bool
+    shape: tuple[int, ...]
+    threads: int
+    graph: Graph | None
+    why_whole: str
+
+    @property
+    def choices(self) -> Mapping[int, Choice]: ...  # noqa: D102
+
+    @property
+    def inputs(self) -> object: ...  # noqa: D102
 
 
-def report(engine: Engine) -> str:
+def report(engine: Measured) -> str:
     """The tables of an engine.
 
     For each size of the batch: the whole network on each backend, then each layer alone, in
@@ -25,7 +38,7 @@ def report(engine: Engine) -> str:
     return "\n".join(_lines(engine))
 
 
-def _lines(engine: Engine) -> Iterator[str]:
+def _lines(engine: Measured) -> Iterator[str]:
     shape = "x".join(map(str, ("N", *engine.shape))) if engine.takes_one else engine.inputs
     threads = f"{engine.threads} thread{'s' if engine.threads > 1 else ''}"
     yield f"Engine for {shape}, {threads}; medians in µs, * what runs"
@@ -81,7 +94,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _notes(engine: Engine) -> Iterator[str]:
+def _notes(engine: Measured) -> Iterator[str]:
     if engine.graph is None:
         yield f"The network runs in torch as it is: {engine.why_whole}."
         return
