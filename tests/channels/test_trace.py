@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import zoo_convs  # noqa: F401
@@ -15,7 +17,7 @@ import secateur
 from secateur.channels import trace
 from secateur.channels.labels.axis_labels import Layout
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators import RULES
+from secateur.channels.operators import OPERATORS
 from secateur.channels.tracing.run import record
 from secateur.errors import ChannelError
 
@@ -220,7 +222,7 @@ def test_what_fails_in_a_rule_is_pinned_and_named(monkeypatch: pytest.MonkeyPatc
         torch.ones(2, 3),
     )
     for rule in (wrong, misfit):
-        monkeypatch.setitem(RULES, "relu", rule)
+        monkeypatch.setitem(OPERATORS, "relu", replace(OPERATORS["relu"], rule=rule))
         traced = trace(net, x)
         assert traced.groups("all").count == 8
         assert any("in its rule, test_trace.py:" in pin.operator for pin in traced.report)

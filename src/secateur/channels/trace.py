@@ -7,15 +7,14 @@ from typing import Literal
 
 from torch import nn
 
-from secateur.channels.compaction.verified_cut import Proven
 from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import uncompiled
 from secateur.channels.tracing.channel_classes import find_classes, groups_of
 from secateur.channels.tracing.run import Inputs
-from secateur.channels.tracing.solver import settle
-from secateur.channels.tracing.state import Settled
-from secateur.channels.tracing.zero_check import NOT_SILENT, inexact
+from secateur.channels.tracing.solver import solve
+from secateur.channels.tracing.state import State
+from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, inexact
 from secateur.errors import ChannelError
 from secateur.pruning.groups import Groups
 from secateur.pruning.pinned import Pinned, Report
@@ -26,27 +25,25 @@ class Trace:
 
     Attributes:
         report: What was pinned: operator, module path, how many channels.
-        settled: The passes themselves.
-        proven: The cut that was rehearsed last, if nothing of it had to stay.
+        state: The passes themselves.
+        verified: What compaction remembers of the cut that it tried last, if nothing had to stay.
     """
 
-    def __init__(
-        self, settled: Settled, names: frozenset[str], silenced: Flags | None = None
-    ) -> None:
-        self.settled = settled
-        self.proven: Proven | None = None
-        self._names, self._silenced = names, silenced
-        settled.classes = find_classes(settled.tape)
-        if silenced is not None:
-            settled.classes = settled.classes.pin(silenced, NOT_SILENT)
-        self.report = Report(settled.classes.report, settled.note)
+    def __init__(self, state: State, names: frozenset[str], nonzero: Flags | None = None) -> None:
+        self.state = state
+        self.verified: object = None
+        self._names, self._silenced = names, nonzero
+        state.classes = find_classes(state.tape)
+        if nonzero is not None:
+            state.classes = state.classes.pin(nonzero, MAY_BE_NONZERO)
+        self.report = Report(state.classes.report, state.note)
 
     def hold(self, pins: Sequence[Pin]) -> Trace:
         """The same trace with more channels pinned, which running a cut has found to be needed."""
         for pin in pins:
-            self.settled.tape.ties.pin(pin.labels, pin.operator, pin.path)
-        self.settled.held += pins
-        return Trace(self.settled, self._names, self._silenced)
+            self.state.tape.ties.pin(pin.labels, pin.operator, pin.path)
+        self.state.held += pins
+        return Trace(self.state, self._names, self._silenced)
 
     @property
     def is_exact(self) -> bool:
@@ -64,10 +61,10 @@ class Trace:
             ChannelError: Nothing in the network may be cut.
         """
         groups = groups_of(
-            self.settled.tape, self.settled.classes, self._names, conv_only=scope == "conv"
+            self.state.tape, self.state.classes, self._names, conv_only=scope == "conv"
         )
         if groups.count == 0:
-            raise _nothing_free(self.report or _named(self.settled.tape.ties.pins))
+            raise _nothing_free(self.report or _named(self.state.tape.ties.pins))
         return groups
 
 
@@ -90,11 +87,11 @@ def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Tr
     """
     model = uncompiled(model)
     names = frozenset(name for name, _ in model.named_parameters())
-    settled = settle(model, example_inputs, exact=exact)
-    silenced = settled.heard
-    if silenced is None and exact:
-        silenced = inexact(model, example_inputs, settled)
-    return Trace(settled, names, silenced)
+    state = solve(model, example_inputs, exact=exact)
+    nonzero = state.nonzero
+    if nonzero is None and exact:
+        nonzero = inexact(model, example_inputs, state)
+    return Trace(state, names, nonzero)
 
 
 def _named(pins: Sequence[Pin]) -> list[Pinned]:

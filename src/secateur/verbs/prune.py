@@ -12,7 +12,7 @@ from torch import nn
 from secateur.channels import Trace, rehearse, trace
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import uncompiled
-from secateur.channels.tracing.zero_check import NOT_SILENT
+from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import Statistics
@@ -226,8 +226,8 @@ class _Units:
 
     def hold(self, pins: Sequence[Pin]) -> None:
         """Pin more channels, and find out which others would not leave exactly."""
-        heard = any(pin.operator == NOT_SILENT for pin in pins)
-        if self.traced is None or (heard and not self.traced.is_exact):
+        nonzero = any(pin.operator == MAY_BE_NONZERO for pin in pins)
+        if self.traced is None or (nonzero and not self.traced.is_exact):
             self.traced = trace(self._model, self._example)
         else:
             self.traced = self.traced.hold(pins)

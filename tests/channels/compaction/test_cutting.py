@@ -127,7 +127,7 @@ def test_the_report_names_operator_and_line_and_compact_needs_no_second_search()
     net, x = convs(width_by_math), torch.randn(2, 3, 6, 6)
     masks = prune(net, "l1-filter", sparsity=0.4, scope="all", example_inputs=x)
     assert "div at test_cutting.py" in str(masks.report)
-    assert masks.traced.proven is not None
+    assert masks.traced.verified is not None
     assert compact_with_record(net, masks, x).report
 
 

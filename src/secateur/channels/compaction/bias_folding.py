@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,21 +26,6 @@ class Fold:
     shift: Tensor
 
 
-def foldable_weights(model: nn.Module, tape: Tape) -> frozenset[str]:
-    """Weights of plain layers that read exactly once: their bias can take a constant over."""
-    reads = Counter(read.weight for read in tape.reads if read.weight is not None)
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    shared = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
-    return frozenset(
-        f"{path}.weight" if path else "weight"
-        for path, module in model.named_modules()
-        if isinstance(module, kinds)
-        and reads[f"{path}.weight" if path else "weight"] == 1
-        and shared[id(module.weight)] == 1
-        and (module.bias is None or shared[id(module.bias)] == 1)
-    )
-
-
 def find_folds(
     model: nn.Module, tape: Tape, classes: Classes, gone: Flags, foldable: frozenset[str]
 ) -> list[Fold]:
@@ -59,7 +43,7 @@ def find_folds(
     for read in tape.reads:
         if read.weight not in foldable or read.used is None:
             continue
-        leaving = gone[classes.of(read.labels)] & ~read.silent
+        leaving = gone[classes.of(read.labels)] & ~read.always_zero
         leaving &= np.nan_to_num(read.values) != 0
         if not leaving.any():
             continue

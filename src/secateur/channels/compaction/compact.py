@@ -13,7 +13,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from secateur.channels.compaction.bias_folding import round_folds
 from secateur.channels.compaction.cutting import Cutter, Outcome, build, masked_copy
 from secateur.channels.compaction.record import Compaction
-from secateur.channels.compaction.verified_cut import Proven, fingerprint
+from secateur.channels.compaction.verified_cut import VerifiedCut, fingerprint
 from secateur.channels.compaction.verify import Trial, check_numbers
 from secateur.channels.float64 import WIDER
 from secateur.channels.labels.constraints import Pin
@@ -110,14 +110,14 @@ def _anew(
     verify: bool,
 ) -> Made:
     """Find out what can go, take it out, compare."""
-    known = traced.settled if traced else None
+    known = traced.state if traced else None
     cutter = Cutter(model, masks, example_inputs, fold=fold, known=known, masked=masked)
     outcome = cutter.run(verify=verify)
     if outcome.last is not None:
         raise outcome.last.error()
     round_folds(outcome.small, outcome.plan.folds)
-    settled = outcome.settled
-    report = Report((*settled.classes.report, *outcome.report), settled.note)
+    state = outcome.state
+    report = Report((*state.classes.report, *outcome.report), state.note)
     return outcome.small, outcome.plan.kept, report
 
 
@@ -125,16 +125,16 @@ def _again(
     model: nn.Module, masked: nn.Module, example_inputs: Inputs, traced: Trace | None
 ) -> Made | None:
     """Make the cut that `prune` has rehearsed, if the network is the same to the last bit."""
-    proven = traced.proven if traced else None
-    if proven is None or proven.of != fingerprint(masked, example_inputs):
+    verified = traced.verified if traced else None
+    if not isinstance(verified, VerifiedCut) or verified.of != fingerprint(masked, example_inputs):
         return None
-    small = build(model, masked, proven.kept, proven.folds, proven.numbers)
+    small = build(model, masked, verified.kept, verified.folds, verified.numbers)
     try:
-        agrees = proven.trial.agrees(masked, small, proven.expected)
+        agrees = verified.trial.agrees(masked, small, verified.expected)
     except Exception:
         return None
-    round_folds(small, proven.folds)
-    return (small, proven.kept, proven.report) if agrees else None
+    round_folds(small, verified.folds)
+    return (small, verified.kept, verified.report) if agrees else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +164,16 @@ def rehearse(
     Raises:
         ChannelError: There is nothing to compare on the example.
     """
-    known = traced.settled
+    known = traced.state
     cutter = Cutter(model, masks, example_inputs, fold=True, known=known)
     outcome = cutter.run(verify=True)
-    if not same_pass(outcome.settled.tape, known.tape):
+    if not same_pass(outcome.state.tape, known.tape):
         return Rehearsed([])
-    component = outcome.settled.classes.component
+    component = outcome.state.classes.component
     back = cutter.kept_back(outcome, masks)
     held = [Pin(one.operator, one.path, np.flatnonzero(one.classes[component])) for one in back]
     if not (held or outcome.held):
-        traced.proven = _proven(cutter, outcome, example_inputs)
+        traced.verified = _verified(cutter, outcome, example_inputs)
     held = [*outcome.held, *held]
     return Rehearsed(held, _nothing_left(outcome, held) if held else None)
 
@@ -184,8 +184,8 @@ def _nothing_left(outcome: Outcome, held: Sequence[Pin]) -> ChannelError | None:
         return None
     if outcome.last is not None:
         return outcome.last.error()
-    if outcome.settled.tape.outputs:
-        check_numbers(outcome.settled.tape.outputs[0])
+    if outcome.state.tape.outputs:
+        check_numbers(outcome.state.tape.outputs[0])
     return ChannelError(
         "rehearsing the cut",
         held[0].path or "the network",
@@ -195,15 +195,15 @@ def _nothing_left(outcome: Outcome, held: Sequence[Pin]) -> ChannelError | None:
     )
 
 
-def _proven(cutter: Cutter, outcome: Outcome, example_inputs: Inputs) -> Proven | None:
+def _verified(cutter: Cutter, outcome: Outcome, example_inputs: Inputs) -> VerifiedCut | None:
     """The cut, for the next time; in another type than float64 it is compared anew."""
-    plan, tape, settled = outcome.plan, outcome.settled.tape, outcome.settled
+    plan, tape, state = outcome.plan, outcome.state.tape, outcome.state
     of = fingerprint(cutter.masked, example_inputs)
     if of is None or tape.wider is not WIDER:
         return None
-    report = Report(settled.classes.report, settled.note)
+    report = Report(state.classes.report, state.note)
     trial = Trial(each_tensor(example_inputs, torch.clone), WIDER)
-    return Proven(of, plan.kept, plan.folds, plan.numbers, report, trial, tape.outputs[0])
+    return VerifiedCut(of, plan.kept, plan.folds, plan.numbers, report, trial, tape.outputs[0])
 
 
 def check_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

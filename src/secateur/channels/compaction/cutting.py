@@ -18,22 +18,21 @@ from secateur.channels.compaction.bias_folding import (
     Fold,
     apply_folds,
     find_folds,
-    foldable_weights,
 )
 from secateur.channels.compaction.culprits import culprits
-from secateur.channels.compaction.removable import audible, removable
+from secateur.channels.compaction.removable import removable
 from secateur.channels.compaction.verify import Difference, compare
 from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.constant_propagation import used_slices
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import rebuild, take
-from secateur.channels.tracing.channel_classes import Classes, roles_of
+from secateur.channels.tracing.channel_classes import Classes, foldable_weights, roles_of
 from secateur.channels.tracing.dry_run import Cut, Numbers, numbers_of, orders_of, set_numbers
 from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import Inputs
-from secateur.channels.tracing.solver import ROUNDS, rehearse_cut, settle
-from secateur.channels.tracing.state import Settled, is_sized
-from secateur.channels.tracing.zero_check import NOT_SILENT
+from secateur.channels.tracing.solver import ROUNDS, rehearse_cut, solve
+from secateur.channels.tracing.state import State, is_sized
+from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, bringing
 from secateur.pruning.pinned import Pinned
 
 Kept = dict[str, dict[int, Tensor]]
@@ -73,7 +72,7 @@ class Outcome:
     Attributes:
         small: The network, its folded biases in float64.
         plan: What left.
-        settled: The pass that followed constants.
+        state: The pass that followed constants.
         held: Labels that were found to be needed, with operator and place.
         report: The same for the user.
         last: The last difference; only where nothing could leave.
@@ -81,7 +80,7 @@ class Outcome:
 
     small: nn.Module
     plan: Plan
-    settled: Settled
+    state: State
     held: list[Pin] = field(default_factory=list)
     report: tuple[Pinned, ...] = ()
     last: Difference | None = None
@@ -95,7 +94,7 @@ class Cutter:
         masks: Its masks.
         example_inputs: Its inputs.
         fold: Let biases take over constants other than zero.
-        known: The same network, settled before.
+        known: The same network, state before.
         masked: The network with the masks applied, if it is there already.
     """
 
@@ -106,14 +105,14 @@ class Cutter:
         example_inputs: Inputs,
         *,
         fold: bool,
-        known: Settled | None,
+        known: State | None,
         masked: nn.Module | None = None,
     ) -> None:
         self._model, self._example = model, example_inputs
         self.masked = masked or masked_copy(model, masks).eval()
-        self._settled = settle(self.masked, example_inputs, constants=True, known=known)
+        self._state = solve(self.masked, example_inputs, constants=True, known=known)
         self._foldable = (
-            foldable_weights(self.masked, self._settled.tape) if fold else frozenset[str]()
+            foldable_weights(self.masked, self._state.tape) if fold else frozenset[str]()
         )
 
     def run(self, *, verify: bool) -> Outcome:
@@ -125,8 +124,8 @@ class Cutter:
         Raises:
             ChannelError: There is nothing to compare on the example.
         """
-        plan = self._plan(self._settled.classes)
-        outcome = Outcome(self._build(plan), plan, self._settled)
+        plan = self._plan(self._state.classes)
+        outcome = Outcome(self._build(plan), plan, self._state)
         rounds = ROUNDS if verify else 0
         while rounds and outcome.plan.cut.gone.any():
             rounds -= 1
@@ -138,11 +137,11 @@ class Cutter:
 
     def kept_back(self, outcome: Outcome, masks: Mapping[str, Tensor]) -> list[Refused]:
         """Classes that the masks have emptied and that stay all the same, with the reason."""
-        plan, tape, classes = outcome.plan, self._settled.tape, self._settled.classes
+        plan, tape, classes = outcome.plan, self._state.tape, self._state.classes
         left = _emptied_by(masks, tape, classes) & ~plan.cut.gone
         refused = [one for one in plan.refused if (one.classes & left).any()]
-        heard = left & audible(tape, classes, foldable=self._foldable)
-        return [*refused, *([Refused(heard, NOT_SILENT, "")] if heard.any() else [])]
+        nonzero = left & bringing(tape, classes, foldable=self._foldable)
+        return [*refused, *([Refused(nonzero, MAY_BE_NONZERO, "")] if nonzero.any() else [])]
 
     def _hold_back(self, outcome: Outcome, difference: Difference, *, everything: bool) -> None:
         """Let the classes stay that made a difference."""
@@ -169,27 +168,27 @@ class Cutter:
 
     def _plan(self, classes: Classes) -> Plan:
         """Which classes go; those that the network's own code cannot follow stay."""
-        settled = replace(self._settled, classes=classes, attributes=list(self._settled.attributes))
+        state = replace(self._state, classes=classes, attributes=list(self._state.attributes))
         refused: list[Refused] = []
         for _ in range(ROUNDS):
-            gone = removable(settled.tape, classes, foldable=self._foldable)
-            gone &= ~_unread_layers(self.masked, settled, gone)
-            cut = Cut(settled.tape, classes, gone)
+            gone = removable(state.tape, classes, foldable=self._foldable)
+            gone &= ~_unread_layers(self.masked, state, gone)
+            cut = Cut(state.tape, classes, gone)
             emptied = _emptied(cut)
             if emptied.any():
                 classes = _pinned(classes, emptied)
-                settled.classes = classes
+                state.classes = classes
                 continue
-            numbers, failures = numbers_of(self.masked, cut, settled.attributes), list[int]()
-            if is_sized(settled, gone):
-                numbers, failures = rehearse_cut(self.masked, self._example, settled, cut)
+            numbers, failures = numbers_of(self.masked, cut, state.attributes), list[int]()
+            if is_sized(state, gone):
+                numbers, failures = rehearse_cut(self.masked, self._example, state, cut)
             if not failures:
                 break
             refused += _refusals(cut, failures)
             classes = _pinned(classes, _touched_by(cut, failures))
-            settled.classes = classes
+            state.classes = classes
         else:
-            cut = Cut(settled.tape, classes, np.zeros_like(classes.pinned))
+            cut = Cut(state.tape, classes, np.zeros_like(classes.pinned))
             numbers = {}
         folds = find_folds(self.masked, cut.tape, cut.classes, cut.gone, self._foldable)
         numbers = {**numbers, **orders_of(self.masked, cut)}
@@ -305,16 +304,16 @@ def _emptied(cut: Cut) -> Flags:
     return flags
 
 
-def _unread_layers(masked: nn.Module, settled: Settled, gone: Flags) -> Flags:
+def _unread_layers(masked: nn.Module, state: State, gone: Flags) -> Flags:
     """Channels that masks have not emptied, in layers that nobody reads: dead code stays."""
     stays = np.zeros_like(gone)
-    roles = roles_of(settled.tape)
+    roles = roles_of(state.tape)
     parameters = dict(masked.named_parameters())
     for name, parameter in parameters.items():
-        for position, axis in enumerate(settled.tape.parameters[name].axes):
+        for position, axis in enumerate(state.tape.parameters[name].axes):
             if axis is None or roles[name, position] != "write":
                 continue
-            members = settled.classes.of(axis.labels)
+            members = state.classes.of(axis.labels)
             if gone[members].all():
                 stays[members[used_slices(parameter, position)]] = True
     return stays

@@ -11,6 +11,7 @@ from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.events import Read
 from secateur.channels.tracing.channel_classes import Classes
 from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.zero_check import is_needless
 
 
 def removable(tape: Tape, classes: Classes, *, foldable: Collection[str]) -> Flags:
@@ -27,7 +28,7 @@ def removable(tape: Tape, classes: Classes, *, foldable: Collection[str]) -> Fla
     count = classes.pinned.size
     candidate = classes.candidates
     gone = np.zeros(count, np.bool_)
-    plain = [_unneeded(read, foldable) for read in tape.reads]
+    plain = [is_needless(read, foldable) for read in tape.reads]
     unused = [_unused(read, classes, gone) for read in tape.reads]
     while True:
         needed = np.zeros(count, np.bool_)
@@ -40,25 +41,6 @@ def removable(tape: Tape, classes: Classes, *, foldable: Collection[str]) -> Fla
             if read.rows is not None and (now != gone)[classes.of(read.rows)].any():
                 unused[number] = _unused(read, classes, now)
         gone = now
-
-
-def audible(tape: Tape, classes: Classes, *, foldable: Collection[str]) -> Flags:
-    """Bool `[classes]`: those that bring something to a reader other than a foldable constant.
-
-    Unlike `removable` this does not ask whether the reader listens.
-    """
-    heard = np.zeros(classes.pinned.size, np.bool_)
-    for read in tape.reads:
-        heard[classes.of(read.labels)[~_unneeded(read, foldable)]] = True
-    return heard & classes.candidates
-
-
-def _unneeded(read: Read, foldable: Collection[str]) -> Flags:
-    zero = read.values == 0
-    if read.weight in foldable:
-        zero = ~np.isnan(read.values)
-    unneeded: Flags = read.silent | zero
-    return unneeded
 
 
 def _unused(read: Read, classes: Classes, gone: Flags) -> Flags:

@@ -1,4 +1,4 @@
-"""Proven: a cut that was made and compared already, for a network that is still the same.
+"""Verified: a cut that was made and compared already, for a network that is still the same.
 
 `prune` rehearses its cut before anything is zeroed. As long as no weight has changed since,
 `compact` makes the same cut and compares it on the example alone.
@@ -22,7 +22,7 @@ from secateur.pruning.pinned import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class VerifiedCut:
     """A cut that has been compared.
 
     Attributes:

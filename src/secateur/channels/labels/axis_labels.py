@@ -61,14 +61,14 @@ class Layout:
     Attributes:
         axes: One entry an axis.
         constant: The tensor is made of parameters, buffers and literals alone.
-        loud: It may be other than zero where its channels' own parameters are zero.
+        may_be_nonzero: It may be non-zero where its channels' own parameters are zero.
         given: The tensor is made of inputs, buffers and literals alone: no parameter changes it.
             None where a rule leaves that to the tape.
     """
 
     axes: tuple[Axis | None, ...]
     constant: bool = False
-    loud: bool = False
+    may_be_nonzero: bool = False
     given: bool | None = None
 
     def fits(self, tensor: Tensor) -> bool:

@@ -21,25 +21,26 @@ class Read:
         path: The module in which it ran.
         operator: The operator's name.
         labels: int64 `[k]`, the label of each summed index.
-        silent: bool `[k]`; True where the index contributes nothing whatever the input.
+        always_zero: bool `[k]`; True where the index contributes nothing whatever the input.
         values: float64 `[k]`; the constant that arrives at the index, NaN where it is not one, or
             where it cannot be moved into a bias exactly.
         idle: bool `[k]` or None; True where a constant factor multiplies it by zero.
         weight: The parameter that multiplies, if it is a plain one.
         rows: The labels of the outputs, and for each output whether it uses the index.
-        loud: The index may bring something although its channel's own parameters are zero.
+        may_be_nonzero: The index may bring something although its channel's own parameters are
+            zero.
     """
 
     path: str
     operator: str
     labels: Vector
-    silent: Flags
+    always_zero: Flags
     values: NDArray[np.float64]
     idle: Flags | None = None
     weight: str | None = None
     rows: Vector | None = None
     used: Tensor | None = None
-    loud: bool = True
+    may_be_nonzero: bool = True
 
 
 Output = tuple[Layout, torch.Size, torch.dtype]

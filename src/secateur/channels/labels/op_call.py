@@ -4,22 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from secateur.channels.labels.axis_labels import Axis, Layout, Vector
+from secateur.channels.labels.constraints import Ties
+from secateur.channels.labels.events import Read, Roles
 
-if TYPE_CHECKING:
-    from secateur.channels.tracing.recorder import Tape
+
+class Recording(Protocol):
+    """The pass that a call belongs to, as far as a rule needs it; the tape is one.
+
+    Attributes:
+        ties: What can only go together.
+        roles: Which labels layers compute and read.
+        reads: Places that sum over channels.
+        multiples: Labels whose number must stay a multiple.
+        constants: Whether constants are followed in this pass.
+        orders: By buffer, the labels that its numbers are.
+        parameters: The layouts of the network's own tensors, by name.
+    """
+
+    ties: Ties
+    roles: Roles
+    reads: list[Read]
+    multiples: list[tuple[Vector, int]]
+    constants: bool
+    orders: dict[str, Vector]
+    parameters: dict[str, Layout]
+
+    @property
+    def path(self) -> str:
+        """The module that is running."""
+
+    def layout(self, tensor: Tensor) -> Layout:
+        """The layout of a tensor."""
+
+    def file(self, tensor: Tensor, layout: Layout) -> None:
+        """Note the layout of a tensor."""
+
+    def choose(self, options: int, labels: Vector) -> int:
+        """Take one of several ways to keep a grid a grid."""
+
+    def count(self, name: str, labels: Vector) -> None:
+        """An attribute of the running module counts these labels, if it fits."""
+
+    def is_counted(self, name: str) -> bool:
+        """Whether an attribute of the running module is known to count labels."""
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """The name of one of the network's own tensors."""
+
+    def list_of(self, tensor: Tensor) -> str:
+        """The name of a buffer of whole numbers that the network's files hold; empty if none."""
+
+    def is_guard(self, tensor: Tensor) -> bool:
+        """Whether a tensor only says what is finite."""
 
 
 @dataclass(eq=False, slots=True)
 class Call:
     """One call of a torch function, as its rule sees it."""
 
-    tape: Tape
+    tape: Recording
     name: str
     func: Any
     args: tuple[Any, ...]

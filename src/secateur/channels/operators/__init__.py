@@ -18,10 +18,10 @@ from secateur.channels.operators import (
     reshape,
     where,
 )
-from secateur.channels.operators.registry import RULES
+from secateur.channels.operators.registry import OPERATORS
 
 __all__ = [
-    "RULES",
+    "OPERATORS",
     "attention",
     "conv_linear",
     "elementwise",

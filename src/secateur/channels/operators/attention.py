@@ -9,12 +9,19 @@ from secateur.channels.labels.axis_labels import Axis, Flags, Layout, Vector, fi
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
+from secateur.channels.operators import zeros
 from secateur.channels.operators.conv_linear import contract, mark_roles
 from secateur.channels.operators.matmul import letters
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("scaled_dot_product_attention")
+@operator(
+    "scaled_dot_product_attention",
+    # Its scale is the root of a head's width, which is pinned there.
+    follows_any_cut=True,
+    keeps_zero=zeros.of_attended,
+    sums_channels=True,
+)
 def scaled_dot_product(call: Call) -> Layout | None:
     """`softmax(q k^T scale) v`; without a `scale` of its own, the width of a head is fixed."""
     query, key, value = (call.arg(n, name) for n, name in enumerate(("query", "key", "value")))
@@ -37,20 +44,20 @@ def scaled_dot_product(call: Call) -> Layout | None:
         for position, axis in enumerate(call.layout(value).axes[:-2])
     ]
     batch = [
-        axis and Axis(axis.labels, _silent(call, value, position))
+        axis and Axis(axis.labels, _still_zero(call, value, position))
         for position, axis in enumerate(axes)
     ]
     width = call.layout(value).axes[-1]
-    last = width and Axis(width.labels, _silent(call, value, value.dim() - 1))
+    last = width and Axis(width.labels, _still_zero(call, value, value.dim() - 1))
     return Layout((*batch, scores.axes[-2], last))
 
 
-def _silent(call: Call, value: Tensor, position: int) -> Flags:
+def _still_zero(call: Call, value: Tensor, position: int) -> Flags:
     """The slices of the values that are zero: their averages are zero too."""
     return zero_slices(value, call.layout(value), position)
 
 
-@rule("multi_head_attention_forward")
+@operator("multi_head_attention_forward")
 def multi_head(call: Call) -> list[Layout] | None:
     """`nn.MultiheadAttention`: its inner width is its outer one, so a head leaves from both."""
     query, key, value = (call.arg(n, name) for n, name in enumerate(("query", "key", "value")))
@@ -90,14 +97,12 @@ def _project(
     values = weight.detach().reshape(3, heads, -1)[2].ne(0).any(1).cpu().numpy()
     if bias is not None:
         values = values | bias.detach().reshape(3, heads, -1)[2].ne(0).any(1).cpu().numpy()
-    silent = np.repeat(~values, by_head.size // heads)
+    zero = np.repeat(~values, by_head.size // heads)
     kernel = call.layout(out_weight)
     read_axis, rows = kernel.axes[1] or fixed(by_head.size), kernel.axes[0]
     call.bind(read_axis.labels, by_head)
     mark_roles(call, read_axis, rows)
-    call.tape.reads.append(
-        Read(call.path, call.name, by_head, silent, np.where(silent, 0.0, np.nan))
-    )
+    call.tape.reads.append(Read(call.path, call.name, by_head, zero, np.where(zero, 0.0, np.nan)))
     if out_bias is not None and rows is not None:
         rows = call.tie(rows, call.layout(out_bias).axes[0])
     const = ~out_weight.detach().ne(0).any(1).cpu().numpy()

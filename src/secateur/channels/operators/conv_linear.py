@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,16 @@ from secateur.channels.labels.constant_propagation import (
 )
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators import zeros
+from secateur.channels.operators.registry import operator
 
 
-@rule("linear")
+def _counts_no_groups(call: Call, _: Sequence[Layout]) -> bool:
+    """Whether the number of groups is one, or an attribute that follows the cut."""
+    return call.tape.is_counted("groups") or int(call.arg(6, "groups", 1)) == 1
+
+
+@operator("linear", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
 def linear(call: Call) -> Layout:
     """`x[..., i] W[o, i] + b[o]`."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
@@ -34,7 +41,12 @@ def linear(call: Call) -> Layout:
     return Layout((*_moving(layout.axes[:-1]), out), layout.constant and kernel.constant)
 
 
-@rule("conv1d", "conv2d", "conv3d")
+@operator(
+    *("conv1d", "conv2d", "conv3d"),
+    follows_any_cut=_counts_no_groups,
+    keeps_zero=zeros.of_layer,
+    sums_channels=True,
+)
 def convolution(call: Call) -> Layout:
     """A convolution; a grouped one is cut in whole groups, or evenly across its groups."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
@@ -54,7 +66,12 @@ def convolution(call: Call) -> Layout:
     return _placed(source, channel, out)
 
 
-@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+@operator(
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    follows_any_cut=_counts_no_groups,
+    keeps_zero=zeros.of_layer,
+    sums_channels=True,
+)
 def transposed_convolution(call: Call) -> Layout:
     """A transposed convolution: weight `[in, out / groups, ...]`."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
@@ -130,16 +147,16 @@ def contract(
     labels = np.zeros(left.shape[left_axis], np.int64) if axis is None else axis.labels
     read = Read(call.path, call.name, labels, np.zeros(labels.size, np.bool_), np.zeros(0))
     call.tape.reads.append(read)
-    read.weight = call.tape.origins.names.get(id(right))
+    read.weight = call.tape.name_of(right)
     read.rows = None if rows is None else rows.labels
     if not call.tape.constants:
         return None
-    read.silent = zero_slices(left, layout, left_axis)
+    read.always_zero = zero_slices(left, layout, left_axis)
     read.values = constant_values(left, layout, left_axis)
     if border:
         read.values = np.where(read.values == 0, 0.0, np.nan)
     if not kernel.constant or row_axis is None:
-        read.silent = read.silent | zero_slices(right, kernel, right_axis)
+        read.always_zero = read.always_zero | zero_slices(right, kernel, right_axis)
         return None
     read.used = _used(right, row_axis, right_axis)
     moving = torch.from_numpy(np.isnan(read.values))
@@ -191,7 +208,7 @@ def _grouped(
         if bias is not None:
             call.bind(_labels(call, bias), rows)
         call.bind(blocks, np.broadcast_to(blocks[:, :1], blocks.shape))
-        return Axis(rows, _silent_groups(call, source, weight, groups))
+        return Axis(rows, _zero_groups(call, source, weight, groups))
     written = many.labels.reshape(groups, -1)
     mark_roles(call, few, many)
     bias = call.arg(2, "bias")
@@ -207,7 +224,7 @@ def _grouped(
     return Axis(many.labels, _grouped_constants(call, source, weight, groups, blocks, taken))
 
 
-def _silent_groups(call: Call, source: Tensor, weight: Tensor, groups: int) -> Flags:
+def _zero_groups(call: Call, source: Tensor, weight: Tensor, groups: int) -> Flags:
     """Outputs of a transposed grouped convolution whose whole group reads zeros or is zeros."""
     channel = source.dim() - weight.dim() + 1
     zero = zero_slices(source, call.layout(source), channel) | ~used_slices(weight, 0)
@@ -222,7 +239,7 @@ def _labels(call: Call, vector: Tensor) -> Any:
 def _grouped_constants(
     call: Call, source: Tensor, weight: Tensor, groups: int, blocks: Any, taken: int
 ) -> Flags:
-    """Which outputs are constant; across-group cuts also note that the inputs must be silent."""
+    """Which outputs are constant; across-group cuts also note that the inputs must be zero."""
     rows = weight.shape[0]
     channel = source.dim() - weight.dim() + 1
     layout = call.layout(source)

@@ -11,7 +11,8 @@ from secateur.channels.labels.axis_labels import Axis, Flags, Layout
 from secateur.channels.labels.constant_propagation import constant_slices, zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators import zeros
+from secateur.channels.operators.registry import operator
 
 ONE_TO_ONE = [
     "relu",
@@ -97,8 +98,6 @@ ONE_TO_ONE = [
     "identity",
 ]
 MEETING = [
-    "add",
-    "sub",
     "floor_divide",
     "pow",
     "rsub",
@@ -131,7 +130,21 @@ MEETING = [
 ]
 
 
-@rule(*ONE_TO_ONE, *MEETING)
+@operator(
+    *ONE_TO_ONE,
+    follows_any_cut=True,
+    keeps_zero=zeros.of_one,
+    keeps_shape=True,
+    values_from_numbers=True,
+)
+@operator(
+    *("add", "sub"),
+    follows_any_cut=True,
+    keeps_zero=zeros.of_sum,
+    keeps_shape=True,
+    values_from_numbers=True,
+)
+@operator(*MEETING, follows_any_cut=True, keeps_shape=True, values_from_numbers=True)
 def elementwise(call: Call) -> Layout | None:
     """Tie whatever meets; constant where all that meets is constant."""
     if not isinstance(call.out, Tensor):
@@ -139,14 +152,27 @@ def elementwise(call: Call) -> Layout | None:
     return meet(call, tensors_in((call.args, call.kwargs)), call.out)
 
 
-@rule("mul", "multiply")
+@operator(
+    *("mul", "multiply"),
+    follows_any_cut=True,
+    keeps_zero=zeros.of_product,
+    sums_channels=True,
+    keeps_shape=True,
+    values_from_numbers=True,
+)
 def multiply(call: Call) -> Layout | None:
     """As any element-wise operator, but one zero is enough to make a product constant."""
     tensors = tensors_in((call.args, call.kwargs))
     return meet(call, tensors, call.out, absorbing=tensors)
 
 
-@rule("div", "true_divide", "divide")
+@operator(
+    *("div", "true_divide", "divide"),
+    follows_any_cut=True,
+    keeps_zero=zeros.of_quotient,
+    keeps_shape=True,
+    values_from_numbers=True,
+)
 def divide(call: Call) -> Layout | None:
     """As any element-wise operator, but a zero numerator makes the quotient zero."""
     tensors = tensors_in((call.args, call.kwargs))
@@ -154,7 +180,7 @@ def divide(call: Call) -> Layout | None:
     return meet(call, tensors, call.out, absorbing=[] if numerator is None else [numerator])
 
 
-@rule("prelu")
+@operator("prelu", follows_any_cut=True, keeps_zero=True)
 def prelu(call: Call) -> Layout:
     """A slope a channel, along axis 1 of the input, or one slope for all."""
     source, slope = call.args[:2]
@@ -166,7 +192,7 @@ def prelu(call: Call) -> Layout:
     return layout.replace({position: call.tie(layout.axes[position], _keep(weight.axes[0]))})
 
 
-@rule("glu")
+@operator("glu", follows_any_cut=True, keeps_zero=True)
 def gated(call: Call) -> Layout:
     """The first half of an axis times a gate from the second: the halves go together."""
     source, dim = call.arg(0, "input"), int(call.arg(1, "dim", -1))

@@ -9,11 +9,12 @@ from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.constant_propagation import used_slices, zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
+from secateur.channels.operators import zeros
 from secateur.channels.operators.conv_linear import mark_roles
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("embedding")
+@operator("embedding", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
 def embedding(call: Call) -> Layout:
     """The columns of the table are the channels; its rows stay."""
     index, weight = call.arg(0, "input"), call.arg(1, "weight")
@@ -32,9 +33,9 @@ def embedding(call: Call) -> Layout:
     return Layout((*(None,) * index.dim(), axis), constant)
 
 
-@rule("weight_norm", "weight_norm_interface")
+@operator("weight_norm", "weight_norm_interface")
 def weight_norm(call: Call) -> Layout | None:
-    """`g v / |v|`: a channel is silenced by its `g`, for the rows of `v` may not be zeroed.
+    """`g v / |v|`: a channel is nonzero by its `g`, for the rows of `v` may not be zeroed.
 
     A channel that the layer reads leaves where its part of `v` is zero: then no norm is another.
     """
@@ -60,9 +61,9 @@ def _normed(call: Call, direction: Tensor, position: int) -> Axis | None:
     axis = call.layout(direction).axes[position]
     if axis is None or axis.is_fixed:
         return axis
-    silent = zero_slices(direction, call.layout(direction), position)
-    values = np.where(silent, 0.0, np.nan)
-    call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values))
+    zero = zero_slices(direction, call.layout(direction), position)
+    values = np.where(zero, 0.0, np.nan)
+    call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values))
     own = call.tape.ties.fresh(axis.size)
     call.bind(own.labels, axis.labels)
     return Axis(own.labels, axis.const)

@@ -6,13 +6,14 @@ from torch import Tensor
 
 from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.op_call import Call
+from secateur.channels.operators import zeros
 from secateur.channels.operators.conv_linear import contract, output_axis
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 ALIGNMENT = 16
 
 
-@rule("grouped_mm")
+@operator("grouped_mm", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
 def grouped_matmul(call: Call) -> Layout | None:
     """`x[s, i] W[e(s), i, o]`, rows sorted by expert: all experts lose the same channels."""
     source, weight = call.arg(0, "mat_a"), call.arg(1, "mat_b")

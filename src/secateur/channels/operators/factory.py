@@ -7,20 +7,16 @@ from torch import Tensor
 
 from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
-STEADY = [
-    "zeros",
+LITERALS = [
     "ones",
     "full",
-    "zeros_like",
     "ones_like",
     "full_like",
-    "new_zeros",
     "new_ones",
     "new_full",
     "arange",
-    "linspace",
     "eye",
     "tensor",
     "as_tensor",
@@ -51,13 +47,15 @@ RANDOM = [
 ]
 
 
-@rule(*STEADY)
+@operator("zeros", "zeros_like", "new_zeros", keeps_zero=True)
+@operator("linspace", values_from_numbers=True)
+@operator(*LITERALS)
 def made(call: Call) -> Layout:
     """A literal; a rehearsal of the cut finds out whether its sizes follow the cut."""
     return Layout(_shape(call, const=True), constant=True)
 
 
-@rule(*RANDOM, *EMPTY)
+@operator(*RANDOM, *EMPTY)
 def drawn(call: Call) -> Layout:
     """Random numbers, or none yet: free, and not constant."""
     return Layout(_shape(call))

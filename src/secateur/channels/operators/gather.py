@@ -12,10 +12,10 @@ from torch import Tensor
 from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("index_select")
+@operator("index_select", keeps_zero=True)
 def index_select(call: Call) -> Layout | None:
     """Slices by number; where they are the channels, their numbers hold them."""
     source, dim = call.arg(0, "input"), call.arg(1, "dim")
@@ -23,14 +23,14 @@ def index_select(call: Call) -> Layout | None:
     taken = ordered(call, layout.axes[dim], call.arg(2, "index"))
     if taken is None:
         call.pin(layout.axes[dim], "by their numbers")
-    return _silent(call, source, layout).replace({dim % source.dim(): taken})
+    return _still_zero(call, source, layout).replace({dim % source.dim(): taken})
 
 
 def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
     """The axis in an order that lies in a buffer of the network; None if it lies elsewhere."""
     if axis is None or not isinstance(index, Tensor) or index.dim() != 1:
         return None
-    name = call.tape.origins.list_of(index)
+    name = call.tape.list_of(index)
     own = call.tape.parameters[name].axes[0] if name else None
     if own is None:
         return None
@@ -44,7 +44,7 @@ def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
     return axis.take(numbers)
 
 
-@rule("gather", "take_along_dim")
+@operator("gather", "take_along_dim", keeps_zero=True)
 def gather(call: Call) -> Layout | None:
     """Each place of the index names one along the axis; at the others the two meet."""
     first, second = ("dim", "index") if call.name == "gather" else ("indices", "dim")
@@ -55,7 +55,7 @@ def gather(call: Call) -> Layout | None:
         return None
     layout = call.layout(source)
     call.pin(layout.axes[dim], "by their numbers")
-    axes = list(_silent(call, source, layout).axes)
+    axes = list(_still_zero(call, source, layout).axes)
     for position, axis in enumerate(call.layout(index).axes):
         if position == dim % source.dim():
             call.pin(axis, "by their numbers")
@@ -69,7 +69,7 @@ def gather(call: Call) -> Layout | None:
     return Layout(tuple(axes), layout.constant and call.layout(index).constant)
 
 
-@rule("index_add", "index_copy", "scatter_add", "scatter", "scatter_reduce")
+@operator("index_add", "index_copy", "scatter_add", "scatter", "scatter_reduce")
 def added_by_number(call: Call) -> Layout | None:
     """What is added or put in place meets what it is put into, but for the axis of the numbers."""
     target, dim, index, source = (
@@ -81,7 +81,7 @@ def added_by_number(call: Call) -> Layout | None:
         return None
     if source.dim() != target.dim():
         return None
-    axes = list(_silent(call, target, layout).axes)
+    axes = list(_still_zero(call, target, layout).axes)
     others = [call.layout(source)]
     if index.dim() == target.dim():
         others.append(call.layout(index))
@@ -98,10 +98,10 @@ def added_by_number(call: Call) -> Layout | None:
     call.pin(layout.axes[dim], "by their numbers")
     axes[dim] = None
     if call.tape.constants:
-        quiet = _silent(call, source, call.layout(source)).axes
+        zero = _still_zero(call, source, call.layout(source)).axes
         axes = [
             a and Axis(a.labels, a.const & _const(q, a.size))
-            for a, q in zip(axes, quiet, strict=True)
+            for a, q in zip(axes, zero, strict=True)
         ]
     return Layout(tuple(axes))
 
@@ -115,7 +115,7 @@ def _const(axis: Axis | None, size: int) -> np.ndarray[tuple[int], np.dtype[np.b
     return np.zeros(size, np.bool_) if axis is None else axis.const
 
 
-def _silent(call: Call, source: Tensor, layout: Layout) -> Layout:
+def _still_zero(call: Call, source: Tensor, layout: Layout) -> Layout:
     """The same axes, of which only zero slices stay constant."""
     if not call.tape.constants:
         return Layout(layout.axes, layout.constant)

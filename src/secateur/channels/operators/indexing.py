@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,52 +13,61 @@ from secateur.channels.labels.axis_labels import Axis, Layout, join
 from secateur.channels.labels.constant_propagation import constant_slices, zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
+from secateur.channels.operators import zeros
 from secateur.channels.operators.elementwise import meet
 from secateur.channels.operators.gather import ordered
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 Followed = tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]]
-
-MOVES = [
-    "permute",
-    "transpose",
-    "swapaxes",
-    "swapdims",
-    "movedim",
-    "moveaxis",
-    "T",
-    "mT",
-    "H",
-    "mH",
-    "t",
-    "adjoint",
-    "expand",
-    "expand_as",
-    "broadcast_to",
-    "narrow",
-    "select",
-    "flip",
-    "fliplr",
-    "flipud",
-    "roll",
-    "rot90",
-    "repeat",
-    "repeat_interleave",
-    "tile",
-    "diagonal",
-    "tril",
-    "triu",
-    "unfold_tensor",
-    "__getitem__",
-    "narrow_copy",
-    "slice",
-]
-
 
 SPREADS = frozenset(("expand", "expand_as", "broadcast_to", "repeat", "tile"))
 
 
-@rule(*MOVES)
+def _indexes_beside(call: Call, _: Sequence[Layout]) -> bool:
+    """Whether only axes without channels are indexed (`x[:, :, ::2]`)."""
+    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+    if not all(isinstance(one, int | slice) for one in index):
+        return False
+    axes = call.layout(call.args[0]).axes
+    return all(
+        axis is None or axis.is_fixed or one == slice(None)
+        for axis, one in zip(axes, index, strict=False)
+    )
+
+
+def _gives_equal_parts(call: Call, _: Sequence[Layout]) -> bool:
+    """Whether `chunk` gives as many parts as were asked for, all of one size."""
+    first = call.out[0].shape
+    return len(call.out) == call.arg(1, "chunks") and all(t.shape == first for t in call.out)
+
+
+def _widens_no_channels(call: Call, _: Sequence[Layout]) -> bool:
+    """Whether no axis that holds channels is padded."""
+    return not call.lengths
+
+
+@operator(
+    *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "T", "mT", "t"),
+    follows_any_cut=True,
+    keeps_zero=True,
+    moves_elements=True,
+)
+@operator(
+    *("expand", "repeat", "repeat_interleave", "roll", "flip", "narrow", "select"),
+    keeps_zero=True,
+    moves_elements=True,
+)
+@operator(
+    "__getitem__",
+    follows_any_cut=_indexes_beside,
+    keeps_zero=True,
+    moves_elements=True,
+)
+@operator(
+    *("H", "mH", "adjoint", "expand_as", "broadcast_to", "tile", "fliplr", "flipud", "rot90"),
+    *("diagonal", "tril", "triu", "unfold_tensor", "narrow_copy", "slice"),
+    moves_elements=True,
+)
 def move(call: Call) -> Layout | None:
     """Send an index along each labelled axis through the operator, and see where it comes out."""
     source = call.args[0]
@@ -94,10 +104,10 @@ def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
     return Layout(tuple(axes), moved.constant)
 
 
-@rule(
-    *("split", "chunk", "tensor_split", "unbind", "split_with_sizes", "hsplit", "vsplit", "dsplit"),
-    *("unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk"),
-)
+@operator("split", "split_with_sizes", "unbind", keeps_zero=True)
+@operator("chunk", follows_any_cut=_gives_equal_parts, keeps_zero=True)
+@operator("tensor_split", "hsplit", "vsplit", "dsplit")
+@operator("unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk")
 def split(call: Call) -> list[Layout]:
     """The parts of an axis; equal parts must stay equal."""
     source = call.args[0]
@@ -169,7 +179,7 @@ def vary(index: Tensor) -> Followed | None:
     return moving[0], small.flatten().cpu().numpy()
 
 
-@rule("cat", "concat", "concatenate")
+@operator("cat", "concat", "concatenate", follows_any_cut=True, keeps_zero=True)
 def cat(call: Call) -> Layout | None:
     """One axis after another; all the other axes meet."""
     tensors = [tensor for tensor in call.arg(0, "tensors") if tensor.dim() == call.out.dim()]
@@ -185,7 +195,7 @@ def cat(call: Call) -> Layout | None:
     return _others_meet(call, layouts, joined, dim)
 
 
-@rule("stack")
+@operator("stack", follows_any_cut=True, keeps_zero=True)
 def stack(call: Call) -> Layout | None:
     """A new axis; all the axes meet."""
     tensors = list(call.arg(0, "tensors"))
@@ -216,7 +226,13 @@ def _others_meet(call: Call, layouts: list[Layout], joined: Axis | None, dim: in
     return Layout(tuple(axes), all(layout.constant for layout in layouts))
 
 
-@rule("pad", "constant_pad_nd")
+@operator(
+    "pad",
+    follows_any_cut=_widens_no_channels,
+    keeps_zero=zeros.of_padded,
+    values_from_numbers=True,
+)
+@operator("constant_pad_nd")
 def pad(call: Call) -> Layout:
     """Padded channels are new ones, of zeros; padded space leaves only zeros constant."""
     source, widths = call.arg(0, "input"), list(call.arg(1, "pad"))
@@ -260,7 +276,7 @@ def _lengthened(call: Call, axis: Axis, before: int, after: int, mode: str) -> A
     return join([ends[0], core, ends[1]], [ends[0].size, core.size, ends[1].size])
 
 
-@rule("__setitem__")
+@operator("__setitem__")
 def assign(call: Call) -> list[Layout] | None:
     """`x[index] = value`: the part meets the value."""
     target, index, value = call.args
@@ -288,11 +304,11 @@ def assign(call: Call) -> list[Layout] | None:
                 axes[position] = Axis(axis.labels, const)
     constant = layout.constant and all(call.layout(one).constant for one in tensors)
     given = bool(layout.given) and all(call.layout(one).given for one in tensors)
-    call.tape.file(target, Layout(tuple(axes), constant, loud=True, given=given))
+    call.tape.file(target, Layout(tuple(axes), constant, may_be_nonzero=True, given=given))
     return []
 
 
-@rule("copy")
+@operator("copy")
 def copy(call: Call) -> Layout | None:
     """`x.copy_(y)`: the two meet."""
     if call.args[0]._base is not None:

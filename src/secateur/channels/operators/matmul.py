@@ -12,12 +12,13 @@ from secateur.channels.labels.axis_labels import Axis, Flags, Layout
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators import zeros
+from secateur.channels.operators.registry import operator
 
 Place = tuple[Tensor, Layout, int]
 
 
-@rule("einsum")
+@operator("einsum", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
 def einsum(call: Call) -> Layout | None:
     """Letters that meet are tied; letters that do not come out are summed over."""
     equation = call.args[0]
@@ -29,14 +30,23 @@ def einsum(call: Call) -> Layout | None:
     return letters(call, equation.replace(" ", ""), operands, call.out.dim())
 
 
-@rule("matmul", "mm", "bmm", "mv", "dot", "vdot", "chain_matmul", "__matmul__")
+@operator(
+    "matmul",
+    "__matmul__",
+    "mm",
+    "bmm",
+    follows_any_cut=True,
+    keeps_zero=zeros.of_product,
+    sums_channels=True,
+)
+@operator("mv", "dot", "vdot", "chain_matmul")
 def matmul(call: Call) -> Layout | None:
     """`[..., m, k] [..., k, n]`, and the forms with vectors."""
     left, right = call.args[:2]
     return letters(call, _matmul_equation(left, right), (left, right), call.out.dim())
 
 
-@rule("inner")
+@operator("inner")
 def inner(call: Call) -> Layout | None:
     """The last axes of two tensors are summed over."""
     left, right = call.args[:2]
@@ -47,7 +57,7 @@ def inner(call: Call) -> Layout | None:
     return letters(call, equation, (left, right), call.out.dim())
 
 
-@rule("tensordot")
+@operator("tensordot")
 def tensordot(call: Call) -> Layout | None:
     """Some axes of two tensors are summed over, by number or by how many."""
     left, right, dims = call.args[0], call.args[1], call.arg(2, "dims", 2)
@@ -68,14 +78,15 @@ def _names(count: int, first: str) -> str:
     return "".join(chr(ord(first) + number) for number in range(count))
 
 
-@rule("addbmm")
+@operator("addbmm")
 def summed_bmm(call: Call) -> Layout | None:
     """`bias` and the products of all pairs of matrices, summed up."""
     bias, left, right = call.args[:3]
     return _plus(call, bias, letters(call, "bij,bjk->ik", (left, right), 2))
 
 
-@rule("addmm", "addmv", "baddbmm")
+@operator("addmm", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
+@operator("addmv", "baddbmm", keeps_zero=zeros.of_added_product)
 def added_matmul(call: Call) -> Layout | None:
     """`bias + left @ right`."""
     bias, left, right = call.args[:3]
@@ -100,12 +111,12 @@ def _sum_const(call: Call, bias: Tensor, product: Layout, axis: Axis | None, bac
     if axis is None or before is None:
         return None
     if not call.layout(bias).constant:
-        silent = before.const & zero_slices(bias, call.layout(bias), bias.dim() - back)
-        return Axis(axis.labels, silent)
+        zero = before.const & zero_slices(bias, call.layout(bias), bias.dim() - back)
+        return Axis(axis.labels, zero)
     return Axis(axis.labels, before.const)
 
 
-@rule("bilinear")
+@operator("bilinear", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
 def bilinear(call: Call) -> Layout | None:
     """`x[i] W[o, i, j] y[j] + b[o]`."""
     left, right, weight = (
@@ -159,10 +170,10 @@ def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) ->
             axis = call.tie(axis, layout.axes[position])
         axes[letter] = axis and Axis(axis.labels, _zero(call, where, axis.size))
         if letter not in target and axis is not None:
-            silent = _zero(call, [place for place in where if not place[1].constant], axis.size)
+            zero = _zero(call, [place for place in where if not place[1].constant], axis.size)
             idle = _zero(call, [place for place in where if place[1].constant], axis.size)
-            values = np.where(silent, 0.0, np.nan)
-            call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values, idle))
+            values = np.where(zero, 0.0, np.nan)
+            call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values, idle))
         _mark(call, letter, target, where)
     constant = all(call.layout(tensor).constant for tensor in operands)
     return Layout(tuple(axes.get(letter) for letter in target), constant)

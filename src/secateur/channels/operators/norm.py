@@ -9,11 +9,12 @@ from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
+from secateur.channels.operators import zeros
 from secateur.channels.operators.elementwise import meet
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("batch_norm")
+@operator("batch_norm", follows_any_cut=True, keeps_zero=zeros.of_affine, keeps_shape=True)
 def batch_norm(call: Call) -> Layout:
     """One mean, variance, scale and shift a channel of axis 1."""
     source = call.arg(0, "input")
@@ -22,7 +23,7 @@ def batch_norm(call: Call) -> Layout:
     return _by_channel(call, source, [*statistics, *affine])
 
 
-@rule("instance_norm")
+@operator("instance_norm", follows_any_cut=True, keeps_zero=zeros.of_affine)
 def instance_norm(call: Call) -> Layout:
     """Each channel of each sample is normalised by itself."""
     source = call.arg(0, "input")
@@ -52,7 +53,7 @@ def _by_channel(call: Call, source: Tensor, vectors: list[Tensor | None]) -> Lay
     return Layout((None, axis, *(None,) * (source.dim() - 2)), layout.constant)
 
 
-@rule("layer_norm", "rms_norm")
+@operator("layer_norm", "rms_norm", follows_any_cut=True)
 def layer_norm(call: Call) -> Layout:
     """Averages over the last axes: a channel there cannot go without changing the others."""
     source, shape = call.arg(0, "input"), call.arg(1, "normalized_shape")
@@ -71,7 +72,7 @@ def layer_norm(call: Call) -> Layout:
     return Layout((*kept, *(None for _ in shape)), layout.constant)
 
 
-@rule("group_norm")
+@operator("group_norm", keeps_zero=zeros.of_affine)
 def group_norm(call: Call) -> Layout:
     """Averages within groups of channels: whole groups can go, one channel cannot."""
     source, groups = call.arg(0, "input"), int(call.arg(1, "num_groups"))
@@ -97,7 +98,7 @@ def group_norm(call: Call) -> Layout:
     return Layout((None, Axis(axis.labels, steady), *(None,) * (source.dim() - 2)))
 
 
-@rule("normalize")
+@operator("normalize")
 def normalize(call: Call) -> Layout | None:
     """`x / |x|` along an axis: a channel there that is zero adds nothing to the norm."""
     source, power, dim = call.arg(0, "input"), call.arg(1, "p", 2.0), call.arg(2, "dim", 1)
@@ -106,9 +107,9 @@ def normalize(call: Call) -> Layout | None:
     layout = call.layout(source)
     axis = layout.axes[dim]
     if axis is not None and not axis.is_fixed:
-        silent = zero_slices(source, layout, dim)
-        values = np.where(silent, 0.0, np.nan)
-        call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values))
+        zero = zero_slices(source, layout, dim)
+        values = np.where(zero, 0.0, np.nan)
+        call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values))
     axes = [
         one and Axis(one.labels, zero_slices(source, layout, position))
         for position, one in enumerate(layout.axes)
@@ -116,15 +117,15 @@ def normalize(call: Call) -> Layout | None:
     return Layout(tuple(axes), layout.constant)
 
 
-@rule("local_response_norm")
+@operator("local_response_norm")
 def local_response_norm(call: Call) -> None:
     """Neighbouring channels look at each other: pinned."""
     call.pin_axes(call.layout(call.args[0]), reason="looks at its neighbours")
 
 
-@rule(
-    "softmax",
-    "log_softmax",
+@operator("softmax", follows_any_cut=True, keeps_shape=True)
+@operator("log_softmax", follows_any_cut=True)
+@operator(
     "softmin",
     "gumbel_softmax",
     "logcumsumexp",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from secateur.channels.labels.axis_labels import Axis, Layout, plain
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("pack_padded_sequence")
+@operator("pack_padded_sequence", keeps_zero=True)
 def pack(call: Call) -> list[Layout]:
     """`[T, N, ...]` to the steps of all sequences; how many there are, the lengths say."""
     source, lengths = call.args[:2]
@@ -18,7 +18,7 @@ def pack(call: Call) -> list[Layout]:
     return [Layout((None, *layout.axes[2:]), layout.constant), sizes]
 
 
-@rule("pad_packed_sequence")
+@operator("pad_packed_sequence", keeps_zero=True)
 def unpack(call: Call) -> list[Layout]:
     """The steps as `[T, N, ...]` again; a channel stays zero where the padding is zero."""
     source, sizes = call.args[:2]

@@ -9,47 +9,36 @@ from secateur.channels.labels.axis_labels import Axis, Layout
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
-STEADY = [
+POOLS = [
     f"{kind}{rank}d"
     for kind in ("max_pool", "adaptive_avg_pool", "adaptive_max_pool", "fractional_max_pool")
     for rank in (1, 2, 3)
 ]
-SILENT = [
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
-    "grid_sample",
-]
+PADDED = [f"{kind}{rank}d" for kind in ("avg_pool", "lp_pool") for rank in (1, 2, 3)]
 
 
-@rule(
-    *STEADY,
-    *(f"{name}_with_indices" for name in STEADY),
-    "interpolate",
-    "upsample",
-    "upsample_nearest",
-    "upsample_bilinear",
+@operator(
+    *POOLS,
+    *("interpolate", "upsample_nearest", "upsample_bilinear"),
+    follows_any_cut=True,
+    keeps_zero=True,
 )
-def steady(call: Call) -> list[Layout]:
+@operator("upsample", *(f"{name}_with_indices" for name in POOLS))
+def pooled(call: Call) -> list[Layout]:
     """Averages and maxima over space: a constant channel stays the same constant."""
-    return _spatial(call, steady=True)
+    return _spatial(call, keeps_constants=True)
 
 
-@rule(*SILENT)
-def silent(call: Call) -> list[Layout]:
+@operator(*PADDED, follows_any_cut=True, keeps_zero=True)
+@operator("max_unpool1d", "max_unpool2d", "max_unpool3d", "grid_sample")
+def padded(call: Call) -> list[Layout]:
     """A constant may change at the border, a zero stays zero."""
-    return _spatial(call, steady=False)
+    return _spatial(call, keeps_constants=False)
 
 
-def _spatial(call: Call, *, steady: bool) -> list[Layout]:
+def _spatial(call: Call, *, keeps_constants: bool) -> list[Layout]:
     source = call.arg(0, "input")
     layout = call.layout(source)
     outputs = tensors_in(call.out)
@@ -60,7 +49,7 @@ def _spatial(call: Call, *, steady: bool) -> list[Layout]:
     axis = layout.axes[channel]
     if "unpool" in call.name:
         axis = call.tie(axis, call.layout(call.arg(1, "indices")).axes[channel])
-    if axis is not None and not steady:
+    if axis is not None and not keeps_constants:
         const = zero_slices(source, layout, channel) if call.tape.constants else axis.const
         axis = Axis(axis.labels, const)
     result = Layout((*layout.axes[:channel], axis, *(None,) * rank), layout.constant)

@@ -12,12 +12,12 @@ from secateur.channels.labels.constant_propagation import used_slices, zero_slic
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators.conv_linear import contract, mark_roles
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
-@rule(*GATES)
+@operator(*GATES)
 def recurrent(call: Call) -> list[Layout] | None:
     """A stack of layers: `hidden_size` is one number, so units leave all layers together."""
     source, state, weights = call.args[:3]
@@ -31,15 +31,15 @@ def recurrent(call: Call) -> list[Layout] | None:
         return None
     gates = GATES[call.name]
     unit = _block(call, weights[0], gates)
-    quiet = np.ones(unit.size, np.bool_)
+    zero = np.ones(unit.size, np.bool_)
     for tensor in states:
         axis = call.layout(tensor).axes[-1]
         call.tie(axis, Axis(unit, np.zeros(unit.size, np.bool_)))
-        quiet &= zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
+        zero &= zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
     cells = [weights[n : n + each] for n in range(0, len(weights), each)]
     for cell in cells:
-        quiet &= _silent_units(cell, gates)
-    hidden = Axis(unit, quiet)
+        zero &= _zero_units(cell, gates)
+    hidden = Axis(unit, zero)
     call.count(hidden_size=unit, input_size=call.layout(source).axes[-1])
     for number, cell in enumerate(cells):
         _bind_cell(call, cell, gates, unit)
@@ -55,7 +55,7 @@ def recurrent(call: Call) -> list[Layout] | None:
     return [top, *rest]
 
 
-@rule("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+@operator("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 def cell(call: Call) -> list[Layout]:
     """One step of one layer; the states are ordinary activations."""
     source, state, *cell_weights = call.args
@@ -63,11 +63,11 @@ def cell(call: Call) -> list[Layout]:
     gates = GATES[call.name.removesuffix("_cell")]
     states = [state] if isinstance(state, Tensor) else list(state)
     unit = _block(call, weights[0], gates)
-    quiet = _silent_units(weights, gates)
+    zero = _zero_units(weights, gates)
     for tensor in states:
-        call.tie(call.layout(tensor).axes[-1], Axis(unit, quiet))
-        quiet = quiet & zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
-    hidden = Axis(unit, quiet)
+        call.tie(call.layout(tensor).axes[-1], Axis(unit, zero))
+        zero = zero & zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
+    hidden = Axis(unit, zero)
     call.count(hidden_size=unit, input_size=call.layout(source).axes[-1])
     _bind_cell(call, weights, gates, unit)
     _read_hidden(call, weights[1], hidden)
@@ -105,12 +105,12 @@ def _read_hidden(call: Call, weight: Tensor, hidden: Axis) -> None:
     call.tape.reads.append(read)
 
 
-def _silent_units(weights: Sequence[Tensor], gates: int) -> Flags:
+def _zero_units(weights: Sequence[Tensor], gates: int) -> Flags:
     """Units all of whose weights and biases are zero: they stay at zero once they are there."""
-    silent: Flags = np.ones(weights[0].shape[0] // gates, np.bool_)
+    zero: Flags = np.ones(weights[0].shape[0] // gates, np.bool_)
     for weight in weights:
-        silent &= ~used_slices(weight, 0).reshape(gates, -1).any(0)
-    return silent
+        zero &= ~used_slices(weight, 0).reshape(gates, -1).any(0)
+    return zero
 
 
 def _joined(hidden: Axis, ways: int) -> Axis:

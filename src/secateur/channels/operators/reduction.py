@@ -13,36 +13,23 @@ from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
 from secateur.channels.operators.elementwise import elementwise
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 SUMS = ("sum", "nansum", "norm", "linalg_vector_norm")
 STEADY = frozenset(("mean", "amax", "amin", "max", "min", "median"))
 
 
-@rule(
-    *SUMS,
-    "mean",
-    "nanmean",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "argmax",
-    "argmin",
-    "var",
-    "std",
-    "prod",
-    "logsumexp",
-    "median",
-    "any",
-    "all",
-    "var_mean",
-    "std_mean",
-    "count_nonzero",
-    "aminmax",
+@operator(
+    *("sum", "mean", "amax", "amin", "max", "min"),
+    follows_any_cut=True,
+    keeps_zero=True,
+    sums_channels=True,
 )
+@operator("nansum", "norm", "linalg_vector_norm", "nanmean", "argmax", "argmin", "var", "std")
+@operator("prod", "logsumexp", "median", "any", "all", "var_mean", "std_mean", "count_nonzero")
+@operator("aminmax")
 def reduction(call: Call) -> Layout | Sequence[Layout] | None:
-    """Reduce some axes; `sum` and norms let a silent channel leave, the rest hold it."""
+    """Reduce some axes; `sum` and norms let a zero channel leave, the rest hold it."""
     source = call.arg(0, "input")
     if len(tensors_in((call.args, call.kwargs))) > 1:
         return elementwise(call)
@@ -89,6 +76,6 @@ def _reduce(call: Call, source: Tensor, layout: Layout, dim: int) -> None:
     if call.name not in SUMS:
         call.pin(axis, "averages channels")
         return
-    silent = zero_slices(source, layout, dim)
-    values = np.where(silent, 0.0, np.nan)
-    call.tape.reads.append(Read(call.path, call.name, axis.labels, silent, values))
+    zero = zero_slices(source, layout, dim)
+    values = np.where(zero, 0.0, np.nan)
+    call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values))

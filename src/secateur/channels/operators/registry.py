@@ -1,20 +1,97 @@
-"""The one table of rules: operator name → what it does to channels."""
+"""The one table of operators: name -> what it does to channels, its rule and its traits together.
+
+@operator("relu", follows_any_cut=True, keeps_zero=True)
+def elementwise(call): ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from secateur.channels.labels.op_call import Rule
+from secateur.channels.labels.axis_labels import Layout
+from secateur.channels.labels.op_call import Call, Rule
 
-RULES: dict[str, Rule] = {}
+Test = Callable[[Call, Sequence[Layout]], bool]
+"""Decides a trait for one call, from its arguments and from the layouts that its rule gave."""
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Enter a function into the table under these operator names."""
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What is known of an operator. A trait that is not claimed is found out by running a cut.
 
-    def register(function: Rule) -> Rule:
-        for name in names:
-            RULES[name] = function
-        return function
+    Attributes:
+        rule: Gives the labels of the results from those of the arguments, and ties what meets.
+        follows_any_cut: No argument counts channels, so it runs on the cut tensors as it is.
+        keeps_zero: A channel is zero in the result if it is zero in every argument that has it.
+        sums_channels: Whatever it sums over channels is zero for a channel that is zero there.
+        moves_elements: The result's elements are its argument's, in another order or number.
+        keeps_shape: The result has the shape to which its tensors broadcast.
+        values_from_numbers: A number among its arguments may become a value in the result.
+    """
+
+    rule: Rule
+    follows_any_cut: bool | Test = False
+    keeps_zero: bool | Test = False
+    sums_channels: bool = False
+    moves_elements: bool = False
+    keeps_shape: bool = False
+    values_from_numbers: bool = False
+
+
+OPERATORS: dict[str, Operator] = {}
+
+
+def operator(
+    *names: str,
+    follows_any_cut: bool | Test = False,
+    keeps_zero: bool | Test = False,
+    sums_channels: bool = False,
+    moves_elements: bool = False,
+    keeps_shape: bool = False,
+    values_from_numbers: bool = False,
+) -> Callable[[Rule], Rule]:
+    """Enter a rule into the table under these operator names, with their traits; see `Operator`.
+
+    One function may be entered several times, for operators that it treats alike but whose traits
+    differ.
+    """
+
+    def register(rule: Rule) -> Rule:
+        entry = Operator(
+            rule,
+            follows_any_cut=follows_any_cut,
+            keeps_zero=keeps_zero,
+            sums_channels=sums_channels,
+            moves_elements=moves_elements,
+            keeps_shape=keeps_shape,
+            values_from_numbers=values_from_numbers,
+        )
+        OPERATORS.update(dict.fromkeys(names, entry))
+        return rule
 
     return register
+
+
+def follows_any_cut(entry: Operator, call: Call, layouts: Sequence[Layout]) -> bool:
+    """Whether a call runs on tensors with fewer channels, with the arguments as they are."""
+    trait = entry.follows_any_cut
+    return trait(call, layouts) if callable(trait) else trait
+
+
+def may_be_nonzero(entry: Operator, call: Call, layouts: Sequence[Layout]) -> bool:
+    """Whether a result may be non-zero for a channel whose own parameters are all zero.
+
+    Buffers and tensors made on the way may be non-zero, parameters are zeroed. What sums over an
+    axis that may be non-zero is to be tried out.
+    """
+    trait = entry.keeps_zero
+    if callable(trait):
+        return not trait(call, layouts)
+    return not trait or any(one.may_be_nonzero for one in call.inputs.values() if any(one.axes))
+
+
+def sums_only_zeros(entry: Operator, call: Call) -> bool:
+    """Whether a sum over channels gets nothing from those whose own parameters are zero."""
+    moving = [one for one in call.inputs.values() if not one.constant and any(one.axes)]
+    return entry.sums_channels and not all(one.may_be_nonzero for one in moving)

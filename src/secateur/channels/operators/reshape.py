@@ -10,25 +10,25 @@ from torch import Tensor
 from secateur.channels.labels.axis_labels import Axis, Layout, fixed
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 Block = tuple[list[int], list[int]]
 
-VIEWS = [
-    "view",
-    "reshape",
-    "flatten",
-    "unflatten",
-    "squeeze",
-    "unsqueeze",
-    "view_as",
-    "reshape_as",
-    "ravel",
-    "atleast_2d",
-]
+
+def _infers_channels(call: Call, layouts: Sequence[Layout]) -> bool:
+    """Whether a view leaves the axis that holds channels to be worked out (`-1`)."""
+    shape, axes = call.rest(1, "shape"), layouts[0].axes
+    if not isinstance(shape, tuple | list) or len(shape) != len(axes):
+        return False
+    return all(
+        axis is None or axis.is_fixed or size == -1 for axis, size in zip(axes, shape, strict=True)
+    )
 
 
-@rule(*VIEWS)
+@operator("view", "reshape", follows_any_cut=_infers_channels, keeps_zero=True)
+@operator("flatten", "unsqueeze", follows_any_cut=True, keeps_zero=True)
+@operator("unflatten", "squeeze", keeps_zero=True)
+@operator("view_as", "reshape_as", "ravel", "atleast_2d")
 def reshape(call: Call) -> Layout | None:
     """Any change of shape that keeps the order of the elements."""
     source = call.args[0]
@@ -37,7 +37,7 @@ def reshape(call: Call) -> Layout | None:
     return reshaped(call, call.layout(source), tuple(source.shape), tuple(call.out.shape))
 
 
-@rule("pixel_shuffle")
+@operator("pixel_shuffle", follows_any_cut=True, keeps_zero=True)
 def pixel_shuffle(call: Call) -> Layout:
     """`[C r², H, W]` to `[C, H r, W r]`: the r² channels of a pixel stand together."""
     source, factor = call.args[0], int(call.arg(1, "upscale_factor"))
@@ -47,7 +47,7 @@ def pixel_shuffle(call: Call) -> Layout:
     return call.layout(source).replace({channel: merged})
 
 
-@rule("pixel_unshuffle")
+@operator("pixel_unshuffle", follows_any_cut=True, keeps_zero=True)
 def pixel_unshuffle(call: Call) -> Layout:
     """`[C, H r, W r]` to `[C r², H, W]`: a channel becomes r² of them."""
     source, factor = call.args[0], int(call.arg(1, "downscale_factor"))
@@ -57,7 +57,7 @@ def pixel_unshuffle(call: Call) -> Layout:
     return call.layout(source).replace({channel: spread})
 
 
-@rule("unfold")
+@operator("unfold", keeps_zero=True)
 def unfold(call: Call) -> Layout | None:
     """`[C, H, W]` to `[C k², L]` (im2col); a channel becomes k² of them."""
     source = call.args[0]
@@ -69,7 +69,7 @@ def unfold(call: Call) -> Layout | None:
     return Layout((*call.layout(source).axes[:-3], spread, None))
 
 
-@rule("fold")
+@operator("fold", keeps_zero=True)
 def fold(call: Call) -> Layout:
     """`[C k², L]` to `[C, H, W]` (col2im): the k² channels of a patch stand together."""
     source = call.args[0]
@@ -78,7 +78,8 @@ def fold(call: Call) -> Layout:
     return Layout((*call.layout(source).axes[:-2], merged, None, None))
 
 
-@rule("channel_shuffle", "native_channel_shuffle")
+@operator("channel_shuffle", keeps_zero=True)
+@operator("native_channel_shuffle")
 def channel_shuffle(call: Call) -> Layout:
     """`[g, C / g]` transposed: a channel leaves from all groups at once."""
     source, groups = call.args[0], int(call.arg(1, "groups"))

@@ -9,14 +9,20 @@ from secateur.channels.labels.axis_labels import Axis, Flags, Layout
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
+from secateur.channels.operators import zeros
 from secateur.channels.operators.elementwise import meet
-from secateur.channels.operators.registry import rule
+from secateur.channels.operators.registry import operator
 
 
-@rule("where", "masked_fill")
+@operator(
+    *("where", "masked_fill"),
+    follows_any_cut=True,
+    keeps_zero=zeros.of_choice,
+    values_from_numbers=True,
+)
 def chosen(call: Call) -> Layout | None:
     """`mask ? x : y`: all that meets is tied; a channel that is zero in both is zero."""
-    sides = sides_of(call)
+    sides = zeros.sides_of(call)
     if len(sides) < 2:
         return None
     layout = meet(call, tensors_in((call.args, call.kwargs)), call.out)
@@ -27,11 +33,6 @@ def chosen(call: Call) -> Layout | None:
         for position, axis in enumerate(layout.axes)
     ]
     return Layout(tuple(axes), layout.constant)
-
-
-def sides_of(call: Call) -> tuple[object, ...]:
-    """What the elements come from, tensors or numbers: not the mask."""
-    return call.args[1:3] if call.name == "where" else (call.args[0], *call.args[2:3])
 
 
 def _zero(call: Call, sides: tuple[object, ...], back: int) -> Flags:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from secateur.channels.labels.axis_labels import Flags, Vector
 from secateur.channels.tracing.recorder import Tape
@@ -151,6 +152,21 @@ def roles_of(tape: Tape) -> dict[tuple[str, int], Role]:
                 read: Role = "read" if reads[axis.labels].any() else "affine"
                 roles[name, position] = "write" if writes[axis.labels].any() else read
     return roles
+
+
+def foldable_weights(model: nn.Module, tape: Tape) -> frozenset[str]:
+    """Weights of plain layers that read exactly once: their bias can take a constant over."""
+    reads = Counter(read.weight for read in tape.reads if read.weight is not None)
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    shared = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
+    return frozenset(
+        f"{path}.weight" if path else "weight"
+        for path, module in model.named_modules()
+        if isinstance(module, kinds)
+        and reads[f"{path}.weight" if path else "weight"] == 1
+        and shared[id(module.weight)] == 1
+        and (module.bias is None or shared[id(module.bias)] == 1)
+    )
 
 
 def _numbered(

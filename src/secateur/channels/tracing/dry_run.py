@@ -21,8 +21,8 @@ from secateur.channels.labels.axis_labels import Axis, Flags, Layout, Vector
 from secateur.channels.labels.events import Attribute, Step
 from secateur.channels.labels.op_names import is_query, numbers_in, operator_name, tensors_in
 from secateur.channels.modes import mode
-from secateur.channels.operators.elementwise import MEETING, ONE_TO_ONE
-from secateur.channels.operators.indexing import MOVES, vary
+from secateur.channels.operators import OPERATORS
+from secateur.channels.operators.indexing import vary
 from secateur.channels.rebuild import rebuild, throwaway
 from secateur.channels.sandbox import sandbox
 from secateur.channels.tracing.channel_classes import Classes
@@ -102,7 +102,9 @@ class _Stage(TorchFunctionMode):
         result, shapes = to_meta(result), [self._cut.shape(*out[:2]) for out in step.outputs]
         given = [tuple(tensor.shape) for tensor in tensors_in(result)]
         agrees = failed is None and given == shapes
-        if agrees and (name not in MOVES or self._in_order(step, func, args, kwargs)):
+        entry = OPERATORS.get(name)
+        moved = entry is not None and entry.moves_elements
+        if agrees and (not moved or self._in_order(step, func, args, kwargs)):
             return _typed(result, step)
         if not (failed and is_unsupported(failed)):
             self.failures.append(self.position - 1)
@@ -165,16 +167,15 @@ def _typed(result: Any, step: Step) -> Any:
     return result
 
 
-KEEPING = frozenset((*ONE_TO_ONE, *MEETING, "mul", "div", "batch_norm", "softmax"))
-
-
 def play(name: str, func: Any, args: Any, kwargs: Any) -> Any:
     """Run an operator on meta tensors; element-wise ones need no more than a broadcast.
 
     The meta kernels of some (batch norm is one) take longer than the operator itself.
     """
     inside = tensors_in(args[:1])
-    if name not in KEEPING or not inside or "out" in kwargs:
+    entry = OPERATORS.get(name)
+    keeps_shape = entry is not None and entry.keeps_shape
+    if not keeps_shape or not inside or "out" in kwargs:
         return func(*args, **kwargs)
     shape: tuple[int, ...] = tuple(inside[0].shape)
     if name not in ("batch_norm", "softmax"):

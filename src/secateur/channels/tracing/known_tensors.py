@@ -116,7 +116,7 @@ def is_borrowed(tensor: Tensor) -> bool:
 
 
 class Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Hears of every operator that runs outside of the torch functions that a tape sees.
+    """Notices every operator that runs outside of the torch functions that a tape sees.
 
     Args:
         is_inside: Whether a torch function is running.

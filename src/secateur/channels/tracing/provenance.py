@@ -19,8 +19,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from secateur.channels.labels.axis_labels import Axis, Layout, plain
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import has_numbers, is_random, tensors_in
-from secateur.channels.operators.elementwise import MEETING, ONE_TO_ONE
-from secateur.channels.operators.traits import MOVES
+from secateur.channels.operators import OPERATORS
+from secateur.channels.operators.registry import Operator
 from secateur.channels.sandbox import is_in_place
 from secateur.channels.tracing.known_tensors import (
     ATTRIBUTE,
@@ -35,9 +35,6 @@ from secateur.channels.tracing.known_tensors import (
     memory_of,
 )
 
-COMPUTES = frozenset(
-    (*MEETING, *ONE_TO_ONE, "where", "masked_fill", "mul", "div", "true_divide", "linspace", "pad")
-)
 # How many elements these give depends on what is in their inputs.
 COUNTS = frozenset(
     ("nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "bincount")
@@ -160,7 +157,7 @@ class Origins:
 def without_constants(layout: Layout) -> Layout:
     """The same layout with nothing constant in it."""
     axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
-    return Layout(tuple(axes), loud=True, given=layout.given)
+    return Layout(tuple(axes), may_be_nonzero=True, given=layout.given)
 
 
 def is_constant(layouts: Iterable[Layout]) -> bool:
@@ -168,16 +165,17 @@ def is_constant(layouts: Iterable[Layout]) -> bool:
     return all(layout.constant for layout in layouts)
 
 
-def keeps_constants(call: Call, *, values: bool) -> bool:
+def keeps_constants(call: Call, entry: Operator, *, values: bool) -> bool:
     """Whether a rule may call a result constant: its inputs are, or do not matter.
 
     Args:
         call: The call.
+        entry: What is known of its operator.
         values: The tensors hold what they do for every input where they are constant.
     """
     if is_constant(call.inputs.values()) or call.name in BLANK:
         return True
-    source = call.args[0] if values and call.args and call.name in MOVES else None
+    source = call.args[0] if values and call.args and entry.keeps_zero is True else None
     if not isinstance(source, Tensor) or not call.layout(source).constant:
         return False
     return not bool(source.any())  # whichever parts of zeros it takes, they are zeros
@@ -203,5 +201,7 @@ def _counts(call: Call) -> bool:
 
 def _takes_numbers(call: Call) -> bool:
     """Whether a value in the result may come of a number that was once in a tensor."""
-    computed = _is_literal(call) or call.name in COMPUTES or call.name == "__setitem__"
+    entry = OPERATORS.get(call.name)
+    computed = entry is not None and entry.values_from_numbers
+    computed |= _is_literal(call) or call.name == "__setitem__"
     return computed and not call.name.endswith("zeros") and has_numbers((call.args, call.kwargs))

@@ -25,7 +25,7 @@ from secateur.channels.float64 import UNCHANGED, WIDER, Doubler, Wider
 from secateur.channels.labels.axis_labels import Layout, Vector, plain
 from secateur.channels.labels.constraints import Ties
 from secateur.channels.labels.events import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
-from secateur.channels.labels.op_call import Call, Rule
+from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import (
     CARRIES,
     FINITENESS,
@@ -37,7 +37,12 @@ from secateur.channels.labels.op_names import (
     tensors_in,
 )
 from secateur.channels.labels.signature import in_places
-from secateur.channels.operators.traits import is_free, is_loud, silences
+from secateur.channels.operators.registry import (
+    Operator,
+    follows_any_cut,
+    may_be_nonzero,
+    sums_only_zeros,
+)
 from secateur.channels.sandbox import WriteBack, is_in_place
 from secateur.channels.source_line import calling_line
 from secateur.channels.tracing.known_tensors import Unseen, unwrapped
@@ -56,7 +61,7 @@ class Tape(TorchFunctionMode):
 
     Args:
         model: The network; copies of it run, one for each pass.
-        rules: The table of rules by operator name.
+        operators: The table of operators by name: their rules and traits.
         constants: Follow what is constant for every input (compaction needs it, tracing not), in
             float64.
         choices: Which way to take at each choice, by its place.
@@ -69,7 +74,7 @@ class Tape(TorchFunctionMode):
     def __init__(
         self,
         model: nn.Module,
-        rules: Mapping[str, Rule],
+        operators: Mapping[str, Operator],
         *,
         constants: bool = False,
         choices: Mapping[Place, int] | None = None,
@@ -94,7 +99,7 @@ class Tape(TorchFunctionMode):
         self.stack: list[str] = []
         self.last_path = ""
         self.parameters: dict[str, Layout] = {}
-        self._rules = rules
+        self._operators = operators
         self._preset = choices or {}
         self._doubler: Doubler | None = None
         self._keep: WriteBack | None = None
@@ -108,9 +113,10 @@ class Tape(TorchFunctionMode):
         self.outputs: list[list[Tensor]] = []
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
-            loud = not isinstance(tensor, nn.Parameter)
-            constant = name not in unsteady
-            self.parameters[name] = Layout(tuple(axes), constant=constant, loud=loud, given=loud)
+            given = not isinstance(tensor, nn.Parameter)
+            self.parameters[name] = Layout(
+                tuple(axes), constant=name not in unsteady, may_be_nonzero=given, given=given
+            )
 
     def begin(self, model: nn.Module, keep: WriteBack, *, training: bool) -> None:
         """A copy of the network is about to run: know its tensors and modules."""
@@ -187,6 +193,18 @@ class Tape(TorchFunctionMode):
         if type(value) is int and value == labels.size:
             self.counts.setdefault((self.path, name), Attribute(self.path, name, None, labels))
 
+    def is_counted(self, name: str) -> bool:
+        """Whether an attribute of the running module is known to count labels."""
+        return (self.path, name) in self.counts
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """The name of one of the network's own tensors."""
+        return self.origins.names.get(id(tensor))
+
+    def list_of(self, tensor: Tensor) -> str:
+        """The name of a buffer of whole numbers that the network's files hold; empty if none."""
+        return self.origins.list_of(tensor)
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outer, self._running = self._running, True
         try:
@@ -218,7 +236,7 @@ class Tape(TorchFunctionMode):
         return call.out
 
     def unseen(self) -> Unseen:
-        """While open, what runs outside of every torch function is heard of, and held."""
+        """While open, what runs outside of every torch function is noticed, and held."""
         return Unseen(lambda: self._running, self._hold_unseen)
 
     def _hold_unseen(self, operator: str, tensors: list[Tensor], writes: bool) -> None:
@@ -303,20 +321,20 @@ class Tape(TorchFunctionMode):
 
     def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
         """The layouts that come out, and whether the operator follows every cut."""
-        rule, reads = self._rules.get(call.name), len(self.reads)
-        given = None if rule is None else rule(call)
-        if given is None:
-            return self._without_rule(call, outputs, "" if rule else "no rule"), False
+        entry, reads = self._operators.get(call.name), len(self.reads)
+        given = None if entry is None else entry.rule(call)
+        if entry is None or given is None:
+            return self._without_rule(call, outputs, "" if entry else "no rule"), False
         layouts = [given] if isinstance(given, Layout) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
             raise ValueError  # a rule that misread the call is found out by what came out
-        if not keeps_constants(call, values=self.constants):
+        if not keeps_constants(call, entry, values=self.constants):
             layouts = [replace(one, constant=False) for one in layouts]
         for read in self.reads[reads:]:
-            read.loud = not silences(call)
-        if any(any(layout.axes) for layout in layouts) and is_loud(call, layouts):
-            layouts = [replace(layout, loud=True) for layout in layouts]
-        return layouts, is_free(call, layouts)
+            read.may_be_nonzero = not sums_only_zeros(entry, call)
+        if any(any(layout.axes) for layout in layouts) and may_be_nonzero(entry, call, layouts):
+            layouts = [replace(layout, may_be_nonzero=True) for layout in layouts]
+        return layouts, follows_any_cut(entry, call, layouts)
 
     def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
         """Everything that went in is held; constant is only what torch itself made of constants."""

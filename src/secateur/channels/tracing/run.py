@@ -9,7 +9,7 @@ from torch import nn
 from secateur.channels.float64 import UNCHANGED, WIDER, double
 from secateur.channels.labels.events import Place
 from secateur.channels.modes import mode
-from secateur.channels.operators import RULES
+from secateur.channels.operators import OPERATORS
 from secateur.channels.output_comparison import outputs_of
 from secateur.channels.rebuild import throwaway
 from secateur.channels.sandbox import sandbox
@@ -48,7 +48,7 @@ def record(
     while True:
         tape = Tape(
             model,
-            RULES,
+            OPERATORS,
             constants=constants,
             choices=choices,
             holds=holds,

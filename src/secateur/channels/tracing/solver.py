@@ -1,4 +1,4 @@
-"""Settling: tape, classes and attributes of a network whose cuts its own code follows.
+"""Solving: tape, classes and attributes of a network whose cuts its own code follows.
 
 A pass may take a wrong turn where an axis can be kept a grid in more than one way (whole heads, or
 the width of every head), or meet sizes written in the code. So it is repeated, each time with what
@@ -30,7 +30,7 @@ from secateur.channels.tracing.dry_run import (
 )
 from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import Inputs, arguments, record, record_pass
-from secateur.channels.tracing.state import Settled, is_sized
+from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import inexact
 from secateur.errors import ChannelError
 
@@ -38,21 +38,21 @@ ROUNDS = 12
 SEEDS = (0, 1, 2)
 
 
-def settle(
+def solve(
     model: nn.Module,
     example_inputs: Inputs,
     *,
     constants: bool = False,
-    known: Settled | None = None,
+    known: State | None = None,
     exact: bool = True,
-) -> Settled:
+) -> State:
     """Trace a network until every cut that its classes allow can be played through.
 
     Args:
         model: The network.
         example_inputs: Its inputs.
         constants: Follow what is constant for every input.
-        known: The same network on the same inputs, settled before: what it found is taken over.
+        known: The same network on the same inputs, state before: what it found is taken over.
         exact: Find out which channels would not leave exactly; it takes two passes in float64.
 
     Raises:
@@ -65,19 +65,17 @@ def settle(
     notes = [_record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
     note = "\n".join(filter(None, notes))
     modes = tuple(one.training for one in tape.passes)
-    settled = Settled(tape, find_classes(tape), modes=modes, note=note)
+    state = State(tape, find_classes(tape), modes=modes, note=note)
     for _ in range(ROUNDS):
         if not (
-            _turn(settled)
-            or _hold(model, example_inputs, settled)
-            or (exact and _turn_inexact(model, example_inputs, settled))
+            _turn(state)
+            or _hold(model, example_inputs, state)
+            or (exact and _turn_inexact(model, example_inputs, state))
         ):
             break
-        if any(
-            settled.choices.get(one.place, one.taken) != one.taken for one in settled.tape.choices
-        ):
-            settled = _again(model, example_inputs, settled, constants=constants)
-    return settled
+        if any(state.choices.get(one.place, one.taken) != one.taken for one in state.tape.choices):
+            state = _again(model, example_inputs, state, constants=constants)
+    return state
 
 
 def _branched(branch: tuple[str, bool]) -> str:
@@ -86,8 +84,8 @@ def _branched(branch: tuple[str, bool]) -> str:
 
 
 def _as_known(
-    model: nn.Module, example_inputs: Inputs, known: Settled, *, constants: bool
-) -> Settled | None:
+    model: nn.Module, example_inputs: Inputs, known: State, *, constants: bool
+) -> State | None:
     """Another pass by what is known of the network, if that still fits."""
     try:
         again = _again(model, example_inputs, known, constants=constants)
@@ -132,24 +130,22 @@ def _signatures(tape: Tape, steps: Sequence[Step]) -> list[tuple[object, ...]]:
     ]
 
 
-def _again(
-    model: nn.Module, example_inputs: Inputs, settled: Settled, *, constants: bool
-) -> Settled:
+def _again(model: nn.Module, example_inputs: Inputs, state: State, *, constants: bool) -> State:
     """Another pass, with what was found so far."""
     tape = record(
         model,
         example_inputs,
         constants=constants,
-        choices=settled.choices,
-        holds=settled.holds,
-        modes=settled.modes,
+        choices=state.choices,
+        holds=state.holds,
+        modes=state.modes,
     )
-    for pin in settled.held:
+    for pin in state.held:
         tape.ties.pin(pin.labels, pin.operator, pin.path)
-    for number, reason in settled.blamed.items():
+    for number, reason in state.blamed.items():
         labels, path, _ = tape.roles.writes[number]
         tape.ties.pin(labels, reason, path)
-    return replace(settled, tape=tape, classes=find_classes(tape), heard=None)
+    return replace(state, tape=tape, classes=find_classes(tape), nonzero=None)
 
 
 def same_pass(one: Tape, other: Tape) -> bool:
@@ -159,33 +155,33 @@ def same_pass(one: Tape, other: Tape) -> bool:
     ] == [(step.name, step.path) for step in other.steps]
 
 
-def _turn(settled: Settled) -> bool:
+def _turn(state: State) -> bool:
     """Take the next way at every choice that left its channels no freedom."""
-    classes = settled.classes
+    classes = state.classes
     turned = {}
-    for choice in settled.tape.choices:
+    for choice in state.tape.choices:
         members = classes.of(choice.labels)
         free = np.unique(members[~classes.pinned[members]])
         if free.size < 2 and choice.taken + 1 < choice.options:
             turned[choice.place] = choice.taken + 1
-    settled.choices = {**settled.choices, **turned}
+    state.choices = {**state.choices, **turned}
     return bool(turned)
 
 
-def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+def _hold(model: nn.Module, example_inputs: Inputs, state: State) -> bool:
     """Rehearse random cuts; hold the steps that no attribute can make follow."""
-    settled.attributes = []
-    if not is_sized(settled, settled.classes.candidates):
+    state.attributes = []
+    if not is_sized(state, state.classes.candidates):
         return False
     for seed in SEEDS:
-        cut = random_cut(settled.tape, settled.classes, seed)
-        _, failures = rehearse_cut(model, example_inputs, settled, cut)
-        if failures and settled.unplayable is None:
-            settled.unplayable = _unplayable(model, example_inputs, settled)
-            failures = [number for number in failures if number not in settled.unplayable]
+        cut = random_cut(state.tape, state.classes, seed)
+        _, failures = rehearse_cut(model, example_inputs, state, cut)
+        if failures and state.unplayable is None:
+            state.unplayable = _unplayable(model, example_inputs, state)
+            failures = [number for number in failures if number not in state.unplayable]
         if failures:
-            if not _turn_at(settled, failures):
-                _hold_harder(model, example_inputs, settled, failures, seed)
+            if not _turn_at(state, failures):
+                _hold_harder(model, example_inputs, state, failures, seed)
             return True
     return False
 
@@ -193,75 +189,75 @@ def _hold(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
 def _hold_harder(
     model: nn.Module,
     example_inputs: Inputs,
-    settled: Settled,
+    state: State,
     failures: Sequence[int],
     seed: int,
 ) -> None:
     """Hold the steps that fail; where that was tried, find whose channels break them."""
     stubborn = []
     for number in failures:
-        mildest = Hold.PAIR if settled.tape.steps[number].lengths else Hold.ALL
-        strength = settled.holds.get(number, mildest - 1)
+        mildest = Hold.PAIR if state.tape.steps[number].lengths else Hold.ALL
+        strength = state.holds.get(number, mildest - 1)
         if strength == Hold.ALL:
             stubborn.append(number)
             continue
-        settled.holds[number] = strength + 1
-        settled.tape.hold(number, strength + 1)
+        state.holds[number] = strength + 1
+        state.tape.hold(number, strength + 1)
     if len(stubborn) == len(failures):
-        _blame(model, example_inputs, settled, stubborn, seed)
-    settled.classes, settled.heard = find_classes(settled.tape), None
+        _blame(model, example_inputs, state, stubborn, seed)
+    state.classes, state.nonzero = find_classes(state.tape), None
 
 
 def _blame(
-    model: nn.Module, example_inputs: Inputs, settled: Settled, stubborn: Sequence[int], seed: int
+    model: nn.Module, example_inputs: Inputs, state: State, stubborn: Sequence[int], seed: int
 ) -> None:
     """Pin the channels that break steps which do not touch them."""
-    whole = random_cut(settled.tape, settled.classes, seed)
-    for write in np.unique(settled.classes.written[whole.gone]).tolist():
-        only = whole.gone & (settled.classes.written == write)
-        cut = Cut(settled.tape, settled.classes, only)
-        _, left = rehearse_cut(model, example_inputs, settled, cut)
+    whole = random_cut(state.tape, state.classes, seed)
+    for write in np.unique(state.classes.written[whole.gone]).tolist():
+        only = whole.gone & (state.classes.written == write)
+        cut = Cut(state.tape, state.classes, only)
+        _, left = rehearse_cut(model, example_inputs, state, cut)
         broken = set(left) & set(stubborn)
         if broken:
-            step = settled.tape.steps[min(broken)]
+            step = state.tape.steps[min(broken)]
             where = step.path or "the model"
-            settled.blamed[write] = f"{step.name} in {where} (a size written in the code)"
-            labels, path, _ = settled.tape.roles.writes[write]
-            settled.tape.ties.pin(labels, settled.blamed[write], path)
+            state.blamed[write] = f"{step.name} in {where} (a size written in the code)"
+            labels, path, _ = state.tape.roles.writes[write]
+            state.tape.ties.pin(labels, state.blamed[write], path)
 
 
-def _turn_inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> bool:
+def _turn_inexact(model: nn.Module, example_inputs: Inputs, state: State) -> bool:
     """Take the next way at choices whose channels, once zeroed, could not leave exactly."""
-    if all(choice.taken + 1 == choice.options for choice in settled.tape.choices):
+    if all(choice.taken + 1 == choice.options for choice in state.tape.choices):
         return False
-    settled.heard = inexact(model, example_inputs, settled)
-    return _turn_touched(settled, settled.heard)
+    state.nonzero = inexact(model, example_inputs, state)
+    return _turn_touched(state, state.nonzero)
 
 
-def _turn_at(settled: Settled, failures: Sequence[int]) -> bool:
+def _turn_at(state: State, failures: Sequence[int]) -> bool:
     """Take the next way at choices whose channels a failing step touches."""
-    classes = settled.classes
+    classes = state.classes
     touched = np.zeros(classes.pinned.size, np.bool_)
     for number in failures:
-        for layout, *_ in settled.tape.steps[number].outputs:
+        for layout, *_ in state.tape.steps[number].outputs:
             for axis in layout.axes:
                 if axis is not None:
                     touched[classes.of(axis.labels)] = True
-    return _turn_touched(settled, touched & ~classes.pinned)
+    return _turn_touched(state, touched & ~classes.pinned)
 
 
-def _turn_touched(settled: Settled, touched: Flags) -> bool:
+def _turn_touched(state: State, touched: Flags) -> bool:
     turned = {
         choice.place: choice.taken + 1
-        for choice in settled.tape.choices
-        if choice.taken + 1 < choice.options and touched[settled.classes.of(choice.labels)].any()
+        for choice in state.tape.choices
+        if choice.taken + 1 < choice.options and touched[state.classes.of(choice.labels)].any()
     }
-    settled.choices = {**settled.choices, **turned}
+    state.choices = {**state.choices, **turned}
     return bool(turned)
 
 
 def rehearse_cut(
-    model: nn.Module, example_inputs: Inputs, settled: Settled, cut: Cut
+    model: nn.Module, example_inputs: Inputs, state: State, cut: Cut
 ) -> tuple[Numbers, list[int]]:
     """Rehearse one cut, learning on the way which attributes count channels.
 
@@ -271,9 +267,9 @@ def rehearse_cut(
     """
     args, kwargs = arguments(example_inputs)
     small = skeleton(model, cut)
-    numbers = numbers_of(small, cut, settled.attributes)
+    numbers = numbers_of(small, cut, state.attributes)
     set_numbers(small, numbers)
-    failures = _rehearse(small, settled, cut, args, kwargs)
+    failures = _rehearse(small, state, cut, args, kwargs)
     tried: set[tuple[object, ...]] = set()
     while failures:
         trials = _trials(small, cut, failures, tried) or _together(small, cut, failures, tried)
@@ -281,18 +277,18 @@ def rehearse_cut(
             break
         before = {one: _read(small, one) for one in trials}
         set_numbers(small, numbers_of(small, cut, trials))
-        left = _rehearse(small, settled, cut, args, kwargs)
+        left = _rehearse(small, state, cut, args, kwargs)
         useless = [
             one
             for one in trials
-            if _failing(settled.tape, left, one.path) >= _failing(settled.tape, failures, one.path)
+            if _failing(state.tape, left, one.path) >= _failing(state.tape, failures, one.path)
         ]
         for one in useless:
             setattr(small.get_submodule(one.path), one.name, before[one])
         useful = [one for one in trials if one not in useless]
-        settled.attributes += useful
+        state.attributes += useful
         numbers |= {(one.path, one.name): _read(small, one) for one in useful}
-        failures = _rehearse(small, settled, cut, args, kwargs) if useless else left
+        failures = _rehearse(small, state, cut, args, kwargs) if useless else left
     return numbers, failures
 
 
@@ -334,14 +330,14 @@ def _together(
     return []
 
 
-def _rehearse(small: nn.Module, settled: Settled, cut: Cut, args: Any, kwargs: Any) -> list[int]:
+def _rehearse(small: nn.Module, state: State, cut: Cut, args: Any, kwargs: Any) -> list[int]:
     failures = rehearse(small, cut, args, kwargs)
-    return [number for number in failures if number not in (settled.unplayable or ())]
+    return [number for number in failures if number not in (state.unplayable or ())]
 
 
-def _unplayable(model: nn.Module, example_inputs: Inputs, settled: Settled) -> frozenset[int]:
+def _unplayable(model: nn.Module, example_inputs: Inputs, state: State) -> frozenset[int]:
     """The steps that fail a rehearsal in which nothing is cut."""
-    nothing = Cut(settled.tape, settled.classes, np.zeros_like(settled.classes.pinned))
+    nothing = Cut(state.tape, state.classes, np.zeros_like(state.classes.pinned))
     args, kwargs = arguments(example_inputs)
     return frozenset(rehearse(skeleton(model, nothing), nothing, args, kwargs))
 

@@ -1,19 +1,22 @@
-"""A settled pass: what tracing a network has found, and whether its code must be played."""
+"""A state pass: what tracing a network has found, and whether its code must be played."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from secateur.channels.labels.axis_labels import Flags
+import numpy as np
+
+from secateur.channels.labels.axis_labels import Flags, Layout
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.labels.events import Attribute, Place
-from secateur.channels.operators.traits import touches
 from secateur.channels.tracing.channel_classes import Classes
 from secateur.channels.tracing.recorder import Tape
 
 
 @dataclass(slots=True)
-class Settled:
+class State:
     """A pass that rehearsals have confirmed.
 
     Attributes:
@@ -23,7 +26,7 @@ class Settled:
         choices: The way taken at each choice.
         holds: Steps with a size written in the code, and how hard their channels are held.
         blamed: Numbers of the writes whose channels break a step that does not touch them.
-        heard: bool `[classes]`, those that zeroed weights do not silence; None if not tried.
+        nonzero: bool `[classes]`, those that zeroed weights do not zero; None if not tried.
         modes: The passes that the tape holds: training mode or not.
         note: Why training mode was not traced, where it was not.
         held: Labels that were found to be needed by running a cut, with operator and path.
@@ -40,17 +43,17 @@ class Settled:
     note: str = ""
     held: list[Pin] = field(default_factory=list)
     unplayable: frozenset[int] | None = None
-    heard: Flags | None = None
+    nonzero: Flags | None = None
 
 
-def is_sized(settled: Settled, cut: Flags) -> bool:
+def is_sized(state: State, cut: Flags) -> bool:
     """Whether the network's code may count channels of these classes, so that it must be played.
 
     Args:
-        settled: The pass.
+        state: The pass.
         cut: bool `[classes]`.
     """
-    tape, component = settled.tape, settled.classes.component
+    tape, component = state.tape, state.classes.component
     if touches(tape.asked, (), cut, component):
         return True
     return any(
@@ -58,3 +61,9 @@ def is_sized(settled: Settled, cut: Flags) -> bool:
         for step in tape.steps
         if not step.free
     )
+
+
+def touches(layouts: Sequence[Layout], lengths: Sequence[Any], flags: Any, component: Any) -> bool:
+    """Whether any label of these layouts belongs to a class that is flagged."""
+    labels = [axis.labels for layout in layouts for axis in layout.axes if axis is not None]
+    return any(bool(flags[component[one]].any()) for one in (*labels, *lengths) if np.size(one))

@@ -1,57 +1,59 @@
-"""Silence: whether a class whose own parameters are zero brings nothing to any reader."""
+"""Zero check: whether a class whose own parameters are zero brings nothing to any reader."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 import torch
 from torch import nn
 
-from secateur.channels.compaction.bias_folding import foldable_weights
-from secateur.channels.compaction.removable import audible
 from secateur.channels.labels.axis_labels import Flags
+from secateur.channels.labels.events import Read
 from secateur.channels.rebuild import rebuild
-from secateur.channels.tracing.channel_classes import roles_of
+from secateur.channels.tracing.channel_classes import Classes, foldable_weights, roles_of
+from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import Inputs, record
-from secateur.channels.tracing.state import Settled
+from secateur.channels.tracing.state import State
 
-NOT_SILENT = "not silent where it is read once masked"
+MAY_BE_NONZERO = "may be non-zero where it is read once masked"
 
 
-def inexact(model: nn.Module, example_inputs: Inputs, settled: Settled) -> Flags:
-    """Bool `[classes]`: those that a mask would not silence at every reader.
+def inexact(model: nn.Module, example_inputs: Inputs, state: State) -> Flags:
+    """Bool `[classes]`: those that may be non-zero at some reader once masked.
 
     The candidates are zeroed (weights, biases, norm affines), first one half, then the other, and
     the network runs again; a class that still brings something to a reader that sums over it
     cannot be cut exactly.
     """
-    odd = np.arange(settled.classes.pinned.size) % 2 == 1
-    doubtful = _doubtful(settled)
+    odd = np.arange(state.classes.pinned.size) % 2 == 1
+    doubtful = _doubtful(state)
     halves = [doubtful & odd, doubtful & ~odd]
-    heard = np.zeros(odd.size, np.bool_)
+    found = np.zeros(odd.size, np.bool_)
     for half in halves:
         if half.any():
-            heard |= half & _heard_when_zeroed(model, example_inputs, settled, half)
-    return heard
+            found |= half & _nonzero_when_zeroed(model, example_inputs, state, half)
+    return found
 
 
-def _doubtful(settled: Settled) -> Flags:
+def _doubtful(state: State) -> Flags:
     """The candidates that reach a reader by operators of which nothing is known."""
-    doubtful = np.zeros_like(settled.classes.pinned)
-    for read in settled.tape.reads:
-        if read.loud:
-            doubtful[settled.classes.of(read.labels)] = True
-    return doubtful & settled.classes.candidates
+    doubtful = np.zeros_like(state.classes.pinned)
+    for read in state.tape.reads:
+        if read.may_be_nonzero:
+            doubtful[state.classes.of(read.labels)] = True
+    return doubtful & state.classes.candidates
 
 
-def _heard_when_zeroed(
-    model: nn.Module, example_inputs: Inputs, settled: Settled, candidates: Flags
+def _nonzero_when_zeroed(
+    model: nn.Module, example_inputs: Inputs, state: State, candidates: Flags
 ) -> Flags:
-    classes = settled.classes
-    roles = roles_of(settled.tape)
+    classes = state.classes
+    roles = roles_of(state.tape)
     tensors = {}
     for name, parameter in model.named_parameters():
         value = parameter.detach()
-        for position, axis in enumerate(settled.tape.parameters[name].axes):
+        for position, axis in enumerate(state.tape.parameters[name].axes):
             if axis is None or roles[name, position] == "read":
                 continue
             out = torch.from_numpy(np.flatnonzero(candidates[classes.of(axis.labels)]))
@@ -59,14 +61,34 @@ def _heard_when_zeroed(
                 value = value.index_fill(position, out.to(value.device), 0)
         if value is not parameter.detach():
             tensors[name] = value
-    silent = rebuild(model, tensors).eval()
+    zeroed = rebuild(model, tensors).eval()
     tape = record(
-        silent,
+        zeroed,
         example_inputs,
         constants=True,
-        choices=settled.choices,
-        holds=settled.holds,
-        modes=settled.modes,
+        choices=state.choices,
+        holds=state.holds,
+        modes=state.modes,
     )
-    foldable = foldable_weights(silent, tape)
-    return audible(tape, classes, foldable=foldable)
+    foldable = foldable_weights(zeroed, tape)
+    return bringing(tape, classes, foldable=foldable)
+
+
+def bringing(tape: Tape, classes: Classes, *, foldable: Collection[str]) -> Flags:
+    """Bool `[classes]`: those that bring a reader something else than a foldable constant.
+
+    Unlike `removable` this does not ask whether the reader multiplies it by zero.
+    """
+    found = np.zeros(classes.pinned.size, np.bool_)
+    for read in tape.reads:
+        found[classes.of(read.labels)[~is_needless(read, foldable)]] = True
+    return found & classes.candidates
+
+
+def is_needless(read: Read, foldable: Collection[str]) -> Flags:
+    """Bool `[k]`: what the index brings is zero, or a constant that a bias can take over."""
+    zero = read.values == 0
+    if read.weight in foldable:
+        zero = ~np.isnan(read.values)
+    needless: Flags = read.always_zero | zero
+    return needless

@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from zoo import ZOO, Net, grow
 
 from secateur.channels import trace
-from secateur.channels.tracing.solver import settle
+from secateur.channels.tracing.solver import solve
 from secateur.channels.tracing.state import is_sized
 from secateur.channels.tracing.zero_check import inexact
 
@@ -112,16 +112,16 @@ def test_whose_code_counts_channels(function: object, sized: bool) -> None:
     model = Net(lambda m, x: m.b(function(m.a(x))), a=nn.Conv1d(1, 8, 1), b=nn.LazyLinear(2))  # type: ignore[operator]
     example = torch.zeros(2, 1, 6)
     model(example)
-    settled = settle(model, example)
-    assert is_sized(settled, settled.classes.written >= 0) == sized
+    state = solve(model, example)
+    assert is_sized(state, state.classes.written >= 0) == sized
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_no_class_is_called_silent_that_is_heard(name: str) -> None:
     model, example = grow(name)
-    settled = settle(model, example)
-    claimed = inexact(model, example, settled)
-    for read in settled.tape.reads:
-        read.loud = True
-    tried = inexact(model, example, settled)
+    state = solve(model, example)
+    claimed = inexact(model, example, state)
+    for read in state.tape.reads:
+        read.may_be_nonzero = True
+    tried = inexact(model, example, state)
     assert not (tried & ~claimed).any()
