@@ -1,0 +1,99 @@
+"""What version 0.1 wrote opens today: studies, stores, model files and masks.
+
+`version_0_1/make.py` says how the files were made.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import secateur
+from secateur.cli import app
+from secateur.spec import StudySpec, read_study
+from secateur.study import presets
+from secateur.study.plan import plan
+
+OLD = Path(__file__).parent / "version_0_1"
+STUDIES = [*presets.names(), "kept"]
+
+
+def spec_of(name: str) -> StudySpec:
+    return read_study(OLD / "study.toml") if name == "kept" else presets.read(name)
+
+
+def secateur_command(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run folder, and a working folder in which its network can be imported."""
+    shutil.copytree(OLD / "run", tmp_path / "run")
+    for name in ("tinynet.py", "study.toml"):
+        shutil.copy(OLD / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_has_the_name_that_it_had(name: str) -> None:
+    known = json.loads((OLD / "digests.json").read_text())[name]
+    found = {run.title: run.digest for run in plan(spec_of(name), {"data": "0" * 64})}
+    assert found == known
+
+
+def test_a_run_folder_is_read(folder: Path) -> None:
+    points = json.loads(secateur_command("frontier", str(folder), "--json"))
+    assert len(points) == 24
+    assert {point["method"] for point in points} >= {"magnitude", "slimming", "scratch", "dense"}
+    secateur_command("report", str(folder))
+    assert "slimming" in (folder / "report.html").read_text()
+
+
+def test_a_finished_sweep_trains_nothing_anew(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (folder / "points").iterdir()}
+    points = secateur_command("frontier", str(folder), "--json")
+    secateur_command("sweep", "study.toml", "--out", str(folder), "--quiet", "--workers", "1")
+    assert secateur_command("frontier", str(folder), "--json") == points
+    assert {path.name: path.read_bytes() for path in (folder / "points").iterdir()} == before
+
+
+def test_a_point_is_handed_out(folder: Path) -> None:
+    points = json.loads(secateur_command("frontier", str(folder), "--json"))
+    point = next(one for one in points if one["method"] == "l1-filter")
+    out = folder.parent / "point.safetensors"
+    secateur_command(
+        *("export", str(folder), "--point", point["digest"], "--study", "study.toml"),
+        *("--out", str(out)),
+    )
+    assert secateur.inspect(out).totals()["parameters"] == point["compact_parameters"]
+
+
+@pytest.mark.parametrize("kind", ["compact", "masked"])
+def test_a_model_file_computes_what_it_did(kind: str, folder: Path) -> None:
+    import tinynet  # type: ignore[import-not-found]
+
+    outputs = torch.load(OLD / "outputs.pt", weights_only=True)
+    model = secateur.load(OLD / f"{kind}.safetensors", tinynet.build)
+    assert torch.allclose(model(outputs["input"]), outputs[kind], atol=1e-6)
+    secateur_command("inspect", str(OLD / f"{kind}.safetensors"))
+
+
+def test_masks_are_read_as_data() -> None:
+    masks = torch.load(OLD / "masks.pt", weights_only=True)
+    assert (masks.zeros, masks.total) == (1037, 1152)
+
+
+def test_the_files_are_those_that_were_made() -> None:
+    made = hashlib.sha256()
+    for path in sorted(one for one in OLD.rglob("*") if one.suffix in {".safetensors", ".sqlite"}):
+        made.update(path.relative_to(OLD).as_posix().encode() + path.read_bytes())
+    assert made.hexdigest() == "4fec306b756ff00bf0b702f37a86d94ce21d00096d3601ade89a3019c8e8796f"
