@@ -18,7 +18,7 @@ import pytest
 from secateur.point import Epochs, Point, Share
 from secateur.runtime.kernels import kernels
 from secateur.study.heartbeat import read_pulse
-from secateur.study.plan import Kind, Run
+from secateur.study.plan import Run
 from secateur.study.store import Store
 
 NET = """
@@ -162,7 +162,7 @@ def make_point() -> Callable[..., tuple[Run, Point]]:
         method: str, level: tuple[float, ...], correct: int, step: int = 0
     ) -> tuple[Run, Point]:
         digest = f"{method}-{step}".ljust(20, "0")
-        kind: Kind = "base" if method == "dense" else "point"
+        kind: str = "base" if method == "dense" else "point"
         run = Run(digest, kind, method, level, step, 1, 0, {}, 1, {})
         zeros = round(100 * level[0]) if level else 0
         point = Point(

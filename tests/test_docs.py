@@ -19,7 +19,7 @@ import secateur
 from secateur import registry
 from secateur.cli import app
 from secateur.point import Point
-from secateur.spec import MethodSpec, StudySpec, TrainingSpec, check_study
+from secateur.spec import StudySpec, TrainingSpec, check_study
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -70,7 +70,7 @@ def test_python_runs(page, tmp_path, monkeypatch):
         pytest.importorskip("transformers")
     monkeypatch.chdir(tmp_path)
     for table in (registry.CRITERIA, registry.METHODS):
-        monkeypatch.setattr(table, "_loaded", dict(table._loaded))
+        monkeypatch.setattr(table, "_own", dict(table._own))
     names: dict[str, object] = {"__name__": "__main__"}
     for line, code in blocks(page, "python"):
         run_block(page, line, code, names)
@@ -111,7 +111,8 @@ def test_the_complete_study_file_is_complete():
     assert set(study["training"]) == set(TrainingSpec.model_fields)
     assert set(study["methods"]) == set(registry.METHODS)
     said = {option for options in study["methods"].values() for option in options}
-    assert said == set(MethodSpec.model_fields)
+    methods = registry.METHODS.values()
+    assert said == {name for method in methods for name in method.options.model_fields}
     defaults = TrainingSpec()
     for option, value in tomllib.loads(text)["training"].items():
         assert getattr(defaults, option) == value

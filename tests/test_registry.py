@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from secateur.errors import UnknownNameError
+from secateur.errors import UnknownNameError, UsageError
 from secateur.registry import CRITERIA, DATASETS, METHODS, MODELS, Registry
 
 ALL = [CRITERIA, DATASETS, METHODS, MODELS]
@@ -71,12 +71,12 @@ def test_a_users_own_entry() -> None:
     assert list(table) == ["a", "mine"]
     assert len(table) == 2
     for taken in ("a", "mine"):
-        with pytest.raises(ValueError, match=f"the codec '{taken}' is registered already"):
+        with pytest.raises(UsageError, match=f"the name is '{taken}', which is taken"):
             table.add(taken, object())
 
 
 def test_a_broken_entry_says_so_itself() -> None:
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(UsageError, match="'no_such_module:b', which cannot be imported"):
         Registry("codec", {"a": "no_such_module:b"})["a"]
 
 

@@ -9,6 +9,8 @@ import torch
 from pydantic import BaseModel
 
 from secateur.errors import SpecError, UnknownNameError, UsageError
+from secateur.pruning.methods.slimming import Options as SlimmingOptions
+from secateur.registry import METHODS
 from secateur.spec import (
     MethodSpec,
     Named,
@@ -262,12 +264,12 @@ PINNED: list[tuple[BaseModel, dict[str, Any], str]] = [
     (MethodSpec(), {}, "44136fa3"),
     (MethodSpec(levels=(0.9, "0.3/0.5")), {"levels": [[0.3, 0.5], [0.9]]}, "006803be"),  # type: ignore[arg-type]
     (
-        MethodSpec(sparsity_epochs=10, penalty=1e-3, like="l1-filter"),
+        SlimmingOptions(sparsity_epochs=10, penalty=1e-3),
         {},
         "44136fa3",
     ),
     (
-        MethodSpec(sparsity_epochs=5, ranking="global"),
+        SlimmingOptions(sparsity_epochs=5, ranking="global"),
         {"sparsity_epochs": 5, "ranking": "global"},
         "114ea7b2",
     ),
@@ -307,11 +309,11 @@ def test_no_default_has_changed() -> None:
         "schedule": None,
         "ranking": None,
         "granularity": None,
-        "sparsity_epochs": 10,
-        "penalty": 1e-3,
-        "like": "l1-filter",
     }
     assert before.items() <= MethodSpec().model_dump().items()
+    own = {"sparsity_epochs": 10, "penalty": 1e-3}
+    assert own.items() <= SlimmingOptions().model_dump().items()
+    assert METHODS["scratch"].options().like == "l1-filter"
 
 
 def test_only_some_settings_may_be_chosen() -> None:
@@ -319,7 +321,7 @@ def test_only_some_settings_may_be_chosen() -> None:
     assert chosen(settings, {"batch_size", "momentum"}) == {"batch_size": 64}
 
 
-@pytest.mark.parametrize("kind", [TrainingSpec, MethodSpec])
+@pytest.mark.parametrize("kind", [TrainingSpec, *{m.options for m in METHODS.values()}])
 def test_every_option_has_a_default(kind: type[BaseModel]) -> None:
     assert not any(field.is_required() for field in kind.model_fields.values())
 

@@ -37,16 +37,18 @@ class Epochs:
         sparsity: Of sparsity training (slimming's L1 on the scales), even where only the ranking
             was taken from it.
         retrain: Of retraining, along the whole chain of levels that led here.
+        statistics: Passes over the training data in which statistics for criteria were gathered.
     """
 
     base: int
     sparsity: int
     retrain: int
+    statistics: int = 0
 
     @property
     def cumulative(self) -> int:
         """All of them together."""
-        return self.base + self.sparsity + self.retrain
+        return self.base + self.sparsity + self.retrain + self.statistics
 
 
 @dataclass(frozen=True)

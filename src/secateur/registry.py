@@ -1,18 +1,27 @@
-"""Names of methods, criteria, reference nets and data sets, and where each one lives.
+"""Names of methods, criteria, models, data sets and more, and where each one lives.
 
 A registry is a table of names and import paths. Nothing is imported until a name is used, so a
 study file is validated, and the command line answers, without loading torch.
 
-To add an entry: write its file, then one line here.
+A name comes from one of four places: the table here; an installed package, by an entry point of
+the registry's group; `add`, for this process and for the workers of its sweeps; or the user's own
+study file or call, as `package.module:name` (`open`). What a run folder names is looked up and
+never opened: nothing that somebody else wrote is imported.
+
+To add an entry inside the package: write its file, then one line here.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from secateur.errors import UnknownNameError
+from secateur.errors import UnknownNameError, UsageError
+
+_SEPARATOR = ":"
 
 
 class Registry(Mapping[str, Any]):
@@ -21,6 +30,8 @@ class Registry(Mapping[str, Any]):
     Args:
         kind: What the entries are, for messages: `"method"`.
         entries: Name -> `"package.module:attribute"`.
+        group: The group of entry points by which installed packages add to it:
+            `"secateur.methods"`; empty for none.
 
     Example:
         >>> table = Registry("codec", {"json": "json:dumps"})
@@ -33,31 +44,44 @@ class Registry(Mapping[str, Any]):
 expected one of json. Did you mean 'json'?
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, entries: Mapping[str, str], group: str = "") -> None:
         self.kind = kind
+        self.group = group
         self._paths = dict(entries)
         self._loaded: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
+
+    @cached_property
+    def _installed(self) -> dict[str, EntryPoint]:
+        """What installed packages add; a name of the table is not theirs to take."""
+        found = entry_points(group=self.group) if self.group else ()
+        return {one.name: one for one in found if one.name not in self._paths}
 
     def __getitem__(self, name: str) -> Any:
         """The object registered under `name`.
 
         Raises:
             UnknownNameError: No entry has this name.
+            UsageError: The package that brings it cannot be imported.
         """
         self.check(name)
+        if name in self._own:
+            return self._own[name]
         if name not in self._loaded:
-            module, _, attribute = self._paths[name].partition(":")
-            self._loaded[name] = getattr(importlib.import_module(module), attribute)
+            path = self._paths.get(name) or self._installed[name].value
+            self._loaded[name] = self._imported(name, path)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys([*self._paths, *self._loaded])
+        yield from dict.fromkeys([*self._paths, *self._installed, *self._own])
 
     def __len__(self) -> int:
-        return len(set(self._paths) | set(self._loaded))
+        return len({*self._paths, *self._installed, *self._own})
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self._paths or name in self._loaded)
+        if not isinstance(name, str):
+            return False
+        return name in self._paths or name in self._own or name in self._installed
 
     def check(self, name: str) -> str:
         """Return `name` if it is known, without importing what it stands for.
@@ -70,14 +94,77 @@ expected one of json. Did you mean 'json'?
         return name
 
     def add(self, name: str, entry: Any) -> None:
-        """Register an object of the user's own under `name`, for this process.
+        """Register an object of the user's own under `name`, for this process and its workers.
 
         Raises:
-            ValueError: The name is taken.
+            UsageError: The name is taken.
         """
         if name in self:
-            raise ValueError(f"the {self.kind} {name!r} is registered already")
-        self._loaded[name] = entry
+            raise UsageError(
+                f"registering a {self.kind}",
+                "the name",
+                given=f"{name!r}, which is taken",
+                expected="a new one",
+                remedy="Choose another name.",
+            )
+        self._own[name] = entry
+
+    def open(self, name: Any) -> str:
+        """Return `name`, whose object is imported now if it is `package.module:name`.
+
+        For names that the user wrote; what a file of somebody else's names is only looked up.
+
+        Raises:
+            UnknownNameError: It is neither registered nor such a path.
+            UsageError: The path leads to nothing.
+        """
+        if not isinstance(name, str) or _SEPARATOR not in name or name in self:
+            return self.check(name)
+        self._own[name] = self._imported(name, name)
+        return name
+
+    def origin(self, name: str) -> str:
+        """Where an entry comes from: `secateur`, an installed package, or `added`."""
+        self.check(name)
+        if name in self._paths:
+            return "secateur"
+        if name in self._own:
+            return "added"
+        distribution = self._installed[name].dist
+        return distribution.name if distribution else "an installed package"
+
+    def module(self, name: str) -> str:
+        """The module that an entry was imported from; empty for an object that was added."""
+        self.check(name)
+        path = self._paths.get(name) or ""
+        if not path and name in self._installed:
+            path = self._installed[name].value
+        return (path or (name if _SEPARATOR in name else "")).partition(_SEPARATOR)[0]
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What was added or opened in this process: a sweep hands it to its workers."""
+        return dict(self._own)
+
+    def adopt(self, entries: Mapping[str, Any]) -> None:
+        """Take over what another process has registered."""
+        self._own.update(entries)
+
+    def _imported(self, name: str, path: str) -> Any:
+        module, _, attribute = path.partition(_SEPARATOR)
+        try:
+            found: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as failure:
+            raise UsageError(
+                f"looking up {'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}",
+                repr(name),
+                given=f"{path!r}, which cannot be imported ({failure})",
+                expected="package.module:name, of a module that Python finds here",
+                remedy="Check the spelling, and that its package is installed or in this folder.",
+            ) from failure
+        return found
 
 
 MODELS = Registry(
@@ -91,6 +178,7 @@ MODELS = Registry(
         "resnet20": "secateur.models.resnet:resnet20",
         "resnet56": "secateur.models.resnet:resnet56",
     },
+    "secateur.models",
 )
 
 DATASETS = Registry(
@@ -104,6 +192,7 @@ DATASETS = Registry(
         "folder": "secateur.data.folder:folder",
         "npz": "secateur.data.npz:npz",
     },
+    "secateur.data",
 )
 
 CRITERIA = Registry(
@@ -112,7 +201,19 @@ CRITERIA = Registry(
         "magnitude": "secateur.pruning.criteria.magnitude:magnitude",
         "scale": "secateur.pruning.criteria.scale:scale",
         "random": "secateur.pruning.criteria.random:random",
+        "taylor": "secateur.pruning.criteria.taylor:taylor",
     },
+    "secateur.criteria",
+)
+
+COLLECTORS = Registry(
+    "statistic",
+    {
+        "gradients": "secateur.pruning.statistics.gradients:Gradients",
+        "squared-gradients": "secateur.pruning.statistics.gradients:SquaredGradients",
+        "activations": "secateur.pruning.statistics.activations:Activations",
+    },
+    "secateur.statistics",
 )
 
 METHODS = Registry(
@@ -127,6 +228,7 @@ METHODS = Registry(
         "dense": "secateur.pruning.methods.dense:METHOD",
         "scratch": "secateur.pruning.methods.scratch:METHOD",
     },
+    "secateur.methods",
 )
 
 TRACKERS = Registry(
@@ -135,4 +237,14 @@ TRACKERS = Registry(
         "mlflow": "secateur.tracking.mlflow:MlflowTracker",
         "tensorboard": "secateur.tracking.tensorboard:TensorBoardTracker",
     },
+    "secateur.trackers",
 )
+
+EXECUTORS = Registry(
+    "executor", {"local": "secateur.study.executors.local:LocalExecutor"}, "secateur.executors"
+)
+
+METRICS = Registry("metric", {}, "secateur.metrics")
+
+ALL = (MODELS, DATASETS, CRITERIA, COLLECTORS, METHODS, TRACKERS, EXECUTORS, METRICS)
+"""Every registry: what was added to them in one process is handed to its workers."""

@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,13 +18,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
-from secateur.registry import DATASETS, METHODS, MODELS
+from secateur.registry import DATASETS, EXECUTORS, METHODS, MODELS, Registry
 
 GIVEN = "given"
 """The name of data that are handed over in Python."""
@@ -107,20 +109,16 @@ class TrainingSpec(_Settings):
 
 
 class MethodSpec(_Settings):
-    """The levels of one method, and its own options.
+    """The levels of one method, and the options that every method takes.
 
-    `like` (scratch): the method whose cut nets are trained from scratch. `sparsity_epochs` and
-    `penalty` (slimming): the length of sparsity training and the weight of the L1 term.
-    `ranking` and `granularity` override the method's own for every part that has channels.
+    `ranking` and `granularity` override the method's own for every part that has channels. A
+    method that takes more has a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
     schedule: Literal["one-shot", "incremental"] | None = None
     ranking: Literal["global", "layer"] | None = None
     granularity: Literal["filter", "channel"] | None = None
-    sparsity_epochs: int = Field(default=10, ge=1)
-    penalty: float = Field(default=1e-3, gt=0)
-    like: str = "l1-filter"
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -149,8 +147,9 @@ class StudySpec(_Settings):
     data: Named = Named(name="fashion-mini")
     training: TrainingSpec = TrainingSpec()
     levels: tuple[Level, ...] = ((0.5,), (0.7,), (0.8,), (0.9,), (0.95,))
-    methods: dict[str, MethodSpec] = Field(min_length=1)
+    methods: dict[str, SerializeAsAny[MethodSpec]] = Field(min_length=1)
     seeds: tuple[int, ...] = (0,)
+    executor: str = "local"
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -176,21 +175,70 @@ class StudySpec(_Settings):
     def _ascending(cls, levels: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
         return tuple(sorted(set(levels)))
 
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _with_own_options(cls, methods: object, info: ValidationInfo) -> object:
+        if not isinstance(methods, Mapping):
+            return methods
+        return {
+            name: _method_settings(str(name), given, info.context or {})
+            for name, given in methods.items()
+        }
+
     @model_validator(mode="after")
-    def _known(self) -> StudySpec:
+    def _known(self, info: ValidationInfo) -> StudySpec:
+        known = _look_up(info.context or {})
         if self.data.name != GIVEN:
-            DATASETS.check(self.data.name)
+            known(DATASETS, self.data.name)
         if ":" not in self.model.name:
             MODELS.check(self.model.name)
-        for name, method in self.methods.items():
-            METHODS.check(name)
-            METHODS.check(method.like)
+        known(EXECUTORS, self.executor)
         return self
 
     def levels_of(self, method: str) -> tuple[tuple[float, ...], ...]:
         """The levels of a method: its own, or the study's."""
         spec = self.methods.get(method)
         return (spec.levels if spec else ()) or self.levels
+
+
+def own_options(options: type[MethodSpec]) -> set[str]:
+    """The names of the options that a method has beside everybody's."""
+    return set(options.model_fields) - set(MethodSpec.model_fields)
+
+
+def _look_up(context: Mapping[str, Any]) -> Callable[[Registry, str], str]:
+    """What the user wrote may be imported; what a run folder says is only looked up."""
+    return Registry.open if context.get("trusted", True) else Registry.check
+
+
+def _method_settings(name: str, given: object, context: Mapping[str, Any]) -> MethodSpec:
+    _look_up(context)(METHODS, name)
+    kind = getattr(METHODS[name], "options", None)
+    if not (isinstance(kind, type) and issubclass(kind, MethodSpec)):
+        raise SpecError(
+            f"reading {context.get('source', 'a study')}",
+            f"methods.{name}",
+            given=f"a {type(METHODS[name]).__name__}",
+            expected="a secateur.pruning.method.Method",
+            remedy="Name the object that describes the method; see the guide, Extending.",
+        )
+    if isinstance(given, MethodSpec):
+        given = given.model_dump(exclude_unset=True)
+    if not context.get("trusted", True) and isinstance(given, Mapping):
+        given = {key: value for key, value in given.items() if not _is_idle(kind, key)}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        source = str(context.get("source", "a study"))
+        raise _spec_error(error, source, ("methods", name), kind) from None
+
+
+# Until version 0.1 each method's settings held the options of all, and stores say so.
+_OF_ALL_UNTIL_0_1 = ("sparsity_epochs", "penalty", "like")
+
+
+def _is_idle(kind: type[MethodSpec], key: object) -> bool:
+    return key in _OF_ALL_UNTIL_0_1 and key not in kind.model_fields
 
 
 def read_study(path: Path) -> StudySpec:
@@ -221,19 +269,23 @@ def read_study(path: Path) -> StudySpec:
         ) from None
 
 
-def check_study(values: Mapping[str, Any], source: str) -> StudySpec:
+def check_study(values: Mapping[str, Any], source: str, *, trusted: bool = True) -> StudySpec:
     """Build a study from plain values.
 
     Args:
         values: The settings, nested as in a study file.
         source: Where they come from, for messages.
+        trusted: Whether the user wrote them, so that `package.module:name` in them is imported.
+            Of a run folder they are data: names are looked up, and nothing is imported.
 
     Raises:
         SpecError: A setting is unknown or out of range; the first one is named.
         UnknownNameError: A method, model or data set is unknown.
     """
     try:
-        return StudySpec.model_validate(plain_numbers(dict(values)))
+        return StudySpec.model_validate(
+            plain_numbers(dict(values)), context={"source": source, "trusted": trusted}
+        )
     except ValidationError as error:
         raise _spec_error(error, source) from None
     except RecursionError:
@@ -276,9 +328,14 @@ def _decimals(value: Any, letter: str) -> Any:
     return next(float(text) for text in texts if struct.pack(letter, float(text)) == exact)
 
 
-def _spec_error(error: ValidationError, source: str) -> SecateurError:
+def _spec_error(
+    error: ValidationError,
+    source: str,
+    inside: tuple[str, ...] = (),
+    settings: type[BaseModel] | None = None,
+) -> SecateurError:
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
+    place = [*inside, *(str(part) for part in first["loc"])]
     if first["type"] == "extra_forbidden" and place[-1] in _NOT_BUILT:
         return SpecError(
             f"reading {source}",
@@ -289,7 +346,8 @@ def _spec_error(error: ValidationError, source: str) -> SecateurError:
             "Masks({name: mask for name, mask in masks.items() if name != 'conv1.weight'}).",
         )
     if first["type"] == "extra_forbidden":
-        return UnknownNameError("setting", place[-1], _fields_at(place[:-1]))
+        known = settings or _settings_at(place)
+        return UnknownNameError("setting", place[-1], known.model_fields)
     message = first["msg"].removeprefix("Value error, ")
     return SpecError(
         f"reading {source}",
@@ -312,15 +370,9 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _fields_at(place: list[str]) -> list[str]:
-    settings: type[BaseModel] = StudySpec
-    if place and place[0] in ("model", "data"):
-        settings = Named
-    elif place and place[0] == "training":
-        settings = TrainingSpec
-    elif place and place[0] == "methods":
-        settings = MethodSpec
-    return list(settings.model_fields)
+def _settings_at(place: list[str]) -> type[BaseModel]:
+    kinds: dict[str, type[BaseModel]] = {"model": Named, "data": Named, "training": TrainingSpec}
+    return kinds.get(place[0], StudySpec) if len(place) > 1 else StudySpec
 
 
 def digest(values: Mapping[str, Any]) -> str:

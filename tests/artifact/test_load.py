@@ -158,7 +158,7 @@ def test_reference_nets_need_no_builder(tmp_path: Path, model: str, method: str)
     net = models.build(model, (1, 28, 28), 4).eval()
     example = torch.rand(2, 1, 28, 28)
     levels = [0.5] * len(METHODS[method].parts)
-    if METHODS[method].sparsity_training and model == "lenet-5":
+    if METHODS[method].prepare and model == "lenet-5":
         pytest.skip("no batch norm")
     masks = secateur.prune(net, method, sparsity=levels, example_inputs=example)
     compaction = compact_with_record(net, masks, example)

@@ -50,7 +50,7 @@ def test_a_loader_of_the_user_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(size: Unjudged) -> int:
         return 3
 
-    monkeypatch.setattr(DATASETS, "_loaded", {"own": own, "wrong": wrong})
+    monkeypatch.setattr(DATASETS, "_own", {"own": own, "wrong": wrong})
     assert len(load("own", size=4, count=12).train) == 12
     with pytest.raises(DataError, match="returned is of type int, expected an ImageData"):
         load("wrong", size=4)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from secateur.pruning.criterion import Criterion, Statistics
-from secateur.registry import CRITERIA
+from secateur.pruning.criterion import INITIAL, Criterion, Statistics, needs_of
+from secateur.registry import COLLECTORS, CRITERIA
 
 EVERY = pytest.mark.parametrize("name", list(CRITERIA))
-KNOWN = Statistics(scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])}, seed=1)
+
+
+def known(rows: torch.Tensor) -> Statistics:
+    """Everything that any criterion may need, for these rows."""
+    shaped = {"w": torch.rand(rows.shape, generator=torch.Generator().manual_seed(2))}
+    return Statistics(
+        scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])},
+        seed=1,
+        gathered=dict.fromkeys((*COLLECTORS, INITIAL), shaped),
+    )
 
 
 def test_statistics_are_empty_unless_gathered_and_never_shared() -> None:
@@ -23,7 +32,7 @@ def test_statistics_are_empty_unless_gathered_and_never_shared() -> None:
 def test_one_finite_floating_score_a_unit(name: str, columns: int, dtype: torch.dtype) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, columns).to(dtype)
-    scores = criterion("w", rows, KNOWN)
+    scores = criterion("w", rows, known(rows))
     assert scores.shape == (4,)
     assert scores.is_floating_point()
     assert torch.isfinite(scores).all()
@@ -34,14 +43,16 @@ def test_one_finite_floating_score_a_unit(name: str, columns: int, dtype: torch.
 def test_the_same_again_and_nothing_touched(name: str) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, 3)
-    before, scales = rows.clone(), KNOWN.scales["w"].clone()
-    assert torch.equal(criterion("w", rows, KNOWN), criterion("w", rows.clone(), KNOWN))
+    given, same = known(rows), known(rows)
+    before = rows.clone()
+    assert torch.equal(criterion("w", rows, given), criterion("w", rows.clone(), same))
     assert torch.equal(rows, before)
-    assert torch.equal(KNOWN.scales["w"], scales)
+    for name in needs_of([criterion]):
+        assert torch.equal(given.of(name, "w"), same.of(name, "w"))
 
 
 @EVERY
 def test_the_sign_of_a_weight_does_not_matter(name: str) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, 3)
-    assert torch.equal(criterion("w", rows, KNOWN), criterion("w", -rows, KNOWN))
+    assert torch.equal(criterion("w", rows, known(rows)), criterion("w", -rows, known(rows)))

@@ -1,14 +1,14 @@
 """The plan's names are pinned: a digest that changes throws away everybody's finished runs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import Field
 
 from secateur.errors import SpecError
 from secateur.registry import METHODS
-from secateur.spec import MethodSpec, StudySpec, TrainingSpec
+from secateur.spec import StudySpec, TrainingSpec
 from secateur.study.plan import Run, plan, settings_of
 
 SOURCES = {"data": "d" * 64}
@@ -87,16 +87,20 @@ def test_values_at_their_defaults_may_be_written_or_left_out() -> None:
     assert by_title(StudySpec.model_validate(written)) == PINNED
 
 
-def test_a_new_option_with_a_default_leaves_every_digest_as_it_was() -> None:
+def test_a_new_option_with_a_default_leaves_every_digest_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class NewTraining(TrainingSpec):
         warmup: int = 0
 
-    class NewMethod(MethodSpec):
+    class NewMethod(METHODS["magnitude"].options):  # type: ignore[name-defined,misc]
         temperature: float = 1.0
+
+    changed_method = replace(METHODS["magnitude"], options=NewMethod)
+    monkeypatch.setitem(METHODS._loaded, "magnitude", changed_method)
 
     class NewStudy(StudySpec):
         training: NewTraining = NewTraining()
-        methods: dict[str, NewMethod] = Field(min_length=1)  # type: ignore[assignment]
         mood: str = "calm"
 
     values = study().model_dump(mode="json", exclude_unset=True)
@@ -278,5 +282,6 @@ def test_titles_say_what_a_run_does() -> None:
         return Run(kind=kind, seed=4, **{**fields, **values})  # type: ignore[arg-type]
 
     assert run("base", method="dense", level=()).title == "dense base seed 4"
-    assert run("slim", method="slimming", level=()).title == "sparsity training seed 4"
+    prepared = run("slim", method="slimming", level=(), preparing="sparsity training")
+    assert prepared.title == "sparsity training seed 4"
     assert run("point", method="magnitude", level=(0.95,)).title == "magnitude 0.95 seed 4"

@@ -19,7 +19,7 @@ from secateur.errors import ModelError, StoreError, UnknownNameError, UsageError
 from secateur.point import Point
 from secateur.runtime.kernels import library
 from secateur.spec import StudySpec
-from secateur.study import sweep as module
+from secateur.study.executors.local import LocalExecutor
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.sweep import Silent, run_study
@@ -131,13 +131,13 @@ def test_a_study_keeps_the_threads_it_began_with(
     with Store.writing(tmp_path / "run") as store:
         store.state("threads", json.dumps(kept))
     used = {}
-    start = module.LocalExecutor.start
+    start = LocalExecutor.start
 
     def note(self: Any, job: Any) -> None:
         used[job.run.kind] = job.threads
         start(self, job)
 
-    monkeypatch.setattr(module.LocalExecutor, "start", note)
+    monkeypatch.setattr(LocalExecutor, "start", note)
     go()
     assert used == {"base": 3, "point": 5}
     assert json.loads(Store(tmp_path / "run").fact("threads") or "") == kept

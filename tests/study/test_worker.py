@@ -1,4 +1,5 @@
 import multiprocessing
+from types import SimpleNamespace
 
 import cloudpickle
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 from secateur.errors import TrainingError
 from secateur.study import worker
+from secateur.study.run import Job
 from secateur.study.worker import reason_of, work
 
 
@@ -43,12 +45,17 @@ def test_torchs_own_word_for_no_memory_on_a_cpu_is_known() -> None:
     assert reason_of(caught.value).startswith("out of memory: ")
 
 
+JOB = cloudpickle.dumps(Job(None, None))  # type: ignore[arg-type]
+
+
 def messages(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What `work` sends when it is called in this process."""
+    shared = cloudpickle.dumps(SimpleNamespace(registered={}))
+    monkeypatch.setattr(worker, "_read", lambda _: shared)
     monkeypatch.setattr(worker, "_end_with_reader", lambda *_: None)
     monkeypatch.setattr(worker, "prepare_process", lambda *_: None)
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    work(theirs, payload)
+    work(theirs, "a.setup", payload)
     sent = []
     with ours:
         while True:
@@ -68,8 +75,6 @@ def test_a_job_that_cannot_be_unpickled_is_a_failure_with_a_reason(
 
 
 def test_epochs_and_the_result_are_sent_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    from types import SimpleNamespace
-
     from secateur.training.fit import Epoch
 
     def perform(job: object, on_epoch: object) -> dict[str, str]:
@@ -77,7 +82,7 @@ def test_epochs_and_the_result_are_sent_in_order(monkeypatch: pytest.MonkeyPatch
         return {"point": "here"}
 
     monkeypatch.setattr(worker, "perform", perform)
-    sent = messages(cloudpickle.dumps(SimpleNamespace(threads=1)), monkeypatch)
+    sent = messages(JOB, monkeypatch)
     epoch = {"epoch": 1, "loss": 0.5, "val_accuracy": 0.25}
     assert sent == [("epoch", epoch), ("done", {"point": "here"})]
 
@@ -89,7 +94,5 @@ def test_a_sweep_that_is_gone_is_no_failure_to_tell_anyone_about(
         raise BrokenPipeError
 
     monkeypatch.setattr(worker, "perform", perform)
-    from types import SimpleNamespace
-
-    assert messages(cloudpickle.dumps(SimpleNamespace(threads=1)), monkeypatch) == []
+    assert messages(JOB, monkeypatch) == []
     assert capfd.readouterr() == ("", "")

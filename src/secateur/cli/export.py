@@ -65,7 +65,7 @@ def export(
     """
     store = Store(run)
     chosen = find(store, point)
-    spec = check_study(store.settings, str(run))
+    spec = check_study(store.settings, str(run), trusted=False)
     _check_rebuildable(spec, run)
     source = source_of(store, spec, model, None if study is None else presets.read(study))
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Annotated
 
 import typer
 
 from secateur.cli.app import app
+from secateur.cli.names import methods as method_names
 from secateur.cli.names import study_names
+from secateur.pruning.method import Method, find_method
 from secateur.registry import DATASETS, METHODS, MODELS, Registry
+from secateur.spec import own_options
 from secateur.study import presets as embedded
 
 # The first line of each keeps the paragraph from being wrapped.
@@ -17,6 +21,7 @@ EXAMPLES = {
     "methods": """\b
 Examples:
   secateur methods
+  secateur methods slimming
   secateur sweep --methods magnitude,l1-filter,dense
 """,
     "models": """\b
@@ -40,9 +45,20 @@ Examples:
 
 
 @app.command(epilog=EXAMPLES["methods"])
-def methods() -> None:
-    """List the pruning methods and the controls."""
-    _rows([(name, METHODS[name].summary, METHODS[name].source) for name in METHODS])
+def methods(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Show this one and its options; package.module:name for one of your own.",
+            autocompletion=method_names,
+        ),
+    ] = "",
+) -> None:
+    """List the pruning methods and the controls, or show one with its options."""
+    if name:
+        _show_method(find_method(name))
+        return
+    _rows([(each, METHODS[each].summary, METHODS[each].source) for each in METHODS])
 
 
 @app.command(epilog=EXAMPLES["models"])
@@ -71,6 +87,21 @@ def studies(
         typer.echo(embedded.text(name), nl=False)
         return
     _rows([(each, embedded.text(each).splitlines()[0].lstrip("# ")) for each in embedded.names()])
+
+
+def _show_method(method: Method) -> None:
+    typer.echo(f"{method.name}: {method.summary}\n{method.source}\n")
+    for part in method.parts:
+        words = f"{part.criterion} x {part.granularity} x {part.scope} x {part.ranking}"
+        typer.echo(f"cuts      {words}, {method.schedule}")
+    if method.prepare:
+        typer.echo(f"prepares  {method.prepare.title}, {method.prepare.epochs} epochs")
+    typer.echo(f"from      {METHODS.origin(method.name) if method.name in METHODS else 'a module'}")
+    typer.echo("\noptions in a study file, and their defaults:")
+    defaults = method.options().model_dump(mode="json")
+    own = own_options(method.options)
+    named = sorted(defaults.items(), key=lambda one: one[0] not in own)
+    _rows([(option, json.dumps(value)) for option, value in named])
 
 
 def _summaries(registry: Registry) -> list[tuple[str, ...]]:

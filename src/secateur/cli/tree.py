@@ -101,8 +101,8 @@ def _state(run: Run, tally: Tally, marks: Marks) -> tuple[str, str]:
 
 def _level(run: Run) -> str:
     """What tells the runs of a method apart."""
-    if run.kind == "slim":
-        return "sparsity training"
+    if run.preparing:
+        return run.preparing
     # The dense net is trained on as long as the others are: its levels are epochs.
     return "/".join(f"{share:g}" for share in run.level) or f"+{run.spent['retrain']} epochs"
 

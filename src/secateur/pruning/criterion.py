@@ -1,12 +1,24 @@
-"""What a criterion is, and the statistics that it may read."""
+"""What a criterion is, what it may need beside the weights, and how that reaches it.
+
+A criterion says what it needs (`@needs("squared-gradients")`); a collector of that name in
+`registry.COLLECTORS` gathers it once for a cut, on training data; the criterion reads it from
+`statistics`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
+
+from secateur.errors import MaskError
+
+SCALES = "norm-scales"
+"""The scale of the batch norm behind each filter; sparsity training or the network gives it."""
+INITIAL = "initial-weights"
+"""The weights that the network had before it was trained."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +28,58 @@ class Statistics:
     Attributes:
         scales: Weight name -> the scale of the batch norm behind each filter, shape `[filters]`.
         seed: For criteria that draw.
+        gathered: Need -> weight name -> what was gathered: of the weight's shape, or one number
+            for each of its outputs.
+        options: The method's own options, for criteria that take some.
     """
 
     scales: Mapping[str, Tensor] = field(default_factory=dict)
     seed: int = 0
+    gathered: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def has(self, need: str) -> bool:
+        """Whether something was gathered under this name."""
+        return bool(self.scales) if need == SCALES else bool(self.gathered.get(need))
+
+    def of(self, need: str, parameter: str) -> Tensor:
+        """What was gathered for one weight, row by row as the criterion got the weight.
+
+        Raises:
+            MaskError: Nothing was.
+
+        Example:
+            >>> import torch
+            >>> known = Statistics(gathered={"gradients": {"w": torch.ones(2, 1)}})
+            >>> known.of("gradients", "w").shape
+            torch.Size([2, 1])
+        """
+        source = self.scales if need == SCALES else self.gathered.get(need, {})
+        if parameter not in source:
+            raise MaskError(
+                "scoring",
+                parameter,
+                given=f"a weight without {need}",
+                expected="what its criterion needs, gathered for every weight of the scope",
+                remedy="Leave the layer out by a scope, or choose a criterion that needs none.",
+            )
+        return source[parameter]
+
+    def in_rows(self, parameter: str, weight: Tensor, arrange: Callable[[Tensor], Tensor]) -> Any:
+        """The same, with what is of the weight's shape arranged as the weight is for a criterion.
+
+        Args:
+            parameter: The weight's name.
+            weight: The weight.
+            arrange: Makes `[units, weights per unit]` of it.
+        """
+        rows = {
+            need: {parameter: arrange(table[parameter].to(weight.device))}
+            if parameter in table and table[parameter].shape == weight.shape
+            else table
+            for need, table in self.gathered.items()
+        }
+        return replace(self, gathered=rows)
 
 
 class Criterion(Protocol):
@@ -33,3 +93,33 @@ class Criterion(Protocol):
     def __call__(self, parameter: str, rows: Tensor, statistics: Statistics, /) -> Tensor:
         """Score `rows`, shape `[units, weights per unit]`, as shape `[units]`."""
         ...
+
+
+_Criterion = TypeVar("_Criterion", bound=Criterion)
+
+
+def needs(*names: str) -> Callable[[_Criterion], _Criterion]:
+    """Say what a criterion reads from its statistics.
+
+    Args:
+        names: Names in `registry.COLLECTORS`, `norm-scales` or `initial-weights`.
+
+    Example:
+        >>> @needs("gradients")
+        ... def slope(parameter, rows, statistics):
+        ...     return statistics.of("gradients", parameter).abs().sum(1)
+        >>> needs_of([slope])
+        ('gradients',)
+    """
+
+    def mark(criterion: _Criterion) -> _Criterion:
+        criterion.needs = names  # type: ignore[attr-defined]
+        return criterion
+
+    return mark
+
+
+def needs_of(criteria: Iterable[Criterion]) -> tuple[str, ...]:
+    """Everything that some criteria need, each once."""
+    found = (name for one in criteria for name in getattr(one, "needs", ()))
+    return tuple(dict.fromkeys(found))

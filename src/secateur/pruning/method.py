@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from secateur.errors import UsageError
+from secateur.registry import METHODS
+from secateur.spec import MethodSpec, own_options
 
 if TYPE_CHECKING:
     from secateur.pruning.allocation import Ranking
@@ -24,12 +29,37 @@ class Part:
             with everything that shares it.
         scope: Which layers take part.
         ranking: `global`, all units of the scope together, or `layer`, each layer by itself.
+        options: What the criterion finds in `statistics.options`.
     """
 
     criterion: str
     granularity: Granularity
     scope: Scope
     ranking: Ranking
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A training that comes before a method's cuts, one for all its levels of a seed.
+
+    Attributes:
+        name: Names its runs; part of what their digests are made of.
+        title: In words, for progress and messages.
+        run: `package.module:function`: from the dense net's copy, the data, the settings of
+            training and `options=`, `seed=`, `device=`, `on_epoch=`, to tensors by weight name and
+            the training curve. The tensors come to the criterion as the statistic `gives`.
+        gives: A statistic's name, as criteria need it.
+        epochs: The method's option that says how long it trains; they count in the budget.
+        options: All of the method's options that its result depends on.
+    """
+
+    name: str
+    title: str
+    run: str
+    gives: str
+    epochs: str
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,10 +74,11 @@ class Method:
         schedule: `one-shot`: each level starts from the dense net; `incremental`: from the
             retrained net of the level before.
         control: Whether the method is there to be compared with, not to win.
-        sparsity_training: Whether a net trained with an L1 term on its batch-norm scales comes
-            first, to gather the scales.
+        prepare: A training that comes first, and what it gives to the criteria.
         start: `trained`: weights are kept; `initial`: the cut net of another method is initialised
             anew and trained with that point's whole budget.
+        options: The settings that it takes in a study: a class of its own with a default for
+            each. What no preparation uses reaches its criteria.
     """
 
     name: str
@@ -56,5 +87,33 @@ class Method:
     parts: tuple[Part, ...]
     schedule: Schedule = "one-shot"
     control: bool = False
-    sparsity_training: bool = False
+    prepare: Preparation | None = None
     start: Start = "trained"
+    options: type[MethodSpec] = MethodSpec
+
+    def cut_options(self) -> set[str]:
+        """The names of its own options that a cut depends on."""
+        return own_options(self.options) - set(self.prepare.options if self.prepare else ())
+
+
+def find_method(name: str) -> Method:
+    """A method by its registered name, or by `package.module:name` as the user wrote it.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+        UsageError: The path leads to something else.
+
+    Example:
+        >>> find_method("magnitude").schedule
+        'incremental'
+    """
+    found: object = METHODS[METHODS.open(name)]
+    if not isinstance(found, Method):
+        raise UsageError(
+            "looking up a method",
+            repr(name),
+            given=f"a {type(found).__name__}",
+            expected="a secateur.pruning.method.Method",
+            remedy="Name the object that describes the method; see the guide, Extending.",
+        )
+    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError, ModelError
 from secateur.pruning.allocation import Candidates, allocate, is_finite
-from secateur.pruning.criterion import Criterion, Statistics
+from secateur.pruning.criterion import SCALES, Criterion, Statistics, needs_of
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
@@ -57,8 +58,10 @@ def cut(
     """
     sparsities = _one_each(parts, level)
     found = previous or Masks({})
-    known = statistics or Statistics()
+    gathered = statistics or Statistics()
     for part, sparsity in zip(parts, sparsities, strict=True):
+        known = replace(gathered, options={**gathered.options, **part.options})
+        _check_needs(part, known)
         weights = prunable_weights(model, part.scope, example_inputs=example_inputs, tied=tied)
         _check_finite(weights)
         if part.granularity == "weight":
@@ -70,6 +73,20 @@ def cut(
             masks = Masks(_spread(model, groups.slots, kept), floored)
         found = found.merged(masks)
     return found
+
+
+def _check_needs(part: Part, statistics: Statistics) -> None:
+    """Refuse a criterion whose statistics are not there, before anything is scored."""
+    for need in needs_of([CRITERIA[part.criterion]]):
+        if need != SCALES and not statistics.has(need):
+            raise MaskError(
+                "prune",
+                "statistics",
+                given=f"without {need}, which the criterion {part.criterion!r} needs",
+                expected=f"{need} of every weight",
+                remedy="Pass data= (batches of training data) and loss= to secateur.prune, or "
+                "statistics= that hold them.",
+            )
 
 
 def _one_each(parts: Sequence[Part], level: Sequence[float]) -> Sequence[float]:
@@ -125,10 +142,12 @@ def _cut_weights(
     candidates = []
     _check_maskable(weights)
     for name, weight in weights.items():
-        rows = weight.value.reshape(-1, 1)
+        value = weight.value
+        rows = _single(value)
         before = previous.get(name)
         pruned = None if before is None else ~before.reshape(-1).to(rows.device)
-        candidates.append(Candidates(name, criterion(name, rows, statistics), 1, pruned))
+        known = statistics.in_rows(name, value, _single)
+        candidates.append(Candidates(name, _scored(criterion, name, rows, known), 1, pruned))
     chosen = allocate(candidates, sparsity, part.ranking)
     masks: dict[str, Tensor] = {}
     for (name, weight), kept in zip(weights.items(), chosen.kept, strict=True):
@@ -183,12 +202,15 @@ def _score_groups(
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
     for slot, weight in _scored_slots(groups, weights):
-        if part.criterion == "scale" and statistics.scales and weight.name not in statistics.scales:
+        scaled = SCALES in needs_of([criterion]) and statistics.has(SCALES)
+        if scaled and weight.name not in statistics.scales:
             continue  # a convolution that no norm follows is kept
-        rows = _rows(weight.value.cpu(), slot.axis)
+        value = weight.value.cpu()
+        rows = _rows(value, slot.axis)
+        known = statistics.in_rows(weight.name, value, partial(_rows, axis=slot.axis))
         member = slot.groups >= 0
         index = slot.groups[member]
-        scored = criterion(weight.name, rows, statistics).double()
+        scored = _scored(criterion, weight.name, rows, known).double()
         scores.index_add_(0, index, scored[member])
         sizes.index_add_(0, index, torch.full_like(index, rows.shape[1]))
         before = previous.get(slot.parameter)
@@ -210,6 +232,24 @@ def _scored_slots(groups: Groups, weights: dict[str, Weight]) -> list[tuple[Slot
             if slot.groups.numel() == weight.value.shape[slot.axis]:
                 found.setdefault((weight.name, slot.axis), (slot, weight))
     return list(found.values())
+
+
+def _scored(criterion: Criterion, name: str, rows: Tensor, known: Statistics) -> Tensor:
+    scores: object = criterion(name, rows, known)
+    if not isinstance(scores, Tensor) or tuple(scores.shape) != (rows.shape[0],):
+        given = f"of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores)
+        raise MaskError(
+            f"scoring by {getattr(criterion, '__name__', 'a criterion')}",
+            name,
+            given=f"scored as {given}",
+            expected=f"a tensor of {rows.shape[0]} scores, one a unit",
+            remedy="Mend the criterion: it gives one score for each row that it gets.",
+        )
+    return scores
+
+
+def _single(weight: Tensor) -> Tensor:
+    return weight.reshape(-1, 1)
 
 
 def _rows(weight: Tensor, axis: int) -> Tensor:

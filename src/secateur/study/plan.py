@@ -1,24 +1,26 @@
 """The plan: every run of a study, named by the digest of what makes it.
 
-Runs form a tree. A *base* run trains the dense net of one seed; a *slim* run trains its copy with
-sparse scales; a *point* run cuts a net, retrains it and scores it. A run names its parents by
-their digests, so its own digest covers all that came before it.
+Runs form a tree. A *base* run trains the dense net of one seed; a preparatory run, named by its
+method's preparation, trains a copy of it for what the method's criteria need; a *point* run cuts a
+net, retrains it and scores it. A run names its parents by their digests, so its own digest covers
+all that came before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
-from secateur.registry import METHODS
+from secateur.registry import COLLECTORS, CRITERIA, METHODS
 from secateur.spec import MethodSpec, StudySpec, chosen, digest
 
 if TYPE_CHECKING:
-    from secateur.pruning.method import Method
+    from secateur.pruning.method import Method, Preparation
 
-Kind = Literal["base", "slim", "point"]
+BASE, POINT = "base", "point"
+"""The kinds of runs that give a point; every other kind is the name of a preparation."""
 _RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
 
 
@@ -28,19 +30,21 @@ class Run:
 
     Attributes:
         digest: Its name.
-        kind: What it does.
+        kind: What it does: `base`, `point`, or the name of a preparation (`slim`).
         method: Of a point; `dense` for a base run, which is the dense net's first point.
         level: The requested sparsities; empty where nothing is cut.
         step: The level's place in its method's list.
         depth: How many retrainings lie between the base net and this run's end.
         seed: The seed.
-        parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
+        parents: Role (`base`, `previous`, `like`, the name of a preparation) -> digest.
         epochs: Epochs that this run trains.
-        spent: Epochs consumed up to its end: `base`, `sparsity`, `retrain`.
+        spent: Epochs consumed up to its end: `base`, `sparsity` (of preparations), `retrain`, and
+            `statistics` where a criterion needs some.
+        preparing: Of a preparatory run: what it does, in words.
     """
 
     digest: str
-    kind: Kind
+    kind: str
     method: str
     level: tuple[float, ...]
     step: int
@@ -49,17 +53,21 @@ class Run:
     parents: Mapping[str, str]
     epochs: int
     spent: Mapping[str, int]
+    preparing: str = ""
 
     @property
     def title(self) -> str:
         """Short text for progress and messages."""
         level = "/".join(f"{share:g}" for share in self.level)
-        what = {"base": "dense base", "slim": "sparsity training"}.get(self.kind, self.method)
+        what = self.preparing or ("dense base" if self.kind == BASE else self.method)
         return " ".join(part for part in (what, level, f"seed {self.seed}") if part)
 
 
 def plan(
-    study: StudySpec, sources: Mapping[str, str], nets: Mapping[int, str] | None = None
+    study: StudySpec,
+    sources: Mapping[str, str],
+    nets: Mapping[int, str] | None = None,
+    codes: Mapping[str, str] | None = None,
 ) -> tuple[Run, ...]:
     """All runs of a study, each after its parents.
 
@@ -67,6 +75,8 @@ def plan(
         study: The settings.
         sources: What the settings only name: SHA-256 of the data.
         nets: Of a network of the user's own, seed -> SHA-256 of all that it is made of.
+        codes: Of methods that secateur does not bring: name -> SHA-256 of their code and of
+            their criteria's.
 
     Returns:
         The runs, seed by seed. `scratch` brings the points of the method that it copies.
@@ -83,7 +93,7 @@ def plan(
     runs: dict[str, Run] = {}
     for seed in study.seeds:
         own = {"model": nets[seed]} if nets else {}
-        for run in _Seed(study, {**sources, **own}, seed).runs():
+        for run in _Seed(study, {**sources, **own}, seed, codes or {}).runs():
             runs.setdefault(run.digest, run)
     return tuple(runs.values())
 
@@ -95,6 +105,7 @@ class _Seed:
     study: StudySpec
     sources: Mapping[str, str]
     seed: int
+    codes: Mapping[str, str]
 
     def runs(self) -> Iterator[Run]:
         base = self._base()
@@ -112,25 +123,25 @@ class _Seed:
         names: list[str] = []
         for name, spec in self.study.methods.items():
             if METHODS[name].start == "initial":
-                names.append(spec.like)
+                names.append(_copied(spec))
             names.append(name)
         return [name for name in dict.fromkeys(names) if name != "dense"]
 
     def _of(self, name: str, base: Run) -> Iterator[Run]:
         method: Method = METHODS[name]
-        spec = self.study.methods.get(name, MethodSpec())
+        spec = settings_for(self.study, name)
         if method.start == "initial":
-            for source in self._of(spec.like, base):
-                if source.kind == "point":
+            for source in self._of(_copied(spec), base):
+                if source.kind == POINT:
                     yield self._scratch(name, source)
             return
-        slim = self._slim(name, base, spec) if method.sparsity_training else None
-        if slim:
-            yield slim
+        prepared = self._prepared(name, base, spec) if method.prepare else None
+        if prepared:
+            yield prepared
         previous = base
         incremental = (spec.schedule or method.schedule) == "incremental"
         for step, level in enumerate(self.study.levels_of(name)):
-            run = self._point(name, level, step, base, previous if incremental else base, slim)
+            run = self._point(name, level, step, base, previous if incremental else base, prepared)
             yield run
             previous = run
 
@@ -147,27 +158,36 @@ class _Seed:
         epochs = self.study.training.base_epochs
         spent = {"base": epochs, "sparsity": 0, "retrain": 0}
         name = digest(made_by)
-        return Run(name, "base", "dense", (), 0, 0, self.seed, {}, epochs, spent)
+        return Run(name, BASE, "dense", (), 0, 0, self.seed, {}, epochs, spent)
 
-    def _slim(self, name: str, base: Run, spec: MethodSpec) -> Run:
+    def _prepared(self, name: str, base: Run, spec: MethodSpec) -> Run:
+        prepare: Preparation = METHODS[name].prepare
         made_by = {
-            "run": "slim",
+            "run": prepare.name,
             "base": base.digest,
-            "options": chosen(spec, {"sparsity_epochs", "penalty"}),
+            "options": chosen(spec, set(prepare.options)),
+            **self._code(name),
         }
-        spent = {**base.spent, "sparsity": spec.sparsity_epochs}
+        epochs = int(getattr(spec, prepare.epochs))
+        spent = {**base.spent, "sparsity": epochs}
+        parents = {BASE: base.digest}
         return Run(
             digest(made_by),
-            "slim",
+            prepare.name,
             name,
             (),
             0,
             0,
             self.seed,
-            {"base": base.digest},
-            spec.sparsity_epochs,
+            parents,
+            epochs,
             spent,
+            prepare.title,
         )
+
+    def _code(self, name: str) -> dict[str, str]:
+        """What names the runs of a method of one's own beside its settings."""
+        return {"code": self.codes[name]} if name in self.codes else {}
 
     def _point(
         self,
@@ -176,29 +196,35 @@ class _Seed:
         step: int,
         base: Run,
         start: Run,
-        slim: Run | None,
+        prepared: Run | None,
     ) -> Run:
         epochs = self.study.training.retrain_epochs
+        method: Method = METHODS[name]
         parents = {"base": base.digest}
         if start is not base:
             parents["previous"] = start.digest
-        if slim:
-            parents["slim"] = slim.digest
+        if prepared:
+            parents[prepared.kind] = prepared.digest
         spent = dict(start.spent)
-        spent["sparsity"] = slim.spent["sparsity"] if slim else 0
+        spent["sparsity"] = prepared.spent["sparsity"] if prepared else 0
         spent["retrain"] += epochs
-        options = self.study.methods.get(name, MethodSpec())
+        if collected(method):
+            # Each cut gathers them anew, in one pass over the training split.
+            spent["statistics"] = spent.get("statistics", 0) + 1
         made_by = {
             "run": "point",
             "method": name,
             "level": list(level),
             "parents": parents,
-            "options": chosen(options, {"ranking", "granularity"}),
+            "options": chosen(
+                settings_for(self.study, name), {"ranking", "granularity"} | method.cut_options()
+            ),
             "training": chosen(self.study.training, _RETRAINING),
+            **self._code(name),
         }
         return Run(
             digest(made_by),
-            "point",
+            POINT,
             name,
             level,
             step,
@@ -214,7 +240,7 @@ class _Seed:
         made_by = {"run": "point", "method": name, "parents": {"like": source.digest}}
         return Run(
             digest(made_by),
-            "point",
+            POINT,
             name,
             source.level,
             source.step,
@@ -234,16 +260,35 @@ class _Seed:
             yield previous
 
 
+def settings_for(study: StudySpec, method: str) -> MethodSpec:
+    """A method's settings: the study's, or its defaults where another method copies it."""
+    found: MethodSpec = study.methods.get(method) or METHODS[method].options()
+    return found
+
+
+def collected(method: Method) -> tuple[str, ...]:
+    """What is to be gathered from the data for a method's cuts: names in `COLLECTORS`."""
+    from secateur.pruning.criterion import needs_of  # here, for it loads torch
+
+    needed = needs_of(CRITERIA[part.criterion] for part in method.parts)
+    return tuple(name for name in needed if name in COLLECTORS)
+
+
+def _copied(spec: MethodSpec) -> str:
+    """The method whose cut nets are trained from scratch."""
+    return str(getattr(spec, "like"))  # noqa: B009
+
+
 def _check(study: StudySpec) -> None:
     """Refuse what the settings, each right by itself, cannot mean together."""
     for name, spec in study.methods.items():
         method: Method = METHODS[name]
-        if method.start == "initial" and not METHODS[spec.like].parts:
+        if method.start == "initial" and not METHODS[_copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
-            raise _wrong(f"methods.{name}.like", repr(spec.like), f"one of {pruning}")
+            raise _wrong(f"methods.{name}.like", repr(_copied(spec)), f"one of {pruning}")
         if not method.parts and spec.levels:
             raise _wrong(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
-        pruned = spec.like if method.start == "initial" else name
+        pruned = _copied(spec) if method.start == "initial" else name
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):

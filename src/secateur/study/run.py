@@ -1,7 +1,11 @@
-"""One run of a study: a pure function of its settings, its seed and its parents' files."""
+"""One run of a study: it depends on its settings, its seed and its parents' files alone.
+
+What it leaves behind is the file of its weights and the values that the store keeps.
+"""
 
 from __future__ import annotations
 
+import importlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,34 +17,36 @@ from typing import Any
 import numpy
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import secateur.data
 from secateur import models
 from secateur.channels import compact_with_record
+from secateur.data.batches import batches
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Point, Share
-from secateur.pruning.criterion import Statistics
+from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part
+from secateur.pruning.method import Method, Part, Preparation
 from secateur.pruning.select import cut
+from secateur.pruning.statistics import gather
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import METHODS
+from secateur.registry import ALL, CRITERIA, METHODS
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.fingerprint import Parts, check_net
-from secateur.study.plan import Run
+from secateur.study.plan import BASE, POINT, Run, collected, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
 from secateur.training.device import resolve_device
 from secateur.training.evaluate import evaluate
 from secateur.training.fit import Epoch, fit, stream
-from secateur.training.slim import slim
 from secateur.verbs.prune import groups_of
 
 _EXAMPLES = 2
@@ -57,6 +63,7 @@ class Setup:
         data: Data given in Python, likewise.
         expected: Of a network of the user's own, by seed: what the plan was made of.
         fingerprint: Of the data that the plan was made of; empty where nothing was planned.
+        registered: By kind, what was added to the registries of the sweep's process.
     """
 
     study: StudySpec
@@ -65,6 +72,7 @@ class Setup:
     data: ImageData | None = None
     expected: Mapping[int, Parts] = field(default_factory=dict)
     fingerprint: str = ""
+    registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def load_data(self) -> ImageData:
         """The data, on the CPU.
@@ -141,6 +149,19 @@ class Job:
         """The settings."""
         return self.setup.study
 
+    def without_setup(self) -> Job:
+        """The job without what all of a study share, to be sent by itself."""
+        return replace(self, setup=None)  # type: ignore[arg-type]
+
+    def with_setup(self, setup: Setup) -> Job:
+        """The job, whole again."""
+        return replace(self, setup=setup)
+
+    def prepare(self) -> None:
+        """Register in this process what the sweep's process has registered."""
+        for registry in ALL:
+            registry.adopt(self.setup.registered.get(registry.kind, {}))
+
     def file_of(self, digest: str) -> Path:
         """Where the weights of a run of this study lie."""
         return self.setup.folder / checkpoint_name(digest)
@@ -161,32 +182,39 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
     """
     begun = time.monotonic()
     data = job.setup.load_data().to(resolve_device(job.device))
-    if job.run.kind == "slim":
-        return _sparsity_training(job, data, on_epoch)
+    if job.run.preparing:
+        return _prepare(job, METHODS[job.run.method].prepare, data, on_epoch)
     cut_net = _CutNet(job, data)
     curve = cut_net.train(on_epoch)
     return {"point": cut_net.measure(curve, begun).to_dict()}
 
 
-def _sparsity_training(
-    job: Job, data: ImageData, on_epoch: Callable[[Epoch], None] | None
+def _prepare(
+    job: Job,
+    preparation: Preparation,
+    data: ImageData,
+    on_epoch: Callable[[Epoch], None] | None,
 ) -> dict[str, Any]:
     model = job.setup.build_model(data, job.run.seed)
     state, _ = load_checkpoint(job.parent("base"))
     model.load_state_dict(state)
-    options = job.study.methods.get(job.run.method, MethodSpec())
-    statistics, curve = slim(
+    found, curve = _function_of(preparation)(
         model,
         data,
         job.study.training,
-        epochs=options.sparsity_epochs,
-        penalty=options.penalty,
-        seed=stream(job.run.seed, "slim"),
+        options=settings_for(job.study, job.run.method),
+        seed=stream(job.run.seed, preparation.name),
         device=job.device,
         on_epoch=on_epoch,
     )
-    save_checkpoint(job.file_of(job.run.digest), statistics.scales)
+    save_checkpoint(job.file_of(job.run.digest), found)
     return {"curve": [asdict(entry) for entry in curve]}
+
+
+def _function_of(preparation: Preparation) -> Callable[..., Any]:
+    module, _, name = preparation.run.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
 class _CutNet:
@@ -199,7 +227,7 @@ class _CutNet:
         self.model = job.setup.build_model(data, job.run.seed)
         self.masks = Masks({})
         method: Method = METHODS[job.run.method]
-        if job.run.kind == "base":
+        if job.run.kind == BASE:
             return
         if method.start == "initial":
             masks = load_checkpoint(job.parent("like"))[1]
@@ -212,20 +240,34 @@ class _CutNet:
         role = "previous" if "previous" in run.parents else "base"
         state, previous = load_checkpoint(self.job.parent(role))
         self.model.load_state_dict(state)
-        options = self.job.study.methods.get(run.method, MethodSpec())
+        options = settings_for(self.job.study, run.method)
         self.masks = cut(
             self.model,
             parts_of(method, options),
             run.level,
             groups_of=self._groups,
-            statistics=Statistics(scales=self._scales(), seed=stream(run.seed, "random")),
+            statistics=self._statistics(method),
             previous=previous,
         ).apply(self.model)
 
-    def _scales(self) -> Mapping[str, Tensor]:
-        if "slim" not in self.job.run.parents:
-            return {}
-        return load_checkpoint(self.job.parent("slim"))[0]
+    def _statistics(self, method: Method) -> Statistics:
+        """What the method's criteria need: prepared, kept from before, or gathered now."""
+        run = self.job.run
+        found: dict[str, Mapping[str, Tensor]] = {}
+        if method.prepare is not None:
+            prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
+            found[method.prepare.gives] = prepared
+        if INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts):
+            initial = self.job.setup.build_model(self.data, run.seed)
+            found[INITIAL] = dict(initial.named_parameters())
+        names = collected(method)
+        if names:
+            size = self.job.study.training.batch_size
+            model = self.model.to(resolve_device(self.job.device))
+            found |= gather(model, names, batches(self.data, self.data.train, size), _loss)
+            self.model.cpu()
+        scales = found.pop(SCALES, {})
+        return Statistics(scales=scales, seed=stream(run.seed, "random"), gathered=found)
 
     def _groups(self, part: Part) -> Groups:
         return groups_of(self.model, part, self.example)
@@ -248,7 +290,7 @@ class _CutNet:
         self, model: nn.Module, masks: Masks, on_epoch: Callable[[Epoch], None] | None
     ) -> tuple[Epoch, ...]:
         run, training = self.job.run, self.job.study.training
-        retraining = run.kind == "point" and "base" in run.parents
+        retraining = run.kind == POINT and "base" in run.parents
         sparse = retraining and bool(masks) and training.sparse_retraining
         with sparse_retraining(model, masks) if sparse else nullcontext():
             return fit(
@@ -312,6 +354,11 @@ class _CutNet:
         return replace(point, artifact_bytes=size, seconds=round(time.monotonic() - begun, 3))
 
 
+def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """What training minimises; see `secateur.training.fit`."""
+    return functional.cross_entropy(model(batch[0]), batch[1])
+
+
 def _layers(model: nn.Module, compact: nn.Module) -> Iterator[Layer]:
     """The prunable weights of a net, and the channels that its compact net still has of each."""
     for weight in prunable_weights(model).values():
@@ -335,12 +382,13 @@ def _channels(module: nn.Module, weight: Tensor) -> int:
 
 def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
     """A method's parts, with the study's own ranking and granularity on the channel cuts."""
-    changed = {
+    changed: dict[str, Any] = {
         name: value
         for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
         if value is not None
     }
+    own = {name: getattr(options, name) for name in sorted(method.cut_options())}
     return tuple(
-        part if part.granularity == "weight" else Part(**{**asdict(part), **changed})
+        replace(part, options=own, **({} if part.granularity == "weight" else changed))
         for part in method.parts
     )

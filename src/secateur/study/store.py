@@ -88,7 +88,7 @@ class Training:
 
     Attributes:
         digest: The run's.
-        kind: `base`, `slim` or `point`.
+        kind: `base`, `point`, or the name of a preparation.
         title: Short text for people.
         parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
         curve: One entry an epoch: `epoch`, `loss`, `val_accuracy`.
@@ -274,7 +274,7 @@ class Store:
         rows = self._rows(
             "SELECT digest, runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
             "LEFT JOIN latencies USING (digest) "
-            "WHERE runs.status = 'done' AND runs.kind != 'slim' ORDER BY plan.position"
+            "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
         )
         majority = decode_majority(self.fact("data"))
         return tuple(
@@ -321,7 +321,7 @@ class Store:
     def earlier(self) -> int:
         """How many finished points belong to an earlier plan: kept, and in no table."""
         rows = self._rows(
-            "SELECT COUNT(*) FROM runs WHERE status = 'done' AND kind != 'slim' "
+            "SELECT COUNT(*) FROM runs WHERE status = 'done' AND kind IN ('base', 'point') "
             "AND digest NOT IN (SELECT digest FROM plan)"
         )
         return int(rows[0][0])

@@ -18,10 +18,11 @@ from secateur.data.images import ELSEWHERE, ImageData, check_images
 from secateur.errors import ModelError, StoreError
 from secateur.foundation.run_example import run_example
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import METHODS, MODELS
+from secateur.registry import ALL, EXECUTORS, METHODS, MODELS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
-from secateur.study.executors import Event, LocalExecutor, share_out
+from secateur.study.executors.protocol import Event, Executor
+from secateur.study.executors.workers import share_out
 from secateur.study.fingerprint import (
     Parts,
     digest_of,
@@ -30,12 +31,13 @@ from secateur.study.fingerprint import (
     note_files,
 )
 from secateur.study.heartbeat import Pulse
+from secateur.study.method_code import method_codes
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
 from secateur.study.run import Job, Setup, parts_of
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
-from secateur.study.threads import keep_threads
+from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
 from secateur.verbs.prune import groups_of
@@ -81,9 +83,15 @@ def run_study(
     setup = Setup(study, folder.resolve(), given, data)
     loaded = setup.load_data()
     nets = _fingerprints(setup, loaded, builder)
-    setup = replace(setup, expected=nets, fingerprint=loaded.fingerprint())
+    setup = replace(
+        setup,
+        expected=nets,
+        fingerprint=loaded.fingerprint(),
+        registered={registry.kind: registry.own for registry in ALL},
+    )
     sources = {"data": setup.fingerprint}
-    runs = plan(study, sources, {seed: digest_of(parts) for seed, parts in nets.items()})
+    nets_of = {seed: digest_of(parts) for seed, parts in nets.items()}
+    runs = plan(study, sources, nets_of, method_codes(study))
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
@@ -220,7 +228,8 @@ class _Sweep:
         waiting = [run for run in self.runs if run.digest not in done]
         if not waiting:
             return  # the workers' server would import torch for nothing
-        with LocalExecutor(workers) as executor:
+        make: Callable[[int], Executor] = EXECUTORS[self.setup.study.executor]
+        with make(workers) as executor:
             while waiting or executor.busy:
                 waiting = self._drop_orphans(waiting)
                 for run in self._ready(waiting, done)[: executor.free]:
@@ -246,12 +255,15 @@ class _Sweep:
                 behind[parent] = max(behind.get(parent, 0), behind[run.digest])
         return behind
 
-    def _start(self, executor: LocalExecutor, run: Run) -> None:
+    def _start(self, executor: Executor, run: Run) -> None:
         device = min(self.devices, key=lambda name: list(self.placed.values()).count(name))
         self.placed[run.digest] = device
         self.attempts[run.digest] = self.store.started(run)
         self.observer.started(run)
-        executor.start(Job(run, self.setup, device, self.threads[run.kind]))
+        executor.start(Job(run, self.setup, device, self._threads_of(run)))
+
+    def _threads_of(self, run: Run) -> int:
+        return self.threads[PREPARATION if run.preparing else run.kind]
 
     def _handle(self, run: Run, event: Event) -> str:
         if event.kind == "epoch":

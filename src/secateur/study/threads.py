@@ -14,7 +14,9 @@ from secateur.foundation.threads import cores
 from secateur.study.store import Store
 
 _FACT = "threads"
-_KINDS = ("base", "slim", "point")
+PREPARATION = "slim"
+"""The word that stores have for every preparatory run since there was one such method."""
+_KINDS = ("base", PREPARATION, "point")
 _MOST = 4096
 
 

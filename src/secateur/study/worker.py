@@ -22,6 +22,7 @@ _NO_MEMORY = "can't allocate memory"
 
 def work(
     connection: Connection,
+    setup: str,
     payload: bytes,
     directory: str = "",
     environment: Mapping[str, str] | None = None,
@@ -31,12 +32,20 @@ def work(
     It is done where the sweep is, and under its environment as it is now: this process was forked
     from a server that may be older, and has run the user's script anew.
 
+    Args:
+        connection: Where to report.
+        setup: The file that holds what all jobs of the sweep share.
+        payload: The pickled job without it.
+        directory: The working folder.
+        environment: Instead of this process's own.
+
     Messages are tuples: `("epoch", {...})`, `("done", {...})`, `("failed", reason, details)`.
     """
     _end_with_reader(connection)
     try:
-        _settle(directory, environment)
-        job: Job = cloudpickle.loads(payload)
+        _take_over(directory, environment)
+        job: Job = cloudpickle.loads(payload).with_setup(cloudpickle.loads(_read(setup)))
+        job.prepare()
         prepare_process(job.threads)
         result = perform(job, lambda epoch: connection.send(("epoch", asdict(epoch))))
         connection.send(("done", result))
@@ -48,7 +57,12 @@ def work(
         connection.close()
 
 
-def _settle(directory: str, environment: Mapping[str, str] | None) -> None:
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _take_over(directory: str, environment: Mapping[str, str] | None) -> None:
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)

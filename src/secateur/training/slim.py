@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 from secateur.data.images import ImageData
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.slimming_norms import insert_norms
-from secateur.spec import TrainingSpec
+from secateur.spec import MethodSpec, TrainingSpec
 from secateur.training.fit import Epoch, fit
 
 _CALIBRATION = 512
@@ -58,3 +58,41 @@ def slim(
     )
     scales = {name: scale.cpu() for name, scale in instrumented.statistics().scales.items()}
     return Statistics(scales=scales), curve
+
+
+def prepare(
+    model: nn.Module,
+    data: ImageData,
+    training: TrainingSpec,
+    *,
+    options: MethodSpec,
+    seed: int,
+    device: str,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> tuple[Mapping[str, Tensor], tuple[Epoch, ...]]:
+    """Sparsity training as a preparation in a study; see `secateur.pruning.method.Preparation`.
+
+    Args:
+        model: The dense net.
+        data: As for `slim`.
+        training: As for `slim`.
+        options: Slimming's, with `sparsity_epochs` and `penalty`.
+        seed: As for `fit`.
+        device: As for `fit`.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The scales by weight name, and the training curve.
+    """
+    settings = options.model_dump()
+    statistics, curve = slim(
+        model,
+        data,
+        training,
+        epochs=settings["sparsity_epochs"],
+        penalty=settings["penalty"],
+        seed=seed,
+        device=device,
+        on_epoch=on_epoch,
+    )
+    return statistics.scales, curve

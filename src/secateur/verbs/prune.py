@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,11 @@ from secateur.channels.rebuild import uncompiled
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
-from secateur.pruning.criterion import Statistics
+from secateur.pruning.criterion import Statistics, needs_of
 from secateur.pruning.filters import filters
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks, checked_masks
-from secateur.pruning.method import Granularity, Method, Part
+from secateur.pruning.method import Granularity, Method, Part, find_method
 from secateur.pruning.request import (
     checked_level,
     checked_multiple,
@@ -28,15 +28,17 @@ from secateur.pruning.request import (
 )
 from secateur.pruning.select import GroupsOf, cut
 from secateur.pruning.slimming_norms import norm_scales
+from secateur.pruning.statistics import Batches, Loss, gather
 from secateur.pruning.weights import Scope, Tied, sorted_weights
-from secateur.registry import METHODS
+from secateur.registry import COLLECTORS, CRITERIA, METHODS
+from secateur.spec import check_study
 
 ROUNDS = 6
 
 
 def prune(
     model: nn.Module,
-    method: str = "magnitude",
+    method: str | Method = "magnitude",
     *,
     sparsity: float | Sequence[float],
     scope: Scope | None = None,
@@ -44,6 +46,9 @@ def prune(
     granularity: Granularity | None = None,
     example_inputs: Any = None,
     statistics: Statistics | None = None,
+    data: Batches | None = None,
+    loss: Loss | None = None,
+    options: Mapping[str, Any] | None = None,
     previous: Masks | None = None,
     seed: int = 0,
     round_to: int = 1,
@@ -55,7 +60,7 @@ def prune(
     Args:
         model: Any network; its pruned weights (of a channel: the bias and norm affine too)
             become zero.
-        method: A name in `registry.METHODS` that prunes.
+        method: A name in `registry.METHODS` that prunes, `package.module:name`, or a `Method`.
         sparsity: The share of the weights in the method's scope to zero, in [0, 1); for
             `combined` one number, or one for the convolutions and one for the rest.
         scope: `all`, `conv` or `non-conv` instead of the method's own.
@@ -65,6 +70,10 @@ def prune(
         example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
         statistics: For `slimming`, what `secateur.slim` returned; without them the scales of the
             batch norms that the model has are used.
+        data: Batches of training data, for a method whose criterion looks at gradients or
+            activations; a copy of the model goes through them once.
+        loss: `loss(model, batch)`: the scalar that training minimises.
+        options: The method's own options, as in a study file.
         previous: Masks that the new ones must lie within (incremental pruning); a dict of names
             to bool tensors will do.
         seed: For the random controls.
@@ -90,7 +99,8 @@ def prune(
         >>> masks.zeros, masks.total
         (108, 120)
     """
-    recipe: Method = METHODS[method]
+    recipe = method if isinstance(method, Method) else find_method(method)
+    settings = _settings(recipe, options)
     refuse_exclude(exclude)
     for kind, word, known in (
         ("scope", scope, Scope),
@@ -103,20 +113,26 @@ def prune(
         previous = checked_masks(previous, "previous")
         previous.parameters_of(model)
     model = uncompiled(model)
-    parts = tuple(_changed(part, scope, ranking, granularity) for part in recipe.parts)
+    parts = tuple(
+        replace(_changed(part, scope, ranking, granularity), options=settings)
+        for part in recipe.parts
+    )
     if not parts:
         raise MaskError(
             "prune",
             "the method",
-            given=f"{method!r}, a control that cuts nothing",
+            given=f"{recipe.name!r}, a control that cuts nothing",
             expected="a method that prunes",
             remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
         )
     weights_only = all(part.granularity == "weight" for part in parts)
     round_to = checked_multiple(round_to, weights_only=weights_only)
-    if statistics is None and recipe.sparsity_training and example_inputs is not None:
+    if statistics is None and recipe.prepare and example_inputs is not None:
         statistics = norm_scales(model, example_inputs)
     found = replace(statistics or Statistics(), seed=seed)
+    missing = [name for name in _collected(parts) if not found.has(name)]
+    if missing and data is not None and loss is not None:
+        found = replace(found, gathered={**found.gathered, **gather(model, missing, data, loss)})
 
     def select(groups: GroupsOf | None) -> Masks:
         return cut(
@@ -166,6 +182,21 @@ def _say_what_is_left_out(
             CutWarning,
             stacklevel=3,
         )
+
+
+def _settings(method: Method, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A method's own options, checked, as its criteria get them."""
+    values = {"methods": {method.name: dict(options or {})}}
+    if method.name not in METHODS or METHODS[method.name] is not method:
+        found = method.options.model_validate(dict(options or {}))
+    else:
+        found = check_study(values, "the options of prune").methods[method.name]
+    return {name: getattr(found, name) for name in sorted(method.cut_options())}
+
+
+def _collected(parts: Sequence[Part]) -> tuple[str, ...]:
+    needed = needs_of(CRITERIA[part.criterion] for part in parts)
+    return tuple(name for name in needed if name in COLLECTORS)
 
 
 def _changed(

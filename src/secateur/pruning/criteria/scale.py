@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from secateur.errors import MaskError
-from secateur.pruning.criterion import Statistics
+from secateur.pruning.criterion import SCALES, Statistics, needs
 
 
+@needs(SCALES)
 def scale(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
     """The absolute batch-norm scale of each filter.
 

@@ -1,6 +1,22 @@
 """The pruned architecture trained from scratch."""
 
+from pydantic import field_validator
+
 from secateur.pruning.method import Method
+from secateur.registry import METHODS
+from secateur.spec import MethodSpec
+
+
+class Options(MethodSpec):
+    """`like`: the method whose cut nets are trained from scratch."""
+
+    like: str = "l1-filter"
+
+    @field_validator("like")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return METHODS.check(name)
+
 
 METHOD = Method(
     name="scratch",
@@ -9,4 +25,5 @@ METHOD = Method(
     parts=(),
     control=True,
     start="initial",
+    options=Options,
 )

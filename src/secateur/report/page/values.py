@@ -102,16 +102,15 @@ def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
 
 
 def _options(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The options of each method that mean something to it."""
-    kept: dict[str, Any] = {}
-    for name, options in methods.items():
-        idle = set()
-        if name in METHODS and not METHODS[name].sparsity_training:
-            idle |= {"sparsity_epochs", "penalty"}
-        if name in METHODS and METHODS[name].start != "initial":
-            idle |= {"like"}
-        kept[name] = {key: value for key, value in options.items() if key not in idle}
-    return kept
+    """The options of each method that mean something to it: stores up to 0.1 hold everybody's."""
+    return {
+        name: {
+            key: value
+            for key, value in options.items()
+            if name not in METHODS or key in METHODS[name].options.model_fields
+        }
+        for name, options in methods.items()
+    }
 
 
 def _named(setting: Any) -> str:

@@ -9,40 +9,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Self
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from secateur.errors import UsageError
-from secateur.foundation.threads import cores, sleeping_threads
-from secateur.study.run import Job
+from secateur.foundation.threads import sleeping_threads
+from secateur.study.executors.protocol import Event
+from secateur.study.run import Job, Setup
 from secateur.study.worker import work
 
 # What every run imports, imported once: lightning_fabric alone takes a second.
 _PRELOADED = ["secateur.study.worker", "lightning_fabric"]
 _PATIENCE = 10.0
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that a run reported.
-
-    Attributes:
-        digest: The run.
-        kind: `epoch`: another epoch has ended; `done` and `failed`: the run has.
-        values: The epoch's numbers, or the result.
-        reason: Of a failure, in one line.
-    """
-
-    digest: str
-    kind: Literal["epoch", "done", "failed"]
-    values: dict[str, Any]
-    reason: str = ""
 
 
 class LocalExecutor:
@@ -58,8 +43,11 @@ class LocalExecutor:
         self._context.set_forkserver_preload(_PRELOADED)
         _start_server()
         self._running: dict[Connection, tuple[str, Any]] = {}
+        self._shared = ""
+        self._setups: list[Setup] = []
 
-    def __enter__(self) -> LocalExecutor:
+    def __enter__(self) -> Self:
+        self._shared = mkdtemp(prefix="secateur-")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,6 +56,7 @@ class LocalExecutor:
             entry[1].kill()
         for connection in list(self._running):
             self._forget(connection)
+        shutil.rmtree(self._shared, ignore_errors=True)
 
     @property
     def free(self) -> int:
@@ -84,12 +73,28 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=work,
-            args=(theirs, cloudpickle.dumps(job), os.getcwd(), dict(os.environ)),
+            args=(
+                theirs,
+                self._setup_file(job.setup),
+                cloudpickle.dumps(job.without_setup()),
+                os.getcwd(),
+                dict(os.environ),
+            ),
             daemon=True,
         )
         process.start()
         theirs.close()
         self._running[ours] = (job.run.digest, process)
+
+    def _setup_file(self, setup: Setup) -> str:
+        """Where workers find what all jobs share: it is written once, data in memory included."""
+        known = [one is setup for one in self._setups]
+        place = known.index(True) if True in known else len(known)
+        path = Path(self._shared) / f"{place}.setup"
+        if place == len(known):
+            path.write_bytes(cloudpickle.dumps(setup))
+            self._setups.append(setup)
+        return str(path)
 
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running jobs have reported, waiting `timeout` seconds for a first report."""
@@ -152,36 +157,3 @@ def _death(code: int | None) -> str:
         f"the worker ended with code {code} before the run was done; a script that calls "
         "secateur.sweep needs `if __name__ == '__main__':` around it"
     )
-
-
-def share_out(workers: int | None, devices: int, threads: int | None = None) -> tuple[int, int]:
-    """Workers and threads for this machine.
-
-    On CPUs small nets train faster side by side than on several threads each (see
-    benchmarks/training.md), so up to eight cores every core gets a worker; a larger machine gets
-    eight workers with the cores shared among them. With GPUs there is one worker for each.
-
-    Args:
-        workers: As the user asked; None to choose.
-        devices: How many GPUs take part; 0 for none.
-        threads: As the user asked, for each worker; None to choose.
-
-    Returns:
-        Workers, and threads for each.
-
-    Raises:
-        UsageError: The user asked for none, or for less.
-    """
-    for name, number in (("workers", workers), ("threads", threads)):
-        if number is not None and number < 1:
-            raise UsageError(
-                "running a study",
-                name,
-                given=str(number),
-                expected="1 or more",
-                remedy="Leave it out to have it chosen for this machine.",
-            )
-    if threads:
-        return workers or devices or max(1, min(cores() // threads, 8)), threads
-    chosen = workers or devices or min(cores(), 8)
-    return chosen, max(1, cores() // max(chosen, devices or min(cores(), 8)))

@@ -18,8 +18,11 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import UsageError
 from secateur.spec import StudySpec
-from secateur.study import executors
-from secateur.study.executors import Event, LocalExecutor, share_out
+from secateur.study.executors import local
+from secateur.study.executors import workers as sharing
+from secateur.study.executors.local import LocalExecutor
+from secateur.study.executors.protocol import Event
+from secateur.study.executors.workers import share_out
 from secateur.study.plan import plan
 from secateur.study.run import Job, Setup
 
@@ -170,7 +173,7 @@ def kill_within_a_message() -> Callable[[], None]:
 def test_a_thread_that_user_code_left_does_not_hold_up_the_study(
     executor: LocalExecutor, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executors, "_PATIENCE", 0.2)
+    monkeypatch.setattr(local, "_PATIENCE", 0.2)
 
     def act() -> None:
         import threading
@@ -278,7 +281,7 @@ def test_workers_and_threads_for_a_machine(
     devices: int,
     chosen: tuple[int, int],
 ) -> None:
-    monkeypatch.setattr(executors, "cores", lambda: cores)
+    monkeypatch.setattr(sharing, "cores", lambda: cores)
     assert share_out(workers, devices) == chosen
 
 
@@ -303,7 +306,7 @@ def test_workers_beside_threads_that_were_asked_for(
     threads: int,
     chosen: tuple[int, int],
 ) -> None:
-    monkeypatch.setattr(executors, "cores", lambda: cores)
+    monkeypatch.setattr(sharing, "cores", lambda: cores)
     assert share_out(workers, devices, threads) == chosen
 
 
@@ -317,12 +320,13 @@ def test_threads_of_workers_sleep_while_they_wait() -> None:
     code = """
 import os
 from multiprocessing import forkserver
-from secateur.study import executors
+
+from secateur.study.executors.local import LocalExecutor
 
 if __name__ == "__main__":
     seen = []
     forkserver.ensure_running = lambda: seen.append(os.environ.get("OMP_WAIT_POLICY"))
-    executors.LocalExecutor(1)
+    LocalExecutor(1)
     print(*seen, os.environ.get("OMP_WAIT_POLICY"))
 """
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}

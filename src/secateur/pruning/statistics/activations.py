@@ -1,0 +1,56 @@
+"""Activations: how large each input of a layer is, as the root of its mean square."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from secateur.pruning.weights import Weight
+
+
+class Activations:
+    """Of each linear layer and convolution: `[inputs]`, the root mean square of each input.
+
+    Over all examples and places, as Wanda needs it (Sun et al. 2023, arXiv 2306.11695) but for
+    its factor, which is the same for all inputs. The inputs are those of one group of filters
+    times the groups, in the order of the layer's input channels.
+    """
+
+    backward = False
+
+    def __init__(self, weights: Mapping[str, Weight], model: nn.Module) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._handles = [
+            model.get_submodule(weight.module).register_forward_pre_hook(self._watch(name))
+            for name, weight in weights.items()
+        ]
+
+    def note(self) -> None:
+        """Nothing is left to do after a batch: the hooks have seen it."""
+
+    def close(self) -> Mapping[str, Tensor]:
+        """Weight name -> root mean squares; layers that no batch reaches are missing."""
+        for handle in self._handles:
+            handle.remove()
+        return {name: (one / self._counts[name]).sqrt() for name, one in self._sums.items()}
+
+    def _watch(self, name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if not inputs or not isinstance(inputs[0], Tensor):
+                return
+            source = inputs[0].detach().double()
+            channels = getattr(module, "in_channels", None)
+            axis = source.dim() - 1 if channels is None else source.dim() - _rank(module) - 1
+            total = source.square().sum([one for one in range(source.dim()) if one != axis])
+            self._sums[name] = self._sums.get(name, torch.zeros_like(total)) + total
+            self._counts[name] = self._counts.get(name, 0) + source.numel() // total.numel()
+
+        return hook
+
+
+def _rank(module: nn.Module) -> int:
+    return len(module.kernel_size) if isinstance(module.kernel_size, tuple) else 1

@@ -1,0 +1,59 @@
+"""The code of methods that secateur does not bring: it names their runs, as a network does its own.
+
+An edited criterion, or another version of the package that it comes from, makes new runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from secateur.pruning.method import Method
+from secateur.registry import COLLECTORS, CRITERIA, METHODS, Registry
+from secateur.spec import StudySpec
+from secateur.study.content import Contents
+from secateur.study.fingerprint import files
+from secateur.study.plan import collected
+
+
+def method_codes(study: StudySpec) -> dict[str, str]:
+    """Method -> SHA-256 of its code, its criteria's and its collectors'.
+
+    Methods that are secateur's own in all their parts are left out: the version of secateur is
+    no part of what names a run.
+    """
+    names = {*study.methods, *(getattr(one, "like", "") for one in study.methods.values())} - {""}
+    found = {name: "".join(_parts(METHODS[name], name)) for name in sorted(names)}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
+
+
+def _parts(method: Method, name: str) -> Iterator[str]:
+    yield from _of(METHODS, name)
+    for part in method.parts:
+        yield from _of(CRITERIA, part.criterion)
+    for statistic in collected(method):
+        yield from _of(COLLECTORS, statistic)
+
+
+def _of(registry: Registry, name: str) -> Iterator[str]:
+    origin = registry.origin(name)
+    if origin == "secateur":
+        return
+    entry: Any = registry[name]
+    contents = Contents()
+    # A method is words; its class of options is in the text of its module.
+    what = _recipe(entry) if isinstance(entry, Method) else entry
+    yield f"{registry.kind} {contents.of(what)}\n"
+    modules = {*contents.modules, registry.module(name), getattr(entry, "__module__", "")}
+    for part, digest in sorted(files(modules - {""}).items()):
+        yield f"{part} {digest}\n"
+    try:
+        yield f"{origin} {version(origin)}\n"
+    except PackageNotFoundError:
+        return
+
+
+def _recipe(method: Method) -> tuple[object, ...]:
+    return (method.parts, method.schedule, method.start, method.control, method.prepare)
