@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from secateur.registry import CRITERIA, METHODS
-from secateur.study.aggregate import AXES
+from secateur.study.metrics import AXES
 
 Rows = list[tuple[str, ...]]
 

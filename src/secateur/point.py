@@ -84,6 +84,25 @@ class Latency(Timing):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A metric of somebody's own, as it was measured at a point; see `secateur.study.metrics`.
+
+    Attributes:
+        name: Its name.
+        label: What it is, in words.
+        unit: Its unit's sign; may be empty.
+        higher: Whether more of it is better.
+        value: The number.
+    """
+
+    name: str
+    label: str
+    unit: str
+    higher: bool
+    value: float
+
+
+@dataclass(frozen=True)
 class Layer:
     """One prunable weight of a point's net, and what is left of it.
 
@@ -141,6 +160,7 @@ class Point:
             they were recorded.
         artifact_bytes: The size of the file that `secateur export --to safetensors` writes for
             it; None in a store written before it was recorded.
+        metrics: Metrics of the user's own, on the validation split.
         majority: How many validation images are of the most frequent class; None in a store
             written before it was recorded.
     """
@@ -171,6 +191,7 @@ class Point:
     layers: tuple[Layer, ...] = ()
     artifact_bytes: int | None = None
     majority: int | None = None
+    metrics: tuple[Measured, ...] = ()
 
     @property
     def collapsed(self) -> bool | None:
@@ -212,6 +233,7 @@ class Point:
                 "floored": tuple(values["floored"]),
                 "curve": tuple(values["curve"]),
                 "latency": tuple(Latency(**each) for each in values["latency"]),
+                "metrics": tuple(Measured(**each) for each in values.get("metrics", ())),
                 "layers": tuple(
                     Layer(**{**each, "shape": tuple(each["shape"])})
                     for each in values.get("layers", ())

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
-from secateur.registry import DATASETS, EXECUTORS, METHODS, MODELS, Registry
+from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, Registry
 
 GIVEN = "given"
 """The name of data that are handed over in Python."""
@@ -150,6 +150,7 @@ class StudySpec(_Settings):
     methods: dict[str, SerializeAsAny[MethodSpec]] = Field(min_length=1)
     seeds: tuple[int, ...] = (0,)
     executor: str = "local"
+    metrics: tuple[str, ...] = ()
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -193,6 +194,8 @@ class StudySpec(_Settings):
         if ":" not in self.model.name:
             MODELS.check(self.model.name)
         known(EXECUTORS, self.executor)
+        for name in self.metrics:
+            known(METRICS, name)
         return self
 
     def levels_of(self, method: str) -> tuple[tuple[float, ...], ...]:

@@ -17,8 +17,10 @@ from secateur.cli.export import find
 from secateur.foundation.html import plain
 from secateur.point import Point, Share
 from secateur.report import page
-from secateur.study.aggregate import AXES, Replicate, replicates
+from secateur.report.export_table import to_csv
+from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import frontier, pick
+from secateur.study.metrics import AXES
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -320,6 +322,7 @@ def test_the_csv_is_the_store(opened: Opened, points: tuple[Point, ...], tmp_pat
     assert waiting.value.suggested_filename == "tiny.csv"
     waiting.value.save_as(tmp_path / "points.csv")
     text = (tmp_path / "points.csv").read_bytes().decode()
+    assert text == to_csv(points, CONTROLS).decode()
     rows = list(csv.DictReader(StringIO(text, newline="")))
     assert [row["digest"] for row in rows] == [point.digest for point in points]
     for row, point in zip(rows, points, strict=True):
@@ -339,8 +342,11 @@ def test_the_csv_is_the_store(opened: Opened, points: tuple[Point, ...], tmp_pat
         for name in ("parameters", "nonzero", "compact_parameters", "masked_macs", "macs",
                      "nonzero_macs", "artifact_bytes"):  # fmt: skip
             assert int(row[name]) == getattr(point, name)
-        for timed in point.latency:
-            assert float(row[f"latency_{timed.batch}_{timed.engine}_s"]) == timed.median
+        for batch in {timed.batch for timed in point.latency}:
+            best = point.latency_at(batch)
+            assert best is not None
+            assert float(row[f"latency_{batch}_median"]) == best.median
+            assert row[f"latency_{batch}_engine"] == best.engine
         assert int(row["retrain_epochs"]) == point.epochs.retrain
         assert row["checkpoint"] == point.checkpoint
 

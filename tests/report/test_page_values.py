@@ -13,7 +13,8 @@ import pytest
 from secateur.cli.export import find
 from secateur.point import Latency, Layer, Point, Share
 from secateur.report.page import values
-from secateur.study.aggregate import AXES, replicates
+from secateur.study.aggregate import replicates
+from secateur.study.metrics import AXES
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import Study

@@ -2,7 +2,7 @@ import pytest
 
 from secateur.report.plot import MEASURES
 from secateur.report.scale import scale_of
-from secateur.study.aggregate import AXES
+from secateur.study.metrics import AXES
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -182,7 +182,7 @@ def test_json_has_the_promised_fields_and_integers() -> None:
         "nonzero_macs": 7_654_321,
         "macs": 999_600,
         "artifact_bytes": None,
-        "epochs": {"base": 12, "sparsity": 2, "retrain": 8, "cumulative": 22},
+        "epochs": {"base": 12, "sparsity": 2, "retrain": 8, "statistics": 0, "cumulative": 22},
         "latency": [
             {
                 "n": 9,

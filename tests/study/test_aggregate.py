@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Epochs, Latency, Point, Share
-from secateur.study.aggregate import AXES, Estimate, estimate, replicates
+from secateur.study.aggregate import Estimate, estimate, replicates
+from secateur.study.metrics import AXES
 
 
 def point(seed: int = 0, correct: int = 90, method: str = "magnitude", step: int = 0) -> Point:
@@ -145,7 +146,7 @@ def test_an_axis_that_was_not_measured_says_so() -> None:
     (replicate,) = replicates([replace(point(), artifact_bytes=None, latency=())])
     with pytest.raises(UsageError, match="bytes on disk of magnitude is not measured"):
         replicate.mean("bytes")
-    with pytest.raises(UsageError, match="latency of magnitude at batch 64"):
+    with pytest.raises(UsageError, match="latency at batch 64, s of magnitude is not measured"):
         replicate.mean("latency_64")
 
 

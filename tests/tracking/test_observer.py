@@ -192,7 +192,11 @@ def planned(store: Store) -> tuple[Run, ...]:
         )
         kind: Any = each.kind
         found.append(
-            Run(each.digest, kind, method, level, step, 0, 0, each.parents, len(each.curve), spent)
+            Run(
+                *(each.digest, kind, method, level, step, 0, 0, each.parents, len(each.curve)),
+                spent=spent,
+                preparing="" if point else "sparsity training",
+            )
         )
     return tuple(found)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from secateur.report.plot import Plot
-from secateur.study.aggregate import AXES
+from secateur.study.metrics import axis
 
 
 def heading(plot: Plot) -> str:
     """The vertical axis and the number of images behind it."""
     images = {(p.test if plot.y == "test_accuracy" else p.val).total for p in plot.points}
     sizes = " or ".join(f"{size:,}" for size in sorted(images))
-    return f"{AXES[plot.y].label} ({sizes} images)".capitalize()
+    return f"{axis(plot.y, plot.points).label} ({sizes} images)".capitalize()
 
 
 def note(plot: Plot, cut: bool) -> str:
@@ -21,7 +21,7 @@ def note(plot: Plot, cut: bool) -> str:
         cut: Whether the frame cuts a band off.
     """
     ends = [level.epochs.cumulative for level in plot.dense_ends]
-    sentences = [f"{AXES[plot.y].label} {_role(plot)}.".capitalize(), _seeds(plot)]
+    sentences = [f"{axis(plot.y, plot.points).label} {_role(plot)}.".capitalize(), _seeds(plot)]
     if cut:
         sentences.append("The frame cuts off the widest bands.")
     if len(ends) > 1:

@@ -13,6 +13,7 @@ from secateur.report.scale import scale_of
 from secateur.report.style import FAINT, INK
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
+from secateur.study.metrics import axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +106,8 @@ def draw(plot: Plot) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.add_axes(page.axes)
     labels = [_draw_method(axes, plot, method, line) for method, line in plot.lines.items()]
-    scale = scale_of(plot.x, [plot.position(level)[0] for level in _beside_dense(plot)])
+    across = axis(plot.x, plot.points)
+    scale = scale_of(across, [plot.position(level)[0] for level in _beside_dense(plot)])
     scale.apply(axes)
     axes.set_ylim(bottom, top)
     labels += _draw_dense(axes, plot)

@@ -11,7 +11,7 @@ from secateur.report.drawing import draw
 from secateur.report.file import write_whole
 from secateur.report.plot import Plot
 from secateur.report.style import styled
-from secateur.study.aggregate import AXES
+from secateur.study.metrics import axis
 
 DPI = 200
 # Neither a date nor a version: the same points are the same bytes with the same matplotlib.
@@ -41,7 +41,8 @@ class Picture:
     def alternative(self) -> str:
         """The picture in a sentence, for whoever cannot see it."""
         methods = ", ".join(self.plot.lines) or "the dense net"
-        return f"{caption.heading(self.plot)} against {AXES[self.plot.x].label}: {methods}"
+        across = axis(self.plot.x, self.plot.points).label
+        return f"{caption.heading(self.plot)} against {across}: {methods}"
 
     def bytes(self, form: str) -> bytes:
         """The picture as a file of the form `png`, `svg` or `pdf`.

@@ -9,8 +9,9 @@ from functools import cached_property
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Point
 from secateur.report.style import Look, looks
-from secateur.study.aggregate import AXES, Replicate, replicates
+from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE, frontier
+from secateur.study.metrics import AXES, axes_of, axis
 
 ACCURACIES = ("test_accuracy", "val_accuracy")
 MEASURES = tuple(name for name in AXES if name not in ACCURACIES)
@@ -93,7 +94,7 @@ class Plot:
 
     def _place(self, level: Replicate) -> tuple[float, int]:
         x = float(level.mean(self.x))
-        return x if AXES[self.x].higher else -x, level.step
+        return x if axis(self.x, level.points).higher else -x, level.step
 
 
 def _epochs(level: Replicate) -> int:
@@ -128,14 +129,16 @@ def plot(
     levels = replicates(points)
     if not levels:
         raise _refuse("the study", "empty", "at least one finished run", "Run it first.")
-    if x not in MEASURES:
-        raise UnknownNameError("horizontal axis", x, MEASURES)
+    there = [point for level in levels for point in level.points]
+    across = [name for name in axes_of(there) if name not in ACCURACIES]
+    if x not in across:
+        raise UnknownNameError("horizontal axis", x, across)
     if y not in ACCURACIES:
         raise UnknownNameError("accuracy", y, ACCURACIES)
-    there = {level.method for level in levels}
+    drawn = {level.method for level in levels}
     for name in methods:
-        if name not in there:
-            raise UnknownNameError("method of this study", name, there)
+        if name not in drawn:
+            raise UnknownNameError("method of this study", name, drawn)
     if not _WIDTHS[0] <= width <= _WIDTHS[1]:
         expected = f"{_WIDTHS[0]:g} to {_WIDTHS[1]:g} inches"
         raise _refuse("the width", f"{width:g}", expected, "A journal's column is 3.3 inches wide.")

@@ -10,23 +10,11 @@ from typing import Any
 from secateur.point import Latency, Point, Share
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
+from secateur.study.metrics import Metric, metrics_of
 
 Value = str | int | float | bool | None
 Record = dict[str, Value]
 
-_SHARES = {
-    "val": ("val_accuracy", "val_correct", "val_total"),
-    "test": ("test_accuracy", "test_correct", "test_total"),
-    **{
-        name: (name, f"{name}_zeros", f"{name}_total")
-        for name in ("sparsity", "conv_sparsity", "model_sparsity")
-    },
-}
-_COUNTS = (
-    *("parameters", "nonzero", "compact_parameters"),
-    *("masked_macs", "nonzero_macs", "macs", "artifact_bytes"),
-)
-_EPOCHS = ("base", "sparsity", "retrain", "cumulative")
 _BATCHES = {1, 64}
 
 
@@ -55,6 +43,8 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
     there = tuple(points)
     best = {(one.method, one.step) for one in frontier(replicates(there), controls=controls)}
     batches = sorted(_BATCHES | {each.batch for point in there for each in point.latency})
+    # Latencies come below, with their spread and engine.
+    rows = [metric for metric in metrics_of(there) if metric.unit != "seconds"]
     machine = dict.fromkeys(name for point in there for name in point.environment)
     return (
         Field("method", str, attrgetter("method")),
@@ -65,10 +55,8 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
         Field("control", bool, lambda point: point.method in controls),
         Field("on_frontier", bool, lambda point: (point.method, point.step) in best),
         Field("collapsed", bool, attrgetter("collapsed")),
-        *(each for name in _SHARES for each in _share_fields(name)),
+        *(each for metric in rows for each in _metric_fields(metric)),
         Field("val_majority", int, attrgetter("majority")),
-        *(Field(name, int, attrgetter(name)) for name in _COUNTS),
-        *(Field(f"{name}_epochs", int, attrgetter(f"epochs.{name}")) for name in _EPOCHS),
         *(each for batch in batches for each in _latency_fields(batch)),
         Field("seconds", float, attrgetter("seconds")),
         Field("floored", str, lambda point: " ".join(point.floored)),
@@ -77,12 +65,24 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
     )
 
 
-def _share_fields(name: str) -> Iterator[Field]:
-    share: Callable[[Point], Share] = attrgetter(name)
-    value, part, total = _SHARES[name]
-    yield Field(value, float, lambda point: share(point).value)
+def _metric_fields(metric: Metric) -> Iterator[Field]:
+    name, (part, total) = metric.column or metric.name, metric.parts
+    if not part:
+        whole = metric.unit in ("count", "bytes", "epochs")
+        yield Field(name, int if whole else float, _plain(metric, int if whole else float))
+        return
+    yield Field(name, float, _plain(metric, float))
+    share: Callable[[Point], Share] = attrgetter(part.rpartition("_")[0])
     yield Field(part, int, lambda point: share(point).part)
     yield Field(total, int, lambda point: share(point).total)
+
+
+def _plain(metric: Metric, kind: type[int] | type[float]) -> Callable[[Point], Value]:
+    def value(point: Point) -> Value:
+        found = metric.read(point)
+        return None if found is None else kind(found)
+
+    return value
 
 
 def _latency_fields(batch: int) -> Iterator[Field]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secateur.study.aggregate import AXES
+from secateur.study.metrics import AXES, Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Below this ratio of the largest to the smallest a logarithm shows nothing more.
 SPREAD = 5.0
-UNITS = {"s": "s", "bytes on disk": "B"}
+UNITS = {"seconds": "s", "bytes": "B", "count": "", "epochs": ""}
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Scale:
     """How values on one axis are laid out.
 
     Attributes:
-        name: The axis, from `AXES`.
+        axis: What it shows.
         log: Whether it is logarithmic.
         start: Its left end.
         end: Its right end, where the better values are.
     """
 
-    name: str
+    axis: Metric
     log: bool
     start: float
     end: float
@@ -36,8 +36,8 @@ class Scale:
     @property
     def label(self) -> str:
         """What stands under the axis."""
-        text = AXES[self.name].label.removesuffix(", s")
-        if self.name.endswith("sparsity"):
+        text = self.axis.label.removesuffix(", s")
+        if self.axis.unit == "share":
             return f"{text} (share of zeros)"
         how = ["log scale"] * self.log + ["less is to the right"] * (self.start > self.end)
         return f"{text} ({', '.join(how)})" if how else text
@@ -52,13 +52,17 @@ class Scale:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(self.start, self.end)
-        if not AXES[self.name].higher:
-            unit = UNITS.get(AXES[self.name].label.rpartition(", ")[2], "")
+        if self.axis.unit != "share":
+            unit = UNITS.get(self.axis.unit, self.axis.unit)
             axes.xaxis.set_major_formatter(EngFormatter(unit, sep="\N{THIN SPACE}" if unit else ""))
 
 
-def scale_of(name: str, values: Sequence[float]) -> Scale:
-    """The scale for `values` on the axis `name`, with a little room at both ends.
+def scale_of(name: str | Metric, values: Sequence[float]) -> Scale:
+    """The scale for `values` on an axis, with a little room at both ends.
+
+    Args:
+        name: The axis, or its name where every study has it.
+        values: What is to be seen.
 
     Where less is better the axis runs from more to less, so that better is to the right in every
     figure; it is logarithmic where the values differ by a factor of five or more.
@@ -71,7 +75,8 @@ def scale_of(name: str, values: Sequence[float]) -> Scale:
         (True, True)
     """
     low, high = min(values), max(values)
-    higher = AXES[name].higher
+    axis = AXES[name] if isinstance(name, str) else name
+    higher = axis.higher
     log = not higher and low > 0 and high >= SPREAD * low
     if log:
         low, high = math.log(low), math.log(high)
@@ -82,4 +87,4 @@ def scale_of(name: str, values: Sequence[float]) -> Scale:
     if log:
         low, high = math.exp(low), math.exp(high)
     low = max(low, 0.0)
-    return Scale(name, log, *((low, high) if higher else (high, low)))
+    return Scale(axis, log, *((low, high) if higher else (high, low)))

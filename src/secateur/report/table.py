@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from secateur.point import Point, Share
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
+from secateur.study.metrics import TABLE, metrics_of
 
 COLLAPSED = "x"
 COLLAPSED_NOTE = (
@@ -120,7 +122,8 @@ def table(
     Returns:
         A Rich table; `show` prints it.
     """
-    kept = list(COLUMNS)
+    columns = [*COLUMNS, *_own_columns(levels)]
+    kept = list(columns)
     made = _table(levels, on_frontier, controls, kept)
     while width is not None and _natural_width(made) > width:
         spare = max(kept, key=lambda column: column.rank)
@@ -128,9 +131,23 @@ def table(
             break
         kept.remove(spare)
         made = _table(levels, on_frontier, controls, kept)
-    gone = ", ".join(column.head for column in COLUMNS if column not in kept)
+    gone = ", ".join(column.head for column in columns if column not in kept)
     made.caption = caption_of(levels) + (f" Too narrow for: {gone}." if gone else "")
     return made
+
+
+def _own_columns(levels: Sequence[Replicate]) -> Iterator[Column]:
+    """A column for each metric of the study's own."""
+    points = [point for level in levels for point in level.points]
+    for metric in metrics_of(points)[len(TABLE) :]:
+        head = f"{metric.label} {metric.unit}".strip()
+        yield Column(head, partial(_own_cell, name=metric.name), rank=8, numeric=False)
+
+
+def _own_cell(level: Replicate, name: str) -> str:
+    if not all(any(one.name == name for one in point.metrics) for point in level.points):
+        return "-"
+    return str(level.estimate(name))
 
 
 def _table(
@@ -238,12 +255,8 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
             "nonzero_macs": point.nonzero_macs,
             "macs": point.macs,
             "artifact_bytes": point.artifact_bytes,
-            "epochs": {
-                "base": point.epochs.base,
-                "sparsity": point.epochs.sparsity,
-                "retrain": point.epochs.retrain,
-                "cumulative": point.epochs.cumulative,
-            },
+            "epochs": {**asdict(point.epochs), "cumulative": point.epochs.cumulative},
+            **_own_metrics(point),
             "latency": [asdict(each) for each in point.latency],
             "seconds": point.seconds,
             "digest": point.digest,
@@ -254,6 +267,11 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
         }
         for point in points
     ]
+
+
+def _own_metrics(point: Point) -> dict[str, Any]:
+    """Nothing for a study without metrics of its own."""
+    return {"metrics": {one.name: one.value for one in point.metrics}} if point.metrics else {}
 
 
 def _chance(point: Point) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Replicates: one level of one method over its seeds, and the axes on which it is measured.
+"""Aggregates: one level of one method over its seeds, and its means with their bands.
 
 Means are exact fractions of the counts behind them: points that tie really tie, whatever the
 order of the seeds. Floats appear only in an `Estimate`, which is for reading.
@@ -7,92 +7,16 @@ order of the seeds. Floats appear only in an `Estimate`, which is for reading.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from types import MappingProxyType
 
-from secateur.errors import UnknownNameError, UsageError
+from secateur.errors import UsageError
 from secateur.foundation.html import table
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Point
+from secateur.study.metrics import axis
 
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Something that every point measures.
-
-    Attributes:
-        value: Reads it from a point.
-        higher: Whether more of it is better.
-        label: What it is, for a figure's axis or a table's head.
-    """
-
-    value: Callable[[Point], int | Fraction]
-    higher: bool
-    label: str
-
-
-def _share(share: Share) -> Fraction:
-    return Fraction(share.part, share.total) if share.total else Fraction(0)
-
-
-def _seconds(point: Point, batch: int) -> Fraction:
-    measured = point.latency_at(batch)
-    if measured is None:
-        raise _unmeasured(
-            f"the latency of {point.method} at batch {batch}",
-            expected="a study that ran to its end, where its nets are timed",
-            remedy="Give the sweep's command again to go on with it.",
-        )
-    return Fraction(measured.median)
-
-
-def _bytes(point: Point) -> int:
-    if point.artifact_bytes is None:
-        raise _unmeasured(
-            f"the bytes on disk of {point.method}",
-            expected="a study of a secateur that records them",
-            remedy="`secateur export` writes the file; or run the sweep in a new folder.",
-        )
-    return point.artifact_bytes
-
-
-def _unmeasured(subject: str, expected: str, remedy: str) -> UsageError:
-    given = "not measured"
-    return UsageError("reading an axis", subject, given=given, expected=expected, remedy=remedy)
-
-
-AXES: Mapping[str, Axis] = MappingProxyType(
-    {
-        "val_accuracy": Axis(lambda p: _share(p.val), True, "validation accuracy"),
-        "test_accuracy": Axis(lambda p: _share(p.test), True, "test accuracy"),
-        "sparsity": Axis(lambda p: _share(p.sparsity), True, "overall sparsity"),
-        "conv_sparsity": Axis(lambda p: _share(p.conv_sparsity), True, "sparsity of the convs"),
-        "model_sparsity": Axis(lambda p: _share(p.model_sparsity), True, "zero parameters"),
-        "nonzero": Axis(lambda p: p.nonzero, False, "non-zero parameters"),
-        "compact_parameters": Axis(lambda p: p.compact_parameters, False, "compact parameters"),
-        "masked_macs": Axis(lambda p: p.masked_macs, False, "MACs before removal"),
-        "nonzero_macs": Axis(lambda p: p.nonzero_macs, False, "non-zero MACs"),
-        "macs": Axis(lambda p: p.macs, False, "MACs"),
-        "bytes": Axis(_bytes, False, "bytes on disk"),
-        "epochs": Axis(lambda p: p.epochs.cumulative, False, "training epochs"),
-        "latency": Axis(lambda p: _seconds(p, 1), False, "latency at batch 1, s"),
-        "latency_64": Axis(lambda p: _seconds(p, 64), False, "latency at batch 64, s"),
-    }
-)
-
-
-def axis(name: str) -> Axis:
-    """The axis called `name`.
-
-    Raises:
-        UnknownNameError: There is none.
-    """
-    if name not in AXES:
-        raise UnknownNameError("axis", name, AXES)
-    return AXES[name]
 
 
 @dataclass(frozen=True)
@@ -197,7 +121,7 @@ class Replicate:
         Raises:
             UnknownNameError: No such axis.
         """
-        value = axis(name).value
+        value = axis(name, self.points).value
         return statistics.mean(Fraction(value(point)) for point in self.points)
 
     def estimate(self, name: str) -> Estimate:
@@ -206,7 +130,7 @@ class Replicate:
         Raises:
             UnknownNameError: No such axis.
         """
-        value = axis(name).value
+        value = axis(name, self.points).value
         return estimate([value(point) for point in self.points])
 
 

@@ -22,7 +22,8 @@ from typing import TypeVar
 from secateur.errors import UsageError
 from secateur.foundation.html import paragraph
 from secateur.point import Point
-from secateur.study.aggregate import Replicate, axis, replicates
+from secateur.study.aggregate import Replicate, replicates
+from secateur.study.metrics import axis
 
 DENSE = "dense"
 DEFAULT_AXES = ("sparsity", "val_accuracy")
@@ -87,7 +88,9 @@ def _competing(candidates: Iterable[Candidate], controls: Collection[str]) -> li
 def _merits(candidate: Point | Replicate, axes: Sequence[str]) -> tuple[Fraction, ...]:
     """One exact number an axis, turned so that higher is better on all of them."""
     return tuple(
-        _measured(candidate, name) if axis(name).higher else -_measured(candidate, name)
+        _measured(candidate, name)
+        if axis(name, _points(candidate)).higher
+        else -_measured(candidate, name)
         for name in axes
     )
 
@@ -95,7 +98,11 @@ def _merits(candidate: Point | Replicate, axes: Sequence[str]) -> tuple[Fraction
 def _measured(candidate: Point | Replicate, name: str) -> Fraction:
     if isinstance(candidate, Replicate):
         return candidate.mean(name)
-    return Fraction(axis(name).value(candidate))
+    return Fraction(axis(name, [candidate]).value(candidate))
+
+
+def _points(candidate: Point | Replicate) -> Sequence[Point]:
+    return candidate.points if isinstance(candidate, Replicate) else [candidate]
 
 
 def _dominates(one: tuple[Fraction, ...], other: tuple[Fraction, ...]) -> bool:

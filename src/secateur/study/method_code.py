@@ -1,4 +1,4 @@
-"""The code of methods that secateur does not bring: it names their runs, as a network does its own.
+"""The code of methods and metrics that secateur does not bring: it names their runs.
 
 An edited criterion, or another version of the package that it comes from, makes new runs.
 """
@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from secateur.pruning.method import Method
-from secateur.registry import COLLECTORS, CRITERIA, METHODS, Registry
+from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, Registry
 from secateur.spec import StudySpec
 from secateur.study.content import Contents
 from secateur.study.fingerprint import files
@@ -19,13 +19,14 @@ from secateur.study.plan import collected
 
 
 def method_codes(study: StudySpec) -> dict[str, str]:
-    """Method -> SHA-256 of its code, its criteria's and its collectors'.
+    """Method or metric -> SHA-256 of its code, its criteria's and its collectors'.
 
     Methods that are secateur's own in all their parts are left out: the version of secateur is
     no part of what names a run.
     """
     names = {*study.methods, *(getattr(one, "like", "") for one in study.methods.values())} - {""}
     found = {name: "".join(_parts(METHODS[name], name)) for name in sorted(names)}
+    found |= {name: "".join(_of(METRICS, name)) for name in study.metrics}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
 
 

@@ -75,8 +75,8 @@ def plan(
         study: The settings.
         sources: What the settings only name: SHA-256 of the data.
         nets: Of a network of the user's own, seed -> SHA-256 of all that it is made of.
-        codes: Of methods that secateur does not bring: name -> SHA-256 of their code and of
-            their criteria's.
+        codes: Of methods and metrics that secateur does not bring: name -> SHA-256 of their code
+            and of their criteria's.
 
     Returns:
         The runs, seed by seed. `scratch` brings the points of the method that it copies.
@@ -154,6 +154,7 @@ class _Seed:
             "sources": dict(self.sources),
             "training": {k: v for k, v in training.items() if k not in _RETRAINING},
             "seed": self.seed,
+            **self._metrics(),
         }
         epochs = self.study.training.base_epochs
         spent = {"base": epochs, "sparsity": 0, "retrain": 0}
@@ -189,6 +190,11 @@ class _Seed:
         """What names the runs of a method of one's own beside its settings."""
         return {"code": self.codes[name]} if name in self.codes else {}
 
+    def _metrics(self) -> dict[str, Any]:
+        """Points that were measured by other metrics are other points."""
+        names = self.study.metrics
+        return {"metrics": {name: self.codes.get(name, "") for name in names}} if names else {}
+
     def _point(
         self,
         name: str,
@@ -221,6 +227,7 @@ class _Seed:
             ),
             "training": chosen(self.study.training, _RETRAINING),
             **self._code(name),
+            **self._metrics(),
         }
         return Run(
             digest(made_by),
@@ -237,7 +244,12 @@ class _Seed:
 
     def _scratch(self, name: str, source: Run) -> Run:
         epochs = sum(source.spent.values())
-        made_by = {"run": "point", "method": name, "parents": {"like": source.digest}}
+        made_by = {
+            "run": "point",
+            "method": name,
+            "parents": {"like": source.digest},
+            **self._metrics(),
+        }
         return Run(
             digest(made_by),
             POINT,

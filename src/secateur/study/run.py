@@ -6,6 +6,7 @@ What it leaves behind is the file of its weights and the values that the store k
 from __future__ import annotations
 
 import importlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ from secateur.errors import ChannelError, DataError
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
-from secateur.point import Epochs, Layer, Point, Share
+from secateur.point import Epochs, Layer, Measured, Point, Share
 from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
@@ -36,11 +37,12 @@ from secateur.pruning.method import Method, Part, Preparation
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import gather
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import ALL, CRITERIA, METHODS
+from secateur.registry import ALL, CRITERIA, METHODS, METRICS
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.fingerprint import Parts, check_net
+from secateur.study.metrics import Metric, measured
 from secateur.study.plan import BASE, POINT, Run, collected, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
@@ -312,6 +314,7 @@ class _CutNet:
             resolve_device(self.job.device)
         )  # a net retrained compact was left on the CPU
         val = evaluate(self.model, self.data, self.data.val)
+        own = tuple(self._measured(name) for name in self.job.study.metrics)
         test = evaluate(self.model, self.data, self.data.test)
         # As a checkpoint gives it back, so that the file measured here is the one exported later.
         self.model.cpu().eval()
@@ -346,12 +349,31 @@ class _CutNet:
             environment=environment(),
             curve=tuple(asdict(entry) for entry in curve),
             layers=tuple(_layers(self.model, compact)),
+            metrics=own,
         )
         size = artifact_bytes(
             self.job.study, point, self.model, self.masks, compaction, self.data, self.example
         )
         # Last, so that the time that it takes is counted as this run's too.
         return replace(point, artifact_bytes=size, seconds=round(time.monotonic() - begun, 3))
+
+    def _measured(self, name: str) -> Measured:
+        """A metric of the user's own, on the validation split."""
+        metric: Metric = METRICS[name]
+        value: object = None
+        if metric.measure is not None:
+            with torch.no_grad():
+                value = metric.measure(self.model.eval(), self.data, self.data.val)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(float(value)):  # type: ignore[arg-type]
+            raise DataError(
+                "measuring a point",
+                f"the metric {metric.name!r}",
+                given=f"{value!r:.60}",
+                expected="a finite number",
+                remedy="Return float(...) from its `measure`.",
+            )
+        return measured(metric, float(value))  # type: ignore[arg-type]
 
 
 def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:

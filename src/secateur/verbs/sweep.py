@@ -48,7 +48,7 @@ class Study(core.Study):
 
         Args:
             x: `sparsity`, `conv_sparsity`, `macs`, `bytes`, `latency`, ...: an axis of
-                `secateur.study.aggregate.AXES`.
+                `secateur.study.metrics.AXES`.
             y: `test_accuracy` or `val_accuracy`; the figure says which.
             methods: Those to draw; all if empty. The dense net stays.
             title: Stands above the figure.

@@ -103,7 +103,7 @@ def test_every_batch_counts_once() -> None:
     [
         ([], mean_square, "the batches is none"),
         (BATCHES, lambda net, batch: net(batch[0]).expand(2, 2), r"of shape \(2, 2\)"),
-        (BATCHES, lambda net, batch: 3.0, "the loss is float"),
+        (BATCHES, lambda *_: 3.0, "the loss is float"),
         (BATCHES, lambda net, batch: net(batch[0]).sum() * float("nan"), "not finite"),
     ],
 )

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from secateur.errors import UsageError
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
+from secateur.report.export_table import to_csv
 from secateur.report.style import looks
-from secateur.study.aggregate import AXES, Replicate, estimate, replicates
+from secateur.study.aggregate import Replicate, estimate, replicates
 from secateur.study.frontier import DENSE
+from secateur.study.metrics import Metric, axes_of
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -62,9 +64,10 @@ def values(source: Store | Study) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "study": _study(store, points),
-        "axes": [_axis(name) for name in AXES],
+        "axes": [_axis(metric) for metric in axes_of(points).values()],
+        "csv": to_csv(points, CONTROLS).decode(),
         "methods": _methods(levels),
-        "levels": _levels(levels, places),
+        "levels": _levels(levels, places, axes_of(points)),
         "points": [
             {
                 **_point(point),
@@ -117,23 +120,15 @@ def _named(setting: Any) -> str:
     return str(setting.get("name", "")) if isinstance(setting, Mapping) else ""
 
 
-def _axis(name: str) -> dict[str, Any]:
+def _axis(metric: Metric) -> dict[str, Any]:
     return {
-        "name": name,
-        "label": AXES[name].label,
-        "higher": AXES[name].higher,
-        "unit": _unit(name),
-        "accuracy": name in ACCURACIES,
-        "chooses": name != "test_accuracy",
+        "name": metric.name,
+        "label": metric.label,
+        "higher": metric.higher,
+        "unit": metric.unit,
+        "accuracy": metric.name in ACCURACIES,
+        "chooses": metric.chooses,
     }
-
-
-def _unit(name: str) -> str:
-    if name in ACCURACIES or name.endswith("sparsity"):
-        return "share"
-    if name.startswith("latency"):
-        return "seconds"
-    return "bytes" if name == "bytes" else "count"
 
 
 def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
@@ -155,7 +150,9 @@ def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
     return found
 
 
-def _levels(levels: Sequence[Replicate], places: Mapping[str, int]) -> list[dict[str, Any]]:
+def _levels(
+    levels: Sequence[Replicate], places: Mapping[str, int], axes: Mapping[str, Metric]
+) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = [
         {
             "method": level.method,
@@ -173,25 +170,25 @@ def _levels(levels: Sequence[Replicate], places: Mapping[str, int]) -> list[dict
         }
         for level in levels
     ]
-    for name in AXES:
-        found = [_measured(level, name) for level in levels]
+    for name, metric in axes.items():
+        found = [_measured(level, metric) for level in levels]
         means = [sum(one, Fraction()) / len(one) if one else None for one in found]
         measured = sorted({mean for mean in means if mean is not None})
         ranks = {mean: rank for rank, mean in enumerate(measured)}
         for into, mean, one in zip(made, means, found, strict=True):
             if mean is not None:
                 into["mean"][name] = _digits(float(mean))
-                into["rank"][name] = ranks[mean] if AXES[name].higher else -ranks[mean]
+                into["rank"][name] = ranks[mean] if metric.higher else -ranks[mean]
                 band = estimate(one).band if len(one) > 1 else None
                 if band is not None:
                     into["band"][name] = _digits(band)
     return made
 
 
-def _measured(level: Replicate, name: str) -> list[Fraction]:
+def _measured(level: Replicate, metric: Metric) -> list[Fraction]:
     """One exact number a seed; none where the study has not been measured on the axis yet."""
     try:
-        return [Fraction(AXES[name].value(point)) for point in level.points]
+        return [Fraction(metric.value(point)) for point in level.points]
     except UsageError:
         return []
 
@@ -214,7 +211,10 @@ def _point(point: Point) -> dict[str, Any]:
         **{name: getattr(point, name) for name in _COUNTS},
         "collapsed": point.collapsed,
         "majority": point.majority,
-        "epochs": [point.epochs.base, point.epochs.sparsity, point.epochs.retrain],
+        "epochs": [
+            *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
+            point.epochs.statistics,
+        ],
         "latency": [
             [one.batch, one.n, one.median, one.q1, one.q3, one.engine, one.threads]
             for one in point.latency

@@ -115,46 +115,8 @@ function newRow(point) {
   return row;
 }
 
-/** Every number of the store; shares by their integers, times as they were measured. */
-function toCsv() {
-  const parts = ["val", "test", "sparsity", "conv_sparsity", "model_sparsity"];
-  const counts = ["parameters", "nonzero", "compact_parameters", "masked_macs", "nonzero_macs"];
-  const timed = new Map(
-    state.values.points.flatMap((p) => p.latency.map((one) => [`${one[0]}_${one[5]}`, one])),
-  );
-  const timeOf = (p, [batch, , , , , engine]) =>
-    p.latency.find((one) => one[0] === batch && one[5] === engine)?.[2] ?? "";
-  const columns = [
-    ["method", (p) => p.method],
-    ["level", (p) => (p.level === "-" ? "" : p.level)],
-    ["step", (p) => p.step],
-    ["seed", (p) => p.seed],
-    ...parts.flatMap((name) => [
-      [`${name}_${name === "val" || name === "test" ? "correct" : "zeros"}`, (p) => p[name][0]],
-      [`${name}_total`, (p) => p[name][1]],
-    ]),
-    ...[...counts, "macs", "artifact_bytes"].map((name) => [name, (p) => p[name] ?? ""]),
-    ["base_epochs", (p) => p.epochs[0]],
-    ["sparsity_epochs", (p) => p.epochs[1]],
-    ["retrain_epochs", (p) => p.epochs[2]],
-    ...[...timed].map(([name, one]) => [`latency_${name}_s`, (p) => timeOf(p, one)]),
-    ["seconds", (p) => p.seconds],
-    ["digest", (p) => p.digest],
-    ["checkpoint", (p) => p.checkpoint],
-  ];
-  const quoted = (value) => {
-    // A quote before what a spreadsheet would take for a formula; numbers are none.
-    const formula = typeof value === "string" && /^[=+\-@\t\r]./s.test(value);
-    const text = formula ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const lines = [columns.map(([head]) => head)];
-  for (const point of state.values.points) lines.push(columns.map(([, value]) => value(point)));
-  return lines.map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
-}
-
 function downloadCsv() {
-  const blob = new Blob([toCsv()], { type: "text/csv;charset=utf-8" });
+  const blob = new Blob([state.values.csv], { type: "text/csv;charset=utf-8" });
   const name = state.values.study.name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+/, "") || "study";
   const link = make("a", { href: URL.createObjectURL(blob), download: `${name}.csv` });
   link.click();
