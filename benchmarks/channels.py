@@ -4,12 +4,12 @@
     OMP_NUM_THREADS=1 python benchmarks/channels.py [net ...] [--all] [--out benchmarks/channels.md]
 
 CPU seconds (user and system) of one thread, once each, in a forked process for each net and tool.
-`prune` traces the net, scores it, and rehearses the very cut; `compact` follows at once, `trained`
-is `compact` after every weight has moved, `unchecked` is the same without the comparison in
-float64. `trace` is part of `prune` and shown beside it. Torch-Pruning builds its graph and cuts the
-same channels; it scores and compares nothing. Peak memory is that of the resident set (`VmHWM`)
-above what it was when the work began, over the bytes of the model. `equal` compares the outputs of
-the cut net with those of the masked one.
+`prune` traces the net, scores it, and tries the very cut in a dry run; `compact` follows at once,
+`trained` is `compact` after every weight has moved, `unchecked` is the same without the
+comparison in float64. `trace` is part of `prune` and shown beside it. Torch-Pruning builds its
+graph and cuts the same channels; it scores and compares nothing. Peak memory is that of the
+resident set (`VmHWM`) above what it was when the work began, over the bytes of the model.
+`equal` compares the outputs of the cut net with those of the masked one.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from zoo import Net, grow
 
 import secateur
 from secateur.channels import trace
-from secateur.channels.labels.axis_labels import Layout
+from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators import OPERATORS
 from secateur.channels.tracing.run import record
@@ -177,7 +177,7 @@ class Texts(nn.Module):
 
 
 @pytest.mark.parametrize("net", [GroupedHeads(), Texts()], ids=["grouped_heads", "texts"])
-def test_what_a_rehearsal_cannot_see_is_played(net: nn.Module) -> None:
+def test_what_a_dry_run_cannot_see_is_played(net: nn.Module) -> None:
     x = torch.randn(4, 5 if isinstance(net, GroupedHeads) else 3)
     masks = secateur.prune(net, "l1-filter", sparsity=0.4, scope="all", example_inputs=x)
     small = secateur.compact(net, masks, x)
@@ -211,11 +211,11 @@ def test_choices_are_known_by_their_place() -> None:
 
 
 def test_what_fails_in_a_rule_is_pinned_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(call: Call) -> Layout:
+    def wrong(call: Call) -> TensorLabels:
         raise KeyError(call.name)
 
-    def misfit(call: Call) -> Layout:
-        return Layout((None,) * (call.out.dim() + 1))
+    def misfit(call: Call) -> TensorLabels:
+        return TensorLabels((None,) * (call.out.dim() + 1))
 
     net, x = (
         nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2)),

@@ -340,10 +340,10 @@ def test_what_is_written_takes_the_place_of_a_link(
     with Store.writing(folder):
         pass
     run("report", folder)
-    from secateur.study.heartbeat import Pulse
+    from secateur.study.heartbeat import Heartbeat
 
-    with Pulse(folder) as pulse:
-        pulse.planned((), frozenset())
+    with Heartbeat(folder) as heartbeat:
+        heartbeat.planned((), frozenset())
 
 
 @pytest.mark.parametrize("name", ["points", "figures", "exports", "tensorboard"])

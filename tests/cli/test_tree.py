@@ -7,7 +7,7 @@ from rich.text import Text
 from secateur.cli.tree import ASCII, Marks, StudyTree, clock
 from secateur.spec import StudySpec
 from secateur.study.plan import Run, plan
-from secateur.study.progress import Tally
+from secateur.study.progress import SweepProgress
 
 STUDY = {
     "methods": {"magnitude": {"levels": [0.5, 0.9]}, "slimming": {"levels": [0.5]}, "dense": {}},
@@ -17,9 +17,9 @@ STUDY = {
 
 
 @pytest.fixture
-def tally() -> Tally:
+def progress() -> SweepProgress:
     """Seed 0: one point done, one under way, one failed."""
-    made = Tally()
+    made = SweepProgress()
     made.planned(plan(StudySpec.model_validate(STUDY), {"data": ""}), frozenset())
     base, first, second, slim = made.runs[:4]
     for run, reason in ((base, ""), (first, ""), (slim, "out of memory")):
@@ -30,10 +30,12 @@ def tally() -> Tally:
     return made
 
 
-def drawn(tally: Tally, height: int = 40, width: int = 100, encoding: str = "utf-8") -> list[str]:
+def drawn(
+    progress: SweepProgress, height: int = 40, width: int = 100, encoding: str = "utf-8"
+) -> list[str]:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=out, force_terminal=True, width=width, height=height, _environ={})
-    console.print(StudyTree(tally, best="best so far: none").drawn(console), no_wrap=True)
+    console.print(StudyTree(progress, best="best so far: none").drawn(console), no_wrap=True)
     out.flush()
     assert isinstance(out.buffer, io.BytesIO)
     text = Text.from_ansi(out.buffer.getvalue().decode(encoding))
@@ -41,8 +43,8 @@ def drawn(tally: Tally, height: int = 40, width: int = 100, encoding: str = "utf
     return [line.rstrip() for line in text.plain.splitlines()]
 
 
-def test_each_seed_has_its_base_its_methods_and_their_levels(tally: Tally) -> None:
-    lines = drawn(tally)
+def test_each_seed_has_its_base_its_methods_and_their_levels(progress: SweepProgress) -> None:
+    lines = drawn(progress)
     assert lines[1:8] == [
         "best so far: none",
         "✓ dense base seed 0",
@@ -56,17 +58,17 @@ def test_each_seed_has_its_base_its_methods_and_their_levels(tally: Tally) -> No
     assert len(lines) == 2 + 5 + 4 + 4
 
 
-def test_a_base_net_under_way_shows_its_epochs(tally: Tally) -> None:
-    base = next(run for run in tally.runs if run.seed == 1)
-    tally.started(base)
-    tally.epoch(base, {"epoch": 2, "loss": float("nan"), "val_accuracy": 0.5})
-    lines = drawn(tally)
+def test_a_base_net_under_way_shows_its_epochs(progress: SweepProgress) -> None:
+    base = next(run for run in progress.runs if run.seed == 1)
+    progress.started(base)
+    progress.epoch(base, {"epoch": 2, "loss": float("nan"), "val_accuracy": 0.5})
+    lines = drawn(progress)
     at = lines.index("▸ dense base seed 1")
     assert lines[at + 1] == "├── training  ━━━━━━━━────────  2/4 epochs  loss nan  val 0.5000"
 
 
-def test_a_low_terminal_shows_where_something_is_under_way(tally: Tally) -> None:
-    assert drawn(tally, height=12)[2:] == [
+def test_a_low_terminal_shows_where_something_is_under_way(progress: SweepProgress) -> None:
+    assert drawn(progress, height=12)[2:] == [
         "✓ dense base seed 0",
         "├── magnitude ✓ 0.5 ▸ 0.9",
         "│   └── 0.9  ━━━━━───────────  1/3 epochs  loss 0.250  val 0.8750",
@@ -76,17 +78,17 @@ def test_a_low_terminal_shows_where_something_is_under_way(tally: Tally) -> None
         "· seed 2  0 of 10 runs",
     ]
     only = ["magnitude 0.9 seed 0  ━━━━━───────────  1/3 epochs  loss 0.250  val 0.8750"]
-    assert drawn(tally, height=5)[2:] == only
-    assert drawn(tally, height=2)[2:] == []
+    assert drawn(progress, height=5)[2:] == only
+    assert drawn(progress, height=2)[2:] == []
 
 
-def test_a_seed_without_a_failure_and_one_with_are_told_apart(tally: Tally) -> None:
-    for run in tally.runs:
+def test_a_seed_without_a_failure_and_one_with_are_told_apart(progress: SweepProgress) -> None:
+    for run in progress.runs:
         if run.seed == 1:
-            tally.ended(run, "")
+            progress.ended(run, "")
         if run.seed == 2:
-            tally.ended(run, "no" if run.kind == "base" else "")
-    assert drawn(tally, height=12)[-2:] == [
+            progress.ended(run, "no" if run.kind == "base" else "")
+    assert drawn(progress, height=12)[-2:] == [
         "✓ seed 1  10 of 10 runs",
         "✗ seed 2  10 of 10 runs, 1 failed",
     ]
@@ -94,12 +96,12 @@ def test_a_seed_without_a_failure_and_one_with_are_told_apart(tally: Tally) -> N
 
 @pytest.mark.parametrize("width", [1, 8, 20, 60])
 @pytest.mark.parametrize("height", [1, 3, 8, 40])
-def test_no_terminal_is_too_small(tally: Tally, width: int, height: int) -> None:
-    assert len(drawn(tally, height, width)) <= max(height - 1, 2)
+def test_no_terminal_is_too_small(progress: SweepProgress, width: int, height: int) -> None:
+    assert len(drawn(progress, height, width)) <= max(height - 1, 2)
 
 
-def test_a_terminal_without_unicode_gets_plain_characters(tally: Tally) -> None:
-    lines = drawn(tally, encoding="ascii")
+def test_a_terminal_without_unicode_gets_plain_characters(progress: SweepProgress) -> None:
+    lines = drawn(progress, encoding="ascii")
     assert "+-- magnitude + 0.5 > 0.9" in lines
     assert all(line.isascii() for line in lines)
 
@@ -109,9 +111,9 @@ def test_marks_differ_without_colour() -> None:
         assert len({marks.done, marks.failed, marks.underway, marks.waiting}) == 4
 
 
-def test_timing_takes_the_place_of_the_best(tally: Tally) -> None:
-    tally.timing(7)
-    assert drawn(tally)[1] == "Timing 7 different nets side by side."
+def test_timing_takes_the_place_of_the_best(progress: SweepProgress) -> None:
+    progress.timing(7)
+    assert drawn(progress)[1] == "Timing 7 different nets side by side."
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,8 @@ def test_a_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_a_study_without_points_has_a_tree(tally: Tally) -> None:
-    bare: tuple[Run, ...] = tally.runs[:1]
-    alone = Tally()
+def test_a_study_without_points_has_a_tree(progress: SweepProgress) -> None:
+    bare: tuple[Run, ...] = progress.runs[:1]
+    alone = SweepProgress()
     alone.planned(bare, frozenset({bare[0].digest}))
     assert drawn(alone)[2:] == ["✓ dense base seed 0"]

@@ -17,7 +17,7 @@ from secateur.study.aggregate import replicates
 from secateur.study.metrics import AXES
 from secateur.study.plan import Run
 from secateur.study.store import Store
-from secateur.study.study import Study
+from secateur.study.study import RunFolder
 
 Make = Callable[..., tuple[Run, Point]]
 Put = Callable[[Store, Run, Point], None]
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, make_point: Make, put: Put) -> Path:
 def test_values_are_json_and_the_same_from_a_store_and_a_study(folder: Path) -> None:
     found = values(Store(folder))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert values(Study(folder)) == found
+    assert values(RunFolder(folder)) == found
     assert found["failures"] == [{"title": "magnitude 0.99 seed 0", "reason": "why"}]
     assert found["study"]["missing"] == 0
     assert found["study"]["finished"] is True

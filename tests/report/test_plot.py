@@ -16,7 +16,7 @@ def test_lines_run_to_the_better_side() -> None:
 def test_a_method_keeps_its_look_when_others_are_left_out() -> None:
     whole, part = plot(study(), controls=CONTROLS), plot(study(), methods=["magnitude"])
     assert list(part.lines) == ["magnitude"]
-    assert part.looks["magnitude"].marker == plot(study()).looks["magnitude"].marker
+    assert part.styles["magnitude"].marker == plot(study()).styles["magnitude"].marker
     assert list(whole.lines) == sorted(METHODS)
     assert part.dense_ends
 

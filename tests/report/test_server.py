@@ -12,7 +12,7 @@ import pytest
 from secateur.errors import UsageError
 from secateur.report import server as module
 from secateur.report.server import LivePage
-from secateur.study.heartbeat import Pulse
+from secateur.study.heartbeat import Heartbeat
 from secateur.study.store import Store
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -142,9 +142,9 @@ def test_the_pulse_tells_whether_the_study_runs(
     write()
     assert study(ask)["live"] == {"state": "stopped", "pulse": None}
     run, _ = make_point("magnitude", (0.5,), 80)
-    with Pulse(folder) as pulse:
-        pulse.planned((run,), frozenset())
-        pulse.started(run)
+    with Heartbeat(folder) as heartbeat:
+        heartbeat.planned((run,), frozenset())
+        heartbeat.started(run)
         live = study(ask)["live"]
         assert live["state"] == "running"
         assert [each["title"] for each in live["pulse"]["underway"]] == [run.title]
@@ -157,10 +157,10 @@ def test_an_unchanged_answer_is_not_sent_again(
     ask: Ask, folder: Path, write: Callable[..., None]
 ) -> None:
     write()
-    with Pulse(folder) as pulse:
-        pulse.planned((), frozenset())
+    with Heartbeat(folder) as heartbeat:
+        heartbeat.planned((), frozenset())
         _, headers, body = ask("/study.json")
-        pulse.planned((), frozenset())  # which tells the same again
+        heartbeat.planned((), frozenset())  # which tells the same again
         status, again, nothing = ask("/study.json", If_None_Match=f'"other", W/{headers["ETag"]}')
         assert (status, again["ETag"], nothing) == (304, headers["ETag"], b"")
         assert body
@@ -210,8 +210,8 @@ def test_while_a_sweep_runs_making_values_takes_a_small_part_of_the_time(
 
     with Store.writing(folder):
         pass
-    with Pulse(folder) as pulse:
-        pulse.planned((), frozenset())
+    with Heartbeat(folder) as heartbeat:
+        heartbeat.planned((), frozenset())
         write()
         assert count() == 1
         write(0.5)

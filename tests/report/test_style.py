@@ -3,21 +3,21 @@ import sys
 import pytest
 
 from secateur.errors import UsageError
-from secateur.report.style import GREY, looks, styled
+from secateur.report.style import GREY, styled, styles
 
 
 def test_controls_are_grey_and_dashed() -> None:
-    found = looks(
+    found = styles(
         ["combined", "magnitude", "random-filter", "scratch"], ["random-filter", "scratch"]
     )
-    assert [look.colour == GREY for look in found.values()] == [False, False, True, True]
-    assert [look.dash == "-" for look in found.values()] == [True, True, False, False]
+    assert [style.colour == GREY for style in found.values()] == [False, False, True, True]
+    assert [style.dash == "-" for style in found.values()] == [True, True, False, False]
     assert found["random-filter"].dash != found["scratch"].dash
 
 
 def test_many_methods_never_look_the_same() -> None:
-    found = looks([f"method-{i:02}" for i in range(12)], ())
-    assert len({(look.colour, look.marker) for look in found.values()}) == 12
+    found = styles([f"method-{i:02}" for i in range(12)], ())
+    assert len({(style.colour, style.marker) for style in found.values()}) == 12
 
 
 def test_the_users_settings_come_back() -> None:

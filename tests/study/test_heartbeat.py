@@ -11,7 +11,7 @@ import pytest
 
 from secateur.spec import StudySpec
 from secateur.study import heartbeat as module
-from secateur.study.heartbeat import Pulse, read_pulse
+from secateur.study.heartbeat import Heartbeat, read_heartbeat
 from secateur.study.plan import Run, plan
 
 
@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    found = read_pulse(folder)
+    found = read_heartbeat(folder)
     assert found is not None
     return found
 
@@ -46,7 +46,7 @@ def epoch(number: int, loss: float = 0.5) -> dict[str, float]:
 def test_a_watcher_sees_what_is_under_way(
     tmp_path: Path, runs: tuple[Run, ...], clock: list[float]
 ) -> None:
-    with Pulse(tmp_path) as pulse:
+    with Heartbeat(tmp_path) as pulse:
         pulse.planned(runs, frozenset())
         assert read(tmp_path)["runs"] == 3
         pulse.started(runs[0])
@@ -82,12 +82,12 @@ def test_a_watcher_sees_what_is_under_way(
         assert (found["ended"], found["failed"], found["underway"]) == (2, 1, [])
         pulse.timing(2)
         assert read(tmp_path)["doing"] == "timing"
-    assert read_pulse(tmp_path) is None
+    assert read_heartbeat(tmp_path) is None
     assert not (tmp_path / "pulse.json").exists()
 
 
 def test_a_loss_that_is_not_finite_is_still_json(tmp_path: Path, runs: tuple[Run, ...]) -> None:
-    with Pulse(tmp_path) as pulse:
+    with Heartbeat(tmp_path) as pulse:
         pulse.planned(runs, frozenset())
         pulse.started(runs[0])
         pulse.epoch(runs[0], epoch(1, float("nan")))
@@ -100,7 +100,7 @@ def test_epochs_of_a_run_are_written_once_a_second_and_those_of_another_do_not_w
     def epochs() -> list[int]:
         return [entry["epoch"] for entry in read(tmp_path)["underway"]]
 
-    with Pulse(tmp_path) as pulse:
+    with Heartbeat(tmp_path) as pulse:
         pulse.planned(runs, frozenset())
         pulse.started(runs[0])
         pulse.started(runs[1])
@@ -118,8 +118,8 @@ def test_epochs_of_a_run_are_written_once_a_second_and_those_of_another_do_not_w
 DYING = """
 import sys, time
 from pathlib import Path
-from secateur.study.heartbeat import Pulse
-with Pulse(Path(sys.argv[1])) as pulse:
+from secateur.study.heartbeat import Heartbeat
+with Heartbeat(Path(sys.argv[1])) as pulse:
     pulse.planned((), frozenset())
     print("beats", flush=True)
     time.sleep(600)
@@ -135,8 +135,8 @@ def test_the_pulse_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=60)
     assert (tmp_path / "pulse.json").is_file()
-    assert read_pulse(tmp_path) is None
-    with Pulse(tmp_path) as pulse:  # and the next sweep has one again
+    assert read_heartbeat(tmp_path) is None
+    with Heartbeat(tmp_path) as pulse:  # and the next sweep has one again
         pulse.planned((), frozenset())
         assert read(tmp_path)["runs"] == 0
 
@@ -144,21 +144,21 @@ def test_the_pulse_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_written_stops_the_pulse_and_not_the_sweep(
     tmp_path: Path, runs: tuple[Run, ...]
 ) -> None:
-    with Pulse(tmp_path / "gone") as pulse:
+    with Heartbeat(tmp_path / "gone") as pulse:
         pulse.planned(runs, frozenset())
         pulse.started(runs[0])
-    assert read_pulse(tmp_path / "gone") is None
+    assert read_heartbeat(tmp_path / "gone") is None
     (tmp_path / "pulse.partial").mkdir()
-    with Pulse(tmp_path) as pulse:
+    with Heartbeat(tmp_path) as pulse:
         pulse.planned(runs, frozenset())
-        assert read_pulse(tmp_path) is None
+        assert read_heartbeat(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
 def test_a_file_that_is_no_pulse_is_none(tmp_path: Path, text: str) -> None:
-    with Pulse(tmp_path):
+    with Heartbeat(tmp_path):
         (tmp_path / "pulse.json").write_text(text, encoding="latin-1")
-        assert read_pulse(tmp_path) is None
+        assert read_heartbeat(tmp_path) is None
 
 
 def test_a_sweep_has_a_pulse_while_it_runs(undisturbed: Any) -> None:
@@ -166,4 +166,4 @@ def test_a_sweep_has_a_pulse_while_it_runs(undisturbed: Any) -> None:
     underway = {run["title"] for text in seen for run in json.loads(text)["underway"]}
     assert "dense base seed 0" in underway
     assert any(title.endswith(" 0.7 seed 0") for title in underway)
-    assert read_pulse(undisturbed.folder / "run") is None
+    assert read_heartbeat(undisturbed.folder / "run") is None

@@ -14,7 +14,7 @@ from secateur.report.records import metrics, records
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
-from secateur.tracking.observer import Follower
+from secateur.tracking.observer import TrackingObserver
 
 POINTS = 5
 
@@ -201,19 +201,19 @@ def planned(store: Store) -> tuple[Run, ...]:
     return tuple(found)
 
 
-def tell(follower: Follower, run: Run, curve: tuple[Mapping[str, float], ...]) -> None:
-    follower.started(run)
+def tell(tracking: TrackingObserver, run: Run, curve: tuple[Mapping[str, float], ...]) -> None:
+    tracking.started(run)
     for entry in curve:
-        follower.epoch(run, entry)
+        tracking.epoch(run, entry)
 
 
 def interrupt(
-    follower: Follower, plan: tuple[Run, ...], finished: frozenset[str], half: Any
+    tracking: TrackingObserver, plan: tuple[Run, ...], finished: frozenset[str], half: Any
 ) -> None:
     """A sweep that Ctrl-C stops in its second run."""
-    with follower:
-        follower.planned(plan, finished)
-        tell(follower, plan[1], half)
+    with tracking:
+        tracking.planned(plan, finished)
+        tell(tracking, plan[1], half)
         raise KeyboardInterrupt
 
 
@@ -231,16 +231,16 @@ def test_a_sweep_that_goes_on_adds_what_is_new_and_nothing_twice(
     shutil.rmtree(folder_of(swept.folder, killed.digest))
     finished = frozenset(run.digest for run in plan) - {killed.digest, lost.digest}
     trackers = ["mlflow", "tensorboard"]
-    follower = Follower(trackers, swept.folder, warned.append)
+    tracking = TrackingObserver(trackers, swept.folder, warned.append)
     with pytest.raises(KeyboardInterrupt):
-        interrupt(follower, plan, finished, half)
+        interrupt(tracking, plan, finished, half)
     assert runs(client)[killed.digest].info.status == "KILLED"
-    with Follower(trackers, swept.folder, warned.append) as follower:
-        follower.planned(plan, finished)
-        tell(follower, killed, curves[killed.digest])
-        follower.ended(killed, "")
-        tell(follower, lost, curves[lost.digest])
-        follower.ended(lost, "")
+    with TrackingObserver(trackers, swept.folder, warned.append) as tracking:
+        tracking.planned(plan, finished)
+        tell(tracking, killed, curves[killed.digest])
+        tracking.ended(killed, "")
+        tell(tracking, lost, curves[lost.digest])
+        tracking.ended(lost, "")
     assert warned == []
     after = runs(client)
     assert set(after) == set(before)
@@ -259,9 +259,9 @@ def test_a_study_swept_untracked_is_shown_whole_later(
     folder = tmp_path / "run"
     shutil.copytree(swept.folder, folder, ignore=shutil.ignore_patterns("tensorboard"))
     plan = planned(Store(folder))
-    with Follower(["tensorboard", "tensorboard"], folder) as follower:
-        assert len(follower.trackers) == 1
-        follower.planned(plan, frozenset(run.digest for run in plan))
+    with TrackingObserver(["tensorboard", "tensorboard"], folder) as tracking:
+        assert len(tracking.trackers) == 1
+        tracking.planned(plan, frozenset(run.digest for run in plan))
     check(folder)
 
 
@@ -269,9 +269,9 @@ def test_a_failure_says_why(swept: Any, client: Any, server: str, monkeypatch: A
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     whole = planned(Store(swept.folder))[0]
     failed = Run("f" * 64, "point", "magnitude", (0.9,), 1, 1, 0, {}, 1, whole.spent)
-    with Follower(["mlflow", "tensorboard"], swept.folder) as follower:
-        follower.planned((whole, failed), frozenset({whole.digest}))
-        follower.ended(failed, "not run: dense base seed 0 failed")
+    with TrackingObserver(["mlflow", "tensorboard"], swept.folder) as tracking:
+        tracking.planned((whole, failed), frozenset({whole.digest}))
+        tracking.ended(failed, "not run: dense base seed 0 failed")
     shown = runs(client)[failed.digest]
     assert shown.info.status == "FAILED"
     assert shown.data.tags["secateur.reason"] == "not run: dense base seed 0 failed"
@@ -288,24 +288,24 @@ def test_a_server_that_is_gone_costs_one_warning_and_the_other_goes_on(
     folder, warned = tmp_path / "run", list[str]()
     shutil.copytree(swept.folder, folder, ignore=shutil.ignore_patterns("tensorboard"))
     plan = planned(Store(folder))
-    with Follower(["mlflow", "tensorboard"], folder, warned.append) as follower:
-        follower.planned(plan, frozenset())
+    with TrackingObserver(["mlflow", "tensorboard"], folder, warned.append) as tracking:
+        tracking.planned(plan, frozenset())
         for run in plan:
-            follower.started(run)
-            follower.ended(run, "")
+            tracking.started(run)
+            tracking.ended(run, "")
     assert len(warned) == 1
     assert warned[0].startswith("Tracking with mlflow has stopped: MlflowException")
-    assert [place.split(":")[0] for place in follower.where] == ["TensorBoard"]
+    assert [place.split(":")[0] for place in tracking.where] == ["TensorBoard"]
 
 
 def test_an_unknown_tracker_is_known_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'mlflow'"):
-        Follower(["mlfow"], tmp_path)
+        TrackingObserver(["mlfow"], tmp_path)
 
 
 def test_without_trackers_nothing_is_read_or_written(tmp_path: Path) -> None:
-    with Follower([], tmp_path) as follower:
-        follower.planned((), frozenset())
-        follower.timing(3)
-    assert follower.where == []
+    with TrackingObserver([], tmp_path) as tracking:
+        tracking.planned((), frozenset())
+        tracking.timing(3)
+    assert tracking.where == []
     assert not list(tmp_path.iterdir())

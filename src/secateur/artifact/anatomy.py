@@ -26,7 +26,7 @@ _LARGEST = 1 << 62
 _LONGEST = 4096
 
 
-class Slot(NamedTuple):
+class TensorPlace(NamedTuple):
     """A place in a network that holds a tensor.
 
     Attributes:
@@ -122,7 +122,7 @@ def is_native(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 
 
-def slots(model: nn.Module) -> dict[str, Slot]:
+def slots(model: nn.Module) -> dict[str, TensorPlace]:
     """Every parameter and buffer by its full name; a tied one under each of its names.
 
     Example:
@@ -136,7 +136,7 @@ def slots(model: nn.Module) -> dict[str, Slot]:
             *module.named_buffers(recurse=False, remove_duplicate=False),
         ]
         for leaf, tensor in own:
-            found[f"{path}.{leaf}" if path else leaf] = Slot(module, leaf, tensor)
+            found[f"{path}.{leaf}" if path else leaf] = TensorPlace(module, leaf, tensor)
     return found
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from secateur.artifact.anatomy import (
-    Slot,
+    TensorPlace,
     Vacancy,
     infer_groups,
     is_native,
@@ -145,7 +145,7 @@ def _role(file: Reader, name: str) -> Role:
     return file.manifest.roles.get(name, usual_role(name, ()))
 
 
-def _late(model: nn.Module, owners: Mapping[str, Slot], file: Reader) -> dict[str, Vacancy]:
+def _late(model: nn.Module, owners: Mapping[str, TensorPlace], file: Reader) -> dict[str, Vacancy]:
     """Tensors of the file that the network can take, but does not have as it was built.
 
     `compact` gives a bias to a layer that was built without one, and a forward may register a
@@ -162,7 +162,7 @@ def _late(model: nn.Module, owners: Mapping[str, Slot], file: Reader) -> dict[st
     return found
 
 
-def _may_grow(slot: Slot, role: Role) -> bool:
+def _may_grow(slot: TensorPlace, role: Role) -> bool:
     """Whether a buffer may be of any shape: one that a module of the user's own has made."""
     return role in ("buffer", "transient") and not is_native(slot.module)
 
@@ -173,7 +173,7 @@ def _forget(tensor: Tensor) -> None:
 
 
 def _sources(
-    model: nn.Module, owners: dict[str, Slot], late: Mapping[str, Vacancy], file: Reader
+    model: nn.Module, owners: dict[str, TensorPlace], late: Mapping[str, Vacancy], file: Reader
 ) -> dict[str, str]:
     """By name in the network, the stored tensor that goes there."""
     sources = {name: name for name in file.names} | file.manifest.tied
@@ -219,7 +219,7 @@ def _check_shape(name: str, tensor: Tensor, stored: tuple[int, ...]) -> None:
         )
 
 
-def _put(tensor: Tensor, places: list[Slot]) -> Tensor:
+def _put(tensor: Tensor, places: list[TensorPlace]) -> Tensor:
     """Put one tensor, the same object, into each of its places."""
     value = tensor
     if places and isinstance(places[0].tensor, nn.Parameter):

@@ -1,7 +1,7 @@
 """Caches of functions: what a network's code remembers from one pass to the next.
 
 A function under `functools.lru_cache` runs in the first pass and not in the second, so the two
-meet other operators; and what it gave in a rehearsal has no storage, in a proof another type. So
+meet other operators; and what it gave in a dry run has no storage, in a comparison another type. So
 such caches are emptied before and after each pass; they fill again by themselves.
 """
 

@@ -1,4 +1,4 @@
-"""Doubling: a network computes in float64 while its weights stay in their own type.
+"""Float64: a network computes in double precision while its weights stay in their own type.
 
 A float64 copy of a large network would take twice its memory. So a weight is converted where an
 operator uses it, and small ones keep what was converted for the next use. Whatever the network
@@ -172,7 +172,7 @@ class Doubler:
 def _grouped_product(func: Any, rows: Tensor, matrices: Tensor, **more: Any) -> Tensor:
     """A product with one matrix for each expert, whose kernel knows no float64.
 
-    The kernel runs too: what it does not take is not to be found out after the proof.
+    The kernel runs too: what it does not take is not to be found out after the comparison.
     """
     func(rows.float(), matrices.float(), **more)
     ends = [0, *more["offs"].tolist()]

@@ -1,4 +1,4 @@
-"""Agreement: whether two networks gave the same outputs, up to rounding.
+"""Output comparison: whether two networks gave the same outputs, up to rounding.
 
 How much rounding there is, is measured: the masked network runs once more with every weight and
 input moved by the last bit. So a wrong output of size 1e-6 is seen, and one that is a difference

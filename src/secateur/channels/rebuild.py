@@ -1,4 +1,4 @@
-"""Surgery: a copy of a network with smaller tensors, and attributes that say so."""
+"""Rebuild: a copy of a network with smaller tensors, and attributes that say so."""
 
 from __future__ import annotations
 

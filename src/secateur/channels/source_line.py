@@ -1,4 +1,4 @@
-"""The caller: the line of the user's code from which torch was called."""
+"""Source line: the line of the user's code from which torch was called."""
 
 from __future__ import annotations
 

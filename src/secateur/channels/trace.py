@@ -32,7 +32,7 @@ class Trace:
     def __init__(self, state: State, names: frozenset[str], nonzero: Flags | None = None) -> None:
         self.state = state
         self.verified: object = None
-        self._names, self._silenced = names, nonzero
+        self._names, self._nonzero = names, nonzero
         state.classes = find_classes(state.tape)
         if nonzero is not None:
             state.classes = state.classes.pin(nonzero, MAY_BE_NONZERO)
@@ -43,12 +43,12 @@ class Trace:
         for pin in pins:
             self.state.tape.ties.pin(pin.labels, pin.operator, pin.path)
         self.state.held += pins
-        return Trace(self.state, self._names, self._silenced)
+        return Trace(self.state, self._names, self._nonzero)
 
     @property
     def is_exact(self) -> bool:
         """Whether channels that would not leave exactly are pinned."""
-        return self._silenced is not None
+        return self._nonzero is not None
 
     def groups(self, scope: Literal["conv", "all"] = "conv") -> Groups:
         """The groups that may be cut exactly.
@@ -74,7 +74,7 @@ def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Tr
     Args:
         model: Any network; copies of it run, in evaluation and in training mode.
         example_inputs: A tensor, a tuple of positional inputs, or a dict of keyword inputs.
-        exact: Pin channels that would not leave exactly. Without, a rehearsal has to find them.
+        exact: Pin channels that would not leave exactly. Without, a dry run has to find them.
 
     Raises:
         ChannelError: The network fails on the example, or branches on the data.

@@ -15,7 +15,7 @@ from rich.live import Live
 from secateur.cli.tree import StudyTree, clock
 from secateur.errors import SecateurError
 from secateur.study.plan import Run
-from secateur.study.progress import Tally
+from secateur.study.progress import SweepProgress
 
 WITHIN = 0.01
 _RARELY = 20
@@ -36,8 +36,8 @@ class Progress:
         self, console: Console | None = None, best: Callable[[], str] = lambda: ""
     ) -> None:
         self.console = console or Console(stderr=True)
-        self._tally = Tally()
-        self._shown = StudyTree(self._tally)
+        self._sweep = SweepProgress()
+        self._shown = StudyTree(self._sweep)
         self._best = best
         self._lock = threading.Lock()
         self._begun = time.monotonic()
@@ -59,29 +59,29 @@ class Progress:
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
         """Show the study."""
         with self._lock:
-            self._tally.planned(runs, finished)
-        ended = len(self._tally.reasons)
+            self._sweep.planned(runs, finished)
+        ended = len(self._sweep.reasons)
         news = f"{ended} of {len(runs)} runs were finished before" if ended else ""
-        self._say(f"{len(runs)} runs, {self._tally.left} epochs to train. {news}".rstrip())
+        self._say(f"{len(runs)} runs, {self._sweep.left} epochs to train. {news}".rstrip())
         self._look_for_best()
 
     def started(self, run: Run) -> None:
         """Show the run as under way."""
         with self._lock:
-            self._tally.started(run)
+            self._sweep.started(run)
 
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
         """Show how far the run is."""
         with self._lock:
-            self._tally.epoch(run, values)
+            self._sweep.epoch(run, values)
 
     def ended(self, run: Run, reason: str) -> None:
         """Show the run as done or failed; a failure stays on the screen, as every line does."""
         with self._lock:
-            self._tally.ended(run, reason)
+            self._sweep.ended(run, reason)
         if reason or not self._live:
-            left = self._tally.seconds_left()
-            count = f"[{len(self._tally.reasons)}/{len(self._tally.runs)}]"
+            left = self._sweep.seconds_left()
+            count = f"[{len(self._sweep.reasons)}/{len(self._sweep.runs)}]"
             how = f"failed: {reason}" if reason else "done"
             pace = "" if left is None else f"about {clock(left)} left"
             self._say(f"{count} {run.title}: {how}  {pace}")
@@ -90,7 +90,7 @@ class Progress:
     def timing(self, nets: int) -> None:
         """Say what the last seconds are for."""
         with self._lock:
-            self._tally.timing(nets)
+            self._sweep.timing(nets)
         if not self._live:
             self._say(f"Timing {nets} different nets side by side.")
             return

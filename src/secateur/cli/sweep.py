@@ -22,7 +22,7 @@ from secateur.spec import StudySpec, check_study
 from secateur.study import presets
 from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
-from secateur.tracking.observer import Follower
+from secateur.tracking.observer import TrackingObserver
 
 Text = str | None
 FAILED, INTERRUPTED = 1, 130
@@ -111,11 +111,11 @@ def sweep(
     # torch is loaded only once the words are known to be right.
     from secateur.study.sweep import run_study
 
-    follower = Follower(track or (), folder, partial(typer.echo, err=True))
+    tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with progress or nullcontext(), follower:
-            told = Several(follower, progress or Silent())
+        with progress or nullcontext(), tracking:
+            told = Several(tracking, progress or Silent())
             run_study(spec, folder, device=device, workers=workers, threads=threads, observer=told)
     except KeyboardInterrupt:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
@@ -126,7 +126,7 @@ def sweep(
         draw(store, quiet)
         if not quiet:
             typer.echo(f"Store: {folder}   again: secateur frontier {folder}")
-            for place in follower.where:
+            for place in tracking.where:
                 typer.echo(place)
     written = page.write(store)
     if store.points() and not quiet:

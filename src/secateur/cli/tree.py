@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from secateur.study.plan import Run
-from secateur.study.progress import Tally, Underway
+from secateur.study.progress import SweepProgress, Underway
 
 _BAR = 16
 
@@ -30,11 +30,11 @@ class Marks:
 ASCII = Marks("+", "x", ">", ".", "#", "-")
 
 
-def tree(tally: Tally, marks: Marks, height: int) -> list[Tree | Text]:
+def tree(progress: SweepProgress, marks: Marks, height: int) -> list[Tree | Text]:
     """The runs of a sweep, with as much detail as fits.
 
     Args:
-        tally: Where the sweep is.
+        progress: Where the sweep is.
         marks: How states look.
         height: Lines that there are.
 
@@ -43,57 +43,57 @@ def tree(tally: Tally, marks: Marks, height: int) -> list[Tree | Text]:
         under way; where that is, too, only what is under way.
     """
     seeds: dict[int, list[Run]] = {}
-    for run in tally.runs:
+    for run in progress.runs:
         seeds.setdefault(run.seed, []).append(run)
-    going = {entry.run.seed for entry in tally.underway.values()}
-    lines = {seed: _height(runs, tally) for seed, runs in seeds.items()}
+    going = {entry.run.seed for entry in progress.underway.values()}
+    lines = {seed: _height(runs, progress) for seed, runs in seeds.items()}
     if sum(lines.values()) <= height:
-        return [_seed(runs, tally, marks) for runs in seeds.values()]
+        return [_seed(runs, progress, marks) for runs in seeds.values()]
     if sum(lines[seed] if seed in going else 1 for seed in seeds) <= height:
         return [
-            _seed(runs, tally, marks) if seed in going else _summary(seed, runs, tally, marks)
+            _seed(runs, progress, marks) if seed in going else _summary(seed, runs, progress, marks)
             for seed, runs in seeds.items()
         ]
-    entries = list(tally.underway.values())
+    entries = list(progress.underway.values())
     return [_detail(entry, marks, entry.run.title) for entry in entries[: max(height, 0)]]
 
 
-def _height(runs: Sequence[Run], tally: Tally) -> int:
+def _height(runs: Sequence[Run], progress: SweepProgress) -> int:
     methods = {run.method for run in runs if run.kind != "base"}
-    return 1 + len(methods) + sum(1 for run in runs if run.digest in tally.underway)
+    return 1 + len(methods) + sum(1 for run in runs if run.digest in progress.underway)
 
 
-def _seed(runs: Sequence[Run], tally: Tally, marks: Marks) -> Tree:
+def _seed(runs: Sequence[Run], progress: SweepProgress, marks: Marks) -> Tree:
     base = next(run for run in runs if run.kind == "base")
-    top = Tree(_line(("", base, base.title), tally=tally, marks=marks), guide_style="dim")
-    if base.digest in tally.underway:
-        top.add(_detail(tally.underway[base.digest], marks, "training"))
+    top = Tree(_line(("", base, base.title), progress=progress, marks=marks), guide_style="dim")
+    if base.digest in progress.underway:
+        top.add(_detail(progress.underway[base.digest], marks, "training"))
     methods = list(dict.fromkeys(run.method for run in runs if run.kind != "base"))
     width = max((len(name) for name in methods), default=0)
     for name in methods:
         own = [run for run in runs if run.method == name and run.kind != "base"]
         label = Text(name.ljust(width), no_wrap=True, overflow="ellipsis")
         for run in own:
-            label.append_text(_line((" ", run, _level(run)), tally=tally, marks=marks))
+            label.append_text(_line((" ", run, _level(run)), progress=progress, marks=marks))
         branch = top.add(label)
         for run in own:
-            if run.digest in tally.underway:
-                branch.add(_detail(tally.underway[run.digest], marks, _level(run)))
+            if run.digest in progress.underway:
+                branch.add(_detail(progress.underway[run.digest], marks, _level(run)))
     return top
 
 
-def _line(part: tuple[str, Run, str], *, tally: Tally, marks: Marks) -> Text:
+def _line(part: tuple[str, Run, str], *, progress: SweepProgress, marks: Marks) -> Text:
     """A run's mark and name, in the colour of its state."""
     before, run, name = part
-    mark, style = _state(run, tally, marks)
+    mark, style = _state(run, progress, marks)
     text = Text(f"{before}{mark} ", style=style, no_wrap=True, overflow="ellipsis")
     return text.append(name, style=style)
 
 
-def _state(run: Run, tally: Tally, marks: Marks) -> tuple[str, str]:
-    if run.digest in tally.underway:
+def _state(run: Run, progress: SweepProgress, marks: Marks) -> tuple[str, str]:
+    if run.digest in progress.underway:
         return marks.underway, "bold"
-    reason = tally.reasons.get(run.digest)
+    reason = progress.reasons.get(run.digest)
     if reason is None:
         return marks.waiting, "dim"
     return (marks.failed, "red") if reason else (marks.done, "green")
@@ -119,9 +119,9 @@ def _detail(entry: Underway, marks: Marks, name: str) -> Text:
     return text
 
 
-def _summary(seed: int, runs: Sequence[Run], tally: Tally, marks: Marks) -> Text:
-    ended = [run for run in runs if run.digest in tally.reasons]
-    failed = sum(1 for run in ended if tally.reasons[run.digest])
+def _summary(seed: int, runs: Sequence[Run], progress: SweepProgress, marks: Marks) -> Text:
+    ended = [run for run in runs if run.digest in progress.reasons]
+    failed = sum(1 for run in ended if progress.reasons[run.digest])
     mark = marks.failed if failed else marks.done if len(ended) == len(runs) else marks.waiting
     more = f", {failed} failed" if failed else ""
     return Text(f"{mark} seed {seed}  {len(ended)} of {len(runs)} runs{more}", no_wrap=True)
@@ -132,12 +132,12 @@ class StudyTree:
     """What a live display shows: two lines about the whole, then the tree.
 
     Attributes:
-        tally: Where the sweep is.
+        progress: Where the sweep is.
         best: The best point so far, in words.
         seconds: Since the sweep began.
     """
 
-    tally: Tally
+    progress: SweepProgress
     best: str = ""
     seconds: float = 0.0
 
@@ -146,27 +146,27 @@ class StudyTree:
         marks = ASCII if console.options.ascii_only or console.legacy_windows else Marks()
         head = list(self._head(marks))
         # One line is left for the cursor.
-        return Group(*head, *tree(self.tally, marks, console.height - len(head) - 1))
+        return Group(*head, *tree(self.progress, marks, console.height - len(head) - 1))
 
     def _head(self, marks: Marks) -> Iterator[Text]:
-        tally = self.tally
-        share = tally.trained / max(tally.left, 1)
+        progress = self.progress
+        share = progress.trained / max(progress.left, 1)
         filled = min(int(_BAR * share), _BAR)
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(marks.full * filled, style="cyan")
         line.append(marks.empty * (_BAR - filled), style="dim")
-        line.append(f"  {len(tally.reasons)}/{len(tally.runs)} runs", style="bold")
-        for words in (_time_left(tally), f"{clock(self.seconds)} so far"):
+        line.append(f"  {len(progress.reasons)}/{len(progress.runs)} runs", style="bold")
+        for words in (_time_left(progress), f"{clock(self.seconds)} so far"):
             line.append(f"  {words}" if words else "")
         yield line
-        if tally.nets:
-            yield Text(f"Timing {tally.nets} different nets side by side.", no_wrap=True)
+        if progress.nets:
+            yield Text(f"Timing {progress.nets} different nets side by side.", no_wrap=True)
         elif self.best:
             yield Text(self.best, no_wrap=True, overflow="ellipsis")
 
 
-def _time_left(tally: Tally) -> str:
-    left = tally.seconds_left()
+def _time_left(progress: SweepProgress) -> str:
+    left = progress.seconds_left()
     return "" if left is None else f"about {clock(left)} left"
 
 

@@ -1,4 +1,4 @@
-"""Atomic files: under its name there is the old file or the whole new one, never a part."""
+"""Atomic writes: under a name there is the old file or the whole new one, never a part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An example: what a network is run on to be looked at, in whatever form it takes its inputs.
+"""Running an example: what a network is run on to be looked at, however it takes its inputs.
 
 A tensor, several of them in a tuple or a list, or a dict by name (as a tokenizer gives it). What
 "running a network on an example" means stands here, and nowhere else.

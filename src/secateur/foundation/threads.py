@@ -1,4 +1,4 @@
-"""The cores: how many this process may use, and what its threads do with them while they wait.
+"""Threads: how many cores this process may use, and what threads do while they wait.
 
 Nothing here imports torch: OpenMP reads how to wait once, when torch loads it.
 """

@@ -1,4 +1,4 @@
-"""The cut: a method's parts, applied to a model's weights, become masks."""
+"""Select: a method's parts, applied to a model's weights, become masks."""
 
 from __future__ import annotations
 

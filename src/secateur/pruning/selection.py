@@ -1,4 +1,4 @@
-"""Selection: which of many single weights rank lowest, without sorting them.
+"""Threshold selection: which of many single weights rank lowest, without sorting them.
 
 A sort of all weights costs twenty times what finding the one value does at which the ranking is
 cut. So only that value is looked for (a selection in place, on one copy of the scores), and then

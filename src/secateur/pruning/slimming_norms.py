@@ -1,4 +1,4 @@
-"""Norms: the batch-norm scales that slimming trains towards zero.
+"""Slimming norms: the batch-norm scales that sparsity training pushes towards zero.
 
 A convolution that a batch norm follows already lends that norm's scale. Any other gets a norm of
 its own, put in by a forward hook, so that the model's modules keep their names and types.

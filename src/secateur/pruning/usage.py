@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.foundation.run_example import Inputs, arguments, run_example, tensors_in
 
-Kind = Literal["conv", "linear"]
+WeightKind = Literal["conv", "linear"]
 
 # What these multiply, by position and by name.
 _LAYERS = {"linear": (1, "weight"), "bilinear": (2, "weight"), "conv": (1, "weight")}
@@ -46,7 +46,7 @@ class Usage:
         met: The ids of all parameters that the pass met.
     """
 
-    kinds: Mapping[int, Kind]
+    kinds: Mapping[int, WeightKind]
     met: frozenset[int]
 
 
@@ -79,7 +79,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self._parameters = {id(parameter) for parameter in model.parameters()}
-        self.kinds: dict[int, Kind] = {}
+        self.kinds: dict[int, WeightKind] = {}
         self.met: set[int] = set()
 
     def __torch_function__(
@@ -117,9 +117,9 @@ class _Watch(TorchFunctionMode):
         return None if found and (name in _LOOKUPS or indexed) else found
 
 
-def _operands(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Tensor, Kind]]:
+def _operands(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Tensor, WeightKind]]:
     """What an operator multiplies its input with."""
-    kind: Kind = "conv" if name.startswith("conv") else "linear"
+    kind: WeightKind = "conv" if name.startswith("conv") else "linear"
     place = _LAYERS.get("conv" if kind == "conv" else name)
     if place is not None:
         number, word = place

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from secateur.errors import ModelError
 from secateur.pruning.computed import Computed, computed_weights
 from secateur.pruning.request import checked_word
-from secateur.pruning.usage import Kind, Usage, usage
+from secateur.pruning.usage import Usage, WeightKind, usage
 
 Scope = Literal["all", "conv", "non-conv"]
 Tied = Literal["keep", "prune"]
@@ -53,7 +53,7 @@ class Weight:
 
     name: str
     module: str
-    kind: Kind
+    kind: WeightKind
     parameter: nn.Parameter
     computed: Computed | None = None
     maskable: bool = True
@@ -151,7 +151,7 @@ def sorted_weights(model: nn.Module, *, example_inputs: Any = None, tied: Tied =
     return Found(weights, walk.unclear)
 
 
-def kind_of(module: nn.Module) -> Kind | None:
+def kind_of(module: nn.Module) -> WeightKind | None:
     """`conv`, `linear`, or None for a module that is none of torch's with prunable weights.
 
     Example:
@@ -209,7 +209,7 @@ class _Walk:
 
     def _kind(
         self, module: nn.Module, name: str, parameter: nn.Parameter, value: Tensor
-    ) -> Kind | None:
+    ) -> WeightKind | None:
         """What a parameter is the weight of; None if it is no prunable weight."""
         if value.ndim < 2 or (id(parameter) in self._tables and self._tied == "keep"):
             return None
@@ -226,7 +226,7 @@ class _Walk:
             self.unclear[name] = value.numel()
         return kind
 
-    def _foreign_kind(self, name: str, parameter: nn.Parameter, value: Tensor) -> Kind | None:
+    def _foreign_kind(self, name: str, parameter: nn.Parameter, value: Tensor) -> WeightKind | None:
         word = _word(name)
         if _TABLE.search(word):
             return None

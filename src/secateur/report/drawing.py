@@ -29,7 +29,7 @@ SHAPE, LEAST_HEIGHT = 0.58, 1.7
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """Where things are on the page, in inches.
 
     Attributes:
@@ -57,7 +57,7 @@ class Layout:
         return LEFT / across, self.bottom / up, (self.right - LEFT) / across, self.frame / up
 
 
-def layout(plot: Plot, note: str) -> Layout:
+def layout(plot: Plot, note: str) -> FigureLayout:
     """Room for the longest label at the right, and for as many lines of small print as it takes."""
     names = [*plot.lines, *([DENSE] if plot.dense_ends else [])]
     widest = max(_text_width(name, LABEL_SIZE) for name in names)
@@ -69,7 +69,9 @@ def layout(plot: Plot, note: str) -> Layout:
     frame = max(SHAPE * (right - LEFT), LEAST_HEIGHT)
     title = _wrapped(plot.title, across, TITLE_SIZE, "bold") if plot.title else []
     height = bottom + frame + HEAD + TITLE * len(title)
-    return Layout(plot.width, height, bottom, right, frame, "\n".join(title), "\n".join(lines))
+    return FigureLayout(
+        plot.width, height, bottom, right, frame, "\n".join(title), "\n".join(lines)
+    )
 
 
 def _text_width(text: str, size: float, weight: str = "normal") -> float:
@@ -94,7 +96,7 @@ def _wrapped(text: str, width: float, size: float, weight: str = "normal") -> li
 
 
 def draw(plot: Plot) -> Figure:
-    """Draw one figure; under `look.styled()`, or it looks as the user's settings say."""
+    """Draw one figure; under `style.styled()`, or it looks as the user's settings say."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -118,7 +120,7 @@ def draw(plot: Plot) -> Figure:
     return figure
 
 
-def _write_words(figure: Figure, plot: Plot, page: Layout) -> None:
+def _write_words(figure: Figure, plot: Plot, page: FigureLayout) -> None:
     left, up = LEFT / page.width, page.bottom + page.frame
     heading, title = (up + 0.09) / page.height, (up + HEAD + 0.02) / page.height
     figure.text(left, heading, caption.heading(plot), fontsize=HEADING_SIZE)
@@ -128,9 +130,9 @@ def _write_words(figure: Figure, plot: Plot, page: Layout) -> None:
 
 
 def _draw_method(axes: Axes, plot: Plot, method: str, line: Sequence[Replicate]) -> Annotation:
-    look = plot.looks[method]
+    style = plot.styles[method]
     xs, ys = zip(*(plot.position(level) for level in line), strict=True)
-    axes.plot(xs, ys, look.dash, color=look.colour, linewidth=look.width, zorder=look.layer)
+    axes.plot(xs, ys, style.dash, color=style.colour, linewidth=style.width, zorder=style.layer)
     lows, highs = zip(*(plot.band(level) for level in line), strict=True)
     shade: PolyCollection | LineCollection
     if len(line) == 1:
@@ -138,12 +140,14 @@ def _draw_method(axes: Axes, plot: Plot, method: str, line: Sequence[Replicate])
     else:
         known = [level.n > 1 for level in line]
         shade = axes.fill_between(xs, lows, highs, where=known, linewidth=0)
-    shade.set(color=look.colour, alpha=look.shade, zorder=look.layer - 2)
+    shade.set(color=style.colour, alpha=style.shade, zorder=style.layer - 2)
     for x, y, level in zip(xs, ys, line, strict=True):
-        face = look.colour if level in plot.best else "white"
-        marker = "x" if level.collapsed else look.marker
-        axes.plot(x, y, marker, color=look.colour, mfc=face, mew=1.1, ms=4.6, zorder=look.layer + 2)
-    return attach(axes, method, (xs[-1], ys[-1]), look.ink)
+        face = style.colour if level in plot.best else "white"
+        marker = "x" if level.collapsed else style.marker
+        axes.plot(
+            x, y, marker, color=style.colour, mfc=face, mew=1.1, ms=4.6, zorder=style.layer + 2
+        )
+    return attach(axes, method, (xs[-1], ys[-1]), style.ink)
 
 
 def _draw_dense(axes: Axes, plot: Plot) -> list[Annotation]:

@@ -1,4 +1,4 @@
-"""A picture: one figure as bytes, in whichever format is wanted, the same for the same points."""
+"""A figure as bytes, in whichever format is wanted, the same for the same points."""
 
 from __future__ import annotations
 

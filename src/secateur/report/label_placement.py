@@ -1,4 +1,4 @@
-"""Labels at the ends of lines: where each goes so that none covers another."""
+"""Label placement: where the names at the ends of lines go so that none covers another."""
 
 from __future__ import annotations
 

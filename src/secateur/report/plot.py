@@ -8,7 +8,7 @@ from functools import cached_property
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Point
-from secateur.report.style import Look, looks
+from secateur.report.style import Style, styles
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE, frontier
 from secateur.study.metrics import AXES, axes_of, axis
@@ -61,10 +61,10 @@ class Plot:
         return tuple(one for one in self.levels if not self.methods or one.method in wanted)
 
     @cached_property
-    def looks(self) -> dict[str, Look]:
-        """A look for each method of the study: the same whichever of them are drawn."""
+    def styles(self) -> dict[str, Style]:
+        """A style for each method of the study: the same whichever of them are drawn."""
         names = sorted({level.method for level in self.levels} - {DENSE})
-        return looks(names, self.controls)
+        return styles(names, self.controls)
 
     @cached_property
     def best(self) -> tuple[Replicate, ...]:

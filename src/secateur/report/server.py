@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from secateur.errors import SecateurError, UsageError
 from secateur.report.page import render, values
-from secateur.study.heartbeat import read_pulse
+from secateur.study.heartbeat import read_heartbeat
 from secateur.study.store import Store
 
 ADDRESS = "127.0.0.1"
@@ -122,21 +122,21 @@ class LiveStudy:
         """What `page.values` tells of the store now, and what the sweep is doing under `live`.
 
         `live` holds `state`: `running`, or else `done` or `stopped` (runs are still to be done);
-        and `pulse`, what `read_pulse` tells, or None.
+        and `pulse`, what `read_heartbeat` tells, or None.
 
         Raises:
             SecateurError: There is no study, or not one that can be read.
         """
-        pulse = read_pulse(self.folder)
+        heartbeat = read_heartbeat(self.folder)
         with self._lock:
             mark = _mark(self.folder)
-            if mark is None or (mark != self._mark and (not pulse or self._is_rested())):
+            if mark is None or (mark != self._mark and (not heartbeat or self._is_rested())):
                 self._make(mark)
             kept = self._values
         ended = "stopped" if kept["study"]["missing"] else "done"
-        # A pulse that tells the same again is the same answer.
-        told = pulse and {name: value for name, value in pulse.items() if name != "written"}
-        live = {"state": "running" if pulse else ended, "pulse": told}
+        # A heartbeat that tells the same again is the same answer.
+        told = heartbeat and {name: value for name, value in heartbeat.items() if name != "written"}
+        live = {"state": "running" if heartbeat else ended, "pulse": told}
         return {**kept, "live": live}
 
     def _is_rested(self) -> bool:

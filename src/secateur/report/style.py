@@ -1,4 +1,4 @@
-"""How each method looks in a figure: colour, marker, line."""
+"""Style: how each method looks in a figure: colour, marker, line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STYLE = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How one method is drawn: `ink` is the colour of its name, dark enough for small type."""
 
     colour: str
@@ -53,21 +53,21 @@ class Look:
     layer: int
 
 
-def looks(names: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
-    """A look for each method, by its place among the names; controls are grey and dashed.
+def styles(names: Sequence[str], controls: Collection[str]) -> dict[str, Style]:
+    """A style for each method, by its place among the names; controls are grey and dashed.
 
     Example:
-        >>> found = looks(["magnitude", "scratch"], controls=["scratch"])
+        >>> found = styles(["magnitude", "scratch"], controls=["scratch"])
         >>> found["magnitude"].dash, found["scratch"].dash
         ('-', '--')
     """
     found = {}
     for i, name in enumerate(name for name in names if name not in controls):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        found[name] = Look(colour, colour, marker, "-", 1.6, 0.15, 4)
+        found[name] = Style(colour, colour, marker, "-", 1.6, 0.15, 4)
     for i, name in enumerate(name for name in names if name in controls):
         marker, dash = MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]
-        found[name] = Look(GREY, FAINT, marker, dash, 1.1, 0.13, 3)
+        found[name] = Style(GREY, FAINT, marker, dash, 1.1, 0.13, 3)
     return found
 
 

@@ -1,8 +1,8 @@
-"""The pulse of a sweep: what it is doing right now, left in its folder for whoever watches.
+"""Heartbeat: what a sweep is doing right now, left in its folder for whoever watches.
 
 The store knows what has ended; epochs are told to the sweep's own process alone. So the sweep
 leaves a small file, `pulse.json`, replaced as a whole, and holds a lock as long as it lives: a
-pulse whose lock is free is of a sweep that was killed, and counts for nothing.
+heartbeat whose lock is free is of a sweep that was killed, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from secateur.errors import StoreError
 from secateur.study.decoding import read_json
 from secateur.study.folder import PARTIAL, check_kind, draft, open_lock
-from secateur.study.progress import Tally, Underway
+from secateur.study.progress import SweepProgress, Underway
 
 if TYPE_CHECKING:
     from secateur.study.plan import Run
@@ -31,11 +31,11 @@ _LOCK = ".pulse"
 _EVERY = 1.0
 
 
-class Pulse:
+class Heartbeat:
     """An observer that writes down what it is told; a context manager.
 
     It writes once a second at most for each run under way, and whenever one begins or ends. A
-    disk that is full or a folder that cannot be locked stops the pulse, never the sweep.
+    disk that is full or a folder that cannot be locked stops the heartbeat, never the sweep.
 
     Args:
         folder: The run folder.
@@ -46,11 +46,11 @@ class Pulse:
         self._file = folder / _FILE
         self._lock = folder / _LOCK
         self._every = every
-        self._tally = Tally()
+        self._sweep = SweepProgress()
         self._written: dict[str, float] = {}
         self._held = ExitStack()
 
-    def __enter__(self) -> Pulse:
+    def __enter__(self) -> Heartbeat:
         with suppress(OSError):
             lock = self._held.enter_context(os.fdopen(open_lock(self._lock), "a"))
             # A watcher holds it for an instant, and no other sweep does: the store has seen to it.
@@ -64,17 +64,17 @@ class Pulse:
 
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
         """The sweep begins."""
-        self._tally.planned(runs, finished)
+        self._sweep.planned(runs, finished)
         self._write()
 
     def started(self, run: Run) -> None:
         """A run begins."""
-        self._tally.started(run)
+        self._sweep.started(run)
         self._write()
 
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
         """A run has trained another epoch."""
-        self._tally.epoch(run, values)
+        self._sweep.epoch(run, values)
         now = time.monotonic()
         # By the run: the first epoch after a long one is always written, and nothing waits for
         # a clock of its own.
@@ -84,27 +84,27 @@ class Pulse:
 
     def ended(self, run: Run, reason: str) -> None:
         """A run has ended."""
-        self._tally.ended(run, reason)
+        self._sweep.ended(run, reason)
         self._written.pop(run.digest, None)
         self._write()
 
     def timing(self, nets: int) -> None:
         """The last part begins."""
-        self._tally.timing(nets)
+        self._sweep.timing(nets)
         self._write()
 
     def _write(self) -> None:
         with suppress(OSError):
             partial = draft(self._file.with_suffix(PARTIAL))
             try:
-                text = json.dumps(_values(self._tally), allow_nan=False)
+                text = json.dumps(_values(self._sweep), allow_nan=False)
                 partial.write_text(text, encoding="utf-8")
                 os.replace(partial, self._file)
             finally:
                 partial.unlink(missing_ok=True)
 
 
-def read_pulse(folder: Path) -> dict[str, Any] | None:
+def read_heartbeat(folder: Path) -> dict[str, Any] | None:
     """What the sweep of a folder is doing right now.
 
     Args:
@@ -118,7 +118,7 @@ def read_pulse(folder: Path) -> dict[str, Any] | None:
         of the last epoch `loss` and `val_accuracy` (None before the first, or not finite).
 
     Example:
-        >>> read_pulse(Path("no/such/folder")) is None
+        >>> read_heartbeat(Path("no/such/folder")) is None
         True
     """
     if not _beats(folder):
@@ -144,18 +144,18 @@ def _beats(folder: Path) -> bool:
     return False
 
 
-def _values(tally: Tally) -> dict[str, Any]:
-    left = tally.seconds_left()
+def _values(progress: SweepProgress) -> dict[str, Any]:
+    left = progress.seconds_left()
     return {
         "written": time.time(),
-        "doing": "timing" if tally.nets else "training",
-        "runs": len(tally.runs),
-        "ended": len(tally.reasons),
-        "failed": sum(1 for reason in tally.reasons.values() if reason),
-        "epochs_trained": tally.trained,
-        "epochs_left": tally.left - tally.trained,
+        "doing": "timing" if progress.nets else "training",
+        "runs": len(progress.runs),
+        "ended": len(progress.reasons),
+        "failed": sum(1 for reason in progress.reasons.values() if reason),
+        "epochs_trained": progress.trained,
+        "epochs_left": progress.left - progress.trained,
         "seconds_left": None if left is None else round(left, 1),
-        "underway": [_entry(each) for each in tally.underway.values()],
+        "underway": [_entry(each) for each in progress.underway.values()],
     }
 
 

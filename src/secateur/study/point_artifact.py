@@ -1,4 +1,4 @@
-"""Handing over: a point's network as the file that outlives its study."""
+"""Point artifact: a point's network as the file that outlives its study."""
 
 from __future__ import annotations
 

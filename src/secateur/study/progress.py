@@ -1,4 +1,4 @@
-"""The tally of a sweep: what has ended, what is under way, and how much time is left."""
+"""Progress of a sweep: what has ended, what is under way, and how much time is left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Underway:
     values: dict[str, float] = field(default_factory=dict)
 
 
-class Tally:
+class SweepProgress:
     """An observer that counts.
 
     Attributes:

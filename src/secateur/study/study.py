@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.registry import METHODS
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import Pick, frontier, pick
 from secateur.study.store import Store
 
-CONTROLS = frozenset(name for name in METHODS if METHODS[name].control)
+
+class _Controls(Collection[str]):
+    """The methods that are there to be compared with.
+
+    A store may name any method: only one that is registered is looked up, and one whose package
+    does not load is taken for none.
+    """
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and name in METHODS and bool(METHODS[name].control)
+        except UsageError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in METHODS if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-class Study:
+CONTROLS: Collection[str] = _Controls()
+
+
+class RunFolder:
     """What a run folder holds.
 
     Args:

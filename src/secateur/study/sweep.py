@@ -30,7 +30,7 @@ from secateur.study.fingerprint import (
     import_anew,
     note_files,
 )
-from secateur.study.heartbeat import Pulse
+from secateur.study.heartbeat import Heartbeat
 from secateur.study.method_code import method_codes
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
@@ -101,8 +101,8 @@ def run_study(
         threads_of = keep_threads(store, each, threads, len(study.seeds))
         store.state("data", json.dumps(facts_of(loaded, setup.fingerprint)))
         store.begin(settings_of(study), runs)
-        with Pulse(folder) as pulse:
-            told = Several(pulse, observer or Silent())
+        with Heartbeat(folder) as heartbeat:
+            told = Several(heartbeat, observer or Silent())
             _Sweep(store, runs, setup, devices, threads_of, told).run(count)
             time_points(store, setup, loaded, told.timing)
 

@@ -1,4 +1,4 @@
-"""A lane: one tracker in a thread of its own, so that no sweep ever waits for it, or dies of it."""
+"""A background worker: one tracker in a thread of its own, so that no sweep waits for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 60.0
 Task = Callable[[], None]
 
 
-class Lane:
+class BackgroundWorker:
     """Performs tasks in order, until one fails: then it warns once and drops whatever comes.
 
     Args:
@@ -22,11 +22,11 @@ class Lane:
         patience: Seconds without progress after which `close` gives up.
 
     Example:
-        >>> lane = Lane("demo", print)
-        >>> lane.put(lambda: print("shown"))
-        >>> lane.put(lambda: [][0])
-        >>> lane.put(lambda: print("never shown"))
-        >>> lane.close()
+        >>> worker = BackgroundWorker("demo", print)
+        >>> worker.put(lambda: print("shown"))
+        >>> worker.put(lambda: [][0])
+        >>> worker.put(lambda: print("never shown"))
+        >>> worker.close()
         shown
         Tracking with demo has stopped: IndexError: list index out of range. The sweep goes on, \
 and the same command adds what is missing.

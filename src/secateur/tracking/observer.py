@@ -1,4 +1,4 @@
-"""The follower: an observer of a sweep that tells trackers what the store holds."""
+"""The tracking observer: it tells trackers what the store holds, while a sweep runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from secateur.study.folder import inside
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
-from secateur.tracking.background_worker import PATIENCE, Lane
+from secateur.tracking.background_worker import PATIENCE, BackgroundWorker
 from secateur.tracking.tracker import Result, Tracked, Tracker
 
 _LOG = logging.getLogger("secateur")
 
 
-class Follower:
+class TrackingObserver:
     """Tells trackers of a sweep: an observer, and a context manager around the sweep.
 
     Epochs are told as they end; whatever is final is read from the store. At the end every run
@@ -51,17 +51,19 @@ class Follower:
         wanted = [TRACKERS.check(name) for name in dict.fromkeys(names)]
         self.trackers: list[Tracker] = [TRACKERS[name]() for name in wanted]
         self._folder = folder
-        self._lanes = [Lane(tracker.name, warn, patience) for tracker in self.trackers]
+        self._workers = [
+            BackgroundWorker(tracker.name, warn, patience) for tracker in self.trackers
+        ]
         self._runs: tuple[Run, ...] = ()
         self._running: dict[str, Run] = {}
 
     @property
     def where(self) -> list[str]:
         """How to look at what each tracker shows, of those that have not failed."""
-        pairs = zip(self.trackers, self._lanes, strict=True)
-        return [tracker.where for tracker, lane in pairs if self._runs and not lane.broken]
+        pairs = zip(self.trackers, self._workers, strict=True)
+        return [tracker.where for tracker, worker in pairs if self._runs and not worker.broken]
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> TrackingObserver:
         return self
 
     def __exit__(
@@ -72,14 +74,14 @@ class Follower:
     ) -> None:
         if self._runs:
             self._conclude(whole=kind is None)
-        for lane in self._lanes:
-            lane.close()
+        for worker in self._workers:
+            worker.close()
 
     def _conclude(self, whole: bool) -> None:
         for run in self._running.values():
             self._tell(partial(_stop, run))
         # Whoever stops a sweep does not wait for pictures: the next one draws them.
-        files = self._files() if whole and self._lanes else {}
+        files = self._files() if whole and self._workers else {}
         if whole:
             self._tell_results({run.digest for run in self._runs})
         self._tell(lambda tracker: tracker.close(files, whole))
@@ -87,7 +89,7 @@ class Follower:
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
         """Tell what the study is, and what an earlier sweep has finished."""
         self._runs = runs
-        if self._lanes:
+        if self._workers:
             study = Tracked(self._folder, Store(self._folder).settings, runs)
             self._tell(lambda tracker: tracker.begin(study))
             self._tell_results(finished)
@@ -114,19 +116,19 @@ class Follower:
         """Nothing: latencies are told at the end."""
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
-        for tracker, lane in zip(self.trackers, self._lanes, strict=True):
-            lane.put(partial(what, tracker))
+        for tracker, worker in zip(self.trackers, self._workers, strict=True):
+            worker.put(partial(what, tracker))
 
     def _tell_results(self, digests: Collection[str]) -> None:
-        for tracker, lane in zip(self.trackers, self._lanes, strict=True):
-            lane.put(partial(self._finish, tracker, lane, digests))
+        for tracker, worker in zip(self.trackers, self._workers, strict=True):
+            worker.put(partial(self._finish, tracker, worker, digests))
 
-    def _finish(self, tracker: Tracker, lane: Lane, digests: Collection[str]) -> None:
+    def _finish(self, tracker: Tracker, worker: BackgroundWorker, digests: Collection[str]) -> None:
         results = _results(self._folder, digests)
         for run in self._runs:
-            if run.digest in results and not lane.broken:
+            if run.digest in results and not worker.broken:
                 tracker.finish(run, results[run.digest])
-                lane.beat()
+                worker.beat()
 
     def _files(self) -> dict[str, bytes]:
         """The study's figures and its table; drawn here, for matplotlib is not for threads."""

@@ -1,4 +1,4 @@
-"""Masking: from a model and the name of a method to masks, in one call."""
+"""Prune: from a model and the name of a method to masks, in one call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from secateur.channels import Trace, rehearse, trace
+from secateur.channels import Trace, dry_run, trace
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import uncompiled
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
@@ -215,7 +215,7 @@ def _changed(
 def select_channels(
     model: nn.Module, example_inputs: Any, select: Callable[[GroupsOf], Masks]
 ) -> Masks:
-    """Select channels whose cut has been rehearsed: it is the same function, and runs.
+    """Select channels whose cut has been tried in a dry run: it is the same function, and runs.
 
     Args:
         model: The network; it is not touched.
@@ -233,12 +233,12 @@ def select_channels(
         masks = select(units.of)
         if units.traced is None:
             return masks
-        rehearsed = rehearse(model, masks, example_inputs, units.traced)
-        if not rehearsed.held:
+        tried = dry_run(model, masks, example_inputs, units.traced)
+        if not tried.held:
             break
-        units.hold(rehearsed.held)
-        if last and rehearsed.error is not None:
-            raise rehearsed.error
+        units.hold(tried.held)
+        if last and tried.error is not None:
+            raise tried.error
     return units.sign(masks)
 
 

@@ -15,7 +15,7 @@ from secateur.report.records import Record, records
 from secateur.spec import GIVEN, check_study
 from secateur.study import study as core
 from secateur.study.observer import Several, Silent
-from secateur.tracking.observer import Follower
+from secateur.tracking.observer import TrackingObserver
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from secateur.study.observer import Observer
 
 
-class Study(core.Study):
+class Study(core.RunFolder):
     """What a run folder holds, with its figures and its table; a notebook shows both.
 
     Args:
@@ -155,7 +155,7 @@ def sweep(
         if not isinstance(value, kinds):
             raise _wrong(subject, value)
     folder = Path(out) if out is not None else Path("runs") / name
-    with Follower([track] if isinstance(track, str) else track, folder) as follower:
+    with TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking:
         run_study(
             spec,
             folder,
@@ -164,7 +164,7 @@ def sweep(
             device=device,
             workers=workers,
             threads=threads,
-            observer=Several(follower, observer or Silent()),
+            observer=Several(tracking, observer or Silent()),
         )
     return Study(folder)
 

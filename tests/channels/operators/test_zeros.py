@@ -87,7 +87,7 @@ def test_training_mode_that_does_something_else_runs(*, other: bool) -> None:
     assert seen == [False, True, False]
 
 
-def test_a_size_in_the_code_is_rehearsed() -> None:
+def test_a_size_in_the_code_is_played_dry() -> None:
     net = Shaped()
     with runs(net) as seen:
         found = trace(net, torch.zeros(1, 3, 4, 4))

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 
 
 def given(*shape: int) -> Node:
     """A value that comes from outside."""
-    return Node(Kind.INPUT, "input", (), shape)
+    return Node(NodeKind.INPUT, "input", (), shape)
 
 
 def linear(value: Node, outputs: int, *, relu: bool = False, share: float = 0.5) -> Node:
@@ -22,21 +22,21 @@ def linear(value: Node, outputs: int, *, relu: bool = False, share: float = 0.5)
     (inputs,) = value.sizes
     weight = torch.randn(outputs, inputs) * (torch.rand(outputs, inputs) >= share)
     return Node(
-        Kind.LINEAR, "linear", (value,), (outputs,), weight, torch.randn(outputs), relu=relu
+        NodeKind.LINEAR, "linear", (value,), (outputs,), weight, torch.randn(outputs), relu=relu
     )
 
 
 def relu(value: Node) -> Node:
-    return Node(Kind.RELU, "relu", (value,), value.shape)
+    return Node(NodeKind.RELU, "relu", (value,), value.shape)
 
 
 def add(left: Node, right: Node) -> Node:
-    return Node(Kind.ADD, "add", (left, right), left.shape)
+    return Node(NodeKind.ADD, "add", (left, right), left.shape)
 
 
 def affine(value: Node) -> Node:
     scale, shift = torch.randn(2, value.sizes[0])
-    return Node(Kind.AFFINE, "norm", (value,), value.shape, scale, shift)
+    return Node(NodeKind.AFFINE, "norm", (value,), value.shape, scale, shift)
 
 
 def pool(value: Node) -> Node:
@@ -44,12 +44,12 @@ def pool(value: Node) -> Node:
     channels, height, width = value.sizes
     options = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
     shape = (channels, height // 2, width // 2)
-    return Node(Kind.MAX_POOL, "pool", (value,), shape, options=options)
+    return Node(NodeKind.MAX_POOL, "pool", (value,), shape, options=options)
 
 
 def called(call: Callable[..., object], *values: Node, shape: tuple[int, ...] = (3,)) -> Node:
     """What only torch can run."""
-    return Node(Kind.TORCH, call.__name__, values, shape, call=call, why="no kernel")
+    return Node(NodeKind.TORCH, call.__name__, values, shape, call=call, why="no kernel")
 
 
 @dataclass
@@ -70,7 +70,7 @@ def _conv(groups: int, *, relu: bool) -> Case:
     value, weight, bias = given(4, 7, 8), torch.randn(6, 4 // groups, 3, 2), torch.randn(6)
     weight *= torch.rand_like(weight) > 0.4
     options = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 3), "groups": groups}
-    node = Node(Kind.CONV, "conv", (value,), (6, 4, 5), weight, bias, relu, options)
+    node = Node(NodeKind.CONV, "conv", (value,), (6, 4, 5), weight, bias, relu, options)
 
     def function(x: Tensor) -> Tensor:
         made = functional.conv2d(x, weight.double(), bias.double(), **options)
@@ -100,13 +100,13 @@ def _affine(*shape: int) -> Case:
 
 def _max_pool() -> Case:
     options = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
-    node = Node(Kind.MAX_POOL, "pool", (given(3, 7, 6),), (3, 4, 4), options=options)
+    node = Node(NodeKind.MAX_POOL, "pool", (given(3, 7, 6),), (3, 4, 4), options=options)
     return Case(node, lambda x: functional.max_pool2d(x, (3, 2), (2, 1), (1, 0), (1, 2)))
 
 
 def _avg_pool(*, counted: bool) -> Case:
     options = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1), "count_padding": counted}
-    node = Node(Kind.AVG_POOL, "pool", (given(3, 7, 6),), (3, 4, 7), options=options)
+    node = Node(NodeKind.AVG_POOL, "pool", (given(3, 7, 6),), (3, 4, 7), options=options)
 
     def function(x: Tensor) -> Tensor:
         window = {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 1)}
@@ -117,7 +117,7 @@ def _avg_pool(*, counted: bool) -> Case:
 
 def _select() -> Case:
     options = {"stride": (2, 3), "before": 1}
-    node = Node(Kind.SELECT, "shortcut", (given(2, 5, 7),), (5, 3, 3), options=options)
+    node = Node(NodeKind.SELECT, "shortcut", (given(2, 5, 7),), (5, 3, 3), options=options)
     return Case(node, lambda x: functional.pad(x[:, :, ::2, ::3], (0, 0, 0, 0, 1, 2)))
 
 
@@ -126,7 +126,7 @@ def _cases() -> dict[str, Case]:
     image = given(3, 4, 5)
     total = add(image, given(3, 4, 5))
     total.relu = True
-    reshape = Node(Kind.RESHAPE, "flatten", (image,), (60,))
+    reshape = Node(NodeKind.RESHAPE, "flatten", (image,), (60,))
     return {
         "conv": _conv(1, relu=False),
         "conv in groups, relu": _conv(2, relu=True),
@@ -147,4 +147,7 @@ def _cases() -> dict[str, Case]:
 with torch.random.fork_rng():
     torch.manual_seed(0)
     CASES = _cases()
-assert {case.node.kind for case in CASES.values()} == set(Kind) - {Kind.INPUT, Kind.TORCH}
+assert {case.node.kind for case in CASES.values()} == set(NodeKind) - {
+    NodeKind.INPUT,
+    NodeKind.TORCH,
+}

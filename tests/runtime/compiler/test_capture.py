@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.runtime.compiler.capture import NotCapturedError, capture
-from secateur.runtime.compiler.graph import Kind
+from secateur.runtime.compiler.graph import NodeKind
 
 
 class Net(nn.Module):
@@ -42,7 +42,7 @@ def test_names_are_those_of_the_modules() -> None:
 
 def test_an_operator_without_a_rule_runs_in_torch() -> None:
     graph = capture(nn.Sequential(nn.Linear(4, 4), nn.GELU()), torch.zeros(2, 4))
-    assert graph.output.kind is Kind.TORCH
+    assert graph.output.kind is NodeKind.TORCH
     assert (graph.output.name, graph.output.why) == ("aten.gelu", "no kernel")
     assert graph.output.call is not None
     value = torch.randn(3, 4)
@@ -58,7 +58,7 @@ def test_whoever_reads_a_tensor_after_a_change_in_place_reads_the_changed_one() 
 
     graph = capture(Changes(), torch.zeros(2, 4))
     assert [str(node.kind) for node in graph.nodes] == ["input", "linear", "relu", "linear", "add"]
-    assert graph.output.inputs[0].kind is Kind.RELU
+    assert graph.output.inputs[0].kind is NodeKind.RELU
 
 
 def test_a_change_under_a_view_that_is_read_later_is_refused() -> None:

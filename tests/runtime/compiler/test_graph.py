@@ -3,7 +3,7 @@
 import torch
 from one_node import add, given, linear, relu
 
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 
 
 def test_only_what_the_output_needs_is_kept_and_in_order() -> None:
@@ -16,7 +16,7 @@ def test_only_what_the_output_needs_is_kept_and_in_order() -> None:
 
 
 def test_the_source_stays_though_nobody_reads_it() -> None:
-    source, other = given(4), Node(Kind.TORCH, "constant", (), (4,))
+    source, other = given(4), Node(NodeKind.TORCH, "constant", (), (4,))
     assert Graph.reaching([source, other], source, other).nodes == (source, other)
 
 
@@ -52,4 +52,4 @@ def test_nodes_that_say_the_same_are_two() -> None:
 def test_nodes_are_written_with_shape_and_relu() -> None:
     assert repr(linear(given(4), 3, relu=True)) == "<linear linear 3 relu>"
     assert repr(given(3, 4, 5)) == "<input input 3x4x5>"
-    assert repr(Node(Kind.TORCH, "aten.size", (), None)) == "<torch aten.size>"
+    assert repr(Node(NodeKind.TORCH, "aten.size", (), None)) == "<torch aten.size>"

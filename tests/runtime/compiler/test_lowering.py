@@ -9,12 +9,11 @@ from one_node import add, affine, given, linear, pool, relu
 from secateur import models
 from secateur.runtime.compiler.capture import capture
 from secateur.runtime.compiler.folding import folded
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 from secateur.runtime.compiler.lowering import Lowering, features, root
 from secateur.runtime.compiler.packing import Packs
 from secateur.runtime.kernels import library
-from secateur.runtime.kernels.structs import Kind as OpKind
-from secateur.runtime.kernels.structs import Layout
+from secateur.runtime.kernels.structs import Layout, OpKind
 
 pytestmark = pytest.mark.skipif(not library.available(), reason="no native kernels here")
 PLAIN, LANES = Layout.PLAIN, Layout.LANES
@@ -92,7 +91,7 @@ def test_for_9_numbers_the_slot_is_taken_that_wastes_or_grows_least(idle, taken,
 def test_memory_is_used_again() -> None:
     net = models.build("resnet20", (3, 8, 8), 10).eval()
     graph = folded(capture(net, torch.zeros(2, 3, 8, 8)))
-    nodes = [node for node in graph.nodes[1:] if node.kind is not Kind.RESHAPE]
+    nodes = [node for node in graph.nodes[1:] if node.kind is not NodeKind.RESHAPE]
     largest = max(features(node) for node in graph.nodes)
     alive_at_once = 3  # What a block reads, and its two convolutions.
     for layout in Layout:
@@ -205,8 +204,8 @@ def test_an_output_that_is_read_inside_stays_in_lanes_and_is_copied_out() -> Non
 def test_a_reshaped_value_has_no_memory_of_its_own() -> None:
     source = given(2, 4, 4)
     image = pool(source)
-    flat = Node(Kind.RESHAPE, "flatten", (image,), (8,))
-    again = Node(Kind.RESHAPE, "view", (flat,), (2, 4))
+    flat = Node(NodeKind.RESHAPE, "flatten", (image,), (8,))
+    again = Node(NodeKind.RESHAPE, "view", (flat,), (2, 4))
     assert root(again) is image
     assert features(again) == 8
     made = lowered([image, linear(flat, 3)], reads=[source])

@@ -5,7 +5,7 @@ import torch
 from one_node import CASES, add, affine, called, given, linear, relu
 from torch.nn import functional
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 from secateur.runtime.compiler.packing import (
     Packs,
     _selecting,
@@ -34,14 +34,14 @@ def test_what_runs_in_torch_says_why_itself() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 5), (), (0,), (3, 0, 4), None], ids=str)
 def test_other_values_are_refused_on_either_side(shape) -> None:
-    strange, vector = Node(Kind.TORCH, "strange", (), shape), given(3)
-    into = Node(Kind.RELU, "relu", (vector,), shape)
-    second = Node(Kind.ADD, "add", (vector, strange), (3,))
+    strange, vector = Node(NodeKind.TORCH, "strange", (), shape), given(3)
+    into = Node(NodeKind.RELU, "relu", (vector,), shape)
+    second = Node(NodeKind.ADD, "add", (vector, strange), (3,))
     assert [unsupported(node) for node in (relu(strange), into, second)] == [NEITHER] * 3
 
 
 def test_a_reshape_costs_nothing_whatever_its_shape() -> None:
-    assert unsupported(Node(Kind.RESHAPE, "view", (given(6),), (2, 3))) == ""
+    assert unsupported(Node(NodeKind.RESHAPE, "view", (given(6),), (2, 3))) == ""
 
 
 def test_groups_become_blocks_on_the_diagonal() -> None:

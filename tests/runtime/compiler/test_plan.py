@@ -15,7 +15,7 @@ from secateur.runtime.compiler.autotune import BACKENDS, CSR, ONNX, TORCH, Choos
 from secateur.runtime.compiler.capture import capture
 from secateur.runtime.compiler.dense import TorchSegment
 from secateur.runtime.compiler.folding import folded
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.plan import Plan, Side, plan
 from secateur.runtime.kernels import library
 
@@ -55,7 +55,7 @@ def test_large_reference_nets(name, shape, share, sparsified, exact, close) -> N
 def assert_exact(name, shape, share, batches, sparsified, exact, close) -> None:
     net = sparsified(models.build(name, shape, 10), share)
     made = chooser(net, *shape)
-    assert Kind.TORCH not in {node.kind for node in made._graph.nodes}
+    assert NodeKind.TORCH not in {node.kind for node in made._graph.nodes}
     inputs = torch.randn(batches[-1], *shape)
     expected = exact(net, inputs)
     for backend in HERE:
@@ -207,7 +207,7 @@ def test_what_follows_torch_is_on_the_side_of_the_layers(side: Side) -> None:
 def test_the_kernels_run_no_reshape_and_others_see_its_shape() -> None:
     source = given(4)
     first = linear(source, 6)
-    shaped = Node(Kind.RESHAPE, "view", (first,), (2, 3))
+    shaped = Node(NodeKind.RESHAPE, "view", (first,), (2, 3))
     strange = called(lambda x: x.transpose(1, 2), shaped, shape=(3, 2))
     made, cuts = cut([source, first, shaped, strange], {first: Side.SPARSE})
     assert cuts == [(Side.SPARSE, [first], [first]), (Side.TORCH, [strange], [strange])]

@@ -8,7 +8,7 @@ from torch.nn import functional
 from secateur.runtime.compiler.capture import capture
 from secateur.runtime.compiler.dense import TorchSegment
 from secateur.runtime.compiler.folding import folded
-from secateur.runtime.compiler.graph import Kind
+from secateur.runtime.compiler.graph import NodeKind
 
 KNOWN = {
     "conv same": nn.Conv2d(3, 4, 3, padding="same", dilation=2),
@@ -64,7 +64,7 @@ class Of(nn.Module):
         raise AssertionError(self.name)
 
 
-def check(net: nn.Module, close: object) -> list[Kind]:
+def check(net: nn.Module, close: object) -> list[NodeKind]:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean)
@@ -79,12 +79,12 @@ def check(net: nn.Module, close: object) -> list[Kind]:
 
 @pytest.mark.parametrize("net", KNOWN.values(), ids=KNOWN)
 def test_modules_become_nodes(net: nn.Module, close: object) -> None:
-    assert Kind.TORCH not in check(net, close)
+    assert NodeKind.TORCH not in check(net, close)
 
 
 @pytest.mark.parametrize("name", ["mean", "mean, kept", "shortcut", "add"])
 def test_functions_become_nodes(name: str, close: object) -> None:
-    assert Kind.TORCH not in check(Of(name), close)
+    assert NodeKind.TORCH not in check(Of(name), close)
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_functions_become_nodes(name: str, close: object) -> None:
     ],
 )
 def test_other_forms_run_in_torch(name: str, close: object) -> None:
-    assert Kind.TORCH in check(Of(name), close)
+    assert NodeKind.TORCH in check(Of(name), close)

@@ -15,7 +15,7 @@ from secateur.errors import KernelError
 from secateur.runtime.compiler.capture import capture
 from secateur.runtime.compiler.dense import TorchSegment
 from secateur.runtime.compiler.folding import folded
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.packing import Packs
 from secateur.runtime.compiler.segment import Segment
 from secateur.runtime.kernels import kernels, library
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def segment(graph: Graph, layout: Layout = Layout.PLAIN, batch: int = 8) -> Segment:
-    nodes = [node for node in graph.nodes[1:] if node.kind is not Kind.RESHAPE]
+    nodes = [node for node in graph.nodes[1:] if node.kind is not NodeKind.RESHAPE]
     return Segment(nodes, [nodes[-1]], layout=layout, batch=batch, threads=1, packs=Packs())
 
 

@@ -63,12 +63,12 @@ static double expected(const secateur_op *op, const float *x, const float *other
   int64_t in = (int64_t)s->in_channels * s->in_height * s->in_width;
   int weighted = op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D;
   int whole = op->kind == SECATEUR_GLOBAL_AVG_POOL;
-  int taps_down = whole ? s->in_height : s->kernel_height;
-  int taps_right = whole ? s->in_width : s->kernel_width;
+  int kernel_h = whole ? s->in_height : s->kernel_height;
+  int kernel_w = whole ? s->in_width : s->kernel_width;
   struct sums sums = {0, -INFINITY, 0, 0};
   for (int c = weighted ? 0 : channel; c <= (weighted ? s->in_channels - 1 : channel); c++)
-    for (int i = 0; i < taps_down; i++)
-      for (int j = 0; j < taps_right; j++) {
+    for (int i = 0; i < kernel_h; i++)
+      for (int j = 0; j < kernel_w; j++) {
         int y = row * s->stride_height - s->pad_top + i * s->dilation_height;
         int z = column * s->stride_width - s->pad_left + j * s->dilation_width;
         sums.padded += y < s->in_height + s->pad_top && z < s->in_width + s->pad_left;
@@ -77,7 +77,7 @@ static double expected(const secateur_op *op, const float *x, const float *other
         double value = x[at(op->in_layout, image, feature, in)];
         if (op->kind == SECATEUR_ADD) value += other[at(op->in_layout, image, feature, in)];
         if (weighted)
-          value *= weight[(((int64_t)channel * s->in_channels + c) * taps_down + i) * taps_right + j];
+          value *= weight[(((int64_t)channel * s->in_channels + c) * kernel_h + i) * kernel_w + j];
         sums.total += value;
         sums.top = fmax(sums.top, value);
         sums.inside++;
@@ -93,8 +93,8 @@ static double expected(const secateur_op *op, const float *x, const float *other
   return clamp && result < 0 ? 0 : result;
 }
 
-static int outputs(int in, int taps, int dilation, int stride, int pad) {
-  return (in + 2 * pad - dilation * (taps - 1) - 1) / stride + 1;
+static int outputs(int in, int kernel, int dilation, int stride, int pad) {
+  return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
 }
 
 static int random_shape(secateur_shape *s, int kind) {
@@ -188,8 +188,8 @@ static void one_round(void) {
   op->flags = pick(0, 3);
   op->in_layout = op->out_layout = pick(0, 1);
   if (packed || op->kind == SECATEUR_COPY) op->out_layout = pick(0, 1);
-  int64_t taps = (int64_t)s->kernel_height * s->kernel_width * s->in_channels;
-  int64_t weights = packed ? taps * s->out_channels : 2 * s->in_channels;
+  int64_t kernel = (int64_t)s->kernel_height * s->kernel_width * s->in_channels;
+  int64_t weights = packed ? kernel * s->out_channels : 2 * s->in_channels;
   float *weight = floats(weights), *bias = pick(0, 3) ? floats(s->out_channels) : NULL;
   int zeros = packed ? pick(0, 100) : 0;
   for (int64_t i = 0; i < weights; i++) if (pick(1, 100) <= zeros) weight[i] = 0;
@@ -226,21 +226,21 @@ static void one_round(void) {
   free(x), free(other), free(y), free(between), free(weight), free(bias), free(blob), free(scratch);
 }
 
-/* ---- taps -------------------------------------------------------------------------------------- */
+/* ---- nonzeros -------------------------------------------------------------------------------------- */
 
-/* Where plane, row, column and tap read, and where they write: in positions. */
-static int64_t read_at(const secateur_taps *taps, int64_t tap, int64_t row, int64_t column) {
-  return taps->index[tap] + row * taps->pitch + column;
+/* Where plane, row, column and nonzero read, and where they write: in positions. */
+static int64_t read_at(const secateur_nonzeros *nonzeros, int64_t nonzero, int64_t row, int64_t column) {
+  return nonzeros->indices[nonzero] + row * nonzeros->pitch + column;
 }
 
-static int64_t write_at(const secateur_taps *taps, int64_t plane, int64_t row, int64_t column) {
-  return (plane * taps->height + row) * taps->width + column;
+static int64_t write_at(const secateur_nonzeros *nonzeros, int64_t plane, int64_t row, int64_t column) {
+  return (plane * nonzeros->height + row) * nonzeros->width + column;
 }
 
-static void die_at_taps(const char *what, const secateur_taps *taps, int code) {
-  printf("taps: %s %d: isa %s planes %d height %d width %d pitch %d positions %d batch %d\n", what,
-         code, secateur_isa(), (int)taps->planes, (int)taps->height, (int)taps->width,
-         (int)taps->pitch, (int)taps->positions, (int)taps->batch);
+static void die_at_taps(const char *what, const secateur_nonzeros *nonzeros, int code) {
+  printf("nonzeros: %s %d: isa %s planes %d height %d width %d pitch %d positions %d batch %d\n", what,
+         code, secateur_isa(), (int)nonzeros->planes, (int)nonzeros->height, (int)nonzeros->width,
+         (int)nonzeros->pitch, (int)nonzeros->positions, (int)nonzeros->batch);
   exit(1);
 }
 
@@ -248,97 +248,97 @@ static int differs(double got, double want, double scale) {
   return !(fabs(got - want) <= 1e-4 * (1 + scale));
 }
 
-static void compare_product(const secateur_taps *taps, const float *value, const float *bias,
+static void compare_product(const secateur_nonzeros *nonzeros, const float *value, const float *bias,
                             const float *x, const float *y) {
-  for (int64_t plane = 0; plane < taps->planes; plane++)
-    for (int64_t row = 0; row < taps->height; row++)
-      for (int64_t column = 0; column < taps->width; column++)
-        for (int64_t image = 0; image < taps->batch; image++) {
+  for (int64_t plane = 0; plane < nonzeros->planes; plane++)
+    for (int64_t row = 0; row < nonzeros->height; row++)
+      for (int64_t column = 0; column < nonzeros->width; column++)
+        for (int64_t image = 0; image < nonzeros->batch; image++) {
           double want = bias ? bias[plane] : 0;
-          for (int64_t tap = taps->starts[plane]; tap < taps->starts[plane + 1]; tap++)
-            want += (double)value[tap] * x[read_at(taps, tap, row, column) * taps->batch + image];
-          double got = y[write_at(taps, plane, row, column) * taps->batch + image];
-          if (differs(got, want, fabs(want))) die_at_taps("product", taps, (int)plane);
+          for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1]; nonzero++)
+            want += (double)value[nonzero] * x[read_at(nonzeros, nonzero, row, column) * nonzeros->batch + image];
+          double got = y[write_at(nonzeros, plane, row, column) * nonzeros->batch + image];
+          if (differs(got, want, fabs(want))) die_at_taps("product", nonzeros, (int)plane);
         }
 }
 
-static void compare_gradient(const secateur_taps *taps, const float *x, const float *outer,
+static void compare_gradient(const secateur_nonzeros *nonzeros, const float *x, const float *outer,
                              const float *gradient) {
-  for (int64_t plane = 0; plane < taps->planes; plane++)
-    for (int64_t tap = taps->starts[plane]; tap < taps->starts[plane + 1]; tap++) {
+  for (int64_t plane = 0; plane < nonzeros->planes; plane++)
+    for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1]; nonzero++) {
       double want = 0, scale = 0;
-      for (int64_t row = 0; row < taps->height; row++)
-        for (int64_t column = 0; column < taps->width; column++)
-          for (int64_t image = 0; image < taps->batch; image++) {
-            double factor = x[read_at(taps, tap, row, column) * taps->batch + image];
-            factor *= outer[write_at(taps, plane, row, column) * taps->batch + image];
+      for (int64_t row = 0; row < nonzeros->height; row++)
+        for (int64_t column = 0; column < nonzeros->width; column++)
+          for (int64_t image = 0; image < nonzeros->batch; image++) {
+            double factor = x[read_at(nonzeros, nonzero, row, column) * nonzeros->batch + image];
+            factor *= outer[write_at(nonzeros, plane, row, column) * nonzeros->batch + image];
             want += factor, scale += fabs(factor) / 8;
           }
-      if (differs(gradient[tap], want, scale)) die_at_taps("gradient", taps, (int)tap);
+      if (differs(gradient[nonzero], want, scale)) die_at_taps("gradient", nonzeros, (int)nonzero);
     }
 }
 
-static int run_taps(const secateur_taps *taps, float *value, const float *bias,
+static int run_taps(const secateur_nonzeros *nonzeros, float *value, const float *bias,
                     const secateur_buffer *x, const secateur_buffer *y, int threads, int gradient) {
-  return gradient ? secateur_taps_gradient(taps, x, y, value, threads)
-                  : secateur_taps_product(taps, value, bias, x, y, threads);
+  return gradient ? secateur_nonzeros_gradient(nonzeros, x, y, value, threads)
+                  : secateur_nonzeros_product(nonzeros, value, bias, x, y, threads);
 }
 
 /* Something that does not fit is refused, or harmless. */
-static void damage_taps(secateur_taps *taps, int64_t *starts, int32_t *index, float *value,
+static void damage_taps(secateur_nonzeros *nonzeros, int64_t *indptr, int32_t *indices, float *value,
                         const secateur_buffer *x, const secateur_buffer *y) {
-  int64_t *sizes[] = {&taps->planes, &taps->height, &taps->width, &taps->pitch, &taps->positions,
-                      &taps->batch};
+  int64_t *sizes[] = {&nonzeros->planes, &nonzeros->height, &nonzeros->width, &nonzeros->pitch, &nonzeros->positions,
+                      &nonzeros->batch};
   int64_t bit = (int64_t)1 << pick(0, 62);
   int which = pick(0, 7);
   if (which < 6) {
-    /* More planes than there are starts is what the caller promised not to say. */
-    if (which == 0) taps->planes &= ~bit;
+    /* More planes than there are indptr is what the caller promised not to say. */
+    if (which == 0) nonzeros->planes &= ~bit;
     else *sizes[which] ^= bit;
   } else if (which == 6) {
-    int64_t *start = &starts[pick(0, (int)taps->planes - 1)]; /* the last one is a promise, too */
+    int64_t *start = &indptr[pick(0, (int)nonzeros->planes - 1)]; /* the last one is a promise, too */
     *start ^= bit;
-  } else if (starts[taps->planes]) {
-    index[pick(0, (int)starts[taps->planes] - 1)] ^= (int32_t)(1u << pick(0, 31));
+  } else if (indptr[nonzeros->planes]) {
+    indices[pick(0, (int)indptr[nonzeros->planes] - 1)] ^= (int32_t)(1u << pick(0, 31));
   }
   for (int gradient = 0; gradient < 2; gradient++)
-    run_taps(taps, value, NULL, x, y, 2, gradient);
+    run_taps(nonzeros, value, NULL, x, y, 2, gradient);
 }
 
-static void taps_round(void) {
-  secateur_taps taps = {.planes = pick(1, 12), .height = pick(1, 6), .width = pick(1, 30)};
-  taps.pitch = taps.width + pick(0, 3);
-  int64_t span = (taps.height - 1) * taps.pitch + taps.width;
-  taps.positions = span + pick(0, 40);
-  taps.batch = pick(1, 4) * secateur_lanes();
-  int64_t *starts = malloc((taps.planes + 1) * sizeof *starts);
+static void nonzeros_round(void) {
+  secateur_nonzeros nonzeros = {.planes = pick(1, 12), .height = pick(1, 6), .width = pick(1, 30)};
+  nonzeros.pitch = nonzeros.width + pick(0, 3);
+  int64_t span = (nonzeros.height - 1) * nonzeros.pitch + nonzeros.width;
+  nonzeros.positions = span + pick(0, 40);
+  nonzeros.batch = pick(1, 4) * secateur_lanes();
+  int64_t *indptr = malloc((nonzeros.planes + 1) * sizeof *indptr);
   int most_taps = pick(0, 1) ? 30 : 3;
-  starts[0] = 0;
-  for (int64_t plane = 0; plane < taps.planes; plane++)
-    starts[plane + 1] = starts[plane] + pick(0, most_taps);
-  int64_t count = starts[taps.planes];
-  int32_t *index = malloc(count ? count * sizeof *index : 1);
-  for (int64_t i = 0; i < count; i++) index[i] = pick(0, (int)(taps.positions - span));
-  taps.starts = starts;
-  taps.index = index;
-  int64_t in = taps.positions * taps.batch, out = taps.planes * taps.height * taps.width * taps.batch;
+  indptr[0] = 0;
+  for (int64_t plane = 0; plane < nonzeros.planes; plane++)
+    indptr[plane + 1] = indptr[plane] + pick(0, most_taps);
+  int64_t count = indptr[nonzeros.planes];
+  int32_t *indices = malloc(count ? count * sizeof *indices : 1);
+  for (int64_t i = 0; i < count; i++) indices[i] = pick(0, (int)(nonzeros.positions - span));
+  nonzeros.indptr = indptr;
+  nonzeros.indices = indices;
+  int64_t in = nonzeros.positions * nonzeros.batch, out = nonzeros.planes * nonzeros.height * nonzeros.width * nonzeros.batch;
   float *x = floats(in), *outer = floats(out), *y = floats(out);
   float *value = floats(count), *gradient = floats(count);
-  float *bias = pick(0, 1) ? floats(taps.planes) : NULL;
+  float *bias = pick(0, 1) ? floats(nonzeros.planes) : NULL;
   secateur_buffer input = {x, in, 0}, output = {y, out, 0}, outside = {outer, out, 0};
   int threads = pick(1, 3);
-  int status = run_taps(&taps, value, bias, &input, &output, threads, 0);
-  if (!status) status = run_taps(&taps, gradient, NULL, &input, &outside, threads, 1);
-  if (status) die_at_taps("status", &taps, status);
-  compare_product(&taps, value, bias, x, y);
-  compare_gradient(&taps, x, outer, gradient);
+  int status = run_taps(&nonzeros, value, bias, &input, &output, threads, 0);
+  if (!status) status = run_taps(&nonzeros, gradient, NULL, &input, &outside, threads, 1);
+  if (status) die_at_taps("status", &nonzeros, status);
+  compare_product(&nonzeros, value, bias, x, y);
+  compare_gradient(&nonzeros, x, outer, gradient);
   output.count--;
   for (int which = 0; which < 2; which++)
-    if (run_taps(&taps, gradient, bias, &input, &output, threads, which) != SECATEUR_SMALL_BUFFER)
-      die_at_taps("small buffer", &taps, which);
+    if (run_taps(&nonzeros, gradient, bias, &input, &output, threads, which) != SECATEUR_SMALL_BUFFER)
+      die_at_taps("small buffer", &nonzeros, which);
   output.count++;
-  damage_taps(&taps, starts, index, gradient, &input, &output);
-  free(starts), free(index), free(x), free(outer), free(y), free(value), free(gradient), free(bias);
+  damage_taps(&nonzeros, indptr, indices, gradient, &input, &output);
+  free(indptr), free(indices), free(x), free(outer), free(y), free(value), free(gradient), free(bias);
 }
 
 int main(int count, char **words) {
@@ -348,7 +348,7 @@ int main(int count, char **words) {
   secateur_set_runtime(GOMP_parallel, omp_get_thread_num, omp_get_num_threads);
   for (int i = 0; i < 4; i++) {
     if (secateur_use_isa(names[i])) continue;
-    for (int round = 0; round < rounds; round++) one_round(), taps_round();
+    for (int round = 0; round < rounds; round++) one_round(), nonzeros_round();
     printf("%s: %d rounds\n", names[i], rounds);
   }
   return 0;

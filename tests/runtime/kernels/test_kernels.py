@@ -14,7 +14,7 @@ from one_op import apply, weight_of
 
 from secateur.errors import KernelError, UnknownNameError
 from secateur.runtime.kernels import kernels, memory, packs
-from secateur.runtime.kernels.structs import Flag, Kind, Layout, shape
+from secateur.runtime.kernels.structs import Flag, Layout, OpKind, shape
 
 pytestmark = pytest.mark.usefixtures("any_isa")
 
@@ -78,7 +78,7 @@ def test_a_net_runs_in_one_call(layout: Layout, threads: int, part: int) -> None
     ops = kernels.array_of(
         [
             kernels.op_of(conv, input=0, output=1, relu=True),
-            kernels.op(Kind.MAX_POOL, pooled, input=1, output=2, **places),
+            kernels.op(OpKind.MAX_POOL, pooled, input=1, output=2, **places),
             kernels.op_of(linear, input=2, output=3),
         ]
     )
@@ -154,8 +154,8 @@ def test_parts_must_fit(layout: Layout, part: int, step: int, count: int, why: s
     same = shape((3, 1, 1), (3, 1, 1))
     ops = kernels.array_of(
         [
-            kernels.op(Kind.RELU, same, input=0, output=1),
-            kernels.op(Kind.COPY, same, input=1, output=2, out_layout=layout),
+            kernels.op(OpKind.RELU, same, input=0, output=1),
+            kernels.op(OpKind.COPY, same, input=1, output=2, out_layout=layout),
         ]
     )
     x, y, between = (np.full(size, -1.0, dtype=np.float32) for size in (21, 24, 2000))
@@ -219,13 +219,13 @@ def test_a_pack_of_another_layer_is_refused() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    op = kernels.op(Kind.RELU, shape((1, 1, 1), (1, 1, 1)), flags=Flag.NONE)
+    op = kernels.op(OpKind.RELU, shape((1, 1, 1), (1, 1, 1)), flags=Flag.NONE)
     op.kind = 99
     with pytest.raises(KernelError, match="bad argument"):
         run_raw(op, [np.zeros(1, dtype=np.float32)] * 2)
 
 
 def test_a_layer_without_a_pack_is_refused() -> None:
-    ops = kernels.array_of([kernels.op(Kind.LINEAR, shape((3, 1, 1), (2, 1, 1)))])
+    ops = kernels.array_of([kernels.op(OpKind.LINEAR, shape((3, 1, 1), (2, 1, 1)))])
     with pytest.raises(KernelError, match="planning the scratch memory: the plan is bad pack"):
         kernels.scratch_bytes(ops, 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from secateur.errors import KernelError
 from secateur.runtime.kernels import kernels
-from secateur.runtime.kernels.nonzeros import Taps
+from secateur.runtime.kernels.nonzeros import Nonzeros
 
 pytestmark = pytest.mark.usefixtures("any_isa")
 LANES = 16  # a multiple of every instruction set's
@@ -21,22 +21,26 @@ def floats(array: np.ndarray) -> tuple[int, int]:
     return array.ctypes.data, array.size
 
 
-def inputs_of(taps: Taps, plane: int) -> np.ndarray:
-    """`[taps of the plane, height, width]`: the input positions that they read."""
-    first, last = taps.starts[plane : plane + 2]
-    rows = np.arange(taps.height)[:, None] * taps.pitch + np.arange(taps.width)
-    return taps.index[first:last, None, None] + rows
+def inputs_of(nonzeros: Nonzeros, plane: int) -> np.ndarray:
+    """`[nonzeros of the plane, height, width]`: the input positions that they read."""
+    first, last = nonzeros.indptr[plane : plane + 2]
+    rows = np.arange(nonzeros.height)[:, None] * nonzeros.pitch + np.arange(nonzeros.width)
+    return nonzeros.indices[first:last, None, None] + rows
 
 
 def expected(
-    taps: Taps, values: np.ndarray, bias: np.ndarray | None, x: np.ndarray, outer: np.ndarray
+    nonzeros: Nonzeros,
+    values: np.ndarray,
+    bias: np.ndarray | None,
+    x: np.ndarray,
+    outer: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The product and the gradient in float64."""
-    output = np.zeros((taps.planes, taps.height, taps.width, x.shape[1]))
-    gradient = np.zeros(len(taps.index))
-    for plane in range(taps.planes):
-        some = slice(*taps.starts[plane : plane + 2])
-        read = x.astype(np.float64)[inputs_of(taps, plane)]
+    output = np.zeros((nonzeros.planes, nonzeros.height, nonzeros.width, x.shape[1]))
+    gradient = np.zeros(len(nonzeros.indices))
+    for plane in range(nonzeros.planes):
+        some = slice(*nonzeros.indptr[plane : plane + 2])
+        read = x.astype(np.float64)[inputs_of(nonzeros, plane)]
         output[plane] = np.einsum("t,thwb->hwb", values[some].astype(np.float64), read)
         output[plane] += 0 if bias is None else bias[plane]
         gradient[some] = np.einsum("thwb,hwb->t", read, outer[plane].astype(np.float64))
@@ -44,16 +48,16 @@ def expected(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Taps, int, np.random.Generator]:
+def cases(draw: st.DrawFn) -> tuple[Nonzeros, int, np.random.Generator]:
     random = np.random.default_rng(draw(st.integers(0, 999)))
     planes, height, width = (draw(st.integers(1, most)) for most in (7, 6, 30))
     pitch = width + draw(st.integers(0, 3))
     positions = (height - 1) * pitch + width + draw(st.integers(0, 40))
     counts = random.integers(0, draw(st.sampled_from([1, 5, 40])), planes)
-    starts = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+    indptr = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
     last = positions - (height - 1) * pitch - width
-    index = random.integers(0, last + 1, starts[-1]).astype(np.int32)
-    return Taps(starts, index, height, width, pitch, positions), draw(st.integers(1, 5)), random
+    index = random.integers(0, last + 1, indptr[-1]).astype(np.int32)
+    return Nonzeros(indptr, index, height, width, pitch, positions), draw(st.integers(1, 5)), random
 
 
 @settings(
@@ -64,62 +68,66 @@ def cases(draw: st.DrawFn) -> tuple[Taps, int, np.random.Generator]:
 )
 @given(cases(), st.booleans(), st.integers(1, 3))
 def test_they_are_those_of_the_loops(
-    case: tuple[Taps, int, np.random.Generator], biased: bool, threads: int
+    case: tuple[Nonzeros, int, np.random.Generator], biased: bool, threads: int
 ) -> None:
-    taps, vectors, random = case
+    nonzeros, vectors, random = case
     batch = vectors * LANES
-    x = random.standard_normal((taps.positions, batch)).astype(np.float32)
-    outer = random.standard_normal((taps.planes, taps.height, taps.width, batch))
+    x = random.standard_normal((nonzeros.positions, batch)).astype(np.float32)
+    outer = random.standard_normal((nonzeros.planes, nonzeros.height, nonzeros.width, batch))
     outer = outer.astype(np.float32)
-    values = random.standard_normal(len(taps.index)).astype(np.float32)
-    bias = random.standard_normal(taps.planes).astype(np.float32) if biased else None
-    wanted = expected(taps, values, bias, x, outer)
+    values = random.standard_normal(len(nonzeros.indices)).astype(np.float32)
+    bias = random.standard_normal(nonzeros.planes).astype(np.float32) if biased else None
+    wanted = expected(nonzeros, values, bias, x, outer)
     for isa in kernels.isas():
         kernels.use_isa(isa)
         output, gradient = np.full_like(outer, np.nan), np.full_like(values, np.nan)
         address = None if bias is None else bias.ctypes.data
-        taps.product(
+        nonzeros.product(
             values.ctypes.data, address, floats(x), floats(output), batch=batch, threads=threads
         )
-        taps.gradient(floats(x), floats(outer), gradient.ctypes.data, batch=batch, threads=threads)
+        nonzeros.gradient(
+            floats(x), floats(outer), gradient.ctypes.data, batch=batch, threads=threads
+        )
         np.testing.assert_allclose(output, wanted[0], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(gradient, wanted[1], rtol=1e-4, atol=2e-3)
 
 
 def test_the_same_bits_whatever_the_threads() -> None:
     random = np.random.default_rng(0)
-    starts = np.arange(0, 641, 10)
-    taps = Taps(starts, random.integers(0, 300, 640).astype(np.int32), 8, 9, 11, 400)
-    x, outer = (random.standard_normal((n, 64)).astype(np.float32) for n in (400, taps.outputs))
+    indptr = np.arange(0, 641, 10)
+    nonzeros = Nonzeros(indptr, random.integers(0, 300, 640).astype(np.int32), 8, 9, 11, 400)
+    x, outer = (random.standard_normal((n, 64)).astype(np.float32) for n in (400, nonzeros.outputs))
     values = random.standard_normal(640).astype(np.float32)
     seen = set()
     for threads in (1, 2, 3):
         output, gradient = np.empty_like(outer), np.empty_like(values)
-        taps.product(values.ctypes.data, None, floats(x), floats(output), batch=64, threads=threads)
-        taps.gradient(floats(x), floats(outer), gradient.ctypes.data, batch=64, threads=threads)
+        nonzeros.product(
+            values.ctypes.data, None, floats(x), floats(output), batch=64, threads=threads
+        )
+        nonzeros.gradient(floats(x), floats(outer), gradient.ctypes.data, batch=64, threads=threads)
         seen.add((output.tobytes(), gradient.tobytes()))
     assert len(seen) == 1
 
 
 def test_a_value_that_is_not_finite_stays_with_its_plane_and_image() -> None:
-    taps = Taps(np.array([0, 1, 2]), np.array([0, 1], np.int32), 1, 1, 1, 2)
+    nonzeros = Nonzeros(np.array([0, 1, 2]), np.array([0, 1], np.int32), 1, 1, 1, 2)
     x, output = np.ones((2, LANES), np.float32), np.empty((2, LANES), np.float32)
     x[0, 3], values = np.nan, np.ones(2, np.float32)
-    taps.product(values.ctypes.data, None, floats(x), floats(output), batch=LANES, threads=1)
+    nonzeros.product(values.ctypes.data, None, floats(x), floats(output), batch=LANES, threads=1)
     assert np.isnan(output).sum() == 1
     assert np.isnan(output[0, 3])
 
 
-GOOD = Taps(np.array([0, 2, 3]), np.array([0, 3, 1], np.int32), 2, 3, 4, 10)
+GOOD = Nonzeros(np.array([0, 2, 3]), np.array([0, 3, 1], np.int32), 2, 3, 4, 10)
 
 
 @pytest.mark.parametrize(
-    "taps",
+    "nonzeros",
     [
-        replace(GOOD, index=np.array([0, 4, 1], np.int32)),  # reads a position too far
-        replace(GOOD, index=np.array([0, -1, 1], np.int32)),
-        replace(GOOD, starts=np.array([0, 3, 2])),  # falling
-        replace(GOOD, starts=np.array([1, 2, 3])),
+        replace(GOOD, indices=np.array([0, 4, 1], np.int32)),  # reads a position too far
+        replace(GOOD, indices=np.array([0, -1, 1], np.int32)),
+        replace(GOOD, indptr=np.array([0, 3, 2])),  # falling
+        replace(GOOD, indptr=np.array([1, 2, 3])),
         replace(GOOD, pitch=5),
         replace(GOOD, pitch=-4),
         replace(GOOD, height=0),
@@ -127,18 +135,20 @@ GOOD = Taps(np.array([0, 2, 3]), np.array([0, 3, 1], np.int32), 2, 3, 4, 10)
         replace(GOOD, positions=9),
     ],
 )
-def test_what_reads_outside_is_refused(taps: Taps) -> None:
+def test_what_reads_outside_is_refused(nonzeros: Nonzeros) -> None:
     x, y, values = np.ones(10 * LANES, np.float32), np.ones(12 * LANES, np.float32), np.ones(3)
-    for run in both(taps, x, y, values.astype(np.float32)):
+    for run in both(nonzeros, x, y, values.astype(np.float32)):
         with pytest.raises(KernelError, match="bad argument"):
             run()
 
 
-def both(taps: Taps, x: np.ndarray, y: np.ndarray, values: np.ndarray, batch: int = LANES) -> list:
+def both(
+    nonzeros: Nonzeros, x: np.ndarray, y: np.ndarray, values: np.ndarray, batch: int = LANES
+) -> list:
     numbers = values.ctypes.data
     return [
-        lambda: taps.product(numbers, None, floats(x), floats(y), batch=batch, threads=1),
-        lambda: taps.gradient(floats(x), floats(y), numbers, batch=batch, threads=1),
+        lambda: nonzeros.product(numbers, None, floats(x), floats(y), batch=batch, threads=1),
+        lambda: nonzeros.gradient(floats(x), floats(y), numbers, batch=batch, threads=1),
     ]
 
 

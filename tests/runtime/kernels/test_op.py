@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from one_op import apply, lay_out, read_out
 
 from secateur.runtime.kernels import kernels, memory
-from secateur.runtime.kernels.structs import Flag, Kind, Layout, shape
+from secateur.runtime.kernels.structs import Flag, Layout, OpKind, shape
 
 pytestmark = pytest.mark.usefixtures("any_isa")
 FEW = settings(
@@ -53,10 +53,10 @@ def test_pooling_is_torchs(data: st.DataObject) -> None:
     places = {"in_layout": layout, "out_layout": layout}
     for isa in kernels.isas():
         kernels.use_isa(isa)
-        op = kernels.op(Kind.MAX_POOL, geometry, flags=flags, **places)
+        op = kernels.op(OpKind.MAX_POOL, geometry, flags=flags, **places)
         assert_same(apply(op, x.numpy(), threads=2), top, flags)
         counting = flags | Flag.COUNT_PADDING if count else flags
-        op = kernels.op(Kind.AVG_POOL, geometry, flags=counting, **places)
+        op = kernels.op(OpKind.AVG_POOL, geometry, flags=counting, **places)
         assert_same(apply(op, x.numpy()), mean, flags)
 
 
@@ -74,16 +74,16 @@ def test_element_wise_ops_are_torchs(data: st.DataObject) -> None:
     places = {"flags": flags, "in_layout": before, "out_layout": before}
     for isa in kernels.isas():
         kernels.use_isa(isa)
-        copy = kernels.op(Kind.COPY, geometry, flags=flags, in_layout=before, out_layout=after)
+        copy = kernels.op(OpKind.COPY, geometry, flags=flags, in_layout=before, out_layout=after)
         assert_same(apply(copy, x.numpy()), x, flags)
-        relu = kernels.op(Kind.RELU, geometry, in_layout=before, out_layout=before)
+        relu = kernels.op(OpKind.RELU, geometry, in_layout=before, out_layout=before)
         assert_same(apply(relu, x.numpy()), x.relu(), flags)
-        add = kernels.op(Kind.ADD, geometry, other=2, **places)
+        add = kernels.op(OpKind.ADD, geometry, other=2, **places)
         assert_same(apply(add, x.numpy(), y.numpy(), threads=2), x + y, flags)
         scale, shift = (part[:, None, None] for part in affine)
-        norm = kernels.op(Kind.AFFINE, geometry, pack=affine.numpy(), **places)
+        norm = kernels.op(OpKind.AFFINE, geometry, pack=affine.numpy(), **places)
         assert_same(apply(norm, x.numpy()), x * scale + shift, flags)
-        mean = kernels.op(Kind.GLOBAL_AVG_POOL, pooled, **places)
+        mean = kernels.op(OpKind.GLOBAL_AVG_POOL, pooled, **places)
         assert_same(apply(mean, x.numpy()), x.mean((2, 3), keepdim=True), flags)
 
 
@@ -92,8 +92,8 @@ def test_in_place_where_it_is_allowed() -> None:
     same = shape((3, 1, 1), (3, 1, 1))
     ops = kernels.array_of(
         [
-            kernels.op(Kind.ADD, same, input=0, other=0, output=0),
-            kernels.op(Kind.RELU, same, input=0, output=0),
+            kernels.op(OpKind.ADD, same, input=0, other=0, output=0),
+            kernels.op(OpKind.RELU, same, input=0, output=0),
         ]
     )
     kernels.run(

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from secateur.runtime.kernels.nonzeros import _Taps
+from secateur.runtime.kernels.nonzeros import _Nonzeros
 from secateur.runtime.kernels.structs import (
     ABI,
     Algorithm,
     Buffer,
     Flag,
-    Kind,
-    Layer,
+    KernelLayer,
     Layout,
     Op,
+    OpKind,
     PackInfo,
     Shape,
     Status,
@@ -31,11 +31,11 @@ STRUCTS = {
     "op": Op,
     "buffer": Buffer,
     "task": Task,
-    "layer": Layer,
+    "layer": KernelLayer,
     "pack_info": PackInfo,
-    "taps": _Taps,
+    "nonzeros": _Nonzeros,
 }
-ENUMS = {"status": Status, "layout": Layout, "kind": Kind, "algorithm": Algorithm, "flag": Flag}
+ENUMS = {"status": Status, "layout": Layout, "kind": OpKind, "algorithm": Algorithm, "flag": Flag}
 POINTER = "a pointer"
 
 
@@ -90,8 +90,8 @@ def test_the_version_is_that_of_the_header(header: str) -> None:
 
 def test_the_structs_have_the_size_that_c_gives_them() -> None:
     """A field that one side has and the other has not would shift all that follow."""
-    sizes = {kind: ctypes.sizeof(kind) for kind in (Shape, Op, Buffer, Layer, PackInfo, Task)}
-    assert sizes == {Shape: 56, Op: 104, Buffer: 24, Layer: 80, PackInfo: 96, Task: 64}
+    sizes = {kind: ctypes.sizeof(kind) for kind in (Shape, Op, Buffer, KernelLayer, PackInfo, Task)}
+    assert sizes == {Shape: 56, Op: 104, Buffer: 24, KernelLayer: 80, PackInfo: 96, Task: 64}
 
 
 def test_a_shape_says_where_each_size_goes() -> None:

@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 
 AXES = [
-    Axis(size, taps, stride, dilation, before, after)
+    ConvAxis(size, kernel, stride, dilation, before, after)
     for size in (1, 5, 8)
-    for taps in (1, 2, 3)
+    for kernel in (1, 2, 3)
     for stride in (1, 2, 3)
     for dilation in (1, 2)
     for before, after in ((0, 0), (1, 2), (4, 0))
-    if size + before + after > dilation * (taps - 1)
+    if size + before + after > dilation * (kernel - 1)
 ]
 
 
 @pytest.mark.parametrize("axis", AXES, ids=str)
-def test_every_tap_reads_the_pixel_that_a_convolution_reads(axis: Axis) -> None:
+def test_every_tap_reads_the_pixel_that_a_convolution_reads(axis: ConvAxis) -> None:
     pixels = {}
     for slot, phase in enumerate(axis.phases):
         positions, image = axis.inside(phase)
@@ -25,7 +25,7 @@ def test_every_tap_reads_the_pixel_that_a_convolution_reads(axis: Axis) -> None:
         assert 0 <= positions.start <= positions.stop <= axis.length
         for offset, pixel in enumerate(numbers):
             pixels[slot, positions.start + offset] = pixel
-    for tap in range(axis.taps):
+    for tap in range(axis.kernel):
         slot, first = axis.place(tap)
         for output in range(axis.outputs):
             assert first + output < axis.length
@@ -34,6 +34,6 @@ def test_every_tap_reads_the_pixel_that_a_convolution_reads(axis: Axis) -> None:
 
 
 def test_an_image_without_padding_and_stride_is_read_as_it_is() -> None:
-    assert Axis(8, 3, 1, 2, 0, 0).plain
-    assert not Axis(8, 3, 2, 1, 0, 0).plain
-    assert not Axis(8, 3, 1, 1, 0, 1).plain
+    assert ConvAxis(8, 3, 1, 2, 0, 0).plain
+    assert not ConvAxis(8, 3, 2, 1, 0, 0).plain
+    assert not ConvAxis(8, 3, 1, 1, 0, 1).plain

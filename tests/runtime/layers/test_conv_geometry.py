@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import torch
 
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 from secateur.runtime.layers.conv_geometry import Window
 
-STRIDED = Window(3, Axis(7, 3, 2, 1, 1, 1), Axis(8, 3, 3, 1, 0, 0))
+STRIDED = Window(3, ConvAxis(7, 3, 2, 1, 1, 1), ConvAxis(8, 3, 3, 1, 0, 0))
 
 
 def test_spreading_and_gathering_are_each_others_transpose() -> None:
@@ -18,7 +18,7 @@ def test_spreading_and_gathering_are_each_others_transpose() -> None:
 
 
 def test_what_is_framed_has_zeros_around_it() -> None:
-    window = Window(3, Axis(7, 3, 1, 1, 0, 0), Axis(8, 2, 1, 2, 0, 0))
+    window = Window(3, ConvAxis(7, 3, 1, 1, 0, 0), ConvAxis(8, 2, 1, 2, 0, 0))
     outer = torch.randn(4, 5, 6, 8)
     window.frame(torch.full_like(outer, torch.nan))  # what is left in the scratch memory
     framed = window.frame(outer)
@@ -36,6 +36,6 @@ def test_a_linear_layer_is_read_as_it_is() -> None:
 
 def test_windows_that_cannot_be() -> None:
     assert STRIDED.possible(4)
-    assert not Window(3, Axis(2, 3, 1, 1, 0, 0), Axis(8, 3, 1, 1, 0, 0)).possible(4)
-    huge = Axis(2**15, 3, 1, 1, 0, 0)
+    assert not Window(3, ConvAxis(2, 3, 1, 1, 0, 0), ConvAxis(8, 3, 1, 1, 0, 0)).possible(4)
+    huge = ConvAxis(2**15, 3, 1, 1, 0, 0)
     assert not Window(3, huge, huge).possible(4)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from secateur.runtime.kernels import kernels
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 from secateur.runtime.layers.conv_geometry import Window
 from secateur.runtime.layers.masked_product import FrozenProduct
 from secateur.runtime.layers.masked_weight import FrozenWeight
@@ -66,8 +66,8 @@ def test_convolutions(data: st.DataObject) -> None:
     padding = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
     batch, channels, outs = (draw(st.integers(1, most)) for most in (20, 5, 9))
     height, width = (
-        draw(st.integers(max(1, reach * (taps - 1) + 1 - 2 * side), 13))
-        for reach, taps, side in zip(dilation, kernel, padding, strict=True)
+        draw(st.integers(max(1, reach * (nonzeros - 1) + 1 - 2 * side), 13))
+        for reach, nonzeros, side in zip(dilation, kernel, padding, strict=True)
     )
     weight, mask, bias = draw(masked([outs, channels, *kernel]))
     layout = draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
@@ -75,7 +75,7 @@ def test_convolutions(data: st.DataObject) -> None:
     window = Window(
         channels,
         *(
-            Axis(*numbers, side, side)
+            ConvAxis(*numbers, side, side)
             for *numbers, side in zip(
                 (height, width), kernel, stride, dilation, padding, strict=True
             )

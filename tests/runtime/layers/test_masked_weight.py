@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 from secateur.runtime.layers.conv_geometry import Window
 from secateur.runtime.layers.masked_weight import FrozenWeight
 
-WINDOW = Window(4, Axis(6, 3, 1, 1, 1, 1), Axis(6, 3, 2, 1, 1, 1))
+WINDOW = Window(4, ConvAxis(6, 3, 1, 1, 1, 1), ConvAxis(6, 3, 2, 1, 1, 1))
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -22,7 +22,7 @@ def test_values_are_read_and_written_where_they_are(layout: torch.memory_format)
     assert dense.stride() == weight.stride()
     assert torch.equal(dense, weight * mask)
     assert sorted(frozen.transposed(values).tolist()) == sorted(values.tolist())
-    assert len(frozen.backward.index) == len(frozen.forward.index) == len(values)
+    assert len(frozen.backward.indices) == len(frozen.forward.indices) == len(values)
 
 
 def test_it_knows_another_layout() -> None:
@@ -36,7 +36,7 @@ def test_a_kept_weight_that_is_zero_is_still_there() -> None:
     weight = torch.zeros(3, 2)
     mask = torch.tensor([[True, False], [False, False], [True, True]])
     frozen = FrozenWeight(mask, weight, Window(2))
-    assert frozen.forward.starts.tolist() == [0, 1, 1, 3]
-    assert frozen.backward.starts.tolist() == [0, 2, 3]
-    assert frozen.forward.index.tolist() == [0, 0, 1]
-    assert frozen.backward.index.tolist() == [0, 2, 2]
+    assert frozen.forward.indptr.tolist() == [0, 1, 1, 3]
+    assert frozen.backward.indptr.tolist() == [0, 2, 3]
+    assert frozen.forward.indices.tolist() == [0, 0, 1]
+    assert frozen.backward.indices.tolist() == [0, 2, 2]

@@ -1,4 +1,4 @@
-"""Folding: a constant channel leaves, and its readers' biases take over what it brought."""
+"""Bias folding: a constant channel leaves, its readers' biases take over what it brought."""
 
 from __future__ import annotations
 

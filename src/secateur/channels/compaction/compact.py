@@ -124,7 +124,7 @@ def _anew(
 def _again(
     model: nn.Module, masked: nn.Module, example_inputs: Inputs, traced: Trace | None
 ) -> Made | None:
-    """Make the cut that `prune` has rehearsed, if the network is the same to the last bit."""
+    """Make the cut that `prune` has tried, if the network is the same to the last bit."""
     verified = traced.verified if traced else None
     if not isinstance(verified, VerifiedCut) or verified.of != fingerprint(masked, example_inputs):
         return None
@@ -138,7 +138,7 @@ def _again(
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class DryRun:
     """What cutting a throw-away copy has shown.
 
     Attributes:
@@ -150,9 +150,9 @@ class Rehearsed:
     error: ChannelError | None = None
 
 
-def rehearse(
+def dry_run(
     model: nn.Module, masks: Mapping[str, Tensor], example_inputs: Inputs, traced: Trace
-) -> Rehearsed:
+) -> DryRun:
     """Cut a throw-away copy by masks that have not been applied yet.
 
     Args:
@@ -168,14 +168,14 @@ def rehearse(
     cutter = Cutter(model, masks, example_inputs, fold=True, known=known)
     outcome = cutter.run(verify=True)
     if not same_pass(outcome.state.tape, known.tape):
-        return Rehearsed([])
+        return DryRun([])
     component = outcome.state.classes.component
     back = cutter.kept_back(outcome, masks)
     held = [Pin(one.operator, one.path, np.flatnonzero(one.classes[component])) for one in back]
     if not (held or outcome.held):
         traced.verified = _verified(cutter, outcome, example_inputs)
     held = [*outcome.held, *held]
-    return Rehearsed(held, _nothing_left(outcome, held) if held else None)
+    return DryRun(held, _nothing_left(outcome, held) if held else None)
 
 
 def _nothing_left(outcome: Outcome, held: Sequence[Pin]) -> ChannelError | None:
@@ -187,7 +187,7 @@ def _nothing_left(outcome: Outcome, held: Sequence[Pin]) -> ChannelError | None:
     if outcome.state.tape.outputs:
         check_numbers(outcome.state.tape.outputs[0])
     return ChannelError(
-        "rehearsing the cut",
+        "trying the cut",
         held[0].path or "the network",
         given=f"in need of every channel that was chosen ({held[0].operator})",
         expected="at least one channel that may go",

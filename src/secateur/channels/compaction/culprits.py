@@ -1,4 +1,4 @@
-"""Blame: which channels a network cannot do without, where a cut made it another function.
+"""Culprits: which channels a network cannot do without, where a cut changed its function.
 
 What the operator that differs touches is tried first. Where that is not it (a width that became a
 number long before), the cut is made of ever larger parts that are known to be right, so that what

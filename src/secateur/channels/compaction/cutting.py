@@ -30,7 +30,7 @@ from secateur.channels.tracing.channel_classes import Classes, foldable_weights,
 from secateur.channels.tracing.dry_run import Cut, Numbers, numbers_of, orders_of, set_numbers
 from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import Inputs
-from secateur.channels.tracing.solver import ROUNDS, rehearse_cut, solve
+from secateur.channels.tracing.solver import ROUNDS, dry_run_cut, solve
 from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, bringing
 from secateur.pruning.pinned import Pinned
@@ -181,7 +181,7 @@ class Cutter:
                 continue
             numbers, failures = numbers_of(self.masked, cut, state.attributes), list[int]()
             if is_sized(state, gone):
-                numbers, failures = rehearse_cut(self.masked, self._example, state, cut)
+                numbers, failures = dry_run_cut(self.masked, self._example, state, cut)
             if not failures:
                 break
             refused += _refusals(cut, failures)

@@ -1,4 +1,4 @@
-"""Stepping: two networks run operator by operator, to find the first one that differs."""
+"""First difference: two networks run side by side, up to the first operator that differs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.labels.axis_labels import Layout
+from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.events import Step
 from secateur.channels.labels.op_names import operator_name, tensors_in
 from secateur.channels.source_line import calling_line
@@ -115,7 +115,7 @@ def _first_unlike(full: list[list[Digest]], short: list[list[Digest]]) -> int | 
     return None if len(full) == len(short) else min(len(full), len(short))
 
 
-def kept(tensor: Tensor, layout: Layout, cut: Cut) -> Tensor:
+def kept(tensor: Tensor, layout: TensorLabels, cut: Cut) -> Tensor:
     """What stays of a tensor of the masked network."""
     for position, axis in enumerate(layout.axes[: tensor.dim()]):
         if axis is not None and axis.size == tensor.shape[position]:

@@ -1,4 +1,4 @@
-"""Draws: inputs like the example, with other numbers and of another size.
+"""Random inputs: like the example, with other numbers and of another size.
 
 A network takes more than the example's shape: a spectrum is positive, a probability lies in
 [0, 1], an id belongs to a table. So new numbers lie between those of the example, ids are those of

@@ -1,4 +1,4 @@
-"""Removal: which classes can leave a masked network without changing what it computes."""
+"""Removable: which classes can leave a masked network without changing what it computes."""
 
 from __future__ import annotations
 

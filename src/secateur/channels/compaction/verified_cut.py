@@ -1,7 +1,7 @@
 """Verified: a cut that was made and compared already, for a network that is still the same.
 
-`prune` rehearses its cut before anything is zeroed. As long as no weight has changed since,
-`compact` makes the same cut and compares it on the example alone.
+`prune` tries its cut before anything is zeroed. As long as no weight has changed since, `compact`
+makes the same cut and compares it on the example alone.
 """
 
 from __future__ import annotations

@@ -147,15 +147,15 @@ def compare(masked: nn.Module, small: nn.Module, example: Any, cut: Cut) -> Diff
     Raises:
         ChannelError: The masked network fails on the example, or gives no number to compare.
     """
-    proven: list[bool] = []
+    compared: list[bool] = []
     for trial, expected in _trials(masked, example, cut):
         difference = _compare(trial, masked, small, expected, cut)
         if difference is not None:
             return difference
         if not trial.training:
             finite = _finite(expected)
-            proven = [a or b for a, b in zip(proven or finite, finite, strict=False)]
-    _check_proven(proven)
+            compared = [a or b for a, b in zip(compared or finite, finite, strict=False)]
+    _check_compared(compared)
     return None
 
 
@@ -194,13 +194,13 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
     Raises:
         ChannelError: One does not.
     """
-    _check_proven(_finite(outputs))
+    _check_compared(_finite(outputs))
 
 
-def _check_proven(proven: Sequence[bool]) -> None:
-    if proven and all(proven):
+def _check_compared(compared: Sequence[bool]) -> None:
+    if compared and all(compared):
         return
-    bad = [str(number) for number, one in enumerate(proven) if not one]
+    bad = [str(number) for number, one in enumerate(compared) if not one]
     raise ChannelError(
         "comparing the cut network with the masked one",
         f"output {', '.join(bad)}" if bad else "the network's output",

@@ -1,4 +1,4 @@
-"""Layouts: for every axis of a tensor, the channel that each index along it belongs to.
+"""AxisLabels labels: for every axis of a tensor, the channel that each index along it belongs to.
 
 A network computes on grids, and a grid can only lose whole indices along an axis. So a tensor's
 channels are described by one vector of integer *labels* an axis, never by one label an element:
@@ -22,7 +22,7 @@ FIXED = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Axis:
+class AxisLabels:
     """The labels along one axis, and which of its slices are constant for every input.
 
     Attributes:
@@ -39,14 +39,14 @@ class Axis:
         """How many indices the axis has."""
         return int(self.labels.size)
 
-    def take(self, index: Vector | slice) -> Axis:
+    def take(self, index: Vector | slice) -> AxisLabels:
         """The axis after a gather: every movement along one axis is one of these.
 
         Example:
-            >>> Axis(np.array([4, 5, 6]), np.zeros(3, bool)).take(np.array([2, 0])).labels
+            >>> AxisLabels(np.array([4, 5, 6]), np.zeros(3, bool)).take(np.array([2, 0])).labels
             array([6, 4])
         """
-        return Axis(self.labels[index], self.const[index])
+        return AxisLabels(self.labels[index], self.const[index])
 
     @property
     def is_fixed(self) -> bool:
@@ -55,7 +55,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class TensorLabels:
     """What is known of a tensor: its axes (None: all fixed, none constant), and its origin.
 
     Attributes:
@@ -66,7 +66,7 @@ class Layout:
             None where a rule leaves that to the tape.
     """
 
-    axes: tuple[Axis | None, ...]
+    axes: tuple[AxisLabels | None, ...]
     constant: bool = False
     may_be_nonzero: bool = False
     given: bool | None = None
@@ -78,30 +78,30 @@ class Layout:
             for axis, size in zip(self.axes, tensor.shape, strict=True)
         )
 
-    def replace(self, changes: dict[int, Axis | None]) -> Layout:
+    def replace(self, changes: dict[int, AxisLabels | None]) -> TensorLabels:
         """The same layout with some axes exchanged."""
         axes = list(self.axes)
         for position, axis in changes.items():
             axes[position] = axis
-        return Layout(tuple(axes), self.constant)
+        return TensorLabels(tuple(axes), self.constant)
 
 
-def plain(rank: int, *, constant: bool = False, given: bool | None = None) -> Layout:
+def plain(rank: int, *, constant: bool = False, given: bool | None = None) -> TensorLabels:
     """A layout in which every axis is fixed."""
-    return Layout((None,) * rank, constant, given=given)
+    return TensorLabels((None,) * rank, constant, given=given)
 
 
-def join(axes: Sequence[Axis | None], sizes: Sequence[int]) -> Axis | None:
+def join(axes: Sequence[AxisLabels | None], sizes: Sequence[int]) -> AxisLabels | None:
     """The axis of a concatenation; `sizes` gives the lengths of those that are None."""
     if all(axis is None for axis in axes):
         return None
     full = [fixed(size) if axis is None else axis for axis, size in zip(axes, sizes, strict=True)]
-    return Axis(
+    return AxisLabels(
         np.concatenate([axis.labels for axis in full]),
         np.concatenate([axis.const for axis in full]),
     )
 
 
-def fixed(size: int) -> Axis:
+def fixed(size: int) -> AxisLabels:
     """An axis of that length from which nothing can go."""
-    return Axis(np.zeros(size, np.int64), np.zeros(size, np.bool_))
+    return AxisLabels(np.zeros(size, np.int64), np.zeros(size, np.bool_))

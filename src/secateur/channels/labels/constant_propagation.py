@@ -1,4 +1,4 @@
-"""What is constant for every input: the values come from the pass itself.
+"""Constant propagation: what is the same for every input; the values come from the pass.
 
 Rules say *which* slices are constant; what they are constant at is read off the activations of
 the pass, so no operator needs its arithmetic written twice.
@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Flags, Layout
+from secateur.channels.labels.axis_labels import Flags, TensorLabels
 
 
-def constant_slices(layout: Layout, axis: int, size: int) -> Flags:
+def constant_slices(layout: TensorLabels, axis: int, size: int) -> Flags:
     """Bool `[size]`: the slices along an axis that no input can change."""
     if layout.constant:
         return np.ones(size, np.bool_)
@@ -24,7 +24,7 @@ def constant_slices(layout: Layout, axis: int, size: int) -> Flags:
     return np.zeros(size, np.bool_) if vector is None else vector.const
 
 
-def zero_slices(tensor: Tensor, layout: Layout, axis: int) -> Flags:
+def zero_slices(tensor: Tensor, layout: TensorLabels, axis: int) -> Flags:
     """Bool `[size]`: the constant slices that are zero."""
     const = constant_slices(layout, axis, tensor.shape[axis])
     if not const.any():
@@ -38,7 +38,7 @@ def used_slices(tensor: Tensor, axis: int) -> Flags:
     return flat.ne(0).any(1).cpu().numpy()
 
 
-def constant_values(tensor: Tensor, layout: Layout, axis: int) -> NDArray[np.float64]:
+def constant_values(tensor: Tensor, layout: TensorLabels, axis: int) -> NDArray[np.float64]:
     """float64 `[size]`: the one value of each constant slice, NaN where there is none."""
     const = constant_slices(layout, axis, tensor.shape[axis])
     values: NDArray[np.float64] = np.full(const.size, np.nan)

@@ -1,4 +1,4 @@
-"""Ties: which labels can only go together, which may never go, and why.
+"""Constraints: which labels can only go together, which may never go, and why.
 
 Everything is appended as whole vectors; the components are found once, by scipy.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from secateur.channels.labels.axis_labels import FIXED, Axis, Vector
+from secateur.channels.labels.axis_labels import FIXED, AxisLabels, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Ties:
     right: list[Vector] = field(default_factory=list)
     pins: list[Pin] = field(default_factory=list)
 
-    def fresh(self, size: int, *, const: bool = False) -> Axis:
+    def fresh(self, size: int, *, const: bool = False) -> AxisLabels:
         """A new axis whose labels have never been used."""
         labels = np.arange(self.count, self.count + size, dtype=np.int64)
         self.count += size
-        return Axis(labels, np.full(size, const, np.bool_))
+        return AxisLabels(labels, np.full(size, const, np.bool_))
 
     def pin(self, labels: Vector, operator: str, path: str) -> None:
         """Hold labels in place."""

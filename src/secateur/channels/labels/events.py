@@ -1,4 +1,4 @@
-"""What a tape notes down: steps, reads, choices, roles, attributes."""
+"""Events: what a tape notes down: steps, reads, choices, roles, attributes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Flags, Layout, Vector
+from secateur.channels.labels.axis_labels import Flags, TensorLabels, Vector
 
 
 @dataclass(eq=False, slots=True)
@@ -43,21 +43,21 @@ class Read:
     may_be_nonzero: bool = True
 
 
-Output = tuple[Layout, torch.Size, torch.dtype]
+Output = tuple[TensorLabels, torch.Size, torch.dtype]
 
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """One call on the tape, for the rehearsal of a cut.
+    """One call on the tape, for the dry run of a cut.
 
     Attributes:
         name: The operator's name.
         path: The module in which it ran.
         result: The value, when it holds no tensor.
-        outputs: Layout, shape and type of each tensor that came out.
+        outputs: TensorLabels, shape and type of each tensor that came out.
         inputs: The layouts that went in, in the order of the arguments.
         lengths: Labels whose number is written in an argument (the width of a pad, say).
-        free: It follows every cut that the ties allow; no rehearsal need show it.
+        free: It follows every cut that the ties allow; no dry run need show it.
         numbers: The numbers and words among its arguments.
     """
 
@@ -65,7 +65,7 @@ class Step:
     path: str
     result: object
     outputs: list[Output]
-    inputs: list[Layout]
+    inputs: list[TensorLabels]
     lengths: list[Vector]
     free: bool = False
     numbers: tuple[object, ...] = ()
@@ -89,7 +89,7 @@ Place = tuple[int, int]
 
 
 @dataclass(eq=False, slots=True)
-class Choice:
+class SplitChoice:
     """A place where an axis was split, and more than one way to keep the parts a grid.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout, Vector
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, Vector
 from secateur.channels.labels.constraints import Ties
 from secateur.channels.labels.events import Read, Roles
 
@@ -33,16 +33,16 @@ class Recording(Protocol):
     multiples: list[tuple[Vector, int]]
     constants: bool
     orders: dict[str, Vector]
-    parameters: dict[str, Layout]
+    parameters: dict[str, TensorLabels]
 
     @property
     def path(self) -> str:
         """The module that is running."""
 
-    def layout(self, tensor: Tensor) -> Layout:
+    def layout(self, tensor: Tensor) -> TensorLabels:
         """The layout of a tensor."""
 
-    def file(self, tensor: Tensor, layout: Layout) -> None:
+    def file(self, tensor: Tensor, layout: TensorLabels) -> None:
         """Note the layout of a tensor."""
 
     def choose(self, options: int, labels: Vector) -> int:
@@ -74,7 +74,7 @@ class Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     out: Any = None
-    inputs: dict[int, Layout] = field(default_factory=dict)
+    inputs: dict[int, TensorLabels] = field(default_factory=dict)
     lengths: list[Vector] = field(default_factory=list)
     orders: list[Tensor] = field(default_factory=list)
 
@@ -96,25 +96,25 @@ class Call:
             return tuple(self.args[position:])
         return value
 
-    def layout(self, tensor: Tensor) -> Layout:
+    def layout(self, tensor: Tensor) -> TensorLabels:
         """The layout of an argument, as it was before the call."""
         known = self.inputs.get(id(tensor))
         return self.tape.layout(tensor) if known is None else known
 
-    def pin(self, axis: Axis | None, reason: str = "") -> None:
+    def pin(self, axis: AxisLabels | None, reason: str = "") -> None:
         """Hold an axis in place."""
         if axis is not None:
             operator = f"{self.name} ({reason})" if reason else self.name
             self.tape.ties.pin(axis.labels, operator, self.path)
 
-    def pin_axes(self, layout: Layout, besides: Sequence[int] = (), reason: str = "") -> None:
+    def pin_axes(self, layout: TensorLabels, besides: Sequence[int] = (), reason: str = "") -> None:
         """Hold every axis of a layout in place, besides some."""
         kept = {position % len(layout.axes) for position in besides}
         for position, axis in enumerate(layout.axes):
             if position not in kept:
                 self.pin(axis, reason)
 
-    def tie(self, left: Axis | None, right: Axis | None) -> Axis | None:
+    def tie(self, left: AxisLabels | None, right: AxisLabels | None) -> AxisLabels | None:
         """Bind two axes of the same length, and give what they have in common."""
         if left is None or right is None:
             self.pin(left, "with a fixed axis")
@@ -125,16 +125,16 @@ class Call:
             self.pin(right, "lengths differ")
             return None
         self.tape.ties.tie(left.labels, right.labels, self.name, self.path)
-        return Axis(np.minimum(left.labels, right.labels), left.const & right.const)
+        return AxisLabels(np.minimum(left.labels, right.labels), left.const & right.const)
 
     def bind(self, vector: Vector, other: Vector) -> None:
         """Bind two vectors of labels."""
         self.tape.ties.tie(vector, other, self.name, self.path)
 
-    def count(self, **counts: Axis | Vector | None) -> None:
+    def count(self, **counts: AxisLabels | Vector | None) -> None:
         """Name attributes of the running module that count these labels."""
         for name, counted in counts.items():
-            labels = counted.labels if isinstance(counted, Axis) else counted
+            labels = counted.labels if isinstance(counted, AxisLabels) else counted
             if labels is not None:
                 self.tape.count(name, labels)
 
@@ -143,4 +143,4 @@ class Call:
         return self.tape.choose(options, labels)
 
 
-Rule = Callable[[Call], Layout | Sequence[Layout] | None]
+Rule = Callable[[Call], TensorLabels | Sequence[TensorLabels] | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout, Vector, fixed
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, Vector, fixed
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
@@ -22,7 +22,7 @@ from secateur.channels.operators.registry import operator
     keeps_zero=zeros.of_attended,
     sums_channels=True,
 )
-def scaled_dot_product(call: Call) -> Layout | None:
+def scaled_dot_product(call: Call) -> TensorLabels | None:
     """`softmax(q k^T scale) v`; without a `scale` of its own, the width of a head is fixed."""
     query, key, value = (call.arg(n, name) for n, name in enumerate(("query", "key", "value")))
     if call.kwargs.get("enable_gqa") or call.kwargs.get("scale") is None:
@@ -44,12 +44,12 @@ def scaled_dot_product(call: Call) -> Layout | None:
         for position, axis in enumerate(call.layout(value).axes[:-2])
     ]
     batch = [
-        axis and Axis(axis.labels, _still_zero(call, value, position))
+        axis and AxisLabels(axis.labels, _still_zero(call, value, position))
         for position, axis in enumerate(axes)
     ]
     width = call.layout(value).axes[-1]
-    last = width and Axis(width.labels, _still_zero(call, value, value.dim() - 1))
-    return Layout((*batch, scores.axes[-2], last))
+    last = width and AxisLabels(width.labels, _still_zero(call, value, value.dim() - 1))
+    return TensorLabels((*batch, scores.axes[-2], last))
 
 
 def _still_zero(call: Call, value: Tensor, position: int) -> Flags:
@@ -58,7 +58,7 @@ def _still_zero(call: Call, value: Tensor, position: int) -> Flags:
 
 
 @operator("multi_head_attention_forward")
-def multi_head(call: Call) -> list[Layout] | None:
+def multi_head(call: Call) -> list[TensorLabels] | None:
     """`nn.MultiheadAttention`: its inner width is its outer one, so a head leaves from both."""
     query, key, value = (call.arg(n, name) for n, name in enumerate(("query", "key", "value")))
     weight, bias = call.arg(5, "in_proj_weight"), call.arg(6, "in_proj_bias")
@@ -91,7 +91,7 @@ def multi_head(call: Call) -> list[Layout] | None:
 
 def _project(
     call: Call, query: Tensor, weight: Tensor, bias: Tensor | None, by_head: Vector, heads: int
-) -> list[Layout]:
+) -> list[TensorLabels]:
     out_weight = call.arg(11, "out_proj_weight")
     out_bias = call.arg(12, "out_proj_bias")
     values = weight.detach().reshape(3, heads, -1)[2].ne(0).any(1).cpu().numpy()
@@ -106,7 +106,7 @@ def _project(
     if out_bias is not None and rows is not None:
         rows = call.tie(rows, call.layout(out_bias).axes[0])
     const = ~out_weight.detach().ne(0).any(1).cpu().numpy()
-    out = rows and Axis(rows.labels, const)
-    result = Layout((*(None,) * (query.dim() - 1), out))
+    out = rows and AxisLabels(rows.labels, const)
+    result = TensorLabels((*(None,) * (query.dim() - 1), out))
     weights = call.out[1]
-    return [result] if weights is None else [result, Layout((None,) * weights.dim())]
+    return [result] if weights is None else [result, TensorLabels((None,) * weights.dim())]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout, fixed
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, fixed
 from secateur.channels.labels.constant_propagation import (
     constant_slices,
     constant_values,
@@ -23,22 +23,22 @@ from secateur.channels.operators import zeros
 from secateur.channels.operators.registry import operator
 
 
-def _counts_no_groups(call: Call, _: Sequence[Layout]) -> bool:
+def _counts_no_groups(call: Call, _: Sequence[TensorLabels]) -> bool:
     """Whether the number of groups is one, or an attribute that follows the cut."""
     return call.tape.is_counted("groups") or int(call.arg(6, "groups", 1)) == 1
 
 
 @operator("linear", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
-def linear(call: Call) -> Layout:
+def linear(call: Call) -> TensorLabels:
     """`x[..., i] W[o, i] + b[o]`."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
     layout, kernel = call.layout(source), call.layout(weight)
     const = contract(call, source, -1, weight, -1, row_axis=0 if weight.dim() > 1 else None)
     if weight.dim() == 1:
-        return Layout(layout.axes[:-1])
+        return TensorLabels(layout.axes[:-1])
     out = output_axis(call, kernel.axes[0], call.arg(2, "bias"), const)
     call.count(in_features=kernel.axes[-1], out_features=out)
-    return Layout((*_moving(layout.axes[:-1]), out), layout.constant and kernel.constant)
+    return TensorLabels((*_moving(layout.axes[:-1]), out), layout.constant and kernel.constant)
 
 
 @operator(
@@ -47,7 +47,7 @@ def linear(call: Call) -> Layout:
     keeps_zero=zeros.of_layer,
     sums_channels=True,
 )
-def convolution(call: Call) -> Layout:
+def convolution(call: Call) -> TensorLabels:
     """A convolution; a grouped one is cut in whole groups, or evenly across its groups."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
     layout, kernel = call.layout(source), call.layout(weight)
@@ -72,7 +72,7 @@ def convolution(call: Call) -> Layout:
     keeps_zero=zeros.of_layer,
     sums_channels=True,
 )
-def transposed_convolution(call: Call) -> Layout:
+def transposed_convolution(call: Call) -> TensorLabels:
     """A transposed convolution: weight `[in, out / groups, ...]`."""
     source, weight = call.arg(0, "input"), call.arg(1, "weight")
     layout, kernel = call.layout(source), call.layout(weight)
@@ -96,23 +96,23 @@ def _has_border(call: Call, weight: Tensor) -> bool:
     return any(padding) if isinstance(padding, tuple | list) else padding != 0
 
 
-def _placed(source: Tensor, channel: int, out: Axis | None) -> Layout:
-    return Layout((None,) * channel + (out,) + (None,) * (source.dim() - channel - 1))
+def _placed(source: Tensor, channel: int, out: AxisLabels | None) -> TensorLabels:
+    return TensorLabels((None,) * channel + (out,) + (None,) * (source.dim() - channel - 1))
 
 
-def _moving(axes: tuple[Axis | None, ...]) -> tuple[Axis | None, ...]:
-    return tuple(axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in axes)
+def _moving(axes: tuple[AxisLabels | None, ...]) -> tuple[AxisLabels | None, ...]:
+    return tuple(axis and AxisLabels(axis.labels, np.zeros(axis.size, np.bool_)) for axis in axes)
 
 
 def output_axis(
-    call: Call, rows: Axis | None, bias: Tensor | None, const: Flags | None
-) -> Axis | None:
+    call: Call, rows: AxisLabels | None, bias: Tensor | None, const: Flags | None
+) -> AxisLabels | None:
     """The channels that a weight's rows compute, tied to its bias."""
     if bias is not None and bias.dim() == 1 and bias.numel() > 1:
         rows = call.tie(rows, call.layout(bias).axes[0])
     if rows is None:
         return None
-    return Axis(rows.labels, np.zeros(rows.size, np.bool_) if const is None else const)
+    return AxisLabels(rows.labels, np.zeros(rows.size, np.bool_) if const is None else const)
 
 
 def contract(
@@ -169,7 +169,7 @@ def _used(weight: Tensor, row_axis: int, axis: int) -> Tensor:
     return (used[..., 0] if used.shape[-1] == 1 else used.any(-1)).cpu()
 
 
-def mark_roles(call: Call, read: Axis | None, write: Axis | None) -> None:
+def mark_roles(call: Call, read: AxisLabels | None, write: AxisLabels | None) -> None:
     """Note which labels of a weight read channels and which compute them."""
     if read is not None:
         call.tape.roles.reads.append(read.labels)
@@ -179,13 +179,13 @@ def mark_roles(call: Call, read: Axis | None, write: Axis | None) -> None:
 
 def _grouped(
     call: Call,
-    channels: Axis | None,
+    channels: AxisLabels | None,
     source: Tensor,
     weight: Tensor,
     groups: int,
     *,
     transposed: bool,
-) -> Axis | None:
+) -> AxisLabels | None:
     """Channels of a grouped convolution: input and output blocks of a group stand together."""
     kernel = call.layout(weight)
     many, few = kernel.axes[0] or fixed(weight.shape[0]), kernel.axes[1] or fixed(weight.shape[1])
@@ -208,7 +208,7 @@ def _grouped(
         if bias is not None:
             call.bind(_labels(call, bias), rows)
         call.bind(blocks, np.broadcast_to(blocks[:, :1], blocks.shape))
-        return Axis(rows, _zero_groups(call, source, weight, groups))
+        return AxisLabels(rows, _zero_groups(call, source, weight, groups))
     written = many.labels.reshape(groups, -1)
     mark_roles(call, few, many)
     bias = call.arg(2, "bias")
@@ -221,7 +221,7 @@ def _grouped(
     else:
         call.bind(blocks, np.broadcast_to(few.labels, blocks.shape))
         call.bind(written, np.broadcast_to(written[:1], written.shape))
-    return Axis(many.labels, _grouped_constants(call, source, weight, groups, blocks, taken))
+    return AxisLabels(many.labels, _grouped_constants(call, source, weight, groups, blocks, taken))
 
 
 def _zero_groups(call: Call, source: Tensor, weight: Tensor, groups: int) -> Flags:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels
 from secateur.channels.labels.constant_propagation import constant_slices, zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
@@ -145,7 +145,7 @@ MEETING = [
     values_from_numbers=True,
 )
 @operator(*MEETING, follows_any_cut=True, keeps_shape=True, values_from_numbers=True)
-def elementwise(call: Call) -> Layout | None:
+def elementwise(call: Call) -> TensorLabels | None:
     """Tie whatever meets; constant where all that meets is constant."""
     if not isinstance(call.out, Tensor):
         return None
@@ -160,7 +160,7 @@ def elementwise(call: Call) -> Layout | None:
     keeps_shape=True,
     values_from_numbers=True,
 )
-def multiply(call: Call) -> Layout | None:
+def multiply(call: Call) -> TensorLabels | None:
     """As any element-wise operator, but one zero is enough to make a product constant."""
     tensors = tensors_in((call.args, call.kwargs))
     return meet(call, tensors, call.out, absorbing=tensors)
@@ -173,7 +173,7 @@ def multiply(call: Call) -> Layout | None:
     keeps_shape=True,
     values_from_numbers=True,
 )
-def divide(call: Call) -> Layout | None:
+def divide(call: Call) -> TensorLabels | None:
     """As any element-wise operator, but a zero numerator makes the quotient zero."""
     tensors = tensors_in((call.args, call.kwargs))
     numerator = call.args[0] if isinstance(call.args[0], Tensor) else None
@@ -181,7 +181,7 @@ def divide(call: Call) -> Layout | None:
 
 
 @operator("prelu", follows_any_cut=True, keeps_zero=True)
-def prelu(call: Call) -> Layout:
+def prelu(call: Call) -> TensorLabels:
     """A slope a channel, along axis 1 of the input, or one slope for all."""
     source, slope = call.args[:2]
     layout, weight = call.layout(source), call.layout(slope)
@@ -193,7 +193,7 @@ def prelu(call: Call) -> Layout:
 
 
 @operator("glu", follows_any_cut=True, keeps_zero=True)
-def gated(call: Call) -> Layout:
+def gated(call: Call) -> TensorLabels:
     """The first half of an axis times a gate from the second: the halves go together."""
     source, dim = call.arg(0, "input"), int(call.arg(1, "dim", -1))
     layout = call.layout(source)
@@ -206,16 +206,16 @@ def gated(call: Call) -> Layout:
     if call.tape.constants:
         const = const | zero_slices(source, layout, dim)[:half]
     tied = call.tie(first, second)
-    return layout.replace({dim % source.dim(): tied and Axis(tied.labels, const)})
+    return layout.replace({dim % source.dim(): tied and AxisLabels(tied.labels, const)})
 
 
-def _keep(axis: Axis | None) -> Axis | None:
-    return None if axis is None else Axis(axis.labels, np.ones(axis.size, np.bool_))
+def _keep(axis: AxisLabels | None) -> AxisLabels | None:
+    return None if axis is None else AxisLabels(axis.labels, np.ones(axis.size, np.bool_))
 
 
 def meet(
     call: Call, tensors: Sequence[Tensor], out: Tensor, *, absorbing: Sequence[Tensor] = ()
-) -> Layout:
+) -> TensorLabels:
     """The layout of a broadcast of several tensors.
 
     Args:
@@ -229,17 +229,17 @@ def meet(
         _meet_axis(call, tensors, layouts, back - out.dim(), out.shape[back], absorbing)
         for back in range(out.dim())
     ]
-    return Layout(tuple(axes), all(layout.constant for layout in layouts))
+    return TensorLabels(tuple(axes), all(layout.constant for layout in layouts))
 
 
 def _meet_axis(
     call: Call,
     tensors: Sequence[Tensor],
-    layouts: Sequence[Layout],
+    layouts: Sequence[TensorLabels],
     back: int,
     size: int,
     absorbing: Sequence[Tensor],
-) -> Axis | None:
+) -> AxisLabels | None:
     if size <= 1:
         return None
     full = [
@@ -259,8 +259,8 @@ def _meet_axis(
     for tensor, layout in full:
         if any(tensor is one for one in absorbing):
             const |= zero_slices(tensor, layout, back)
-    return Axis(axis.labels, const)
+    return AxisLabels(axis.labels, const)
 
 
-def _all(layout: Layout, size: int) -> Flags:
+def _all(layout: TensorLabels, size: int) -> Flags:
     return np.full(size, layout.constant, np.bool_)

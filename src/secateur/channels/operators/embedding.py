@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.constant_propagation import used_slices, zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
@@ -15,7 +15,7 @@ from secateur.channels.operators.registry import operator
 
 
 @operator("embedding", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
-def embedding(call: Call) -> Layout:
+def embedding(call: Call) -> TensorLabels:
     """The columns of the table are the channels; its rows stay."""
     index, weight = call.arg(0, "input"), call.arg(1, "weight")
     table = call.layout(weight)
@@ -28,13 +28,13 @@ def embedding(call: Call) -> Layout:
         const = np.zeros(axis.size, np.bool_)
         if call.tape.constants:
             const = ~used_slices(weight, 1)
-        axis = Axis(axis.labels, const)
+        axis = AxisLabels(axis.labels, const)
     constant = table.constant and call.layout(index).constant
-    return Layout((*(None,) * index.dim(), axis), constant)
+    return TensorLabels((*(None,) * index.dim(), axis), constant)
 
 
 @operator("weight_norm", "weight_norm_interface")
-def weight_norm(call: Call) -> Layout | None:
+def weight_norm(call: Call) -> TensorLabels | None:
     """`g v / |v|`: a channel is nonzero by its `g`, for the rows of `v` may not be zeroed.
 
     A channel that the layer reads leaves where its part of `v` is zero: then no norm is another.
@@ -53,10 +53,10 @@ def weight_norm(call: Call) -> Layout | None:
         call.tape.roles.reads.append(rows.labels)
     axes[dim] = call.layout(scale).axes[dim]
     call.tie(rows, axes[dim])
-    return Layout(tuple(axes), constant=True)
+    return TensorLabels(tuple(axes), constant=True)
 
 
-def _normed(call: Call, direction: Tensor, position: int) -> Axis | None:
+def _normed(call: Call, direction: Tensor, position: int) -> AxisLabels | None:
     """An axis that a norm is taken over, under labels of its own: who reads these zeroes no `v`."""
     axis = call.layout(direction).axes[position]
     if axis is None or axis.is_fixed:
@@ -66,4 +66,4 @@ def _normed(call: Call, direction: Tensor, position: int) -> Axis | None:
     call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values))
     own = call.tape.ties.fresh(axis.size)
     call.bind(own.labels, axis.labels)
-    return Axis(own.labels, axis.const)
+    return AxisLabels(own.labels, axis.const)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators import zeros
 from secateur.channels.operators.conv_linear import contract, output_axis
@@ -14,7 +14,7 @@ ALIGNMENT = 16
 
 
 @operator("grouped_mm", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
-def grouped_matmul(call: Call) -> Layout | None:
+def grouped_matmul(call: Call) -> TensorLabels | None:
     """`x[s, i] W[e(s), i, o]`, rows sorted by expert: all experts lose the same channels."""
     source, weight = call.arg(0, "mat_a"), call.arg(1, "mat_b")
     if source.dim() != 2 or weight.dim() != 3 or call.arg(3, "bias") is not None:
@@ -27,10 +27,10 @@ def grouped_matmul(call: Call) -> Layout | None:
     for position in (1, 2):
         if weight.stride(position) == 1:
             _align(call, weight, kernel.axes[position])
-    return Layout((call.layout(source).axes[0], out))
+    return TensorLabels((call.layout(source).axes[0], out))
 
 
-def _align(call: Call, tensor: Tensor, axis: Axis | None) -> None:
+def _align(call: Call, tensor: Tensor, axis: AxisLabels | None) -> None:
     """The kernel takes rows of whole 16 bytes."""
     if axis is not None:
         call.tape.multiples.append((axis.labels, ALIGNMENT // tensor.element_size()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators.registry import operator
 
@@ -50,18 +50,18 @@ RANDOM = [
 @operator("zeros", "zeros_like", "new_zeros", keeps_zero=True)
 @operator("linspace", values_from_numbers=True)
 @operator(*LITERALS)
-def made(call: Call) -> Layout:
-    """A literal; a rehearsal of the cut finds out whether its sizes follow the cut."""
-    return Layout(_shape(call, const=True), constant=True)
+def made(call: Call) -> TensorLabels:
+    """A literal; a dry run of the cut finds out whether its sizes follow the cut."""
+    return TensorLabels(_shape(call, const=True), constant=True)
 
 
 @operator(*RANDOM, *EMPTY)
-def drawn(call: Call) -> Layout:
+def drawn(call: Call) -> TensorLabels:
     """Random numbers, or none yet: free, and not constant."""
-    return Layout(_shape(call))
+    return TensorLabels(_shape(call))
 
 
-def _shape(call: Call, *, const: bool = False) -> tuple[Axis | None, ...]:
+def _shape(call: Call, *, const: bool = False) -> tuple[AxisLabels | None, ...]:
     """The axes of the tensor whose shape is taken, or fresh ones."""
     like = call.args[0] if call.args and call.name.endswith("_like") else None
     if call.name.startswith("new_") and isinstance(call.args[0], Tensor):
@@ -70,6 +70,6 @@ def _shape(call: Call, *, const: bool = False) -> tuple[Axis | None, ...]:
     return tuple(
         call.tape.ties.fresh(size)
         if axis is None and not isinstance(like, Tensor) and size > 1
-        else axis and Axis(axis.labels, np.full(size, const and call.tape.constants))
+        else axis and AxisLabels(axis.labels, np.full(size, const and call.tape.constants))
         for axis, size in zip(axes, call.out.shape, strict=True)
     )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators.registry import operator
 
 
 @operator("index_select", keeps_zero=True)
-def index_select(call: Call) -> Layout | None:
+def index_select(call: Call) -> TensorLabels | None:
     """Slices by number; where they are the channels, their numbers hold them."""
     source, dim = call.arg(0, "input"), call.arg(1, "dim")
     layout = call.layout(source)
@@ -26,7 +26,7 @@ def index_select(call: Call) -> Layout | None:
     return _still_zero(call, source, layout).replace({dim % source.dim(): taken})
 
 
-def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
+def ordered(call: Call, axis: AxisLabels | None, index: object) -> AxisLabels | None:
     """The axis in an order that lies in a buffer of the network; None if it lies elsewhere."""
     if axis is None or not isinstance(index, Tensor) or index.dim() != 1:
         return None
@@ -45,7 +45,7 @@ def ordered(call: Call, axis: Axis | None, index: object) -> Axis | None:
 
 
 @operator("gather", "take_along_dim", keeps_zero=True)
-def gather(call: Call) -> Layout | None:
+def gather(call: Call) -> TensorLabels | None:
     """Each place of the index names one along the axis; at the others the two meet."""
     first, second = ("dim", "index") if call.name == "gather" else ("indices", "dim")
     source, dim, index = call.arg(0, "input"), call.arg(1, first), call.arg(2, second)
@@ -66,11 +66,11 @@ def gather(call: Call) -> Layout | None:
             axes[position] = None
         else:
             axes[position] = _met(call, axes[position], axis)
-    return Layout(tuple(axes), layout.constant and call.layout(index).constant)
+    return TensorLabels(tuple(axes), layout.constant and call.layout(index).constant)
 
 
 @operator("index_add", "index_copy", "scatter_add", "scatter", "scatter_reduce")
-def added_by_number(call: Call) -> Layout | None:
+def added_by_number(call: Call) -> TensorLabels | None:
     """What is added or put in place meets what it is put into, but for the axis of the numbers."""
     target, dim, index, source = (
         call.arg(n, name) for n, name in enumerate(("input", "dim", "index", "src"))
@@ -100,27 +100,27 @@ def added_by_number(call: Call) -> Layout | None:
     if call.tape.constants:
         zero = _still_zero(call, source, call.layout(source)).axes
         axes = [
-            a and Axis(a.labels, a.const & _const(q, a.size))
+            a and AxisLabels(a.labels, a.const & _const(q, a.size))
             for a, q in zip(axes, zero, strict=True)
         ]
-    return Layout(tuple(axes))
+    return TensorLabels(tuple(axes))
 
 
-def _met(call: Call, one: Axis | None, other: Axis | None) -> Axis | None:
+def _met(call: Call, one: AxisLabels | None, other: AxisLabels | None) -> AxisLabels | None:
     tied = call.tie(one, other)
-    return tied and one and Axis(tied.labels, one.const)
+    return tied and one and AxisLabels(tied.labels, one.const)
 
 
-def _const(axis: Axis | None, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _const(axis: AxisLabels | None, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.zeros(size, np.bool_) if axis is None else axis.const
 
 
-def _still_zero(call: Call, source: Tensor, layout: Layout) -> Layout:
+def _still_zero(call: Call, source: Tensor, layout: TensorLabels) -> TensorLabels:
     """The same axes, of which only zero slices stay constant."""
     if not call.tape.constants:
-        return Layout(layout.axes, layout.constant)
+        return TensorLabels(layout.axes, layout.constant)
     axes = [
-        axis and Axis(axis.labels, zero_slices(source, layout, position))
+        axis and AxisLabels(axis.labels, zero_slices(source, layout, position))
         for position, axis in enumerate(layout.axes)
     ]
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout, join
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, join
 from secateur.channels.labels.constant_propagation import constant_slices, zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
@@ -23,7 +23,7 @@ Followed = tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]]
 SPREADS = frozenset(("expand", "expand_as", "broadcast_to", "repeat", "tile"))
 
 
-def _indexes_beside(call: Call, _: Sequence[Layout]) -> bool:
+def _indexes_beside(call: Call, _: Sequence[TensorLabels]) -> bool:
     """Whether only axes without channels are indexed (`x[:, :, ::2]`)."""
     index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     if not all(isinstance(one, int | slice) for one in index):
@@ -35,13 +35,13 @@ def _indexes_beside(call: Call, _: Sequence[Layout]) -> bool:
     )
 
 
-def _gives_equal_parts(call: Call, _: Sequence[Layout]) -> bool:
+def _gives_equal_parts(call: Call, _: Sequence[TensorLabels]) -> bool:
     """Whether `chunk` gives as many parts as were asked for, all of one size."""
     first = call.out[0].shape
     return len(call.out) == call.arg(1, "chunks") and all(t.shape == first for t in call.out)
 
 
-def _widens_no_channels(call: Call, _: Sequence[Layout]) -> bool:
+def _widens_no_channels(call: Call, _: Sequence[TensorLabels]) -> bool:
     """Whether no axis that holds channels is padded."""
     return not call.lengths
 
@@ -68,7 +68,7 @@ def _widens_no_channels(call: Call, _: Sequence[Layout]) -> bool:
     *("diagonal", "tril", "triu", "unfold_tensor", "narrow_copy", "slice"),
     moves_elements=True,
 )
-def move(call: Call) -> Layout | None:
+def move(call: Call) -> TensorLabels | None:
     """Send an index along each labelled axis through the operator, and see where it comes out."""
     source = call.args[0]
     layout = call.layout(source)
@@ -78,7 +78,7 @@ def move(call: Call) -> Layout | None:
     return _spread(call, source, moved) if call.name in SPREADS else moved
 
 
-def _by_number(call: Call, layout: Layout) -> None:
+def _by_number(call: Call, layout: TensorLabels) -> None:
     """Channels that are listed by number stay, unless the list follows them."""
     index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     if any(one is None or one is Ellipsis or isinstance(one, bool) for one in index):
@@ -90,7 +90,7 @@ def _by_number(call: Call, layout: Layout) -> None:
             call.pin(axis, "by their numbers")
 
 
-def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
+def _spread(call: Call, source: Tensor, moved: TensorLabels) -> TensorLabels:
     """An axis along which one slice is repeated belongs to no one yet, or follows its model."""
     axes = list(moved.axes)
     model = call.args[1] if len(call.args) > 1 and isinstance(call.args[1], Tensor) else None
@@ -100,15 +100,15 @@ def _spread(call: Call, source: Tensor, moved: Layout) -> Layout:
             continue
         size = call.out.shape[-back]
         axis = call.tape.ties.fresh(size) if model is None else call.layout(model).axes[-back]
-        axes[-back] = axis and Axis(axis.labels, np.full(size, moved.constant))
-    return Layout(tuple(axes), moved.constant)
+        axes[-back] = axis and AxisLabels(axis.labels, np.full(size, moved.constant))
+    return TensorLabels(tuple(axes), moved.constant)
 
 
 @operator("split", "split_with_sizes", "unbind", keeps_zero=True)
 @operator("chunk", follows_any_cut=_gives_equal_parts, keeps_zero=True)
 @operator("tensor_split", "hsplit", "vsplit", "dsplit")
 @operator("unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk")
-def split(call: Call) -> list[Layout]:
+def split(call: Call) -> list[TensorLabels]:
     """The parts of an axis; equal parts must stay equal."""
     source = call.args[0]
     layout = call.layout(source)
@@ -128,8 +128,10 @@ def split(call: Call) -> list[Layout]:
     return parts
 
 
-def _moved(call: Call, source: Tensor, layout: Layout, out: Tensor, part: int | None) -> Layout:
-    axes: list[Axis | None] = [None] * out.dim()
+def _moved(
+    call: Call, source: Tensor, layout: TensorLabels, out: Tensor, part: int | None
+) -> TensorLabels:
+    axes: list[AxisLabels | None] = [None] * out.dim()
     for position, axis in enumerate(layout.axes):
         if axis is None:
             continue
@@ -142,10 +144,10 @@ def _moved(call: Call, source: Tensor, layout: Layout, out: Tensor, part: int | 
             axes[followed[0]] = axis.take(followed[1])
             if part is None and followed[1].size < axis.size:
                 _note_bounds(call, axis, followed[1])
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)
 
 
-def _note_bounds(call: Call, axis: Axis, index: np.ndarray[tuple[int], Any]) -> None:
+def _note_bounds(call: Call, axis: AxisLabels, index: np.ndarray[tuple[int], Any]) -> None:
     """The bounds of a slice count channels: those before it, in it and after it."""
     first, last = int(index.min()), int(index.max()) + 1
     parts = [axis.labels[:first], axis.labels[first:last], axis.labels[last:]]
@@ -180,7 +182,7 @@ def vary(index: Tensor) -> Followed | None:
 
 
 @operator("cat", "concat", "concatenate", follows_any_cut=True, keeps_zero=True)
-def cat(call: Call) -> Layout | None:
+def cat(call: Call) -> TensorLabels | None:
     """One axis after another; all the other axes meet."""
     tensors = [tensor for tensor in call.arg(0, "tensors") if tensor.dim() == call.out.dim()]
     dim = call.arg(1, "dim", 0) % call.out.dim()
@@ -196,34 +198,36 @@ def cat(call: Call) -> Layout | None:
 
 
 @operator("stack", follows_any_cut=True, keeps_zero=True)
-def stack(call: Call) -> Layout | None:
+def stack(call: Call) -> TensorLabels | None:
     """A new axis; all the axes meet."""
     tensors = list(call.arg(0, "tensors"))
     dim = call.arg(1, "dim", 0) % call.out.dim()
     layouts = [
-        Layout((*layout.axes[:dim], None, *layout.axes[dim:]), layout.constant)
+        TensorLabels((*layout.axes[:dim], None, *layout.axes[dim:]), layout.constant)
         for layout in map(call.layout, tensors)
     ]
     return _others_meet(call, layouts, None, dim)
 
 
-def _in_cat(layout: Layout, dim: int, size: int) -> Axis | None:
+def _in_cat(layout: TensorLabels, dim: int, size: int) -> AxisLabels | None:
     """An axis with the constants that only its tensor as a whole knows of."""
     axis = layout.axes[dim]
     if not layout.constant:
         return axis
     labels = np.zeros(size, np.int64) if axis is None else axis.labels
-    return Axis(labels, constant_slices(layout, dim, size))
+    return AxisLabels(labels, constant_slices(layout, dim, size))
 
 
-def _others_meet(call: Call, layouts: list[Layout], joined: Axis | None, dim: int) -> Layout:
+def _others_meet(
+    call: Call, layouts: list[TensorLabels], joined: AxisLabels | None, dim: int
+) -> TensorLabels:
     axes = list(layouts[0].axes)
     for layout in layouts[1:]:
         for position, axis in enumerate(layout.axes):
             if position != dim:
                 axes[position] = call.tie(axes[position], axis)
     axes[dim] = joined
-    return Layout(tuple(axes), all(layout.constant for layout in layouts))
+    return TensorLabels(tuple(axes), all(layout.constant for layout in layouts))
 
 
 @operator(
@@ -233,7 +237,7 @@ def _others_meet(call: Call, layouts: list[Layout], joined: Axis | None, dim: in
     values_from_numbers=True,
 )
 @operator("constant_pad_nd")
-def pad(call: Call) -> Layout:
+def pad(call: Call) -> TensorLabels:
     """Padded channels are new ones, of zeros; padded space leaves only zeros constant."""
     source, widths = call.arg(0, "input"), list(call.arg(1, "pad"))
     mode, value = call.arg(2, "mode", "constant"), call.arg(3, "value", 0.0) or 0.0
@@ -252,21 +256,23 @@ def pad(call: Call) -> Layout:
         if axis is not None and (before, after) != (0, 0):
             axis = _lengthened(call, axis, before, after, mode)
         axes[position] = axis
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)
 
 
 def _zeros_only(
-    call: Call, source: Tensor, layout: Layout, position: int, value: float
-) -> Axis | None:
+    call: Call, source: Tensor, layout: TensorLabels, position: int, value: float
+) -> AxisLabels | None:
     axis = layout.axes[position]
     if axis is None:
         return None
     if call.tape.constants and value == 0:
-        return Axis(axis.labels, zero_slices(source, layout, position))
-    return Axis(axis.labels, np.zeros(axis.size, np.bool_))
+        return AxisLabels(axis.labels, zero_slices(source, layout, position))
+    return AxisLabels(axis.labels, np.zeros(axis.size, np.bool_))
 
 
-def _lengthened(call: Call, axis: Axis, before: int, after: int, mode: str) -> Axis | None:
+def _lengthened(
+    call: Call, axis: AxisLabels, before: int, after: int, mode: str
+) -> AxisLabels | None:
     if mode != "constant":
         call.pin(axis, mode)
         return None
@@ -277,7 +283,7 @@ def _lengthened(call: Call, axis: Axis, before: int, after: int, mode: str) -> A
 
 
 @operator("__setitem__")
-def assign(call: Call) -> list[Layout] | None:
+def assign(call: Call) -> list[TensorLabels] | None:
     """`x[index] = value`: the part meets the value."""
     target, index, value = call.args
     layout = call.layout(target)
@@ -290,26 +296,26 @@ def assign(call: Call) -> list[Layout] | None:
     tensors = tensors_in(value)
     if tensors:
         filled = call.layout(tensors[0])
-        trimmed = Layout(filled.axes[-part.dim() :] if part.dim() else (), filled.constant)
+        trimmed = TensorLabels(filled.axes[-part.dim() :] if part.dim() else (), filled.constant)
         for back in range(1, min(part.dim(), len(trimmed.axes)) + 1):
             if part.shape[-back] > 1 and tensors[0].shape[-back] == part.shape[-back]:
                 call.tie(region.axes[-back], trimmed.axes[-back])
-    axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
+    axes = [axis and AxisLabels(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
     for position, axis in enumerate(layout.axes):
         if axis is not None and axes[position] is not None:
             followed = follow(probe, target, position, None)
             if followed is not None:
                 const = axis.const | layout.constant
                 const[followed[1]] = False
-                axes[position] = Axis(axis.labels, const)
+                axes[position] = AxisLabels(axis.labels, const)
     constant = layout.constant and all(call.layout(one).constant for one in tensors)
     given = bool(layout.given) and all(call.layout(one).given for one in tensors)
-    call.tape.file(target, Layout(tuple(axes), constant, may_be_nonzero=True, given=given))
+    call.tape.file(target, TensorLabels(tuple(axes), constant, may_be_nonzero=True, given=given))
     return []
 
 
 @operator("copy")
-def copy(call: Call) -> Layout | None:
+def copy(call: Call) -> TensorLabels | None:
     """`x.copy_(y)`: the two meet."""
     if call.args[0]._base is not None:
         return None

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators import zeros
 from secateur.channels.operators.registry import operator
 
-Place = tuple[Tensor, Layout, int]
+Place = tuple[Tensor, TensorLabels, int]
 
 
 @operator("einsum", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
-def einsum(call: Call) -> Layout | None:
+def einsum(call: Call) -> TensorLabels | None:
     """Letters that meet are tied; letters that do not come out are summed over."""
     equation = call.args[0]
     if not isinstance(equation, str):
@@ -40,14 +40,14 @@ def einsum(call: Call) -> Layout | None:
     sums_channels=True,
 )
 @operator("mv", "dot", "vdot", "chain_matmul")
-def matmul(call: Call) -> Layout | None:
+def matmul(call: Call) -> TensorLabels | None:
     """`[..., m, k] [..., k, n]`, and the forms with vectors."""
     left, right = call.args[:2]
     return letters(call, _matmul_equation(left, right), (left, right), call.out.dim())
 
 
 @operator("inner")
-def inner(call: Call) -> Layout | None:
+def inner(call: Call) -> TensorLabels | None:
     """The last axes of two tensors are summed over."""
     left, right = call.args[:2]
     if not (left.dim() and right.dim()):
@@ -58,7 +58,7 @@ def inner(call: Call) -> Layout | None:
 
 
 @operator("tensordot")
-def tensordot(call: Call) -> Layout | None:
+def tensordot(call: Call) -> TensorLabels | None:
     """Some axes of two tensors are summed over, by number or by how many."""
     left, right, dims = call.args[0], call.args[1], call.arg(2, "dims", 2)
     if isinstance(dims, int):
@@ -79,7 +79,7 @@ def _names(count: int, first: str) -> str:
 
 
 @operator("addbmm")
-def summed_bmm(call: Call) -> Layout | None:
+def summed_bmm(call: Call) -> TensorLabels | None:
     """`bias` and the products of all pairs of matrices, summed up."""
     bias, left, right = call.args[:3]
     return _plus(call, bias, letters(call, "bij,bjk->ik", (left, right), 2))
@@ -87,7 +87,7 @@ def summed_bmm(call: Call) -> Layout | None:
 
 @operator("addmm", follows_any_cut=True, keeps_zero=zeros.of_layer, sums_channels=True)
 @operator("addmv", "baddbmm", keeps_zero=zeros.of_added_product)
-def added_matmul(call: Call) -> Layout | None:
+def added_matmul(call: Call) -> TensorLabels | None:
     """`bias + left @ right`."""
     bias, left, right = call.args[:3]
     equation = _matmul_equation(left, right)
@@ -96,28 +96,30 @@ def added_matmul(call: Call) -> Layout | None:
     return layout
 
 
-def _plus(call: Call, bias: Tensor, product: Layout) -> Layout:
+def _plus(call: Call, bias: Tensor, product: TensorLabels) -> TensorLabels:
     """A product with a bias that is spread over it."""
     axes = list(product.axes)
     for back in range(1, min(bias.dim(), len(axes)) + 1):
         if bias.shape[-back] == call.out.shape[-back] > 1:
             tied = call.tie(axes[-back], call.layout(bias).axes[-back])
             axes[-back] = _sum_const(call, bias, product, tied, back)
-    return Layout(tuple(axes))
+    return TensorLabels(tuple(axes))
 
 
-def _sum_const(call: Call, bias: Tensor, product: Layout, axis: Axis | None, back: int) -> Any:
+def _sum_const(
+    call: Call, bias: Tensor, product: TensorLabels, axis: AxisLabels | None, back: int
+) -> Any:
     before = product.axes[-back]
     if axis is None or before is None:
         return None
     if not call.layout(bias).constant:
         zero = before.const & zero_slices(bias, call.layout(bias), bias.dim() - back)
-        return Axis(axis.labels, zero)
-    return Axis(axis.labels, before.const)
+        return AxisLabels(axis.labels, zero)
+    return AxisLabels(axis.labels, before.const)
 
 
 @operator("bilinear", follows_any_cut=True, keeps_zero=zeros.of_product, sums_channels=True)
-def bilinear(call: Call) -> Layout | None:
+def bilinear(call: Call) -> TensorLabels | None:
     """`x[i] W[o, i, j] y[j] + b[o]`."""
     left, right, weight = (
         call.arg(0, "input1"),
@@ -131,7 +133,7 @@ def bilinear(call: Call) -> Layout | None:
     before = product.axes[-1]
     axis = call.tie(before, call.layout(bias).axes[0])
     if axis is not None and before is not None:
-        axis = Axis(axis.labels, before.const)
+        axis = AxisLabels(axis.labels, before.const)
     call.count(
         in1_features=call.layout(left).axes[-1],
         in2_features=call.layout(right).axes[-1],
@@ -147,7 +149,7 @@ def _matmul_equation(left: Tensor, right: Tensor) -> str:
     return f"{first},{second}->...{out}"
 
 
-def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) -> Layout:
+def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) -> TensorLabels:
     """The layout of a product written as an einsum."""
     sources, _, target = equation.partition("->")
     terms = sources.split(",")
@@ -163,12 +165,12 @@ def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) ->
         for position, letter in enumerate(_spell(term, tensor.dim())):
             if tensor.shape[position] > 1:
                 places.setdefault(letter, []).append((tensor, layout, position))
-    axes: dict[str, Axis | None] = {}
+    axes: dict[str, AxisLabels | None] = {}
     for letter, where in places.items():
         axis = where[0][1].axes[where[0][2]]
         for _, layout, position in where[1:]:
             axis = call.tie(axis, layout.axes[position])
-        axes[letter] = axis and Axis(axis.labels, _zero(call, where, axis.size))
+        axes[letter] = axis and AxisLabels(axis.labels, _zero(call, where, axis.size))
         if letter not in target and axis is not None:
             zero = _zero(call, [place for place in where if not place[1].constant], axis.size)
             idle = _zero(call, [place for place in where if place[1].constant], axis.size)
@@ -176,7 +178,7 @@ def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) ->
             call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values, idle))
         _mark(call, letter, target, where)
     constant = all(call.layout(tensor).constant for tensor in operands)
-    return Layout(tuple(axes.get(letter) for letter in target), constant)
+    return TensorLabels(tuple(axes.get(letter) for letter in target), constant)
 
 
 def _mark(call: Call, letter: str, target: str, where: Sequence[Place]) -> None:

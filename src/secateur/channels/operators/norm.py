@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
@@ -15,7 +15,7 @@ from secateur.channels.operators.registry import operator
 
 
 @operator("batch_norm", follows_any_cut=True, keeps_zero=zeros.of_affine, keeps_shape=True)
-def batch_norm(call: Call) -> Layout:
+def batch_norm(call: Call) -> TensorLabels:
     """One mean, variance, scale and shift a channel of axis 1."""
     source = call.arg(0, "input")
     statistics = [call.arg(1, "running_mean"), call.arg(2, "running_var")]
@@ -24,7 +24,7 @@ def batch_norm(call: Call) -> Layout:
 
 
 @operator("instance_norm", follows_any_cut=True, keeps_zero=zeros.of_affine)
-def instance_norm(call: Call) -> Layout:
+def instance_norm(call: Call) -> TensorLabels:
     """Each channel of each sample is normalised by itself."""
     source = call.arg(0, "input")
     vectors = [
@@ -34,7 +34,7 @@ def instance_norm(call: Call) -> Layout:
     return _by_channel(call, source, vectors)
 
 
-def _by_channel(call: Call, source: Tensor, vectors: list[Tensor | None]) -> Layout:
+def _by_channel(call: Call, source: Tensor, vectors: list[Tensor | None]) -> TensorLabels:
     layout = call.layout(source)
     axis = layout.axes[1]
     call.pin_axes(layout, [1])
@@ -47,14 +47,14 @@ def _by_channel(call: Call, source: Tensor, vectors: list[Tensor | None]) -> Lay
         scale = vectors[2]
         if scale is not None:
             const = const | scale.detach().eq(0).cpu().numpy()
-        axis = Axis(axis.labels, const)
+        axis = AxisLabels(axis.labels, const)
     elif axis is not None:
-        axis = Axis(axis.labels, np.zeros(axis.size, np.bool_))
-    return Layout((None, axis, *(None,) * (source.dim() - 2)), layout.constant)
+        axis = AxisLabels(axis.labels, np.zeros(axis.size, np.bool_))
+    return TensorLabels((None, axis, *(None,) * (source.dim() - 2)), layout.constant)
 
 
 @operator("layer_norm", "rms_norm", follows_any_cut=True)
-def layer_norm(call: Call) -> Layout:
+def layer_norm(call: Call) -> TensorLabels:
     """Averages over the last axes: a channel there cannot go without changing the others."""
     source, shape = call.arg(0, "input"), call.arg(1, "normalized_shape")
     layout = call.layout(source)
@@ -69,11 +69,11 @@ def layer_norm(call: Call) -> Layout:
         if isinstance(vector, Tensor):
             call.pin_axes(call.layout(vector), reason="averages channels")
     kept = layout.axes[: source.dim() - len(shape)]
-    return Layout((*kept, *(None for _ in shape)), layout.constant)
+    return TensorLabels((*kept, *(None for _ in shape)), layout.constant)
 
 
 @operator("group_norm", keeps_zero=zeros.of_affine)
-def group_norm(call: Call) -> Layout:
+def group_norm(call: Call) -> TensorLabels:
     """Averages within groups of channels: whole groups can go, one channel cannot."""
     source, groups = call.arg(0, "input"), int(call.arg(1, "num_groups"))
     layout = call.layout(source)
@@ -83,10 +83,10 @@ def group_norm(call: Call) -> Layout:
         if vector is not None:
             axis = call.tie(axis, call.layout(vector).axes[0])
     if axis is None:
-        return Layout((None,) * source.dim())
+        return TensorLabels((None,) * source.dim())
     if groups == 1:
         call.pin(axis, "averages channels")
-        return Layout((None,) * source.dim())
+        return TensorLabels((None,) * source.dim())
     blocks = axis.labels.reshape(groups, -1)
     call.lengths.append(blocks[:, 0])
     call.count(num_groups=blocks[:, 0], num_channels=axis)
@@ -95,11 +95,11 @@ def group_norm(call: Call) -> Layout:
     scale = call.arg(2, "weight")
     if call.tape.constants and scale is not None:
         steady = steady | scale.detach().eq(0).cpu().numpy()
-    return Layout((None, Axis(axis.labels, steady), *(None,) * (source.dim() - 2)))
+    return TensorLabels((None, AxisLabels(axis.labels, steady), *(None,) * (source.dim() - 2)))
 
 
 @operator("normalize")
-def normalize(call: Call) -> Layout | None:
+def normalize(call: Call) -> TensorLabels | None:
     """`x / |x|` along an axis: a channel there that is zero adds nothing to the norm."""
     source, power, dim = call.arg(0, "input"), call.arg(1, "p", 2.0), call.arg(2, "dim", 1)
     if not isinstance(dim, int) or power <= 0:
@@ -111,10 +111,10 @@ def normalize(call: Call) -> Layout | None:
         values = np.where(zero, 0.0, np.nan)
         call.tape.reads.append(Read(call.path, call.name, axis.labels, zero, values))
     axes = [
-        one and Axis(one.labels, zero_slices(source, layout, position))
+        one and AxisLabels(one.labels, zero_slices(source, layout, position))
         for position, one in enumerate(layout.axes)
     ]
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)
 
 
 @operator("local_response_norm")
@@ -136,7 +136,7 @@ def local_response_norm(call: Call) -> None:
     "sort",
     "argsort",
 )
-def along_one_axis(call: Call) -> Layout | list[Layout] | None:
+def along_one_axis(call: Call) -> TensorLabels | list[TensorLabels] | None:
     """Mixes the elements of one axis; the others pass."""
     source = call.arg(0, "input")
     dim = call.arg(1, "dim")

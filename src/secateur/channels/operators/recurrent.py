@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout, Vector, fixed
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, Vector, fixed
 from secateur.channels.labels.constant_propagation import used_slices, zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
@@ -18,7 +18,7 @@ GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
 
 @operator(*GATES)
-def recurrent(call: Call) -> list[Layout] | None:
+def recurrent(call: Call) -> list[TensorLabels] | None:
     """A stack of layers: `hidden_size` is one number, so units leave all layers together."""
     source, state, weights = call.args[:3]
     has_biases, layers, _, _, bidirectional = call.args[3:8]
@@ -34,12 +34,12 @@ def recurrent(call: Call) -> list[Layout] | None:
     zero = np.ones(unit.size, np.bool_)
     for tensor in states:
         axis = call.layout(tensor).axes[-1]
-        call.tie(axis, Axis(unit, np.zeros(unit.size, np.bool_)))
+        call.tie(axis, AxisLabels(unit, np.zeros(unit.size, np.bool_)))
         zero &= zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
     cells = [weights[n : n + each] for n in range(0, len(weights), each)]
     for cell in cells:
         zero &= _zero_units(cell, gates)
-    hidden = Axis(unit, zero)
+    hidden = AxisLabels(unit, zero)
     call.count(hidden_size=unit, input_size=call.layout(source).axes[-1])
     for number, cell in enumerate(cells):
         _bind_cell(call, cell, gates, unit)
@@ -50,13 +50,13 @@ def recurrent(call: Call) -> list[Layout] | None:
             _read_hidden(call, cell[0], _joined(hidden, ways))
     call.pin_axes(call.layout(source), [-1], "runs along it")
     out = call.out[0]
-    top = Layout((*(None,) * (out.dim() - 1), _joined(hidden, ways)))
-    rest = [Layout((*(None,) * (t.dim() - 1), hidden)) for t in call.out[1:]]
+    top = TensorLabels((*(None,) * (out.dim() - 1), _joined(hidden, ways)))
+    rest = [TensorLabels((*(None,) * (t.dim() - 1), hidden)) for t in call.out[1:]]
     return [top, *rest]
 
 
 @operator("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-def cell(call: Call) -> list[Layout]:
+def cell(call: Call) -> list[TensorLabels]:
     """One step of one layer; the states are ordinary activations."""
     source, state, *cell_weights = call.args
     weights = [weight for weight in cell_weights if weight is not None]
@@ -65,15 +65,15 @@ def cell(call: Call) -> list[Layout]:
     unit = _block(call, weights[0], gates)
     zero = _zero_units(weights, gates)
     for tensor in states:
-        call.tie(call.layout(tensor).axes[-1], Axis(unit, zero))
+        call.tie(call.layout(tensor).axes[-1], AxisLabels(unit, zero))
         zero = zero & zero_slices(tensor, call.layout(tensor), tensor.dim() - 1)
-    hidden = Axis(unit, zero)
+    hidden = AxisLabels(unit, zero)
     call.count(hidden_size=unit, input_size=call.layout(source).axes[-1])
     _bind_cell(call, weights, gates, unit)
     _read_hidden(call, weights[1], hidden)
     contract(call, source, -1, weights[0], 1, row_axis=0)
     outputs = [call.out] if isinstance(call.out, Tensor) else list(call.out)
-    return [Layout((*(None,) * (out.dim() - 1), hidden)) for out in outputs]
+    return [TensorLabels((*(None,) * (out.dim() - 1), hidden)) for out in outputs]
 
 
 def _block(call: Call, weight: Tensor, gates: int) -> Vector:
@@ -91,7 +91,7 @@ def _bind_cell(call: Call, weights: Sequence[Tensor], gates: int, unit: Vector) 
             mark_roles(call, None, axis)
 
 
-def _read_hidden(call: Call, weight: Tensor, hidden: Axis) -> None:
+def _read_hidden(call: Call, weight: Tensor, hidden: AxisLabels) -> None:
     """A weight sums over the hidden units."""
     columns = call.tie(call.layout(weight).axes[1], hidden)
     mark_roles(call, call.layout(weight).axes[1], None)
@@ -113,5 +113,5 @@ def _zero_units(weights: Sequence[Tensor], gates: int) -> Flags:
     return zero
 
 
-def _joined(hidden: Axis, ways: int) -> Axis:
-    return Axis(np.tile(hidden.labels, ways), np.tile(hidden.const, ways))
+def _joined(hidden: AxisLabels, ways: int) -> AxisLabels:
+    return AxisLabels(np.tile(hidden.labels, ways), np.tile(hidden.const, ways))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout, plain
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, plain
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
@@ -28,7 +28,7 @@ STEADY = frozenset(("mean", "amax", "amin", "max", "min", "median"))
 @operator("nansum", "norm", "linalg_vector_norm", "nanmean", "argmax", "argmin", "var", "std")
 @operator("prod", "logsumexp", "median", "any", "all", "var_mean", "std_mean", "count_nonzero")
 @operator("aminmax")
-def reduction(call: Call) -> Layout | Sequence[Layout] | None:
+def reduction(call: Call) -> TensorLabels | Sequence[TensorLabels] | None:
     """Reduce some axes; `sum` and norms let a zero channel leave, the rest hold it."""
     source = call.arg(0, "input")
     if len(tensors_in((call.args, call.kwargs))) > 1:
@@ -47,7 +47,7 @@ def reduction(call: Call) -> Layout | Sequence[Layout] | None:
         _reduce(call, source, layout, dim)
     keep = outputs[0].dim() == source.dim()
     steady = call.name in STEADY
-    axes: list[Axis | None] = []
+    axes: list[AxisLabels | None] = []
     for position, axis in enumerate(layout.axes):
         if position in dims:
             axes += [None] if keep else []
@@ -57,8 +57,8 @@ def reduction(call: Call) -> Layout | Sequence[Layout] | None:
             zero = axis.const
             if call.tape.constants and call.name in SUMS:
                 zero = zero_slices(source, layout, position)
-            axes.append(Axis(axis.labels, zero if call.name in SUMS else np.zeros_like(zero)))
-    result = Layout(tuple(axes), layout.constant)
+            axes.append(AxisLabels(axis.labels, zero if call.name in SUMS else np.zeros_like(zero)))
+    result = TensorLabels(tuple(axes), layout.constant)
     return [result] * len(outputs)
 
 
@@ -69,7 +69,7 @@ def _dims(where: object, rank: int) -> set[int]:
     return {dim % rank for dim in listed}
 
 
-def _reduce(call: Call, source: Tensor, layout: Layout, dim: int) -> None:
+def _reduce(call: Call, source: Tensor, layout: TensorLabels, dim: int) -> None:
     axis = layout.axes[dim]
     if axis is None or axis.is_fixed:
         return

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from secateur.channels.labels.axis_labels import Layout
+from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.op_call import Call, Rule
+from secateur.errors import UnknownNameError, UsageError
 
-Test = Callable[[Call, Sequence[Layout]], bool]
+Test = Callable[[Call, Sequence[TensorLabels]], bool]
 """Decides a trait for one call, from its arguments and from the layouts that its rule gave."""
 
 
@@ -73,13 +74,71 @@ def operator(
     return register
 
 
-def follows_any_cut(entry: Operator, call: Call, layouts: Sequence[Layout]) -> bool:
+def register_operator(
+    name: object,
+    rule: Rule | None = None,
+    *,
+    like: str = "",
+    follows_any_cut: bool | Test = False,
+    keeps_zero: bool | Test = False,
+    sums_channels: bool = False,
+) -> None:
+    """Teach the tracer an operator of one's own.
+
+    Without a rule an operator pins every channel that it touches. Whatever is claimed here, a cut
+    is still tried before anything is zeroed: what a wrong rule breaks is pinned.
+
+    Args:
+        name: As the report calls it: `library::operator` of `torch.ops`, or
+            `package.module.function` of a function that `__torch_function__` sees.
+        rule: Gives the labels of the results; see the files of `secateur.channels.operators`.
+        like: An operator that is known and does the same to channels: `"relu"` for any function of
+            one tensor element by element, `"add"` for one of several.
+        follows_any_cut: See `Operator`.
+        keeps_zero: See `Operator`.
+        sums_channels: See `Operator`.
+
+    Raises:
+        UsageError: The name is taken, or neither or both of `rule` and `like` are given.
+        UnknownNameError: `like` is no known operator.
+
+    Example:
+        >>> register_operator("mylib::swish", like="silu")
+        >>> OPERATORS["mylib::swish"].keeps_zero is OPERATORS["silu"].keeps_zero
+        True
+        >>> del OPERATORS["mylib::swish"]
+    """
+    if not isinstance(name, str) or not name or name in OPERATORS:
+        raise _refused("the name", f"{name!r:.60}", "a new one, as the report of a trace has it")
+    if (rule is None) == (not like):
+        raise _refused("the rule", "given twice or not at all", "either a rule, or like=")
+    if like:
+        if like not in OPERATORS:
+            raise UnknownNameError("operator", like, OPERATORS)
+        OPERATORS[name] = OPERATORS[like]
+    elif callable(rule):
+        OPERATORS[name] = Operator(rule, follows_any_cut, keeps_zero, sums_channels)
+    else:
+        raise _refused("the rule", f"a {type(rule).__name__}", "a function of one Call")
+
+
+def _refused(subject: str, given: str, expected: str) -> UsageError:
+    return UsageError(
+        "registering an operator",
+        subject,
+        given=given,
+        expected=expected,
+        remedy="See the guide, The channel engine, An operator of your own.",
+    )
+
+
+def follows_any_cut(entry: Operator, call: Call, layouts: Sequence[TensorLabels]) -> bool:
     """Whether a call runs on tensors with fewer channels, with the arguments as they are."""
     trait = entry.follows_any_cut
     return trait(call, layouts) if callable(trait) else trait
 
 
-def may_be_nonzero(entry: Operator, call: Call, layouts: Sequence[Layout]) -> bool:
+def may_be_nonzero(entry: Operator, call: Call, layouts: Sequence[TensorLabels]) -> bool:
     """Whether a result may be non-zero for a channel whose own parameters are all zero.
 
     Buffers and tensors made on the way may be non-zero, parameters are zeroed. What sums over an

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Layout, fixed
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, fixed
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators.registry import operator
@@ -15,7 +15,7 @@ from secateur.channels.operators.registry import operator
 Block = tuple[list[int], list[int]]
 
 
-def _infers_channels(call: Call, layouts: Sequence[Layout]) -> bool:
+def _infers_channels(call: Call, layouts: Sequence[TensorLabels]) -> bool:
     """Whether a view leaves the axis that holds channels to be worked out (`-1`)."""
     shape, axes = call.rest(1, "shape"), layouts[0].axes
     if not isinstance(shape, tuple | list) or len(shape) != len(axes):
@@ -29,7 +29,7 @@ def _infers_channels(call: Call, layouts: Sequence[Layout]) -> bool:
 @operator("flatten", "unsqueeze", follows_any_cut=True, keeps_zero=True)
 @operator("unflatten", "squeeze", keeps_zero=True)
 @operator("view_as", "reshape_as", "ravel", "atleast_2d")
-def reshape(call: Call) -> Layout | None:
+def reshape(call: Call) -> TensorLabels | None:
     """Any change of shape that keeps the order of the elements."""
     source = call.args[0]
     if not isinstance(call.out, Tensor):
@@ -38,7 +38,7 @@ def reshape(call: Call) -> Layout | None:
 
 
 @operator("pixel_shuffle", follows_any_cut=True, keeps_zero=True)
-def pixel_shuffle(call: Call) -> Layout:
+def pixel_shuffle(call: Call) -> TensorLabels:
     """`[C r², H, W]` to `[C, H r, W r]`: the r² channels of a pixel stand together."""
     source, factor = call.args[0], int(call.arg(1, "upscale_factor"))
     channel = source.dim() - 3
@@ -48,7 +48,7 @@ def pixel_shuffle(call: Call) -> Layout:
 
 
 @operator("pixel_unshuffle", follows_any_cut=True, keeps_zero=True)
-def pixel_unshuffle(call: Call) -> Layout:
+def pixel_unshuffle(call: Call) -> TensorLabels:
     """`[C, H r, W r]` to `[C r², H, W]`: a channel becomes r² of them."""
     source, factor = call.args[0], int(call.arg(1, "downscale_factor"))
     channel = source.dim() - 3
@@ -58,7 +58,7 @@ def pixel_unshuffle(call: Call) -> Layout:
 
 
 @operator("unfold", keeps_zero=True)
-def unfold(call: Call) -> Layout | None:
+def unfold(call: Call) -> TensorLabels | None:
     """`[C, H, W]` to `[C k², L]` (im2col); a channel becomes k² of them."""
     source = call.args[0]
     if call.func is Tensor.unfold:
@@ -66,21 +66,21 @@ def unfold(call: Call) -> Layout | None:
     axis = _zeros(call, source, -3)
     times = call.out.shape[-2] // source.shape[-3]
     spread = axis and axis.take(np.repeat(np.arange(axis.size), times))
-    return Layout((*call.layout(source).axes[:-3], spread, None))
+    return TensorLabels((*call.layout(source).axes[:-3], spread, None))
 
 
 @operator("fold", keeps_zero=True)
-def fold(call: Call) -> Layout:
+def fold(call: Call) -> TensorLabels:
     """`[C k², L]` to `[C, H, W]` (col2im): the k² channels of a patch stand together."""
     source = call.args[0]
     axis = _zeros(call, source, -2)
     merged = None if axis is None else _first_of(call, axis, axis.size // call.out.shape[-3])
-    return Layout((*call.layout(source).axes[:-2], merged, None, None))
+    return TensorLabels((*call.layout(source).axes[:-2], merged, None, None))
 
 
 @operator("channel_shuffle", keeps_zero=True)
 @operator("native_channel_shuffle")
-def channel_shuffle(call: Call) -> Layout:
+def channel_shuffle(call: Call) -> TensorLabels:
     """`[g, C / g]` transposed: a channel leaves from all groups at once."""
     source, groups = call.args[0], int(call.arg(1, "groups"))
     axis = call.layout(source).axes[1]
@@ -92,25 +92,25 @@ def channel_shuffle(call: Call) -> Layout:
     return call.layout(source).replace({1: axis.take(order)})
 
 
-def _zeros(call: Call, source: Tensor, position: int) -> Axis | None:
+def _zeros(call: Call, source: Tensor, position: int) -> AxisLabels | None:
     """An axis of which only the zero slices stay constant."""
     axis = call.layout(source).axes[position]
     if axis is None or not call.tape.constants:
         return axis
-    return Axis(axis.labels, zero_slices(source, call.layout(source), position))
+    return AxisLabels(axis.labels, zero_slices(source, call.layout(source), position))
 
 
-def _first_of(call: Call, axis: Axis, times: int) -> Axis:
+def _first_of(call: Call, axis: AxisLabels, times: int) -> AxisLabels:
     grid = axis.labels.reshape(-1, times)
     call.bind(grid, np.broadcast_to(grid[:, :1], grid.shape))
-    return Axis(grid[:, 0].copy(), np.all(axis.const.reshape(-1, times), axis=1))
+    return AxisLabels(grid[:, 0].copy(), np.all(axis.const.reshape(-1, times), axis=1))
 
 
 def reshaped(
-    call: Call, layout: Layout, before: Sequence[int], after: Sequence[int]
-) -> Layout | None:
+    call: Call, layout: TensorLabels, before: Sequence[int], after: Sequence[int]
+) -> TensorLabels | None:
     """The layout after a reshape from one shape to another."""
-    axes: list[Axis | None] = [None] * len(after)
+    axes: list[AxisLabels | None] = [None] * len(after)
     for old, new in blocks(before, after):
         labelled = [position for position in old if layout.axes[position] is not None]
         if not labelled:
@@ -121,18 +121,18 @@ def reshaped(
         for position in labelled[1:]:
             call.pin(layout.axes[position], "merged with another labelled axis")
         _block(call, layout, before, after, labelled[0], old, new, axes)
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)
 
 
 def _block(
     call: Call,
-    layout: Layout,
+    layout: TensorLabels,
     before: Sequence[int],
     after: Sequence[int],
     position: int,
     old: list[int],
     new: list[int],
-    axes: list[Axis | None],
+    axes: list[AxisLabels | None],
 ) -> None:
     axis = layout.axes[position] or fixed(before[position])
     shape = [1] * len(old)
@@ -149,7 +149,7 @@ def _block(
     front = np.moveaxis(labels, taken, 0).reshape(labels.shape[taken], -1)
     flags = np.moveaxis(axis.const[grid], taken, 0).reshape(front.shape)
     call.bind(front, np.broadcast_to(front[:, :1], front.shape))
-    axes[new[taken]] = Axis(front[:, 0].copy(), np.all(flags, axis=1))
+    axes[new[taken]] = AxisLabels(front[:, 0].copy(), np.all(flags, axis=1))
 
 
 def _same_along(grid: np.ndarray[tuple[int, ...], np.dtype[np.int64]], axis: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import tensors_in
@@ -20,7 +20,7 @@ from secateur.channels.operators.registry import operator
     keeps_zero=zeros.of_choice,
     values_from_numbers=True,
 )
-def chosen(call: Call) -> Layout | None:
+def chosen(call: Call) -> TensorLabels | None:
     """`mask ? x : y`: all that meets is tied; a channel that is zero in both is zero."""
     sides = zeros.sides_of(call)
     if len(sides) < 2:
@@ -29,10 +29,10 @@ def chosen(call: Call) -> Layout | None:
     if not call.tape.constants:
         return layout
     axes = [
-        axis and Axis(axis.labels, axis.const | _zero(call, sides, position - call.out.dim()))
+        axis and AxisLabels(axis.labels, axis.const | _zero(call, sides, position - call.out.dim()))
         for position, axis in enumerate(layout.axes)
     ]
-    return Layout(tuple(axes), layout.constant)
+    return TensorLabels(tuple(axes), layout.constant)
 
 
 def _zero(call: Call, sides: tuple[object, ...], back: int) -> Flags:

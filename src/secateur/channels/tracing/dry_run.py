@@ -1,6 +1,6 @@
-"""Rehearsal: play a cut through the network's own code, on tensors without storage.
+"""Dry run: a cut played through the network's own code, on tensors without storage.
 
-A size written in the code (`view(-1, 1024)`) cannot be seen in a layout. So a cut is rehearsed:
+A size written in the code (`view(-1, 1024)`) cannot be seen in a layout. So a cut is tried dry:
 the network, with its tensors cut, runs on the meta device, and after every operator the shape
 that came out is compared with the shape that the tape says. Where they differ, the expected shape
 is handed on, so that one run finds every such place. Costs no memory and no arithmetic.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from secateur.channels.labels.axis_labels import Axis, Flags, Layout, Vector
+from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, Vector
 from secateur.channels.labels.events import Attribute, Step
 from secateur.channels.labels.op_names import is_query, numbers_in, operator_name, tensors_in
 from secateur.channels.modes import mode
@@ -38,7 +38,7 @@ class Cut:
     classes: Classes
     gone: Flags
 
-    def left(self, axis: Axis) -> Vector:
+    def left(self, axis: AxisLabels) -> Vector:
         """The labels along an axis after the cut."""
         return axis.labels[~self.gone[self.classes.of(axis.labels)]]
 
@@ -46,7 +46,7 @@ class Cut:
         """How many of these labels stay."""
         return int((~self.gone[self.classes.of(labels)]).sum())
 
-    def shape(self, layout: Layout, size: torch.Size) -> tuple[int, ...]:
+    def shape(self, layout: TensorLabels, size: torch.Size) -> tuple[int, ...]:
         """The shape of a tensor after the cut."""
         return tuple(
             n if axis is None else self.count(axis.labels)
@@ -222,7 +222,7 @@ def skeleton(model: nn.Module, cut: Cut) -> nn.Module:
     return rebuild(model, tensors).eval()
 
 
-def rehearse(small: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -> list[int]:
+def dry_run(small: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any]) -> list[int]:
     """Play a cut through.
 
     Args:

@@ -1,4 +1,4 @@
-"""Births: of which tensors the tape knows what they are made of.
+"""Known tensors: of which tensors the tape has seen what they are made of.
 
 A tensor counts as constant only if it was seen to be made of constants. Torch has many ways to make
 or to write a tensor that no torch function mode sees: scripted functions, kernels of a C++

@@ -1,4 +1,4 @@
-"""Origins: what is known of each tensor of a pass, and whether it still holds.
+"""Provenance: what is known of each tensor of a pass, and whether it still holds.
 
 A layout is filed when its tensor is made. Its memory may be written afterwards, by an operator or
 by nobody that is seen, a run may leave something behind for the next one, and a number or a branch
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.labels.axis_labels import Axis, Layout, plain
+from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, plain
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import has_numbers, is_random, tensors_in
 from secateur.channels.operators import OPERATORS
@@ -70,7 +70,7 @@ class Origins:
         """Whether its birth was seen."""
         return tensor in self._layouts
 
-    def begin(self, model: nn.Module, parameters: Mapping[str, Layout]) -> None:
+    def begin(self, model: nn.Module, parameters: Mapping[str, TensorLabels]) -> None:
         """A copy of the network is about to run: know what it has."""
         self._lists = {id(one): name for name, one in lists_of(model) if name not in self.unsteady}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -94,12 +94,12 @@ class Origins:
         """Keep nothing of the copy alive."""
         self.names, self._lists = {}, {}
 
-    def file(self, tensor: Tensor, layout: Layout) -> None:
+    def file(self, tensor: Tensor, layout: TensorLabels) -> None:
         """Note the layout of a tensor."""
         seen = contents(tensor) if layout.constant and layout.given else None
         self._layouts[tensor] = (layout, tensor._version, self._writes.state(tensor), seen)
 
-    def layout(self, tensor: Tensor) -> Layout:
+    def layout(self, tensor: Tensor) -> TensorLabels:
         """What was filed of a tensor, less what has been overtaken since."""
         layout, version, written, seen = self._layouts[tensor]
         if version not in (None, tensor._version) or written != self._writes.state(tensor):
@@ -143,7 +143,7 @@ class Origins:
             if not any(tensor is one for one in (*call.orders, call.out)):
                 self.looked_at.add(self.list_of(tensor))
 
-    def steadied(self, call: Call, layouts: Sequence[Layout]) -> list[Layout]:
+    def steadied(self, call: Call, layouts: Sequence[TensorLabels]) -> list[TensorLabels]:
         """Layouts of a result, less the constants that an input may have decided."""
         literal = (self._numbers and _takes_numbers(call)) or (self._branched and _is_literal(call))
         self._numbers |= _counts(call) and not is_constant(call.inputs.values())
@@ -154,13 +154,13 @@ class Origins:
         return [without_constants(layout) for layout in layouts]
 
 
-def without_constants(layout: Layout) -> Layout:
+def without_constants(layout: TensorLabels) -> TensorLabels:
     """The same layout with nothing constant in it."""
-    axes = [axis and Axis(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
-    return Layout(tuple(axes), may_be_nonzero=True, given=layout.given)
+    axes = [axis and AxisLabels(axis.labels, np.zeros(axis.size, np.bool_)) for axis in layout.axes]
+    return TensorLabels(tuple(axes), may_be_nonzero=True, given=layout.given)
 
 
-def is_constant(layouts: Iterable[Layout]) -> bool:
+def is_constant(layouts: Iterable[TensorLabels]) -> bool:
     """Whether nothing else than constants is among these."""
     return all(layout.constant for layout in layouts)
 

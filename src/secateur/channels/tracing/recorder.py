@@ -1,4 +1,4 @@
-"""The tape: one forward pass, written down operator by operator.
+"""The recorder: one forward pass, written down on a tape, operator by operator.
 
 The network runs once under a `TorchFunctionMode`. Every call of a torch function passes through
 `Tape`, which computes it as usual, looks its rule up in the table of `secateur.channels.operators`,
@@ -22,9 +22,18 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from secateur.channels.float64 import UNCHANGED, WIDER, Doubler, Wider
-from secateur.channels.labels.axis_labels import Layout, Vector, plain
+from secateur.channels.labels.axis_labels import TensorLabels, Vector, plain
 from secateur.channels.labels.constraints import Ties
-from secateur.channels.labels.events import Attribute, Choice, Hold, Pass, Place, Read, Roles, Step
+from secateur.channels.labels.events import (
+    Attribute,
+    Hold,
+    Pass,
+    Place,
+    Read,
+    Roles,
+    SplitChoice,
+    Step,
+)
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import (
     CARRIES,
@@ -91,14 +100,14 @@ class Tape(TorchFunctionMode):
         self.roles = Roles()
         self.reads: list[Read] = []
         self.steps: list[Step] = []
-        self.asked: list[Layout] = []
+        self.asked: list[TensorLabels] = []
         self.multiples: list[tuple[Vector, int]] = []
-        self.choices: list[Choice] = []
+        self.choices: list[SplitChoice] = []
         self.counts: dict[tuple[str, str], Attribute] = {}
         self.constants = constants
         self.stack: list[str] = []
         self.last_path = ""
-        self.parameters: dict[str, Layout] = {}
+        self.parameters: dict[str, TensorLabels] = {}
         self._operators = operators
         self._preset = choices or {}
         self._doubler: Doubler | None = None
@@ -114,7 +123,7 @@ class Tape(TorchFunctionMode):
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             given = not isinstance(tensor, nn.Parameter)
-            self.parameters[name] = Layout(
+            self.parameters[name] = TensorLabels(
                 tuple(axes), constant=name not in unsteady, may_be_nonzero=given, given=given
             )
 
@@ -162,7 +171,7 @@ class Tape(TorchFunctionMode):
         """The module that is running."""
         return self.stack[-1] if self.stack else ""
 
-    def layout(self, tensor: Tensor) -> Layout:
+    def layout(self, tensor: Tensor) -> TensorLabels:
         """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
         if tensor in self.origins:
             return self.origins.layout(tensor)
@@ -175,7 +184,7 @@ class Tape(TorchFunctionMode):
         """File an input of the network: fixed, and never constant."""
         self.file(tensor, plain(tensor.dim(), given=True))
 
-    def file(self, tensor: Tensor, layout: Layout) -> None:
+    def file(self, tensor: Tensor, layout: TensorLabels) -> None:
         """Note the layout of a tensor."""
         self.origins.file(tensor, layout)
 
@@ -184,7 +193,7 @@ class Tape(TorchFunctionMode):
         step = len(self.steps)
         place = (step, sum(choice.place[0] == step for choice in self.choices[-MANY:]))
         taken = min(self._preset.get(place, 0), options - 1)
-        self.choices.append(Choice(place, options, taken, labels))
+        self.choices.append(SplitChoice(place, options, taken, labels))
         return taken
 
     def count(self, name: str, labels: Vector) -> None:
@@ -246,7 +255,7 @@ class Tape(TorchFunctionMode):
             if writes:
                 self.origins.note_unseen_write(tensor)
 
-    def _pin_all(self, layout: Layout, operator: str) -> None:
+    def _pin_all(self, layout: TensorLabels, operator: str) -> None:
         line = calling_line()
         for axis in layout.axes:
             if axis is not None:
@@ -319,13 +328,13 @@ class Tape(TorchFunctionMode):
         self.steps.append(step)
         self.hold(len(self.steps) - 1, self._holds.get(len(self.steps) - 1, 0))
 
-    def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[Layout], bool]:
+    def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[TensorLabels], bool]:
         """The layouts that come out, and whether the operator follows every cut."""
         entry, reads = self._operators.get(call.name), len(self.reads)
         given = None if entry is None else entry.rule(call)
         if entry is None or given is None:
             return self._without_rule(call, outputs, "" if entry else "no rule"), False
-        layouts = [given] if isinstance(given, Layout) else list(given)
+        layouts = [given] if isinstance(given, TensorLabels) else list(given)
         if not all(one.fits(tensor) for one, tensor in zip(layouts, outputs, strict=True)):
             raise ValueError  # a rule that misread the call is found out by what came out
         if not keeps_constants(call, entry, values=self.constants):
@@ -336,7 +345,7 @@ class Tape(TorchFunctionMode):
             layouts = [replace(layout, may_be_nonzero=True) for layout in layouts]
         return layouts, follows_any_cut(entry, call, layouts)
 
-    def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[Layout]:
+    def _without_rule(self, call: Call, outputs: list[Tensor], reason: str) -> list[TensorLabels]:
         """Everything that went in is held; constant is only what torch itself made of constants."""
         inputs = list(call.inputs.values())
         line = calling_line() if reason else ""

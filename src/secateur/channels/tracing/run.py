@@ -1,4 +1,4 @@
-"""Recording: run a network once, as it is, and write everything down."""
+"""Run: a network goes once over the example, as it is, and everything is written down."""
 
 from __future__ import annotations
 

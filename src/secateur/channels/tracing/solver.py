@@ -1,8 +1,8 @@
-"""Solving: tape, classes and attributes of a network whose cuts its own code follows.
+"""Solver: tape, classes and attributes of a network whose own code follows every cut.
 
 A pass may take a wrong turn where an axis can be kept a grid in more than one way (whole heads, or
 the width of every head), or meet sizes written in the code. So it is repeated, each time with what
-the rehearsal found: an attribute that counts channels, another turn, or a pin.
+the dry run found: an attribute that counts channels, another turn, or a pin.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from secateur.channels.tracing.dry_run import (
     Cut,
     Numbers,
     candidates,
+    dry_run,
     numbers_of,
     random_cut,
-    rehearse,
     set_numbers,
     skeleton,
     trains_alike,
@@ -169,13 +169,13 @@ def _turn(state: State) -> bool:
 
 
 def _hold(model: nn.Module, example_inputs: Inputs, state: State) -> bool:
-    """Rehearse random cuts; hold the steps that no attribute can make follow."""
+    """Play random cuts; hold the steps that no attribute can make follow."""
     state.attributes = []
     if not is_sized(state, state.classes.candidates):
         return False
     for seed in SEEDS:
         cut = random_cut(state.tape, state.classes, seed)
-        _, failures = rehearse_cut(model, example_inputs, state, cut)
+        _, failures = dry_run_cut(model, example_inputs, state, cut)
         if failures and state.unplayable is None:
             state.unplayable = _unplayable(model, example_inputs, state)
             failures = [number for number in failures if number not in state.unplayable]
@@ -216,7 +216,7 @@ def _blame(
     for write in np.unique(state.classes.written[whole.gone]).tolist():
         only = whole.gone & (state.classes.written == write)
         cut = Cut(state.tape, state.classes, only)
-        _, left = rehearse_cut(model, example_inputs, state, cut)
+        _, left = dry_run_cut(model, example_inputs, state, cut)
         broken = set(left) & set(stubborn)
         if broken:
             step = state.tape.steps[min(broken)]
@@ -256,10 +256,10 @@ def _turn_touched(state: State, touched: Flags) -> bool:
     return bool(turned)
 
 
-def rehearse_cut(
+def dry_run_cut(
     model: nn.Module, example_inputs: Inputs, state: State, cut: Cut
 ) -> tuple[Numbers, list[int]]:
-    """Rehearse one cut, learning on the way which attributes count channels.
+    """Play one cut, learning on the way which attributes count channels.
 
     Returns:
         What the modules' own numbers become, and the steps that do not follow the cut whatever
@@ -269,7 +269,7 @@ def rehearse_cut(
     small = skeleton(model, cut)
     numbers = numbers_of(small, cut, state.attributes)
     set_numbers(small, numbers)
-    failures = _rehearse(small, state, cut, args, kwargs)
+    failures = _dry_run(small, state, cut, args, kwargs)
     tried: set[tuple[object, ...]] = set()
     while failures:
         trials = _trials(small, cut, failures, tried) or _together(small, cut, failures, tried)
@@ -277,7 +277,7 @@ def rehearse_cut(
             break
         before = {one: _read(small, one) for one in trials}
         set_numbers(small, numbers_of(small, cut, trials))
-        left = _rehearse(small, state, cut, args, kwargs)
+        left = _dry_run(small, state, cut, args, kwargs)
         useless = [
             one
             for one in trials
@@ -288,7 +288,7 @@ def rehearse_cut(
         useful = [one for one in trials if one not in useless]
         state.attributes += useful
         numbers |= {(one.path, one.name): _read(small, one) for one in useful}
-        failures = _rehearse(small, state, cut, args, kwargs) if useless else left
+        failures = _dry_run(small, state, cut, args, kwargs) if useless else left
     return numbers, failures
 
 
@@ -330,16 +330,16 @@ def _together(
     return []
 
 
-def _rehearse(small: nn.Module, state: State, cut: Cut, args: Any, kwargs: Any) -> list[int]:
-    failures = rehearse(small, cut, args, kwargs)
+def _dry_run(small: nn.Module, state: State, cut: Cut, args: Any, kwargs: Any) -> list[int]:
+    failures = dry_run(small, cut, args, kwargs)
     return [number for number in failures if number not in (state.unplayable or ())]
 
 
 def _unplayable(model: nn.Module, example_inputs: Inputs, state: State) -> frozenset[int]:
-    """The steps that fail a rehearsal in which nothing is cut."""
+    """The steps that fail a dry run in which nothing is cut."""
     nothing = Cut(state.tape, state.classes, np.zeros_like(state.classes.pinned))
     args, kwargs = arguments(example_inputs)
-    return frozenset(rehearse(skeleton(model, nothing), nothing, args, kwargs))
+    return frozenset(dry_run(skeleton(model, nothing), nothing, args, kwargs))
 
 
 def _read(model: nn.Module, attribute: Attribute) -> object:

@@ -1,4 +1,4 @@
-"""A state pass: what tracing a network has found, and whether its code must be played."""
+"""State: what tracing a network has found, and whether its code must be played for a cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from secateur.channels.labels.axis_labels import Flags, Layout
+from secateur.channels.labels.axis_labels import Flags, TensorLabels
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.labels.events import Attribute, Place
 from secateur.channels.tracing.channel_classes import Classes
@@ -17,7 +17,7 @@ from secateur.channels.tracing.recorder import Tape
 
 @dataclass(slots=True)
 class State:
-    """A pass that rehearsals have confirmed.
+    """A pass that dry runs have confirmed.
 
     Attributes:
         tape: The pass.
@@ -30,7 +30,7 @@ class State:
         modes: The passes that the tape holds: training mode or not.
         note: Why training mode was not traced, where it was not.
         held: Labels that were found to be needed by running a cut, with operator and path.
-        unplayable: Steps that a rehearsal cannot play, whatever is cut (they look at values).
+        unplayable: Steps that a dry run cannot play, whatever is cut (they look at values).
     """
 
     tape: Tape
@@ -63,7 +63,9 @@ def is_sized(state: State, cut: Flags) -> bool:
     )
 
 
-def touches(layouts: Sequence[Layout], lengths: Sequence[Any], flags: Any, component: Any) -> bool:
+def touches(
+    layouts: Sequence[TensorLabels], lengths: Sequence[Any], flags: Any, component: Any
+) -> bool:
     """Whether any label of these layouts belongs to a class that is flagged."""
     labels = [axis.labels for layout in layouts for axis in layout.axes if axis is not None]
     return any(bool(flags[component[one]].any()) for one in (*labels, *lengths) if np.size(one))

@@ -29,7 +29,7 @@ from secateur.study.folder import inside
 
 if TYPE_CHECKING:
     from secateur.study.store import Store
-    from secateur.study.study import Study
+    from secateur.study.study import RunFolder
 
 FILE = "report.html"
 """The page's name in a run folder."""
@@ -56,7 +56,7 @@ _PLOT_STYLE = """\
 }"""
 
 
-def write(source: Store | Study, path: Path | None = None) -> Path:
+def write(source: Store | RunFolder, path: Path | None = None) -> Path:
     """Write a study's page, whole or not at all.
 
     Args:

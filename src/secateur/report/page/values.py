@@ -18,7 +18,7 @@ from secateur.errors import UsageError
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
 from secateur.report.export_table import to_csv
-from secateur.report.style import looks
+from secateur.report.style import styles
 from secateur.study.aggregate import Replicate, estimate, replicates
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axes_of
@@ -27,7 +27,7 @@ from secateur.study.study import CONTROLS
 
 if TYPE_CHECKING:
     from secateur.study.store import Training
-    from secateur.study.study import Study
+    from secateur.study.study import RunFolder
 
 FORMAT = 1
 ACCURACIES = ("val_accuracy", "test_accuracy")
@@ -39,7 +39,7 @@ _COUNTS = (
 _ID = 12  # Letters of a digest: enough to name a run of one study, and `--point` takes them.
 
 
-def values(source: Store | Study) -> dict[str, Any]:
+def values(source: Store | RunFolder) -> dict[str, Any]:
     """Everything that the page shows of a study, finished or not.
 
     Args:
@@ -138,11 +138,11 @@ def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
         {
             "name": name,
             "control": name in CONTROLS,
-            "colour": look.colour,
-            "marker": look.marker,
-            "dash": look.dash,
+            "colour": style.colour,
+            "marker": style.marker,
+            "dash": style.dash,
         }
-        for name, look in looks(names, CONTROLS).items()
+        for name, style in styles(names, CONTROLS).items()
     ]
     if any(level.method == DENSE for level in levels):
         # Its colour is the page's own ink, dark on light and light on dark.

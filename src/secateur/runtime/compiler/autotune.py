@@ -1,4 +1,4 @@
-"""Choosing: which engine runs which layer, by measuring them on the real shapes."""
+"""Autotune: which engine runs which layer, by measuring them on the real shapes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils._pytree import tree_leaves, tree_map
 
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.rules import RESHAPES, RULES
 from secateur.runtime.compiler.whole import serving_copy
 
@@ -112,7 +112,7 @@ class _Reader:
     def _given(self, node: fx.Node) -> Tensor | Node:
         if node.name in self._constants:
             return self._constants[node.name]
-        return self._kept(Node(Kind.INPUT, "input", (), self._shape(node)))
+        return self._kept(Node(NodeKind.INPUT, "input", (), self._shape(node)))
 
     def _output(self, node: fx.Node) -> Node:
         outputs = [self._value_of(leaf) for leaf in tree_leaves(node.args)]
@@ -179,7 +179,7 @@ class _Reader:
         if _packet(target) is aten.as_strided:
             raise NotCapturedError("it reads memory by strides (aten.as_strided)")
         call = _deferred(_LOOSER.get(target, target), inputs, args, kwargs)
-        return Node(Kind.TORCH, name, inputs, self._shape(node), call=call, why=why)
+        return Node(NodeKind.TORCH, name, inputs, self._shape(node), call=call, why=why)
 
 
 class _Memory:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 
 Function = Callable[..., Any]
 
@@ -63,7 +63,7 @@ class TorchSegment:
 
 def _function(node: Node, *, csr: bool) -> Function:
     """What a node does to the values of its inputs."""
-    made = _csr(node) if csr and node.kind is Kind.LINEAR else _MAKERS[node.kind](node)
+    made = _csr(node) if csr and node.kind is NodeKind.LINEAR else _MAKERS[node.kind](node)
     if not node.relu:
         return made
     return lambda *values: made(*values).relu_()
@@ -107,10 +107,10 @@ def _avg_pool(node: Node) -> Function:
 
 
 def _select(node: Node) -> Function:
-    (down, right), before = node.options["stride"], node.options["before"]
+    (h, w), before = node.options["stride"], node.options["before"]
     (value,) = node.inputs
     after = node.sizes[0] - value.sizes[0] - before
-    return lambda x: functional.pad(x[:, :, ::down, ::right], (0, 0, 0, 0, before, after))
+    return lambda x: functional.pad(x[:, :, ::h, ::w], (0, 0, 0, 0, before, after))
 
 
 def _reshape(node: Node) -> Function:
@@ -132,15 +132,15 @@ def _add(_node: Node) -> Function:
     return torch.add
 
 
-_MAKERS: dict[Kind, Callable[[Node], Function]] = {
-    Kind.CONV: _conv,
-    Kind.LINEAR: _linear,
-    Kind.RELU: _relu,
-    Kind.ADD: _add,
-    Kind.AFFINE: _affine,
-    Kind.MAX_POOL: _max_pool,
-    Kind.AVG_POOL: _avg_pool,
-    Kind.SELECT: _select,
-    Kind.RESHAPE: _reshape,
-    Kind.TORCH: _torch,
+_MAKERS: dict[NodeKind, Callable[[Node], Function]] = {
+    NodeKind.CONV: _conv,
+    NodeKind.LINEAR: _linear,
+    NodeKind.RELU: _relu,
+    NodeKind.ADD: _add,
+    NodeKind.AFFINE: _affine,
+    NodeKind.MAX_POOL: _max_pool,
+    NodeKind.AVG_POOL: _avg_pool,
+    NodeKind.SELECT: _select,
+    NodeKind.RESHAPE: _reshape,
+    NodeKind.TORCH: _torch,
 }

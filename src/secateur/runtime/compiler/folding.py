@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 
-_WITH_RELU = (Kind.CONV, Kind.LINEAR, Kind.ADD, Kind.AFFINE, Kind.MAX_POOL)
+_WITH_RELU = (NodeKind.CONV, NodeKind.LINEAR, NodeKind.ADD, NodeKind.AFFINE, NodeKind.MAX_POOL)
 
 
 def folded(graph: Graph) -> Graph:
@@ -30,25 +30,25 @@ def folded(graph: Graph) -> Graph:
     gone: dict[Node, Node] = {}
     for node in graph.nodes:
         node.inputs = tuple(gone.get(read, read) for read in node.inputs)
-        if node.kind not in (Kind.AFFINE, Kind.RELU):
+        if node.kind not in (NodeKind.AFFINE, NodeKind.RELU):
             continue
         (before,) = node.inputs
         alone = len(users[before]) == 1 and before is not graph.output
-        takes = before.is_layer if node.kind is Kind.AFFINE else before.kind in _WITH_RELU
+        takes = before.is_layer if node.kind is NodeKind.AFFINE else before.kind in _WITH_RELU
         if alone and takes and not before.relu:
-            if node.kind is Kind.AFFINE:
+            if node.kind is NodeKind.AFFINE:
                 _scale(before, node)
             else:
                 before.relu = True
             gone[node] = before
             users[before] = users[node]
-        elif node.kind is Kind.RELU and before.relu:
+        elif node.kind is NodeKind.RELU and before.relu:
             gone[node] = before
             users[before] += users[node]
     output = gone.get(graph.output, graph.output)
     left = [node for node in graph.nodes if node not in gone]
     for node in left:
-        if node.kind is Kind.AFFINE:
+        if node.kind is NodeKind.AFFINE:
             scale, shift = node.scale_and_shift
             node.weight, node.bias = scale.float(), shift.float()
     return Graph.reaching(left, graph.source, output)

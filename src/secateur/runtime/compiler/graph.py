@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 
-class Kind(StrEnum):
+class NodeKind(StrEnum):
     """What a node does. All but the last are known to the native plan."""
 
     INPUT = "input"
@@ -52,7 +52,7 @@ class Node:
         why: Of TORCH: why the native plan does not have it.
     """
 
-    kind: Kind
+    kind: NodeKind
     name: str
     inputs: tuple[Node, ...]
     shape: tuple[int, ...] | None
@@ -66,7 +66,7 @@ class Node:
     @property
     def is_layer(self) -> bool:
         """Whether it multiplies by a weight matrix, so that zeros in it may save time."""
-        return self.kind in (Kind.CONV, Kind.LINEAR)
+        return self.kind in (NodeKind.CONV, NodeKind.LINEAR)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 from secateur.runtime.compiler.packing import Packs, geometry
 from secateur.runtime.kernels import kernels, structs
 from secateur.runtime.kernels.structs import Flag, Layout
 
-_IN_PLACE = (Kind.RELU, Kind.ADD, Kind.AFFINE)
+_IN_PLACE = (NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE)
 _OPS = {
-    Kind.RELU: structs.Kind.RELU,
-    Kind.ADD: structs.Kind.ADD,
-    Kind.AFFINE: structs.Kind.AFFINE,
-    Kind.MAX_POOL: structs.Kind.MAX_POOL,
-    Kind.AVG_POOL: structs.Kind.AVG_POOL,
+    NodeKind.RELU: structs.OpKind.RELU,
+    NodeKind.ADD: structs.OpKind.ADD,
+    NodeKind.AFFINE: structs.OpKind.AFFINE,
+    NodeKind.MAX_POOL: structs.OpKind.MAX_POOL,
+    NodeKind.AVG_POOL: structs.OpKind.AVG_POOL,
 }
 
 
 def root(node: Node) -> Node:
     """The node whose memory a value lies in: a reshaped value has none of its own."""
-    while node.kind is Kind.RESHAPE:
+    while node.kind is NodeKind.RESHAPE:
         (node,) = node.inputs
     return node
 
@@ -79,7 +79,7 @@ class Lowering:
         in_layout, out_layout = self._layouts(node, values, is_read=is_read)
         inputs = [self._buffer(value, in_layout) for value in values]
         output = self._output(node, out_layout, values, inputs)
-        if node.is_layer or node.kind is Kind.SELECT:
+        if node.is_layer or node.kind is NodeKind.SELECT:
             pack = self._packs.of(node, in_layout, out_layout, self._batch)
             made = kernels.op_of(pack, input=inputs[0], output=output, relu=node.relu)
         else:
@@ -96,7 +96,7 @@ class Lowering:
     ) -> tuple[Layout, Layout]:
         """Linear and convolution change the layout on the way; the others cannot."""
         inside = self._layout
-        if not (node.is_layer or node.kind is Kind.SELECT):
+        if not (node.is_layer or node.kind is NodeKind.SELECT):
             return inside, inside
         known = (values[0], inside) in self._buffers
         in_layout = inside if known else Layout.PLAIN
@@ -157,7 +157,7 @@ class Lowering:
         flat = structs.shape((features(value), 1, 1), (features(value), 1, 1))
         self.ops.append(
             kernels.op(
-                structs.Kind.COPY,
+                structs.OpKind.COPY,
                 flat,
                 input=source,
                 output=target,
@@ -180,5 +180,5 @@ class Lowering:
             in_layout=layout,
             out_layout=layout,
             flags=flags,
-            pack=self._packs.affine(node) if node.kind is Kind.AFFINE else None,
+            pack=self._packs.affine(node) if node.kind is NodeKind.AFFINE else None,
         )

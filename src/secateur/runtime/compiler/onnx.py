@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 
 OPSET = 17
-_KINDS = frozenset(Kind) - {Kind.TORCH, Kind.INPUT}
+_KINDS = frozenset(NodeKind) - {NodeKind.TORCH, NodeKind.INPUT}
 
 
 def available() -> bool:
@@ -199,14 +199,14 @@ def _reshape(writer: _Writer, node: Node, inputs: list[str], output: str) -> Non
     writer.put("Reshape", [*inputs, shape], output)
 
 
-_WRITERS: dict[Kind, Callable[[_Writer, Node, list[str], str], None]] = {
-    Kind.CONV: _conv,
-    Kind.LINEAR: _linear,
-    Kind.RELU: _simple("Relu"),
-    Kind.ADD: _simple("Add"),
-    Kind.AFFINE: _affine,
-    Kind.MAX_POOL: _max_pool,
-    Kind.AVG_POOL: _avg_pool,
-    Kind.SELECT: _select,
-    Kind.RESHAPE: _reshape,
+_WRITERS: dict[NodeKind, Callable[[_Writer, Node, list[str], str], None]] = {
+    NodeKind.CONV: _conv,
+    NodeKind.LINEAR: _linear,
+    NodeKind.RELU: _simple("Relu"),
+    NodeKind.ADD: _simple("Add"),
+    NodeKind.AFFINE: _affine,
+    NodeKind.MAX_POOL: _max_pool,
+    NodeKind.AVG_POOL: _avg_pool,
+    NodeKind.SELECT: _select,
+    NodeKind.RESHAPE: _reshape,
 }

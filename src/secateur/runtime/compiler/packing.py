@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 from secateur.runtime.kernels import packs, structs
 from secateur.runtime.kernels.structs import Layout
 
@@ -34,11 +34,11 @@ class Packs:
 
 
 def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
-    weight = _selecting(node) if node.kind is Kind.SELECT else node.weight
+    weight = _selecting(node) if node.kind is NodeKind.SELECT else node.weight
     if weight is None:
         raise LookupError(f"{node.name} has no weight")
     bias = None if node.bias is None else node.bias.numpy()
-    if node.kind is Kind.LINEAR:
+    if node.kind is NodeKind.LINEAR:
         return packs.pack_linear(
             weight.numpy(), bias, batch=batch, in_layout=before, out_layout=after
         )
@@ -99,9 +99,9 @@ def geometry(node: Node) -> structs.Shape:
 
 def unsupported(node: Node) -> str:
     """Why the kernels cannot run a node, in words; empty if they can."""
-    if node.kind is Kind.TORCH:
+    if node.kind is NodeKind.TORCH:
         return node.why
-    if node.kind in (Kind.INPUT, Kind.RESHAPE):
+    if node.kind in (NodeKind.INPUT, NodeKind.RESHAPE):
         return ""
     shapes = [node.shape, *(value.shape for value in node.inputs)]
     if any(shape is None or len(shape) not in (1, 3) or 0 in shape for shape in shapes):

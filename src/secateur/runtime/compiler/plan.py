@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.lowering import root
 from secateur.runtime.compiler.packing import unsupported
 
@@ -145,7 +145,7 @@ def plan(graph: Graph, sides: Mapping[Node, Side], make: Maker) -> Plan:
     skipped = set()
     for node in graph.nodes[1:]:
         side = whose[node] = _side(node, sides, whose)
-        if node.kind is Kind.RESHAPE and side is Side.SPARSE:
+        if node.kind is NodeKind.RESHAPE and side is Side.SPARSE:
             skipped.add(node)
         elif groups and groups[-1][0] is side:
             groups[-1][1].append(node)
@@ -161,7 +161,7 @@ def _side(node: Node, sides: Mapping[Node, Side], whose: Mapping[Node, Side]) ->
     if unsupported(node):
         return Side.TORCH
     before = whose.get(node.inputs[0])
-    if node.kind is Kind.RESHAPE and before is Side.TORCH:
+    if node.kind is NodeKind.RESHAPE and before is Side.TORCH:
         return before
     if before is None or before is Side.TORCH:
         return Side.DENSE if Side.SPARSE not in sides.values() else Side.SPARSE

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from secateur.runtime.compiler.autotune import BACKENDS, Choice
-from secateur.runtime.compiler.graph import Graph, Kind, Node
+from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.packing import unsupported
 from secateur.runtime.kernels import library
 
@@ -104,7 +104,7 @@ def _notes(engine: Measured) -> Iterator[str]:
     if not library.available():
         yield f"No sparse kernels: {library.why_not()}"
     others = Counter(
-        (node.name, unsupported(node) or "", node.kind is Kind.TORCH)
+        (node.name, unsupported(node) or "", node.kind is NodeKind.TORCH)
         for node in engine.graph.nodes
         if unsupported(node)
     )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from secateur.runtime.compiler.graph import Kind, Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 
 aten = torch.ops.aten
 
@@ -52,14 +52,14 @@ def _conv(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
         "dilation": dilation,
         "groups": given["groups"],
     }
-    return Node(Kind.CONV, name, (given["input"],), shape, weight, bias, options=options)
+    return Node(NodeKind.CONV, name, (given["input"],), shape, weight, bias, options=options)
 
 
 def _linear(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     weight, bias = given["weight"], given["bias"]
     if not isinstance(given["input"], Node) or not _are_constant(weight, bias) or len(shape) != 1:
         return None
-    return Node(Kind.LINEAR, name, (given["input"],), shape, weight, bias)
+    return Node(NodeKind.LINEAR, name, (given["input"],), shape, weight, bias)
 
 
 def _addmm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -73,14 +73,14 @@ def _addmm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
 
 
 def _relu(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
-    return Node(Kind.RELU, name, (given["self"],), shape)
+    return Node(NodeKind.RELU, name, (given["self"],), shape)
 
 
 def _add(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     pair = (given["self"], given["other"])
     if given["alpha"] != 1 or not all(isinstance(v, Node) and v.shape == shape for v in pair):
         return None
-    return Node(Kind.ADD, name, pair, shape)
+    return Node(NodeKind.ADD, name, pair, shape)
 
 
 def _norm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -96,17 +96,17 @@ def _norm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     shift = -mean.double() * scale
     if given["bias"] is not None:
         shift = shift + given["bias"].double()
-    return Node(Kind.AFFINE, name, (given["input"],), shape, scale, shift)
+    return Node(NodeKind.AFFINE, name, (given["input"],), shape, scale, shift)
 
 
 def _max_pool(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
-    return None if given["ceil_mode"] else _pool(Kind.MAX_POOL, name, shape, given)
+    return None if given["ceil_mode"] else _pool(NodeKind.MAX_POOL, name, shape, given)
 
 
 def _avg_pool(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     if given["ceil_mode"] or given["divisor_override"] is not None:
         return None
-    return _pool(Kind.AVG_POOL, name, shape, given)
+    return _pool(NodeKind.AVG_POOL, name, shape, given)
 
 
 def _adaptive_avg_pool(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -115,7 +115,7 @@ def _adaptive_avg_pool(name: str, shape: tuple[int, ...], given: Arguments) -> N
         return None
     kernel = [a // b for a, b in zip(before[1:], shape[1:], strict=True)]
     whole = {"kernel_size": kernel, "stride": kernel, "padding": 0, "count_include_pad": False}
-    return _pool(Kind.AVG_POOL, name, shape, {**given, **whole})
+    return _pool(NodeKind.AVG_POOL, name, shape, {**given, **whole})
 
 
 def _mean(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -126,10 +126,10 @@ def _mean(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     pooled = _adaptive_avg_pool(name, (value.shape[0], 1, 1), {"self": value})
     if pooled is None or given["keepdim"]:
         return pooled
-    return Node(Kind.RESHAPE, name, (pooled,), shape)
+    return Node(NodeKind.RESHAPE, name, (pooled,), shape)
 
 
-def _pool(kind: Kind, name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
+def _pool(kind: NodeKind, name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     if len(shape) != 3 or len(given["self"].shape) != 3:
         return None
     kernel = _pair(given["kernel_size"])
@@ -145,7 +145,9 @@ def _pool(kind: Kind, name: str, shape: tuple[int, ...], given: Arguments) -> No
 
 def _reshape(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     value = given["self"] if "self" in given else given["input"]
-    return Node(Kind.RESHAPE, name, (value,), shape) if prod(value.shape) == prod(shape) else None
+    return (
+        Node(NodeKind.RESHAPE, name, (value,), shape) if prod(value.shape) == prod(shape) else None
+    )
 
 
 def _identity(_name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -179,12 +181,12 @@ def _select(
     name: str, shape: tuple[int, ...], value: Node, steps: tuple[int, int], before: int
 ) -> Node:
     """One SELECT; behind another the two are one."""
-    if value.kind is Kind.SELECT:
+    if value.kind is NodeKind.SELECT:
         stride = value.options["stride"]
         steps = (steps[0] * stride[0], steps[1] * stride[1])
         before += value.options["before"]
         (value,) = value.inputs
-    return Node(Kind.SELECT, name, (value,), shape, options={"stride": steps, "before": before})
+    return Node(NodeKind.SELECT, name, (value,), shape, options={"stride": steps, "before": before})
 
 
 RULES: dict[Any, Rule] = {

@@ -16,8 +16,8 @@ static void write_rows(const float *from, int64_t from_width, float *to, int64_t
   for (; rows > 0; rows--, from += from_width, to += width) copy_floats(to, from, width);
 }
 
-/* A band's sums from the scratch to the output, for the channels of the groups in hand. */
-static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32_t first,
+/* A strip's sums from the scratch to the output, for the channels of the groups in hand. */
+static void write_strip(const struct conv *conv, int64_t row, int64_t rows, int32_t first,
                        int32_t last, int64_t stride) {
   const struct pack *pack = conv->pack;
   const secateur_shape *shape = &pack->shape;
@@ -27,15 +27,15 @@ static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32
   if (pack->width == 1) {
     float *image = conv->job->output + conv->unit * features + at;
     for (int64_t channel = 0; channel < last - first; channel++)
-      write_rows(conv->band + channel * stride, pack->row_width, image + channel * plane,
+      write_rows(conv->strip + channel * stride, pack->row_width, image + channel * plane,
                  shape->out_width, rows);
     return;
   }
   int64_t batch = conv->job->batch;
   for (int64_t part = 0; part < pack->width / LANES; part++) {
-    int64_t tile = lane_tile(conv, part), images = least(batch - tile * LANES, LANES);
+    int64_t tile = lane_tile(conv, part), images = min(batch - tile * LANES, LANES);
     if (images <= 0) break;
-    const float *from = conv->band + part * LANES;
+    const float *from = conv->strip + part * LANES;
     if (pack->out_layout == SECATEUR_LANES) {
       float *to = conv->job->output + (tile * features + at) * LANES;
       for (int64_t channel = 0; channel < last - first; channel++)
@@ -58,12 +58,12 @@ static void write_band(const struct conv *conv, int64_t row, int64_t rows, int32
 }
 
 /* Output rows `row` to `row + rows` of the channels of some groups. */
-static void run_band(const struct conv *conv, int64_t row, int64_t rows, int64_t first_group,
+static void run_strip(const struct conv *conv, int64_t row, int64_t rows, int64_t first_group,
                      int64_t last_group) {
   const struct pack *pack = conv->pack;
   const secateur_shape *shape = &pack->shape;
   int64_t channels = shape->out_channels;
-  int64_t floats = band_positions(pack, rows) * pack->width;
+  int64_t floats = strip_positions(pack, rows) * pack->width;
   int64_t vectors = ceil_div(floats, LANES), tiles = ceil_div(vectors, MAX_TILE);
   int64_t plane = (int64_t)shape->out_height * shape->out_width;
   int64_t row_floats = (int64_t)pack->row_width * pack->width;
@@ -74,10 +74,10 @@ static void run_band(const struct conv *conv, int64_t row, int64_t rows, int64_t
       .index = pack_at(pack, pack->index),
       .value = pack_at(pack, pack->value),
   };
-  /* Straight into the output if the band is a piece of it: one row, no part of a vector too many. */
+  /* Straight into the output if the strip is a piece of it: one row, no part of a vector too many. */
   int same = pack->width == 1 ? 1 : pack->width == LANES && pack->out_layout == SECATEUR_LANES;
   int straight = same && floats % LANES == 0 && (rows == 1 || pack->row_width == shape->out_width);
-  float *y = conv->band;
+  float *y = conv->strip;
   tile.y_stride = vectors * LANES;
   if (straight) {
     tile.y_stride = plane * pack->width;
@@ -100,7 +100,7 @@ static void run_band(const struct conv *conv, int64_t row, int64_t rows, int64_t
     at += size;
   }
   if (!straight)
-    write_band(conv, row, rows, tile.first_channel, conv->group[last_group], tile.y_stride);
+    write_strip(conv, row, rows, tile.first_channel, conv->group[last_group], tile.y_stride);
 }
 
 /* Where positions of `rows` rows of `width` lie among rows of the copy. */
@@ -120,15 +120,15 @@ static void prepare(struct conv *conv) {
     return;
   }
   if (pack->in_layout == SECATEUR_PLAIN && shape->stride_width == 1 && shape->stride_height == 1)
-    fill_places(conv->in_places, pack, pack->super_rows + pack->down.reach, shape->in_width);
+    fill_places(conv->in_places, pack, pack->block_rows + pack->h.reach, shape->in_width);
   if (pack->out_layout == SECATEUR_PLAIN)
-    fill_places(conv->out_places, pack, pack->band_rows, shape->out_width);
+    fill_places(conv->out_places, pack, pack->strip_rows, shape->out_width);
 }
 
-/* Items: units x supers x groups. */
+/* Items: units x blocks x groups. */
 static void run_conv(const struct job *job, int64_t first, int64_t last, float *scratch) {
   const struct pack *pack = job->op->pack;
-  int64_t supers = conv_supers(pack), groups = pack->groups, prepared = -1;
+  int64_t blocks = conv_supers(pack), groups = pack->groups, prepared = -1;
   struct conv conv = {
       .pack = pack,
       .job = job,
@@ -136,21 +136,21 @@ static void run_conv(const struct job *job, int64_t first, int64_t last, float *
       .order = pack_at(pack, pack->order),
       .starts = pack_at(pack, pack->starts),
       .copy = scratch,
-      .band = scratch + conv_copy_floats(pack, LANES),
+      .strip = scratch + conv_copy_floats(pack, LANES),
   };
-  conv.in_places = (int32_t *)(conv.band + conv_band_floats(pack, LANES));
-  conv.out_places = conv.in_places + conv_places(pack->super_rows + pack->down.reach, &pack->shape);
+  conv.in_places = (int32_t *)(conv.strip + conv_strip_floats(pack, LANES));
+  conv.out_places = conv.in_places + conv_places(pack->block_rows + pack->h.reach, &pack->shape);
   prepare(&conv);
   while (first < last) {
     int64_t piece = first / groups, group = first % groups;
-    int64_t end = least(groups, group + last - first);
-    conv.unit = piece / supers;
-    conv.row = piece % supers * pack->super_rows;
-    int64_t below = least(conv.row + pack->super_rows, pack->shape.out_height);
+    int64_t end = min(groups, group + last - first);
+    conv.unit = piece / blocks;
+    conv.row = piece % blocks * pack->block_rows;
+    int64_t below = min(conv.row + pack->block_rows, pack->shape.out_height);
     if (piece != prepared) copy_super(&conv, below - conv.row);
     prepared = piece;
-    for (int64_t row = conv.row; row < below; row += pack->band_rows)
-      run_band(&conv, row, least(pack->band_rows, below - row), group, end);
+    for (int64_t row = conv.row; row < below; row += pack->strip_rows)
+      run_strip(&conv, row, min(pack->strip_rows, below - row), group, end);
     first += end - group;
   }
 }

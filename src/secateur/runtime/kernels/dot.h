@@ -75,7 +75,7 @@ static void run_dot(const struct job *job, int64_t first, int64_t last, float *s
   (void)scratch;
   while (first < last) {
     int64_t image = first / pack->groups, begin = first % pack->groups;
-    int64_t end = least(pack->groups, begin + last - first);
+    int64_t end = min(pack->groups, begin + last - first);
     const float *x = job->input + image * pack->shape.in_channels;
     float *y = job->output + image * pack->shape.out_channels;
     if (pack->index_bits == 32)

@@ -38,13 +38,13 @@ static void run_copy(const struct job *job, int64_t first, int64_t last, float *
   int64_t features = features_of(&op->shape);
   (void)scratch;
   if (op->in_layout == op->out_layout) {
-    run_same_layout(job, first * CHUNK, least(last * CHUNK, floats_of(job)));
+    run_same_layout(job, first * CHUNK, min(last * CHUNK, floats_of(job)));
     return;
   }
   int64_t chunk = CHUNK / LANES, chunks = ceil_div(features, chunk);
   for (; first < last; first++) {
     int64_t tile = first / chunks, at = first % chunks * chunk;
-    int64_t count = least(chunk, features - at), images = least(job->batch - tile * LANES, LANES);
+    int64_t count = min(chunk, features - at), images = min(job->batch - tile * LANES, LANES);
     int64_t plain = tile * LANES * features + at, lanes = (tile * features + at) * LANES;
     float *lanes_out = job->output + lanes;
     struct places places = {count, LANES, NULL};
@@ -69,7 +69,7 @@ static void run_add(const struct job *job, int64_t first, int64_t last, float *s
   const float *a = job->input, *b = job->other;
   float *y = job->output;
   int fuse_relu = wants_relu(job->op);
-  int64_t i = first * CHUNK, end = least(last * CHUNK, floats_of(job));
+  int64_t i = first * CHUNK, end = min(last * CHUNK, floats_of(job));
   (void)scratch;
   for (; i + LANES <= end; i += LANES) {
     vec sum = load(a + i) + load(b + i);

@@ -1,4 +1,4 @@
-/* How a layer lies in memory: its copy, its bands, the places of its weights and of a pack's arrays. */
+/* How a layer lies in memory: its copy, its strips, the places of its weights and of a pack's arrays. */
 #include "geometry.h"
 
 #include <string.h>
@@ -6,27 +6,27 @@
 int64_t conv_units(const struct pack *pack, int64_t batch) { return ceil_div(batch, pack->width); }
 
 int64_t conv_supers(const struct pack *pack) {
-  return ceil_div(pack->shape.out_height, pack->super_rows);
+  return ceil_div(pack->shape.out_height, pack->block_rows);
 }
 
-/* The last vectors of a band, and of a row that is copied, may reach past it: a vector more. */
+/* The last vectors of a strip, and of a row that is copied, may reach past it: a vector more. */
 int64_t conv_copy_floats(const struct pack *pack, int32_t lanes) {
   return round_up((int64_t)pack->shape.in_channels * pack->plane + lanes, ALIGNMENT / 4);
 }
 
-int64_t conv_band_floats(const struct pack *pack, int32_t lanes) {
-  int64_t floats = round_up(band_positions(pack, pack->band_rows) * pack->width, lanes);
+int64_t conv_strip_floats(const struct pack *pack, int32_t lanes) {
+  int64_t floats = round_up(strip_positions(pack, pack->strip_rows) * pack->width, lanes);
   return round_up(floats * pack->shape.out_channels, ALIGNMENT / 4);
 }
 
 int64_t conv_places(int64_t rows, const secateur_shape *shape) {
-  return round_up(rows * most(shape->in_width, shape->out_width), ALIGNMENT / 4);
+  return round_up(rows * max(shape->in_width, shape->out_width), ALIGNMENT / 4);
 }
 
 int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes) {
-  int64_t places = conv_places(pack->super_rows + pack->down.reach, &pack->shape) +
-                   conv_places(pack->band_rows, &pack->shape);
-  return conv_copy_floats(pack, lanes) + conv_band_floats(pack, lanes) + places;
+  int64_t places = conv_places(pack->block_rows + pack->h.reach, &pack->shape) +
+                   conv_places(pack->strip_rows, &pack->shape);
+  return conv_copy_floats(pack, lanes) + conv_strip_floats(pack, lanes) + places;
 }
 
 static int shape_fits(const secateur_layer *layer) {
@@ -49,10 +49,10 @@ int layer_fits(const secateur_layer *layer) {
          shape_fits(layer);
 }
 
-int axis_of(struct axis *axis, int64_t taps, int64_t dilation, int64_t stride) {
+int axis_of(struct axis *axis, int64_t kernel, int64_t dilation, int64_t stride) {
   memset(axis, 0, sizeof *axis);
-  axis->reach = (int32_t)((taps - 1) * dilation / stride);
-  for (int64_t tap = 0; tap < taps; tap++) {
+  axis->reach = (int32_t)((kernel - 1) * dilation / stride);
+  for (int64_t tap = 0; tap < kernel; tap++) {
     int32_t phase = (int32_t)(tap * dilation % stride), known = 0;
     for (int32_t i = 0; i < axis->phases; i++) known |= axis->phase[i] == phase;
     if (known) continue;
@@ -68,12 +68,12 @@ static int32_t slot_of(const struct axis *axis, int64_t phase) {
   return slot;
 }
 
-int64_t index_of(const struct pack *pack, int64_t channel, int64_t down, int64_t right) {
+int64_t index_of(const struct pack *pack, int64_t channel, int64_t h, int64_t w) {
   const secateur_shape *s = &pack->shape;
-  int64_t y = down * s->dilation_height, x = right * s->dilation_width;
-  int64_t slot = slot_of(&pack->down, y % s->stride_height) * pack->right.phases +
-                 slot_of(&pack->right, x % s->stride_width);
-  int64_t row = slot * (pack->super_rows + pack->down.reach) + y / s->stride_height;
+  int64_t y = h * s->dilation_height, x = w * s->dilation_width;
+  int64_t slot = slot_of(&pack->h, y % s->stride_height) * pack->w.phases +
+                 slot_of(&pack->w, x % s->stride_width);
+  int64_t row = slot * (pack->block_rows + pack->h.reach) + y / s->stride_height;
   return channel * pack->plane + (row * pack->row_width + x / s->stride_width) * pack->width;
 }
 

@@ -11,10 +11,10 @@
 int layer_fits(const secateur_layer *layer);
 
 /* The phases of an axis; 0 if there are too many. */
-int axis_of(struct axis *axis, int64_t taps, int64_t dilation, int64_t stride);
+int axis_of(struct axis *axis, int64_t kernel, int64_t dilation, int64_t stride);
 
 /* Where a weight's input lies in the copy, from the first channel of its block. */
-int64_t index_of(const struct pack *pack, int64_t channel, int64_t down, int64_t right);
+int64_t index_of(const struct pack *pack, int64_t channel, int64_t h, int64_t w);
 
 /* Where the arrays lie and how many bytes they take, from the sizes. */
 void place_arrays(struct pack *pack);

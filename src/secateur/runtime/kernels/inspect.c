@@ -17,11 +17,11 @@ static int header_fits(const struct pack *pack, const struct isa *isa) {
   secateur_layer layer = {pack->kind, pack->in_layout, pack->out_layout, pack->algorithm, 1,
                           pack->shape};
   const secateur_shape *s = &pack->shape;
-  struct axis down, right;
+  struct axis h, w;
   if (!layer_fits(&layer) || pack->algorithm == SECATEUR_AUTO ||
-      !axis_of(&down, s->kernel_height, s->dilation_height, s->stride_height) ||
-      !axis_of(&right, s->kernel_width, s->dilation_width, s->stride_width) ||
-      memcmp(&down, &pack->down, sizeof down) || memcmp(&right, &pack->right, sizeof right))
+      !axis_of(&h, s->kernel_height, s->dilation_height, s->stride_height) ||
+      !axis_of(&w, s->kernel_width, s->dilation_width, s->stride_width) ||
+      memcmp(&h, &pack->h, sizeof h) || memcmp(&w, &pack->w, sizeof w))
     return 0;
   int by_lane = pack->algorithm == SECATEUR_BY_LANE;
   int width_fits = by_lane ? pack->width >= isa->lanes && pack->width % isa->lanes == 0 &&
@@ -33,10 +33,10 @@ static int header_fits(const struct pack *pack, const struct isa *isa) {
       pack->stored > (int64_t)1 << 40 || (pack->index_bits != 16 && pack->index_bits != 32))
     return 0;
   if (pack->kind == SECATEUR_CONV2D || by_lane) {
-    int64_t plane = (int64_t)(pack->super_rows + down.reach) * pack->row_width *
-                    pack->width * down.phases * right.phases;
-    if (pack->super_rows < 1 || pack->super_rows > s->out_height || pack->band_rows < 1 ||
-        pack->band_rows > pack->super_rows || pack->row_width != s->out_width + right.reach ||
+    int64_t plane = (int64_t)(pack->block_rows + h.reach) * pack->row_width *
+                    pack->width * h.phases * w.phases;
+    if (pack->block_rows < 1 || pack->block_rows > s->out_height || pack->strip_rows < 1 ||
+        pack->strip_rows > pack->block_rows || pack->row_width != s->out_width + w.reach ||
         pack->plane != plane)
       return 0;
   }
@@ -71,10 +71,10 @@ static int indices_fit(const struct pack *pack) {
   int64_t last_tap =
       dot ? 0 : index_of(pack, 0, s->kernel_height - 1, s->kernel_width - 1);
   for (int32_t i = 0; !dot && i < s->kernel_height; i++)
-    for (int32_t j = 0; j < s->kernel_width; j++) last_tap = most(last_tap, index_of(pack, 0, i, j));
+    for (int32_t j = 0; j < s->kernel_width; j++) last_tap = max(last_tap, index_of(pack, 0, i, j));
   for (int64_t block = 0; block < pack->blocks; block++) {
     int64_t channels =
-        least(pack->block_channels, s->in_channels - block * (int64_t)pack->block_channels);
+        min(pack->block_channels, s->in_channels - block * (int64_t)pack->block_channels);
     int64_t limit = dot ? s->in_channels - 1 : (channels - 1) * pack->plane + last_tap;
     int64_t first = starts[block * s->out_channels], last = starts[(block + 1) * s->out_channels];
     for (int64_t i = first; i < last; i++) {

@@ -15,10 +15,10 @@ struct job {
 
 typedef void (*kernel)(const struct job *job, int64_t first, int64_t last, float *scratch);
 
-/* What one thread does of a product or a gradient over taps. */
+/* What one thread does of a product or a gradient over nonzeros. */
 struct taps_share {
-  const secateur_taps *taps;
-  const float *value, *bias; /* product */
+  const secateur_nonzeros *nonzeros;
+  const float *values, *bias; /* product */
   const float *input;
   float *output;             /* product */
   const float *outer;        /* gradient */
@@ -46,9 +46,9 @@ extern const struct isa secateur_avx2, secateur_avx512;
 
 const struct isa *current_isa(void);
 
-/* Bytes of the copied input and of the band's output in a thread's scratch. */
+/* Bytes of the copied input and of the strip's output in a thread's scratch. */
 int64_t conv_copy_floats(const struct pack *pack, int32_t lanes);
-int64_t conv_band_floats(const struct pack *pack, int32_t lanes);
+int64_t conv_strip_floats(const struct pack *pack, int32_t lanes);
 /* And of the tables of positions: this many for so many rows, twice. */
 int64_t conv_places(int64_t rows, const secateur_shape *shape);
 int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes);

@@ -17,7 +17,7 @@ from secateur.runtime.kernels.library import check, isas_of, library, switch
 from secateur.runtime.kernels.library import why_not as why_not
 from secateur.runtime.kernels.memory import Floats
 from secateur.runtime.kernels.packs import Pack
-from secateur.runtime.kernels.structs import Buffer, Flag, Kind, Layout, Op, Shape, Task
+from secateur.runtime.kernels.structs import Buffer, Flag, Layout, Op, OpKind, Shape, Task
 
 
 def isa() -> str:
@@ -58,7 +58,7 @@ def lane_floats(features: int, batch: int) -> int:
 
 
 def op(
-    kind: Kind,
+    kind: OpKind,
     geometry: Shape,
     *,
     input: int = 0,  # noqa: A002
@@ -99,7 +99,7 @@ def op_of(pack: Pack, *, input: int = 0, output: int = 1, relu: bool = False) ->
     """The op that runs a pack, with its shape and layouts."""
     info = pack.info
     return op(
-        Kind(info.kind),
+        OpKind(info.kind),
         info.shape,
         input=input,
         output=output,
@@ -166,7 +166,7 @@ def task(
         >>> from secateur.runtime.kernels.memory import aligned
         >>> from secateur.runtime.kernels.structs import shape
         >>> x, y = np.float32([-1, 2]), np.zeros(2, dtype=np.float32)
-        >>> relu = array_of([op(Kind.RELU, shape((2, 1, 1), (2, 1, 1)))])
+        >>> relu = array_of([op(OpKind.RELU, shape((2, 1, 1), (2, 1, 1)))])
         >>> run(task(relu, buffers_of([x, y]), aligned(64, np.uint8), batch=1, threads=1))
         >>> y.tolist()
         [0.0, 2.0]

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from secateur.errors import DeviceError, KernelError, UnknownNameError
-from secateur.runtime.kernels.structs import ABI, Layer, Op, PackInfo, Status, Task
+from secateur.runtime.kernels.structs import ABI, KernelLayer, Op, PackInfo, Status, Task
 
 ISA_VARIABLE = "SECATEUR_ISA"
 ISAS = ("portable", "neon", "avx2", "avx512")
@@ -170,8 +170,8 @@ def _declare(loaded: ctypes.CDLL) -> None:
         "secateur_use_isa": (c_int32, (c_char_p,)),
         "secateur_lanes": (c_int32, ()),
         "secateur_set_runtime": (c_int32, (c_void_p,) * 3),
-        "secateur_pack_bytes": (c_int64, (POINTER(Layer), c_void_p)),
-        "secateur_pack": (c_int32, (POINTER(Layer), c_void_p, c_void_p, c_void_p, c_int64)),
+        "secateur_pack_bytes": (c_int64, (POINTER(KernelLayer), c_void_p)),
+        "secateur_pack": (c_int32, (POINTER(KernelLayer), c_void_p, c_void_p, c_void_p, c_int64)),
         "secateur_inspect": (c_int32, (c_void_p, c_int64, POINTER(PackInfo))),
         "secateur_scratch_bytes": (c_int64, (POINTER(Op), c_int32, c_int32)),
         "secateur_run": (c_int32, (POINTER(Task),)),

@@ -1,13 +1,13 @@
-/* Products and gradients over taps, with the batch in the vectors.
+/* Products and gradients over nonzeros, with the batch in the vectors.
  *
  * The product is the microkernel of `tile.h` once more, but nothing is copied or packed: a row of
- * output, all images of all its positions, is one run of floats, and so is what a tap reads for it.
+ * output, all images of all its positions, is one run of floats, and so is what a nonzero reads for it.
  *
- * The gradient of a tap is the dot product of two such runs. Eight taps of one plane go together:
+ * The gradient of a nonzero is the dot product of two such runs. Eight nonzeros of one plane go together:
  * one load of the outer gradient serves eight multiply-adds, and eight chains hide their latency.
- * Rows are cut into pieces, of which the outer one stays in the L1 cache for all taps of the plane. */
-#ifndef SECATEUR_TAPS_H
-#define SECATEUR_TAPS_H
+ * Rows are cut into pieces, of which the outer one stays in the L1 cache for all nonzeros of the plane. */
+#ifndef SECATEUR_NONZEROS_H
+#define SECATEUR_NONZEROS_H
 
 #include "isa.h"
 #include "vector.h"
@@ -17,16 +17,16 @@
 #define TAPS_TOGETHER 8
 
 ALWAYS void product_planes(const struct taps_share *share, const float *x, float *y, const int T) {
-  const secateur_taps *taps = share->taps;
-  int64_t step = taps->height * taps->width * taps->batch;
+  const secateur_nonzeros *nonzeros = share->nonzeros;
+  int64_t step = nonzeros->height * nonzeros->width * nonzeros->batch;
   y += share->first_plane * step;
   for (int64_t plane = share->first_plane; plane < share->last_plane; plane++, y += step) {
     vec sum[MAX_TILE];
     vec bias = splat(share->bias ? share->bias[plane] : 0);
     UNROLL for (int t = 0; t < T; t++) sum[t] = bias;
-    for (int64_t i = taps->starts[plane]; i < taps->starts[plane + 1]; i++) {
-      const float *from = x + taps->index[i] * taps->batch;
-      vec weight = splat(share->value[i]);
+    for (int64_t i = nonzeros->indptr[plane]; i < nonzeros->indptr[plane + 1]; i++) {
+      const float *from = x + nonzeros->indices[i] * nonzeros->batch;
+      vec weight = splat(share->values[i]);
       UNROLL for (int t = 0; t < T; t++) sum[t] += weight * load(from + t * LANES);
     }
     UNROLL for (int t = 0; t < T; t++) store(y + t * LANES, sum[t]);
@@ -44,13 +44,13 @@ static void (*const product_of_size[MAX_TILE + 1])(const struct taps_share *, co
                                                    float *) = {0, TILE_SIZES(PRODUCT_ENTRY)};
 
 static void run_taps_product(const struct taps_share *share) {
-  const secateur_taps *taps = share->taps;
-  int64_t vectors = taps->width * taps->batch / LANES, tiles = ceil_div(vectors, MAX_TILE);
+  const secateur_nonzeros *nonzeros = share->nonzeros;
+  int64_t vectors = nonzeros->width * nonzeros->batch / LANES, tiles = ceil_div(vectors, MAX_TILE);
   for (int64_t i = share->first_tile; i < share->last_tile; i++) {
     int64_t row = i / tiles, tile = i % tiles;
     int64_t begin = vectors * tile / tiles, end = vectors * (tile + 1) / tiles;
-    const float *x = share->input + row * taps->pitch * taps->batch + begin * LANES;
-    float *y = share->output + row * taps->width * taps->batch + begin * LANES;
+    const float *x = share->input + row * nonzeros->pitch * nonzeros->batch + begin * LANES;
+    float *y = share->output + row * nonzeros->width * nonzeros->batch + begin * LANES;
     product_of_size[end - begin](share, x, y);
   }
 }
@@ -74,7 +74,7 @@ ALWAYS void add_sums(const vec sum[TAPS_TOGETHER], float *to) {
 #endif
 }
 
-/* Up to eight taps over `floats` floats; `to` has room for eight. */
+/* Up to eight nonzeros over `floats` floats; `to` has room for eight. */
 ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *index, int64_t batch,
                              int64_t floats, float *to, const int count) {
   const float *from[TAPS_TOGETHER];
@@ -87,7 +87,7 @@ ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *
   add_sums(sum, to);
 }
 
-/* The taps of a plane that are left when they have gone by eights. */
+/* The nonzeros of a plane that are left when they have gone by eights. */
 static void gradient_of_few(const float *outer, const float *x, const int32_t *index, int64_t batch,
                             int64_t floats, float *to, int64_t count) {
   float sums[TAPS_TOGETHER] = {0};
@@ -99,22 +99,22 @@ static void gradient_of_few(const float *outer, const float *x, const int32_t *i
 }
 
 static void run_taps_gradient(const struct taps_share *share) {
-  const secateur_taps *taps = share->taps;
-  int64_t batch = taps->batch, row_floats = taps->width * batch, most_floats = MAX_PIECE * LANES;
-  zero_floats(share->gradient + taps->starts[share->first_plane],
-              taps->starts[share->last_plane] - taps->starts[share->first_plane]);
-  for (int64_t row = 0; row < taps->height; row++)
-    for (int64_t at = 0; at < row_floats; at += most_floats) {
-      int64_t floats = least(most_floats, row_floats - at);
-      const float *x = share->input + row * taps->pitch * batch + at;
+  const secateur_nonzeros *nonzeros = share->nonzeros;
+  int64_t batch = nonzeros->batch, row_floats = nonzeros->width * batch, max_floats = MAX_PIECE * LANES;
+  zero_floats(share->gradient + nonzeros->indptr[share->first_plane],
+              nonzeros->indptr[share->last_plane] - nonzeros->indptr[share->first_plane]);
+  for (int64_t row = 0; row < nonzeros->height; row++)
+    for (int64_t at = 0; at < row_floats; at += max_floats) {
+      int64_t floats = min(max_floats, row_floats - at);
+      const float *x = share->input + row * nonzeros->pitch * batch + at;
       for (int64_t plane = share->first_plane; plane < share->last_plane; plane++) {
-        const float *outer = share->outer + (plane * taps->height + row) * row_floats + at;
-        int64_t i = taps->starts[plane], end = taps->starts[plane + 1];
+        const float *outer = share->outer + (plane * nonzeros->height + row) * row_floats + at;
+        int64_t i = nonzeros->indptr[plane], end = nonzeros->indptr[plane + 1];
         for (; i + TAPS_TOGETHER <= end; i += TAPS_TOGETHER)
-          gradient_of_taps(outer, x, taps->index + i, batch, floats, share->gradient + i,
+          gradient_of_taps(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
                            TAPS_TOGETHER);
         if (i < end)
-          gradient_of_few(outer, x, taps->index + i, batch, floats, share->gradient + i, end - i);
+          gradient_of_few(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i, end - i);
       }
     }
 }

@@ -1,4 +1,4 @@
-"""Products and gradients over the taps of a frozen mask: what sparse training computes with.
+"""Products and gradients over the kept weights of a frozen mask, for sparse training.
 
 Import torch before the first call if threads are wanted: the kernels run on its OpenMP runtime.
 """
@@ -18,7 +18,7 @@ from secateur.runtime.kernels.library import check, library
 from secateur.runtime.kernels.structs import Buffer
 
 
-class _Taps(ctypes.Structure):
+class _Nonzeros(ctypes.Structure):
     _fields_ = (
         ("planes", c_int64),
         ("height", c_int64),
@@ -26,28 +26,28 @@ class _Taps(ctypes.Structure):
         ("pitch", c_int64),
         ("positions", c_int64),
         ("batch", c_int64),
-        ("starts", c_void_p),
-        ("index", c_void_p),
+        ("indptr", c_void_p),
+        ("indices", c_void_p),
     )
 
 
 @dataclass(frozen=True)
-class Taps:
-    """Which input positions feed which output planes; `secateur_taps` of `secateur.h`.
+class Nonzeros:
+    """Which input positions feed which output planes; `secateur_nonzeros` of `secateur.h`.
 
     Everything lies as `[planes][height][width][batch]`, the images of a batch side by side.
 
     Args:
-        starts: `[planes + 1]`, int64: where each output plane's taps begin.
-        index: `[taps]`, int32: the input position that feeds output position (0, 0).
+        indptr: `[planes + 1]`, int64: where each output plane's nonzeros begin.
+        indices: `[nonzeros]`, int32: the input position that feeds output position (0, 0).
         height: Output positions of a plane.
         width: Output positions of a row.
         pitch: Input positions from one row to the next.
         positions: Input positions in all.
     """
 
-    starts: NDArray[np.int64]
-    index: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
     height: int
     width: int
     pitch: int
@@ -56,7 +56,7 @@ class Taps:
     @property
     def planes(self) -> int:
         """How many output planes."""
-        return len(self.starts) - 1
+        return len(self.indptr) - 1
 
     @property
     def outputs(self) -> int:
@@ -73,10 +73,10 @@ class Taps:
         batch: int,
         threads: int,
     ) -> None:
-        """Each output plane: its bias plus the sum of value times input over its taps.
+        """Each output plane: its bias plus the sum of value times input over its nonzeros.
 
         Args:
-            values: Address of one fp32 number for each tap.
+            values: Address of one fp32 number for each nonzero.
             bias: Address of one number for each plane, or None.
             inputs: Address and floats; `positions x batch` are read.
             outputs: Address and floats; `outputs x batch` are written.
@@ -87,7 +87,7 @@ class Taps:
             KernelError: Something does not fit; nothing has been run then.
 
         Example:
-            >>> identity = Taps(np.arange(3), np.arange(2, dtype=np.int32), 1, 1, 1, 2)
+            >>> identity = Nonzeros(np.arange(3), np.arange(2, dtype=np.int32), 1, 1, 1, 2)
             >>> values, x = np.float32([2, 3]), np.ones((2, 16), dtype=np.float32)
             >>> y = np.empty_like(x)
             >>> of = lambda array: (array.ctypes.data, array.size)
@@ -103,7 +103,7 @@ class Taps:
             ctypes.byref(Buffer(*outputs)),
             threads,
         )
-        check(status, "multiplying with a frozen weight", "the taps")
+        check(status, "multiplying with a frozen weight", "the nonzeros")
 
     def gradient(
         self,
@@ -114,12 +114,12 @@ class Taps:
         batch: int,
         threads: int,
     ) -> None:
-        """The gradient of each tap's value: the sum of outer times input.
+        """The gradient of each nonzero's value: the sum of outer times input.
 
         Args:
             inputs: Address and floats, what the product was given.
             outer: Address and floats: the gradient of what the product wrote.
-            gradient: Address of one number for each tap, written over.
+            gradient: Address of one number for each nonzero, written over.
             batch: Images, a multiple of `kernels.lanes()`.
             threads: At most so many.
 
@@ -133,26 +133,26 @@ class Taps:
             gradient,
             threads,
         )
-        check(status, "the gradient of a frozen weight", "the taps")
+        check(status, "the gradient of a frozen weight", "the nonzeros")
 
-    def _with(self, batch: int) -> _Taps:
-        return _Taps(
+    def _with(self, batch: int) -> _Nonzeros:
+        return _Nonzeros(
             self.planes,
             self.height,
             self.width,
             self.pitch,
             self.positions,
             batch,
-            self.starts.ctypes.data,
-            self.index.ctypes.data,
+            self.indptr.ctypes.data,
+            self.indices.ctypes.data,
         )
 
 
 @cache
 def _functions() -> tuple[Callable[..., int], Callable[..., int]]:
-    product, gradient = library().secateur_taps_product, library().secateur_taps_gradient
-    taps, buffer = POINTER(_Taps), POINTER(Buffer)
-    product.argtypes = (taps, c_void_p, c_void_p, buffer, buffer, c_int32)
-    gradient.argtypes = (taps, buffer, buffer, c_void_p, c_int32)
+    product, gradient = library().secateur_nonzeros_product, library().secateur_nonzeros_gradient
+    nonzeros, buffer = POINTER(_Nonzeros), POINTER(Buffer)
+    product.argtypes = (nonzeros, c_void_p, c_void_p, buffer, buffer, c_int32)
+    gradient.argtypes = (nonzeros, buffer, buffer, c_void_p, c_int32)
     product.restype = gradient.restype = c_int32
     return product, gradient

@@ -59,6 +59,6 @@ int64_t scratch_step(const secateur_op *ops, int32_t n_ops, int32_t lanes) {
   int64_t floats = 0;
   for (int32_t i = 0; i < n_ops; i++)
     if (has_pack(&ops[i]) && !is_dot(&ops[i]))
-      floats = most(floats, conv_scratch_floats(ops[i].pack, lanes));
+      floats = max(floats, conv_scratch_floats(ops[i].pack, lanes));
   return round_up(floats * sizeof(float), ALIGNMENT);
 }

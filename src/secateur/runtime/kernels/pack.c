@@ -10,7 +10,7 @@ static int64_t count_row(const struct pack *pack, const float *weight, int64_t c
                          int64_t block) {
   int64_t taps = (int64_t)pack->shape.kernel_height * pack->shape.kernel_width;
   int64_t first = block * pack->block_channels, count = 0;
-  int64_t last = least(first + pack->block_channels, pack->shape.in_channels);
+  int64_t last = min(first + pack->block_channels, pack->shape.in_channels);
   const float *row = weight + channel * pack->shape.in_channels * taps;
   for (int64_t i = first * taps; i < last * taps; i++) count += row[i] != 0;
   return count;
@@ -68,7 +68,7 @@ static void fill_weights(const struct pack *pack, const float *weight, const int
   for (int64_t block = 0; block < pack->blocks; block++)
     for (int64_t row = 0; row < s->out_channels; row++) {
       int64_t first = block * pack->block_channels;
-      int64_t last = least(first + pack->block_channels, s->in_channels);
+      int64_t last = min(first + pack->block_channels, s->in_channels);
       const float *from = weight + order[block * s->out_channels + row] * s->in_channels * taps;
       for (int64_t channel = first; channel < last; channel++)
         for (int64_t tap = 0; tap < taps; tap++) {

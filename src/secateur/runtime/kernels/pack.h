@@ -4,13 +4,13 @@
  * convolution. A linear layer is a convolution of a 1 x 1 image.
  *
  *   unit    what is in the vectors: `width` images side by side (by lane), or one image (width 1)
- *   super   some output rows whose input, copied with its padding, stays in the L2 cache
- *   band    output rows that are computed as one run of positions, wrap-around columns included
- *   tile    a piece of a band that fits the vector registers; the microkernel's unit
+ *   block   some output rows whose input, copied with its padding, stays in the L2 cache
+ *   strip    output rows that are computed as one run of positions, wrap-around columns included
+ *   tile    a piece of a strip that fits the vector registers; the microkernel's unit
  *   block   some input channels whose part of a tile's input stays in the L1 cache
  *   group   some output channels with about the same number of weights: the unit that threads share
  *
- * A thread copies the input of a (unit, super) into its own scratch, once, then for every tile, block
+ * A thread copies the input of a (unit, block) into its own scratch, once, then for every tile, block
  * and output channel of its groups: sum += weight x (a vector of input), for each non-zero weight.
  * The position of a weight's input relative to the tile is a constant that is worked out when packed.
  *
@@ -44,13 +44,13 @@ struct pack {
   int32_t index_bits;
   int32_t tile;
   int32_t width;      /* floats of a position: lanes of a unit, 1 by image */
-  int32_t super_rows; /* output rows of a super */
-  int32_t band_rows;  /* output rows of a band */
+  int32_t block_rows; /* output rows of a block */
+  int32_t strip_rows;  /* output rows of a strip */
   int32_t row_width;  /* positions of a row of the copy */
   int32_t plane;      /* floats of one channel of the copy */
   int32_t block_channels, blocks;
   int32_t groups;
-  struct axis down, right;
+  struct axis h, w;
   int64_t nonzeros, stored;
   /* where the arrays are, in bytes from the beginning of the pack */
   int64_t bias;   /* float[out_channels] */
@@ -65,8 +65,8 @@ static inline const void *pack_at(const struct pack *pack, int64_t offset) {
   return (const char *)pack + offset;
 }
 
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
@@ -85,8 +85,8 @@ static inline int shape_is_sane(const secateur_shape *s) {
          (int64_t)s->kernel_height * s->kernel_width <= limit / s->in_channels / s->out_channels;
 }
 
-/* Positions of a band of `rows` output rows: whole rows of the copy, the last one cut short. */
-static inline int64_t band_positions(const struct pack *pack, int64_t rows) {
+/* Positions of a strip of `rows` output rows: whole rows of the copy, the last one cut short. */
+static inline int64_t strip_positions(const struct pack *pack, int64_t rows) {
   return (rows - 1) * pack->row_width + pack->shape.out_width;
 }
 

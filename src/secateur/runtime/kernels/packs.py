@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from secateur.errors import KernelError
 from secateur.runtime.kernels.library import check, library
 from secateur.runtime.kernels.memory import Floats, aligned
-from secateur.runtime.kernels.structs import Algorithm, Kind, Layer, Layout, PackInfo, shape
+from secateur.runtime.kernels.structs import Algorithm, KernelLayer, Layout, OpKind, PackInfo, shape
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def pack_linear(
     """
     rows, columns = weight.shape
     geometry = shape((columns, 1, 1), (rows, 1, 1))
-    layer = Layer(Kind.LINEAR, in_layout, out_layout, algorithm, batch, geometry)
+    layer = KernelLayer(OpKind.LINEAR, in_layout, out_layout, algorithm, batch, geometry)
     return _pack(layer, weight, bias)
 
 
@@ -109,8 +109,8 @@ def pack_conv2d(
     else:
         top, bottom, left, right = padding
     outputs = [
-        (size + before + after - reach * (taps - 1) - 1) // max(step, 1) + 1
-        for size, before, after, taps, reach, step in zip(
+        (size + before + after - reach * (kernel - 1) - 1) // max(step, 1) + 1
+        for size, before, after, kernel, reach, step in zip(
             (height, width), (top, left), (bottom, right), kernel, dilation, stride, strict=True
         )
     ]
@@ -122,12 +122,12 @@ def pack_conv2d(
         padding=(top, left),
         dilation=dilation,
     )
-    layer = Layer(Kind.CONV2D, in_layout, out_layout, algorithm, batch, geometry)
+    layer = KernelLayer(OpKind.CONV2D, in_layout, out_layout, algorithm, batch, geometry)
     return _pack(layer, weight, bias)
 
 
-def _pack(layer: Layer, weight: Floats, bias: Floats | None) -> Pack:
-    operation = f"packing a {Kind(layer.kind).name.lower()} layer"
+def _pack(layer: KernelLayer, weight: Floats, bias: Floats | None) -> Pack:
+    operation = f"packing a {OpKind(layer.kind).name.lower()} layer"
     weight = np.ascontiguousarray(weight, dtype=np.float32)
     bias = None if bias is None else np.ascontiguousarray(bias, dtype=np.float32)
     if bias is not None and bias.shape != weight.shape[:1]:

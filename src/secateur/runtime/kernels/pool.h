@@ -16,10 +16,10 @@ static struct window window_at(int64_t out, int64_t stride, int64_t pad, int64_t
                                int64_t taps, int64_t size) {
   struct window window = {.at = out * stride - pad};
   int64_t from = window.at;
-  window.first = from < 0 ? least(ceil_div(-from, dilation), taps) : 0;
+  window.first = from < 0 ? min(ceil_div(-from, dilation), taps) : 0;
   window.last = from >= size ? window.first
-                             : most(window.first, least(taps, ceil_div(size - from, dilation)));
-  window.padded = most(0, least(taps, ceil_div(size + pad - from, dilation)));
+                             : max(window.first, min(taps, ceil_div(size - from, dilation)));
+  window.padded = max(0, min(taps, ceil_div(size + pad - from, dilation)));
   return window;
 }
 
@@ -30,17 +30,17 @@ ALWAYS void pool_plane(const secateur_op *op, const float *x, float *y, const en
   const secateur_shape *s = &op->shape;
   int fuse_relu = op->flags & SECATEUR_FUSE_RELU;
   for (int64_t row = 0; row < s->out_height; row++) {
-    struct window down = window_at(row, s->stride_height, s->pad_top, s->dilation_height,
+    struct window h = window_at(row, s->stride_height, s->pad_top, s->dilation_height,
                                    s->kernel_height, s->in_height);
     for (int64_t column = 0; column < s->out_width; column++, y += element) {
-      struct window right = window_at(column, s->stride_width, s->pad_left, s->dilation_width,
+      struct window w = window_at(column, s->stride_width, s->pad_left, s->dilation_width,
                                       s->kernel_width, s->in_width);
       float start = what == MAXIMUM ? -__builtin_inff() : 0;
       vec sums = splat(start);
       float sum = start;
-      for (int64_t i = down.first; i < down.last; i++)
-        for (int64_t j = right.first; j < right.last; j++) {
-          const float *at = x + ((down.at + i * s->dilation_height) * s->in_width + right.at +
+      for (int64_t i = h.first; i < h.last; i++)
+        for (int64_t j = w.first; j < w.last; j++) {
+          const float *at = x + ((h.at + i * s->dilation_height) * s->in_width + w.at +
                                  j * s->dilation_width) * element;
           if (element == 1)
             sum = what == MAXIMUM ? nan_max1(sum, *at) : sum + *at;
@@ -49,8 +49,8 @@ ALWAYS void pool_plane(const secateur_op *op, const float *x, float *y, const en
         }
       if (what == MEAN) {
         int64_t count = op->flags & SECATEUR_COUNT_PADDING
-                            ? down.padded * right.padded
-                            : (down.last - down.first) * (right.last - right.first);
+                            ? h.padded * w.padded
+                            : (h.last - h.first) * (w.last - w.first);
         sum /= (float)count;
         sums /= splat((float)count);
       }
@@ -85,8 +85,8 @@ ALWAYS void max_pool_2x2_plain(const secateur_op *op, const float *x, float *y) 
     int64_t column = 0;
     for (; column + LANES <= s->out_width; column += LANES) {
       const float *a = top + 2 * column, *b = low + 2 * column;
-      vec left = nan_max(load(a), load(b)), right = nan_max(load(a + LANES), load(b + LANES));
-      vec best = nan_max(EVEN_LANES(left, right), ODD_LANES(left, right));
+      vec left = nan_max(load(a), load(b)), w = nan_max(load(a + LANES), load(b + LANES));
+      vec best = nan_max(EVEN_LANES(left, w), ODD_LANES(left, w));
       store(y + column, fuse_relu ? relu(best) : best);
     }
     for (; column < s->out_width; column++) {

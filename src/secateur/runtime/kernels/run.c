@@ -44,7 +44,7 @@ static void take_parts(struct region *region, int32_t number) {
   const secateur_task *task = region->task;
   int64_t first;
   while ((first = atomic_fetch_add(&region->next, task->part)) < task->batch) {
-    int64_t batch = least(task->part, task->batch - first);
+    int64_t batch = min(task->part, task->batch - first);
     for (int32_t i = 0; i < task->n_ops; i++) {
       struct job job = job_of(region, &task->ops[i], number, first, batch);
       kernel_of(job.op, region->isa)(&job, 0, items_of(job.op, batch, region->isa->lanes),
@@ -58,8 +58,8 @@ static int32_t threads_for_parts(const struct region *region) {
   int64_t work = 0;
   for (int32_t i = 0; i < task->n_ops; i++)
     work += work_of(&task->ops[i], task->batch, region->isa->lanes);
-  int64_t paying = least(1 + work / WORTH_A_THREAD, ceil_div(task->batch, task->part));
-  return (int32_t)least(task->threads, paying);
+  int64_t paying = min(1 + work / WORTH_A_THREAD, ceil_div(task->batch, task->part));
+  return (int32_t)min(task->threads, paying);
 }
 
 /* ---- by op ------------------------------------------------------------------------------------ */
@@ -69,7 +69,7 @@ static int32_t threads_for_op(const struct region *region, const secateur_op *op
   int64_t batch = region->task->batch;
   int32_t lanes = region->isa->lanes;
   int64_t paying = 1 + work_of(op, batch, lanes) / WORTH_A_THREAD;
-  return (int32_t)least(least(threads, paying), most(1, items_of(op, batch, lanes)));
+  return (int32_t)min(min(threads, paying), max(1, items_of(op, batch, lanes)));
 }
 
 static void share_ops(struct region *region, int32_t number, int32_t count) {
@@ -93,7 +93,7 @@ static int32_t threads_for_ops(const struct region *region) {
   const secateur_task *task = region->task;
   int32_t used = 1;
   for (int32_t i = 0; i < task->n_ops; i++)
-    used = (int32_t)most(used, threads_for_op(region, &task->ops[i], task->threads));
+    used = (int32_t)max(used, threads_for_op(region, &task->ops[i], task->threads));
   return used;
 }
 

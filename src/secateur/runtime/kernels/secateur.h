@@ -50,7 +50,7 @@
 #endif
 
 /* Raised when a struct or a signature below changes; `kernels.py` refuses another number. */
-#define SECATEUR_ABI 3
+#define SECATEUR_ABI 4
 
 enum secateur_status {
   SECATEUR_OK = 0,
@@ -190,30 +190,30 @@ SECATEUR_API int32_t secateur_run(secateur_task *task);
  * handed over each time. Layout: the images of a batch lie side by side at each position of each
  * plane, [planes][height][width][batch], with nothing in between.
  *
- * A tap is one weight that is left. The output position (row, column) of its plane is fed by the
+ * A nonzero is one weight that is left. The output position (row, column) of its plane is fed by the
  * input position `index + row * pitch + column`: a convolution of stride 1 on an image that has its
  * padding (other strides: sorted by phase first), a linear layer with 1 x 1 images, or the transpose
  * of either. */
-typedef struct secateur_taps {
+typedef struct secateur_nonzeros {
   int64_t planes;        /* of the output */
   int64_t height, width; /* output positions of a plane */
   int64_t pitch;         /* input positions from one row to the next */
   int64_t positions;     /* of the input in all */
   int64_t batch;         /* floats at a position: a multiple of secateur_lanes() */
-  const int64_t *starts; /* [planes + 1]: a plane's first tap; from 0, never falling */
-  const int32_t *index;  /* [starts[planes]] */
-} secateur_taps;
+  const int64_t *indptr; /* [planes + 1]: a plane's first nonzero; from 0, never falling */
+  const int32_t *indices; /* [indptr[planes]] */
+} secateur_nonzeros;
 
-/* output = bias (NULL: 0) + sum of value x input over the taps of each plane.
- * value: one for each tap. input: positions x batch floats; output: planes x height x width x batch.
+/* output = bias (NULL: 0) + sum of values x input over the nonzeros of each plane.
+ * values: one for each nonzero. input: positions x batch floats; output: planes x height x width x batch.
  * Everything is checked first; they must not overlap. */
-SECATEUR_API int32_t secateur_taps_product(const secateur_taps *taps, const float *value,
+SECATEUR_API int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float *values,
                                            const float *bias, const secateur_buffer *input,
                                            const secateur_buffer *output, int32_t threads);
 
-/* The gradient of each tap's value: the sum of outer x input over positions and images.
- * outer: the gradient of the output, as large; gradient: one for each tap, written over. */
-SECATEUR_API int32_t secateur_taps_gradient(const secateur_taps *taps, const secateur_buffer *input,
+/* The gradient of each nonzero's value: the sum of outer x input over positions and images.
+ * outer: the gradient of the output, as large; gradient: one for each nonzero, written over. */
+SECATEUR_API int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const secateur_buffer *input,
                                             const secateur_buffer *outer, float *gradient,
                                             int32_t threads);
 

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_int32, c_int64, c_void_p
 from enum import IntEnum, IntFlag
 
-ABI = 3
+ABI = 4
 
 
 class Status(IntEnum):
@@ -25,7 +25,7 @@ class Layout(IntEnum):
     LANES = 1
 
 
-class Kind(IntEnum):
+class OpKind(IntEnum):
     """What an op does."""
 
     LINEAR = 1
@@ -145,7 +145,7 @@ class Task(ctypes.Structure):
     )
 
 
-class Layer(ctypes.Structure):
+class KernelLayer(ctypes.Structure):
     """What to pack."""
 
     _fields_ = (

@@ -13,7 +13,7 @@
 /* 1 where no runtime has been handed over. */
 int32_t team_limit(int32_t threads);
 
-/* `function(data)` on each of up to so many threads; returns when all have. A nested team may get
+/* `function(data)` on each of up to so many threads; returns when all have. A nested group of threads may get
  * fewer than it asked for: `team_size` says how many within. */
 void team_run(void (*function)(void *), void *data, int32_t threads);
 int32_t team_number(void);
@@ -28,7 +28,7 @@ int32_t team_core(void);
  * come together stay so, and take turns at the scheduler's tick, every 4 ms. */
 void team_leave_core(int32_t core, int32_t members);
 
-/* Where the members of a team wait for one another. */
+/* Where the members of a group of threads wait for one another. */
 struct barrier {
   pthread_mutex_t lock;
   pthread_cond_t moved;

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Axis:
+class ConvAxis:
     """Where the taps of a kernel lie along the height or the width of an image.
 
     Position `t` of phase `p` is the pixel `p + stride * t - before`. Only phases that a tap needs
@@ -14,14 +14,14 @@ class Axis:
 
     Args:
         size: Pixels of the image.
-        taps: Of the kernel.
+        kernel: Of the kernel.
         stride: Pixels from one output to the next.
         dilation: Pixels from one tap to the next.
         before: Zeros on top or left.
         after: Zeros below or right.
 
     Example:
-        >>> axis = Axis(size=8, taps=3, stride=2, dilation=1, before=1, after=1)
+        >>> axis = ConvAxis(size=8, kernel=3, stride=2, dilation=1, before=1, after=1)
         >>> axis.outputs, axis.phases, axis.length
         (4, (0, 1), 5)
         >>> axis.place(2)  # the third tap: phase 0, one position further
@@ -29,7 +29,7 @@ class Axis:
     """
 
     size: int
-    taps: int
+    kernel: int
     stride: int
     dilation: int
     before: int
@@ -38,18 +38,18 @@ class Axis:
     @property
     def outputs(self) -> int:
         """Pixels of the output."""
-        span = self.dilation * (self.taps - 1) + 1
+        span = self.dilation * (self.kernel - 1) + 1
         return (self.size + self.before + self.after - span) // self.stride + 1
 
     @property
     def phases(self) -> tuple[int, ...]:
         """The phases that are needed, rising."""
-        return tuple(sorted({tap * self.dilation % self.stride for tap in range(self.taps)}))
+        return tuple(sorted({tap * self.dilation % self.stride for tap in range(self.kernel)}))
 
     @property
     def reach(self) -> int:
         """How many positions beyond its own the farthest tap reads."""
-        return (self.taps - 1) * self.dilation // self.stride
+        return (self.kernel - 1) * self.dilation // self.stride
 
     @property
     def length(self) -> int:
@@ -73,7 +73,7 @@ class Axis:
             phase: One of `phases`.
 
         Example:
-            >>> Axis(size=8, taps=3, stride=2, dilation=1, before=1, after=1).inside(0)
+            >>> ConvAxis(size=8, kernel=3, stride=2, dilation=1, before=1, after=1).inside(0)
             (slice(1, 5, None), slice(1, 8, 2))
         """
         first = max(0, -((phase - self.before) // self.stride))

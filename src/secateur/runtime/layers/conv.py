@@ -54,12 +54,12 @@ class SparseConv2d(SparseLayer):
             if self.padding == "valid":
                 return [0, 0, 0, 0]
             totals = [
-                reach * (taps - 1)
-                for reach, taps in zip(self.dilation, self.kernel_size, strict=True)
+                reach * (kernel - 1)
+                for reach, kernel in zip(self.dilation, self.kernel_size, strict=True)
             ]
             return [side for total in totals for side in (total // 2, total - total // 2)]
-        down, right = self.padding
-        return [down, down, right, right]
+        height, width = self.padding
+        return [height, height, width, width]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """From `[batch, in, height, width]`, or without `batch`, to the same with `out`.

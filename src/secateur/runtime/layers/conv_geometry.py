@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 from secateur.runtime.layers.batchlast import batch_last, lay_out
 
 _LARGEST = 2**31  # positions are numbered in 32 bits
-_POINT = Axis(size=1, taps=1, stride=1, dilation=1, before=0, after=0)
+_POINT = ConvAxis(size=1, kernel=1, stride=1, dilation=1, before=0, after=0)
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class Window:
 
     Args:
         channels: Of the input.
-        down: The height.
-        right: The width.
+        h: The height.
+        w: The width.
     """
 
     channels: int
-    down: Axis = _POINT
-    right: Axis = _POINT
+    h: ConvAxis = _POINT
+    w: ConvAxis = _POINT
 
     @property
     def phases(self) -> int:
         """Planes of one channel."""
-        return len(self.down.phases) * len(self.right.phases)
+        return len(self.h.phases) * len(self.w.phases)
 
     @property
     def positions(self) -> int:
         """Of all planes together."""
-        return self.channels * self.phases * self.down.length * self.right.length
+        return self.channels * self.phases * self.h.length * self.w.length
 
     def possible(self, outputs: int) -> bool:
         """Whether there is an output, and the positions can be numbered.
@@ -49,15 +49,15 @@ class Window:
         Args:
             outputs: Channels of the output.
         """
-        if min(self.down.outputs, self.right.outputs) < 1:
+        if min(self.h.outputs, self.w.outputs) < 1:
             return False
-        framed = (self.down.length + self.down.reach) * (self.right.length + self.right.reach)
+        framed = (self.h.length + self.h.reach) * (self.w.length + self.w.reach)
         return max(self.positions, outputs * framed) < _LARGEST
 
     @property
     def direct(self) -> bool:
         """Whether the gradient of the input is the whole image at once: no stride."""
-        return self.down.stride == 1 and self.right.stride == 1
+        return self.h.stride == 1 and self.w.stride == 1
 
     def spread(self, x: Tensor, batch: int) -> Tensor:
         """The input as the taps read it: `[planes, height, width, batch]`, maybe `x` itself.
@@ -66,16 +66,14 @@ class Window:
             x: `[images, channels, height, width]` or `[images, channels]`.
             batch: At least as many as there are images.
         """
-        if self.down.plain and self.right.plain:
+        if self.h.plain and self.w.plain:
             return lay_out(x, batch)
-        down, right = self.down, self.right
-        buffer = torch.empty(
-            self.channels, len(down.phases), len(right.phases), down.length, right.length, batch
-        )
-        for i, above in enumerate(down.phases):
-            rows, lines = down.inside(above)
-            for j, beside in enumerate(right.phases):
-                columns, pixels = right.inside(beside)
+        h, w = self.h, self.w
+        buffer = torch.empty(self.channels, len(h.phases), len(w.phases), h.length, w.length, batch)
+        for i, above in enumerate(h.phases):
+            rows, lines = h.inside(above)
+            for j, beside in enumerate(w.phases):
+                columns, pixels = w.inside(beside)
                 part = buffer[:, i, j]
                 _clear_around(part, rows, columns)
                 part[:, rows, columns, : len(x)] = x[:, :, lines, pixels].movedim(0, -1)
@@ -89,14 +87,14 @@ class Window:
         Args:
             outer: `[channels, height, width, batch]`; returned as it is where no zeros are needed.
         """
-        down, right = self.down, self.right
-        if down.reach == 0 and right.reach == 0:
+        h, w = self.h, self.w
+        if h.reach == 0 and w.reach == 0:
             return outer
         channels, height, width, batch = outer.shape
-        size = (channels, height + 2 * down.reach, width + 2 * right.reach, batch)
+        size = (channels, height + 2 * h.reach, width + 2 * w.reach, batch)
         buffer = _scratch(math.prod(size)).view(size)
-        rows = slice(down.reach, down.reach + height)
-        columns = slice(right.reach, right.reach + width)
+        rows = slice(h.reach, h.reach + height)
+        columns = slice(w.reach, w.reach + width)
         _clear_around(buffer, rows, columns)
         buffer[:, rows, columns] = outer
         return buffer
@@ -108,14 +106,14 @@ class Window:
             spread: `[planes, height, width, batch]`.
             images: How many of the batch are images.
         """
-        down, right = self.down, self.right
-        size = (images, self.channels, down.size, right.size)
-        parts = spread.view(self.channels, len(down.phases), len(right.phases), *spread.shape[1:])
+        h, w = self.h, self.w
+        size = (images, self.channels, h.size, w.size)
+        parts = spread.view(self.channels, len(h.phases), len(w.phases), *spread.shape[1:])
         gathered = batch_last(size).zero_()
-        for i, above in enumerate(down.phases):
-            rows, lines = down.inside(above)
-            for j, beside in enumerate(right.phases):
-                columns, pixels = right.inside(beside)
+        for i, above in enumerate(h.phases):
+            rows, lines = h.inside(above)
+            for j, beside in enumerate(w.phases):
+                columns, pixels = w.inside(beside)
                 inner = parts[:, i, j, rows, columns, :images]
                 gathered[:, :, lines, pixels] = inner.movedim(-1, 0)
         return gathered

@@ -1,4 +1,4 @@
-"""The product with a frozen weight, and its gradients, as one function of autograd."""
+"""The product with a masked weight, and its gradients, as one function of autograd."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class FrozenProduct(torch.autograd.Function):
         batch = padded_batch(len(x), kernels.lanes())
         values = frozen.values(weight)
         spread = frozen.window.spread(x, batch)
-        taps = frozen.forward
-        output = batch_last((batch, taps.planes, taps.height, taps.width)[: x.dim()])
-        taps.product(
+        nonzeros = frozen.forward
+        output = batch_last((batch, nonzeros.planes, nonzeros.height, nonzeros.width)[: x.dim()])
+        nonzeros.product(
             values.data_ptr(),
             None if bias is None else bias.data_ptr(),
             _floats(spread),
@@ -59,12 +59,12 @@ class FrozenProduct(torch.autograd.Function):
 
 
 def _input_gradient(frozen: FrozenWeight, values: Tensor, outer: Tensor, images: int) -> Tensor:
-    batch, taps, window = outer.shape[-1], frozen.backward, frozen.window
+    batch, nonzeros, window = outer.shape[-1], frozen.backward, frozen.window
     framed = window.frame(outer)
-    sizes = (taps.height, taps.width) if outer.dim() == 4 else ()
-    gradient = torch.empty(taps.planes, *sizes, batch)
+    sizes = (nonzeros.height, nonzeros.width) if outer.dim() == 4 else ()
+    gradient = torch.empty(nonzeros.planes, *sizes, batch)
     turned = frozen.transposed(values)
-    taps.product(
+    nonzeros.product(
         turned.data_ptr(),
         None,
         _floats(framed),
@@ -78,9 +78,9 @@ def _input_gradient(frozen: FrozenWeight, values: Tensor, outer: Tensor, images:
 
 
 def _weight_gradient(frozen: FrozenWeight, spread: Tensor, outer: Tensor) -> Tensor:
-    taps = frozen.forward
-    gradient = torch.empty(len(taps.index))
-    taps.gradient(
+    nonzeros = frozen.forward
+    gradient = torch.empty(len(nonzeros.indices))
+    nonzeros.gradient(
         _floats(spread),
         _floats(outer),
         gradient.data_ptr(),

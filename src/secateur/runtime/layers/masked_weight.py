@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from secateur.runtime.kernels.nonzeros import Taps
+from secateur.runtime.kernels.nonzeros import Nonzeros
 from secateur.runtime.layers.conv_geometry import Window
 
 Numbers = NDArray[np.int64]
@@ -41,8 +41,8 @@ class FrozenWeight:
         kept = mask.nonzero()
         self._positions = (kept * torch.tensor(self._strides)).sum(dim=1)
         outs, ins, *kernel = kept.numpy().T
-        down, right = kernel or (np.zeros_like(outs), np.zeros_like(outs))
-        planes, rows, columns = _planes(window, ins, down, right)
+        h, w = kernel or (np.zeros_like(outs), np.zeros_like(outs))
+        planes, rows, columns = _planes(window, ins, h, w)
         self.forward = _forward_taps(window, len(mask), outs, planes, rows, columns)
         order = np.argsort(planes, kind="stable")
         self._order = torch.from_numpy(order)
@@ -75,16 +75,16 @@ def _storage(weight: Tensor) -> Tensor:
 
 
 def _planes(
-    window: Window, ins: Numbers, down: Numbers, right: Numbers
+    window: Window, ins: Numbers, h: Numbers, w: Numbers
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Plane, row and column of the spread input that each weight reads for output (0, 0)."""
-    below = np.array([window.down.place(tap) for tap in range(window.down.taps)])[down]
-    beside = np.array([window.right.place(tap) for tap in range(window.right.taps)])[right]
-    planes = (ins * len(window.down.phases) + below[:, 0]) * len(window.right.phases)
+    below = np.array([window.h.place(tap) for tap in range(window.h.kernel)])[h]
+    beside = np.array([window.w.place(tap) for tap in range(window.w.kernel)])[w]
+    planes = (ins * len(window.h.phases) + below[:, 0]) * len(window.w.phases)
     return planes + beside[:, 0], below[:, 1], beside[:, 1]
 
 
-def _starts(planes: Numbers, count: int) -> Numbers:
+def _indptr(planes: Numbers, count: int) -> Numbers:
     return np.concatenate([[0], np.bincount(planes, minlength=count).cumsum()]).astype(np.int64)
 
 
@@ -95,15 +95,15 @@ def _forward_taps(
     planes: Numbers,
     rows: Numbers,
     columns: Numbers,
-) -> Taps:
-    down, right = window.down, window.right
-    index = (planes * down.length + rows) * right.length + columns
-    return Taps(
-        starts=_starts(outs, outs_in_all),
-        index=index.astype(np.int32),
-        height=down.outputs,
-        width=right.outputs,
-        pitch=right.length,
+) -> Nonzeros:
+    h, w = window.h, window.w
+    index = (planes * h.length + rows) * w.length + columns
+    return Nonzeros(
+        indptr=_indptr(outs, outs_in_all),
+        indices=index.astype(np.int32),
+        height=h.outputs,
+        width=w.outputs,
+        pitch=w.length,
         positions=window.positions,
     )
 
@@ -115,21 +115,21 @@ def _backward_taps(
     planes: Numbers,
     rows: Numbers,
     columns: Numbers,
-) -> Taps:
+) -> Nonzeros:
     """The input's gradient: the transposed weight, and the kernel turned by half a circle.
 
     Without strides it is computed for the image alone, else for the whole of the spread input.
     """
-    down, right = window.down, window.right
-    top, left = (down.before, right.before) if window.direct else (0, 0)
-    height = down.length + down.reach
-    width = right.length + right.reach
-    index = (outs * height + down.reach - rows + top) * width + right.reach - columns + left
-    return Taps(
-        starts=_starts(planes, window.channels * window.phases),
-        index=index.astype(np.int32),
-        height=down.size if window.direct else down.length,
-        width=right.size if window.direct else right.length,
+    h, w = window.h, window.w
+    top, left = (h.before, w.before) if window.direct else (0, 0)
+    height = h.length + h.reach
+    width = w.length + w.reach
+    index = (outs * height + h.reach - rows + top) * width + w.reach - columns + left
+    return Nonzeros(
+        indptr=_indptr(planes, window.channels * window.phases),
+        indices=index.astype(np.int32),
+        height=h.size if window.direct else h.length,
+        width=w.size if window.direct else w.length,
         pitch=width,
         positions=outs_in_all * height * width,
     )

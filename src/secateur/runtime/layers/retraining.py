@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from secateur.errors import KernelError
 from secateur.pruning.masks import Masks
 from secateur.runtime.kernels import kernels
-from secateur.runtime.layers.axis import Axis
+from secateur.runtime.layers.axis import ConvAxis
 from secateur.runtime.layers.batchlast import pool_batch_last
 from secateur.runtime.layers.conv_geometry import Window
 from secateur.runtime.layers.masked_product import FrozenProduct
@@ -206,7 +206,7 @@ class _Retrained:
         return _window(layer, x).possible(layer.out_channels)
 
     def _product(self, x: Tensor, window: Window) -> Tensor:
-        weight, key = self.layer.weight, (window.down.size, window.right.size)
+        weight, key = self.layer.weight, (window.h.size, window.w.size)
         frozen = self.frozen.get(key)
         if frozen is None or not frozen.fits(weight):
             frozen = self.frozen[key] = FrozenWeight(self.mask, weight, window)
@@ -223,8 +223,8 @@ def _window(layer: nn.Linear | nn.Conv2d, x: Tensor) -> Window:
         return Window(layer.in_features)
     sides = _sides(layer)
     axes = [
-        Axis(size, taps, stride, dilation, *padding)
-        for size, taps, stride, dilation, padding in zip(
+        ConvAxis(size, kernel, stride, dilation, *padding)
+        for size, kernel, stride, dilation, padding in zip(
             x.shape[2:], layer.kernel_size, layer.stride, layer.dilation, sides, strict=True
         )
     ]
@@ -238,6 +238,7 @@ def _sides(layer: nn.Conv2d) -> list[tuple[int, int]]:
     if layer.padding == "valid":
         return [(0, 0), (0, 0)]
     totals = [
-        reach * (taps - 1) for reach, taps in zip(layer.dilation, layer.kernel_size, strict=True)
+        reach * (kernel - 1)
+        for reach, kernel in zip(layer.dilation, layer.kernel_size, strict=True)
     ]
     return [(total // 2, total - total // 2) for total in totals]

@@ -146,7 +146,7 @@ function yLabel() {
 }
 
 function lineMarks(line, frame) {
-  const { colour, dash, control } = derived.looks[line[0].method];
+  const { colour, dash, control } = derived.styles[line[0].method];
   const marks = [];
   const banded = line.filter((level) => level.band[state.y] !== undefined);
   const scaled = frame.log ? Math.log : Number;

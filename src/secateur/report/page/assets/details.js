@@ -37,7 +37,7 @@ function pointHead(point, level) {
   const head = make(
     "p",
     { class: "point-head" },
-    swatch(derived.looks[point.method]),
+    swatch(derived.styles[point.method]),
     make("strong", { id: "details-name" }, `${fully(level, state.values)}, seed ${point.seed}`),
     ...badges.map((badge) => make("span", { class: "badge" }, badge)),
   );

@@ -63,7 +63,7 @@ function dotOf(level, scales, size) {
   dot.append(draw("circle", { class: "reach", r: 12 }));
   // Beyond an edge: an arrow head that points to where it lies.
   const away = left || below;
-  const symbol = away ? d3.symbolTriangle : MARKERS[derived.looks[level.method].marker];
+  const symbol = away ? d3.symbolTriangle : MARKERS[derived.styles[level.method].marker];
   const path = draw("path", { d: d3.symbol(symbol, away ? 46 : 56)() });
   if (away) path.setAttribute("transform", `rotate(${below ? 180 : -90})`);
   dot.append(path);

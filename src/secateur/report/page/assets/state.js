@@ -14,14 +14,14 @@ const state = {
 };
 
 /** What every part of the page reads: made once for each change. */
-const derived = { axes: {}, looks: {}, frontier: new Set(), pick: null, levelOf: new Map() };
+const derived = { axes: {}, styles: {}, frontier: new Set(), pick: null, levelOf: new Map() };
 
 const keyOf = (level) => `${level.method}/${level.step}`;
 
 function take(values) {
   state.values = values;
   derived.axes = Object.fromEntries(values.axes.map((axis) => [axis.name, axis]));
-  derived.looks = Object.fromEntries(values.methods.map((method) => [method.name, method]));
+  derived.styles = Object.fromEntries(values.methods.map((method) => [method.name, method]));
   derived.levelOf = new Map();
   for (const level of values.levels) {
     for (const place of level.points) derived.levelOf.set(values.points[place].digest, level);
@@ -50,8 +50,8 @@ function derive() {
 }
 
 const pointOf = (digest) => state.values.points.find((point) => point.digest === digest);
-const isControl = (level) => Boolean(derived.looks[level.method]?.control);
-const colourOf = (method) => derived.looks[method]?.colour || "currentColor";
+const isControl = (level) => Boolean(derived.styles[level.method]?.control);
+const colourOf = (method) => derived.styles[method]?.colour || "currentColor";
 
 /** The levels that the chart can show now. */
 function shown() {
