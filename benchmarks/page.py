@@ -122,8 +122,8 @@ def fill(folder: Path, count: int) -> Store:
     with Store.writing(folder) as store:
         store.begin({"name": f"{count}-points", "model": {"name": "conv4"}}, runs)
         for run, point in zip(runs, points, strict=True):
-            store.ended(store.started(run), run, "done", "", {"point": point.to_dict()})
-        store.timed({point.digest: point.latency for point in points})
+            store.record_end(store.record_start(run), run, "done", "", {"point": point.to_dict()})
+        store.write_latencies({point.digest: point.latency for point in points})
     return Store(folder)
 
 

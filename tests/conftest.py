@@ -199,6 +199,6 @@ def put() -> Callable[[Store, Run, Point], None]:
     """Puts a point into a store that is open for writing, as a sweep does."""
 
     def put(store: Store, run: Run, point: Point) -> None:
-        store.ended(store.started(run), run, "done", "", {"point": point.to_dict()})
+        store.record_end(store.record_start(run), run, "done", "", {"point": point.to_dict()})
 
     return put

@@ -18,10 +18,10 @@ ROOT = Path(secateur.__file__).parent
 # to the longest name that it begins with.
 ROOMS = (
     "errors",
+    "foundation",
     "registry",
     "spec",
     "point",
-    "foundation",
     "models",
     "data",
     "pruning",
@@ -50,6 +50,7 @@ ROOMS = (
 )
 WITHOUT_TORCH = (
     *("errors", "registry", "spec", "point", "foundation.threads", "foundation.html"),
+    *("foundation.level_text", "foundation.atomic_write"),
     *("report", "tracking", "verbs.sweep", "study.presets"),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from secateur.foundation.level_text import level_text
+
 
 @dataclass(frozen=True)
 class Share:
@@ -209,7 +211,7 @@ class Point:
     @property
     def level_name(self) -> str:
         """The level as text: `0.5`, `0.5/0.9` for two parts, `-` for none."""
-        return "/".join(f"{share:g}" for share in self.level) or "-"
+        return level_text(self.level) or "-"
 
     def latency_at(self, batch: int) -> Latency | None:
         """The latency at a batch size, on the engine that is fastest; None if there is none."""

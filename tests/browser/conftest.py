@@ -75,7 +75,7 @@ def old_run(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(Path(undisturbed.folder, "run"), folder)
     with Store.writing(folder) as store:
         facts = {name: value for name, value in store.value("data").items() if name != MAJORITY}
-        store.state("data", json.dumps(facts))
+        store.write_fact("data", json.dumps(facts))
     with contextlib.chdir(folder.parent):  # the page's commands name the folder as it was given
         write(Store(Path("run")))
     return folder

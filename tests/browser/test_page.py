@@ -67,7 +67,7 @@ def copy(make_point: Callable[..., tuple[Run, Point]], tmp_path: Path) -> Callab
             store.begin(settings or {"name": "made"}, runs)
             for each, one in zip(runs, points, strict=True):
                 result = {"point": one.to_dict()}
-                store.ended(store.started(each), each, "done", "", result)
+                store.record_end(store.record_start(each), each, "done", "", result)
         return page.write(Store(folder))
 
     return write
@@ -379,8 +379,8 @@ def test_hostile_names_do_nothing_and_are_seen_as_they_are(
             worse = replace(point, method=bad, step=place, level=(0.5,), layers=layers,
                             checkpoint=bad, floored=(bad,), environment={bad: bad})  # fmt: skip
             result = {"point": worse.to_dict()}
-            store.ended(store.started(each), each, "done", "", result)
-        store.ended(store.started(lost), lost, "failed", bad)
+            store.record_end(store.record_start(each), each, "done", "", result)
+        store.record_end(store.record_start(lost), lost, "failed", bad)
     opened = open_page(page.write(Store(folder)))
     opened.page.locator(".dot").first.dispatch_event("click")
     opened.page.locator(".dot").first.dispatch_event("pointerenter")
@@ -422,7 +422,7 @@ def test_a_failed_run_is_shown_with_its_reason(open_page: Open, run: Path, tmp_p
     lost = Run("f" * 64, "point", "magnitude", (0.99,), 9, 1, 0, {}, 1, {})
     with Store.writing(folder) as store:
         store.begin(store.settings, [lost])
-        store.ended(store.started(lost), lost, "failed", "the loss is not finite")
+        store.record_end(store.record_start(lost), lost, "failed", "the loss is not finite")
     opened = open_page(page.write(Store(folder)))
     assert opened.text("#failures dt") == "magnitude 0.99 seed 0"
     assert opened.text("#failures dd") == "the loss is not finite"

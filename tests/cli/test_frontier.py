@@ -57,8 +57,8 @@ def folder(tmp_path: Path) -> Path:
         store.begin({}, [*(run for run, _, _ in MEASURED), bad, left])
         for run, correct, zeros in MEASURED:
             result = {"point": point_of(run, correct, zeros).to_dict()}
-            store.ended(store.started(run), run, "done", "", result)
-        store.ended(store.started(bad), bad, "failed", "out of memory")
+            store.record_end(store.record_start(run), run, "done", "", result)
+        store.record_end(store.record_start(bad), bad, "failed", "out of memory")
     return tmp_path / "run"
 
 
@@ -128,7 +128,7 @@ def test_a_study_without_a_finished_point_says_why(tmp_path: Path) -> None:
     run = MEASURED[0][0]
     with Store.writing(tmp_path) as store:
         store.begin({}, [run])
-        store.ended(store.started(run), run, "failed", "out of memory")
+        store.record_end(store.record_start(run), run, "failed", "out of memory")
     with pytest.raises(StoreError, match=r"without a finished point \(.*out of memory\)"):
         invoke(tmp_path)
     assert invoke(tmp_path, "--json")[0].strip() == "[]"

@@ -71,8 +71,8 @@ def folder(
     spec = {"model": "lenet-5", "data": "mnist", "methods": {"magnitude": {}, "dense": {}}}
     with Store.writing(run) as store:
         facts = {"shape": SHAPE, "classes": 10, "fingerprint": "f", "val_majority": 12}
-        store.state("data", json.dumps(facts))
-        store.state("threads", json.dumps({"base": 1, "slim": 1, "point": 1}))
+        store.write_fact("data", json.dumps(facts))
+        store.write_fact("threads", json.dumps({"base": 1, "slim": 1, "point": 1}))
         store.begin(
             settings_of(StudySpec.model_validate(spec)), [*(one for one, _ in made), failed]
         )
@@ -80,7 +80,7 @@ def folder(
             put(store, one, point)
             net = models.build("lenet-5", SHAPE, 10)
             save_checkpoint(store.checkpoint(point.digest), net.state_dict())
-        store.ended(store.started(failed), failed, "failed", "out of memory")
+        store.record_end(store.record_start(failed), failed, "failed", "out of memory")
     return run
 
 

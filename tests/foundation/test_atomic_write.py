@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from secateur.errors import ArtifactError
-from secateur.foundation.atomic_write import replacing
+from secateur.foundation.atomic_write import replaced_by, replacing
 
 
 def test_the_file_is_there_only_after_the_block(tmp_path: Path) -> None:
@@ -64,3 +64,29 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     assert set(by_line) == {0, 1}
     assert len(by_line) > 30
     assert ["whole", "1", "1"] in kills
+
+
+def test_what_is_not_synced_is_replaced_whole_all_the_same(tmp_path):
+    path, partial = tmp_path / "a.txt", tmp_path / ".partial"
+    path.write_text("old")
+
+    with replaced_by(partial, path, synced=False):
+        partial.write_text("new")
+        assert path.read_text() == "old"
+
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["new"]
+
+
+def test_an_error_of_the_system_is_passed_on_and_leaves_the_old_file(tmp_path):
+    path, partial = tmp_path / "a.txt", tmp_path / ".partial"
+    path.write_text("old")
+
+    def write():
+        with replaced_by(partial, path):
+            partial.write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write()
+
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]

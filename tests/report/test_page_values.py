@@ -47,7 +47,7 @@ def folder(tmp_path: Path, make_point: Make, put: Put) -> Path:
         store.begin(settings, [*(run for run, _ in made), lost])
         for run, point in made:
             put(store, run, point)
-        store.ended(store.started(lost), lost, "failed", "why")
+        store.record_end(store.record_start(lost), lost, "failed", "why")
     return tmp_path / "run"
 
 
@@ -115,7 +115,7 @@ def test_trainings_tell_what_came_before_and_shared_nets_are_told_once(folder: P
 
 def test_latencies_are_an_axis_once_they_are_measured(folder: Path) -> None:
     with Store.writing(folder) as store:
-        store.timed(
+        store.write_latencies(
             {
                 point.digest: [Latency(5, 0.002, 0.001, 0.003, "torch-eager", 1, batch)
                                for batch in (1, 64)]

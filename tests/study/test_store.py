@@ -50,7 +50,7 @@ def point(made_by: Run, correct: int = 7) -> Point:
 def finish(store: Store, made_by: Run, **values: Any) -> None:
     store.checkpoint(made_by.digest).write_bytes(b"weights")
     result = {"point": point(made_by, **values).to_dict()}
-    store.ended(store.started(made_by), made_by, "done", "", result)
+    store.record_end(store.record_start(made_by), made_by, "done", "", result)
 
 
 BASE, ONE, TWO, THREE = run("b", "base"), run("1"), run("2"), run("3")
@@ -60,10 +60,10 @@ def test_what_is_written_is_read_back_in_the_order_of_the_plan(tmp_path: Path) -
     slim = run("s", "slim")
     with Store.writing(tmp_path / "deep" / "run") as store:
         store.begin({"name": "x", "levels": [[0.5]]}, [BASE, slim, ONE, TWO, THREE])
-        store.ended(store.started(THREE), THREE, "failed", "NaN", {"traceback": "..."})
+        store.record_end(store.record_start(THREE), THREE, "failed", "NaN", {"traceback": "..."})
         finish(store, ONE)
         store.checkpoint(slim.digest).write_bytes(b"scales")
-        store.ended(store.started(slim), slim, "done", "", {"curve": []})
+        store.record_end(store.record_start(slim), slim, "done", "", {"curve": []})
         finish(store, BASE)
     store = Store(tmp_path / "deep" / "run")
     assert store.settings == {"name": "x", "levels": [[0.5]]}
@@ -90,7 +90,7 @@ def test_a_new_plan_replaces_the_old_one_and_the_runs_stay(tmp_path: Path) -> No
 def test_a_run_that_failed_and_then_succeeds_is_no_failure(tmp_path: Path) -> None:
     with Store.writing(tmp_path) as store:
         store.begin({}, [ONE])
-        store.ended(store.started(ONE), ONE, "failed", "out of memory")
+        store.record_end(store.record_start(ONE), ONE, "failed", "out of memory")
         finish(store, ONE)
         assert store.failures() == ()
         assert store.points() == (point(ONE),)
@@ -106,15 +106,15 @@ def test_a_finished_run_whose_file_is_gone_is_not_finished(tmp_path: Path) -> No
 
 def test_an_attempt_that_never_ended_has_no_outcome(tmp_path: Path) -> None:
     with Store.writing(tmp_path) as store:
-        store.started(ONE)
+        store.record_start(ONE)
     assert Store(tmp_path).attempts() == ((ONE.digest, None),)
 
 
 def test_an_end_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with Store.writing(tmp_path) as store:
-        attempt = store.started(ONE)
+        attempt = store.record_start(ONE)
         with pytest.raises(sqlite3.IntegrityError):
-            store.ended(attempt, ONE, "lost")  # type: ignore[arg-type]
+            store.record_end(attempt, ONE, "lost")  # type: ignore[arg-type]
         assert store.attempts() == ((ONE.digest, None),)
         assert store.finished() == set()
 
@@ -122,8 +122,8 @@ def test_an_end_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_facts_are_kept_and_replaced(tmp_path: Path) -> None:
     with Store.writing(tmp_path) as store:
         assert store.fact("threads") is None
-        store.state("threads", "2")
-        store.state("threads", "3")
+        store.write_fact("threads", "2")
+        store.write_fact("threads", "3")
     assert Store(tmp_path).fact("threads") == "3"
 
 
@@ -173,7 +173,7 @@ def test_a_newer_format_is_refused_and_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store.writing(tmp_path) as store:
-        store.state("format", str(FORMAT + 1))
+        store.write_fact("format", str(FORMAT + 1))
     before = (tmp_path / "study.sqlite").read_bytes()
     with pytest.raises(StoreError, match=f"format {FORMAT + 1}, expected format {FORMAT}"):
         Store(tmp_path)
@@ -253,9 +253,9 @@ with Store.writing(Path(sys.argv[1])) as store:
     print("go", flush=True)
     while True:
         run = Run(f"{done:020d}", "slim", "m", (), 0, 0, 0, {}, 0, {})
-        attempt = store.started(run)
+        attempt = store.record_start(run)
         store.checkpoint(run.digest).write_bytes(b"w")
-        store.ended(attempt, run, "done")
+        store.record_end(attempt, run, "done")
         done += 1
 """
 

@@ -129,7 +129,7 @@ def test_a_study_keeps_the_threads_it_began_with(
 ) -> None:
     kept = {"base": 3, "slim": 4, "point": 5}
     with Store.writing(tmp_path / "run") as store:
-        store.state("threads", json.dumps(kept))
+        store.write_fact("threads", json.dumps(kept))
     used = {}
     start = LocalExecutor.start
 

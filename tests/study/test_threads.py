@@ -69,6 +69,6 @@ def test_one_with_finished_runs_keeps_its_own_and_says_so(
 )
 def test_what_is_no_number_of_threads_is_refused(tmp_path: Path, kept: object) -> None:
     with Store.writing(tmp_path / "run") as store:
-        store.state("threads", json.dumps(kept))
+        store.write_fact("threads", json.dumps(kept))
         with pytest.raises(StoreError, match=r"has kept is .*, expected a number of threads"):
             keep_threads(store, 1, None, 1)

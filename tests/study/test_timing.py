@@ -22,7 +22,7 @@ class Store:
     def points(self) -> tuple[Point, ...]:
         return self.held
 
-    def timed(self, latencies: dict[str, list[Latency]]) -> None:
+    def write_latencies(self, latencies: dict[str, list[Latency]]) -> None:
         self.written = latencies
 
 

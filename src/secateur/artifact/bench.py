@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -22,7 +21,7 @@ from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
 from secateur.errors import ArtifactError, UnknownNameError
 from secateur.measure.environment import environment
-from secateur.measure.latency import compare
+from secateur.measure.latency import compare, torch_threads
 from secateur.point import Timing
 from secateur.runtime.compiler import Engine
 from secateur.runtime.compiler import compile as compile_engine
@@ -181,7 +180,7 @@ def _rows(
     calls: dict[tuple[str, str], Call] = {}
     memory: dict[tuple[str, str], int | None] = {}
     plans: dict[tuple[str, str], str] = {}
-    with _torch_threads(threads), torch.inference_mode():
+    with torch_threads(threads), torch.inference_mode():
         for engine, name in product(engines, nets):
             if engine == "torch":
                 call = _torch_call(nets[name], inputs)
@@ -295,13 +294,3 @@ def _example(path: Path) -> Tensor:
             remedy="Pass example=, or save it with example_inputs=.",
         )
     return torch.zeros(1, *shape)
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,6 +20,7 @@ from secateur.artifact.calling import Call, call_of, drawn
 from secateur.artifact.path import checked_path
 from secateur.errors import ArtifactError, ModelError
 from secateur.foundation.atomic_write import replacing
+from secateur.foundation.onnx_session import open_session
 from secateur.foundation.run_example import Inputs, described, tensors_in
 
 TOLERANCE = 1e-5
@@ -141,18 +142,9 @@ def session(
     Raises:
         ArtifactError: ONNX Runtime is missing, or does not take the file.
     """
-    runtime = imported("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = arena
-    options.enable_mem_pattern = arena
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "0" if spins else "1")
+    imported("onnxruntime")
     try:
-        return runtime.InferenceSession(
-            os.fspath(path), options, providers=["CPUExecutionProvider"]
-        )
+        return open_session(os.fspath(path), threads, arena=arena, spins=spins)
     except Exception as error:
         raise ArtifactError(
             "opening an ONNX file",

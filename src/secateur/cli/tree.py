@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.text import Text
 from rich.tree import Tree
 
+from secateur.foundation.level_text import level_text
 from secateur.study.plan import Run
 from secateur.study.progress import SweepProgress, Underway
 
@@ -104,7 +105,7 @@ def _level(run: Run) -> str:
     if run.preparing:
         return run.preparing
     # The dense net is trained on as long as the others are: its levels are epochs.
-    return "/".join(f"{share:g}" for share in run.level) or f"+{run.spent['retrain']} epochs"
+    return level_text(run.level) or f"+{run.spent['retrain']} epochs"
 
 
 def _detail(entry: Underway, marks: Marks, name: str) -> Text:

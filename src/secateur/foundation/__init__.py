@@ -1,1 +1,1 @@
-"""What several rooms share: one example run, one atomic write, one thread count, safe HTML."""
+"""What several rooms share: runs of an example, modes, whole files, threads, safe text."""

@@ -34,11 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     partial = path.parent / f".{path.name[:64]}.{uuid.uuid4().hex[:12]}.partial"
     try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+        with replaced_by(partial, path):
+            yield partial
     except OSError as error:
         raise ArtifactError(
             "writing a model file",
@@ -47,6 +44,30 @@ def replacing(path: Path) -> Iterator[Path]:
             expected="a folder with room for it",
             remedy="Choose another path, or free the disk; what was there before is untouched.",
         ) from error
+
+
+@contextmanager
+def replaced_by(partial: Path, path: Path, *, synced: bool = True) -> Iterator[Path]:
+    """Let a file that the block writes take another's name once it is whole.
+
+    Errors of the system are passed on: each room says in its own words what was not written.
+
+    Args:
+        partial: What the block writes; nothing is left under this name.
+        path: What to make or replace, in the same folder.
+        synced: Only once it is on the disk, for what has to outlive a power cut.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    try:
+        yield partial
+        if synced:
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+        if synced:
+            _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 

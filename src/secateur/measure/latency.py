@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter_ns, sleep
+from time import perf_counter, perf_counter_ns, sleep
 
 import numpy as np
 import torch
@@ -116,6 +116,36 @@ def compare(
                 runs[name]()
             nanoseconds[name].append(_time(runs[name]))
     return {name: _summary(values) for name, values in nanoseconds.items()}
+
+
+def compare_within(
+    runs: Mapping[str, Callable[[], object]],
+    seconds: float,
+    *,
+    rounds: tuple[int, int],
+    rest: float,
+) -> dict[str, Timing]:
+    """Time several callables interleaved, in as many rounds as fit into a time.
+
+    Args:
+        runs: Name -> what to run; each is run twice before anything is timed.
+        seconds: How long the rounds may take together.
+        rounds: The fewest and the most rounds, whatever the time.
+        rest: As for `compare`.
+
+    Returns:
+        Name -> timing, in the order given.
+
+    Example:
+        >>> compare_within({"sum": lambda: sum(range(9))}, 0.0, rounds=(2, 5), rest=0.0)["sum"].n
+        2
+    """
+    compare(runs, repeats=1, warmup=1)
+    begun = perf_counter()
+    compare(runs, repeats=1, warmup=0, rest=rest)
+    fitting = int(seconds / max(perf_counter() - begun, 1e-9))
+    fewest, most = rounds
+    return compare(runs, repeats=min(max(fitting, fewest), most), warmup=0, rest=rest)
 
 
 def _time(call: Callable[[], object]) -> int:

@@ -20,6 +20,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from secateur.foundation.evaluation_mode import evaluation_mode
+
 _PATTERNS = 2
 
 
@@ -138,15 +140,10 @@ def _parametrized(name: str, made: Any) -> Computed:
 
     def compute(replaced: Mapping[str, Tensor]) -> Tensor:
         # In training mode spectral norm would go on with its power iteration.
-        modes = {module: module.training for module in made.modules()}
-        made.eval()
-        try:
+        with evaluation_mode(made):
             short = {word.removeprefix(prefix): value for word, value in replaced.items()}
             value: Tensor = torch.func.functional_call(made, short, ())
             return value
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
 
     return Computed(
         name,

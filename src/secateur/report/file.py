@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from secateur.errors import StoreError
+from secateur.foundation.atomic_write import replaced_by
 from secateur.study.folder import PARTIAL, draft
 
 
@@ -24,17 +24,13 @@ def write_whole(path: Path, content: bytes, operation: str) -> Path:
     Raises:
         StoreError: The file cannot be written; what was there is untouched.
     """
-    made: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_target(path, operation)
         made = draft(path.with_name(f".{path.name[:64]}.{os.getpid()}{PARTIAL}"))
-        made.write_bytes(content)
-        made.replace(path)
+        with replaced_by(made, path, synced=False):  # it can be made again from the run folder
+            made.write_bytes(content)
     except OSError as error:
-        if made is not None:
-            with suppress(OSError):
-                made.unlink()
         raise StoreError(
             operation,
             str(path),

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError, StoreError
+from secateur.foundation.atomic_write import replaced_by
 from secateur.foundation.html import plain
 from secateur.pruning.masks import Masks
 from secateur.study.folder import PARTIAL, check_kind, draft
@@ -35,19 +36,8 @@ def save_checkpoint(path: Path, state: Mapping[str, Tensor], masks: Masks | None
     content = save(tensors, metadata)
     # A name of its own: a worker that outlived its sweep may still be writing the same run.
     partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replaced_by(partial, path):
+        partial.write_bytes(content)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Masks | None]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import StoreError
+from secateur.foundation.atomic_write import replaced_by
 from secateur.study.decoding import read_json
 from secateur.study.folder import PARTIAL, check_kind, draft, open_lock
 from secateur.study.progress import SweepProgress, Underway
@@ -96,12 +97,9 @@ class Heartbeat:
     def _write(self) -> None:
         with suppress(OSError):
             partial = draft(self._file.with_suffix(PARTIAL))
-            try:
+            with replaced_by(partial, self._file, synced=False):  # it is soon old
                 text = json.dumps(_values(self._sweep), allow_nan=False)
                 partial.write_text(text, encoding="utf-8")
-                os.replace(partial, self._file)
-            finally:
-                partial.unlink(missing_ok=True)
 
 
 def read_heartbeat(folder: Path) -> dict[str, Any] | None:

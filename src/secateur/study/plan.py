@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
+from secateur.foundation.level_text import level_text
 from secateur.registry import COLLECTORS, CRITERIA, METHODS
 from secateur.spec import MethodSpec, StudySpec, chosen, digest
 
@@ -58,7 +59,7 @@ class Run:
     @property
     def title(self) -> str:
         """Short text for progress and messages."""
-        level = "/".join(f"{share:g}" for share in self.level)
+        level = level_text(self.level)
         what = self.preparing or ("dense base" if self.kind == BASE else self.method)
         return " ".join(part for part in (what, level, f"seed {self.seed}") if part)
 
@@ -304,7 +305,7 @@ def _check(study: StudySpec) -> None:
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):
-                given = "/".join(f"{share:g}" for share in level)
+                given = level_text(level)
                 known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
                 raise _wrong(f"a level of {pruned}", given, known)
 

@@ -28,6 +28,7 @@ from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
+from secateur.measure.latency import torch_threads
 from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Measured, Point, Share
 from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
@@ -116,18 +117,16 @@ def _seeded(seed: int) -> Iterator[None]:
     A decomposition (orthogonal weights) differs in its last bits with the number of threads, and
     here it must be the same in the sweep's process and in each worker.
     """
-    python, arrays, threads = random.getstate(), numpy.random.get_state(), torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    python, arrays = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]), torch_threads(1):
         torch.manual_seed(seed)
         random.seed(seed)
         numpy.random.seed(seed % 2**32)
-        torch.set_num_threads(1)
         try:
             yield
         finally:
             random.setstate(python)
             numpy.random.set_state(arrays)
-            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

@@ -208,14 +208,14 @@ class Store:
         except sqlite3.Error as error:
             raise _unusable(self.folder, error) from None
 
-    def state(self, name: str, value: str) -> None:
+    def write_fact(self, name: str, value: str) -> None:
         """Write a fact about the study."""
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def begin(self, settings: Mapping[str, Any], runs: Iterable[Run]) -> None:
         """Write the study's settings and its plan in place of any before; runs stay."""
-        self.state("settings", json.dumps(settings))
+        self.write_fact("settings", json.dumps(settings))
         with self._db:
             self._db.execute("DELETE FROM plan")
             self._db.executemany(
@@ -227,7 +227,7 @@ class Store:
         """The study's settings, defaults included."""
         return decode_settings(self.fact("settings"))
 
-    def started(self, run: Run) -> int:
+    def record_start(self, run: Run) -> int:
         """Note that an attempt at a run begins; returns its number."""
         with self._db:
             row = self._db.execute(
@@ -235,7 +235,7 @@ class Store:
             )
         return int(row.lastrowid or 0)
 
-    def ended(
+    def record_end(
         self,
         attempt: int,
         run: Run,
@@ -294,7 +294,7 @@ class Store:
             found.append(Training(digest, plain(kind), plain(title), parents, tuple(curve)))
         return tuple(found)
 
-    def timed(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
+    def write_latencies(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
         """Write the latencies of points, by digest, all of them or none."""
         with self._db:
             self._db.executemany(

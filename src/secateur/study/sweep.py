@@ -99,7 +99,7 @@ def run_study(
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, each, threads, len(study.seeds))
-        store.state("data", json.dumps(facts_of(loaded, setup.fingerprint)))
+        store.write_fact("data", json.dumps(facts_of(loaded, setup.fingerprint)))
         store.begin(settings_of(study), runs)
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())
@@ -258,7 +258,7 @@ class _Sweep:
     def _start(self, executor: Executor, run: Run) -> None:
         device = min(self.devices, key=lambda name: list(self.placed.values()).count(name))
         self.placed[run.digest] = device
-        self.attempts[run.digest] = self.store.started(run)
+        self.attempts[run.digest] = self.store.record_start(run)
         self.observer.started(run)
         executor.start(Job(run, self.setup, device, self._threads_of(run)))
 
@@ -270,7 +270,9 @@ class _Sweep:
             self.observer.epoch(run, event.values)
             return event.kind
         del self.placed[run.digest]
-        self.store.ended(self.attempts[run.digest], run, event.kind, event.reason, event.values)
+        self.store.record_end(
+            self.attempts[run.digest], run, event.kind, event.reason, event.values
+        )
         if event.kind == "failed":
             self.failed[run.digest] = run.title
         self.observer.ended(run, event.reason)
@@ -286,6 +288,6 @@ class _Sweep:
                 continue
             reason = f"not run: {lost[0]} failed, which it starts from"
             self.failed[run.digest] = run.title
-            self.store.ended(self.store.started(run), run, "failed", reason)
+            self.store.record_end(self.store.record_start(run), run, "failed", reason)
             self.observer.ended(run, reason)
         return left

@@ -49,7 +49,7 @@ def keep_threads(store: Store, each: int, asked: int | None, seeds: int) -> Mapp
         return kept
     if kept and not asked:
         return kept
-    store.state(_FACT, json.dumps(chosen))
+    store.write_fact(_FACT, json.dumps(chosen))
     return chosen
 
 

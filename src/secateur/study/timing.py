@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from secateur.channels import compact
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, SecateurError
 from secateur.foundation.threads import cores
-from secateur.measure.latency import compare, torch_threads
+from secateur.measure.latency import compare_within, torch_threads
 from secateur.point import Latency, Point
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
@@ -71,7 +70,7 @@ def time_points(
     with torch_threads(min(torch.get_num_threads(), cores())):
         engines = _compiled({own: nets[own] for _, own in signatures.values()}, data)
         measured = {batch: _measure(eager, engines, data, batch) for batch in BATCHES}
-    store.timed(
+    store.write_latencies(
         {
             digest: [
                 measured[batch][kind, signature]
@@ -126,12 +125,7 @@ def _measure(
         names["engine", signature] = f"secateur-{engine.choice(batch).backend}"
     keys = {str(number): key for number, key in enumerate(calls)}
     runs = {number: calls[key] for number, key in keys.items()}
-    compare(runs, repeats=1, warmup=0)
-    begun = perf_counter()
-    compare(runs, repeats=1, warmup=0, rest=_REST)
-    rounds = int(_SECONDS / max(perf_counter() - begun, 1e-9))
-    rounds = min(max(rounds, _ROUNDS[0]), _ROUNDS[1])
-    timings = compare(runs, repeats=rounds, warmup=0, rest=_REST)
+    timings = compare_within(runs, _SECONDS, rounds=_ROUNDS, rest=_REST)
     threads = torch.get_num_threads()
     return {
         keys[number]: Latency(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from secateur.foundation.level_text import level_text
 from secateur.spec import digest
 from secateur.study.plan import Run
 
@@ -68,7 +69,7 @@ def tags(run: Run) -> dict[str, str]:
 
 def level_name(run: Run) -> str:
     """The level as text, as in `Point`: `0.5`, `0.3/0.9`, `-`."""
-    return "/".join(f"{share:g}" for share in run.level) or "-"
+    return level_text(run.level) or "-"
 
 
 def _text(value: object) -> str:

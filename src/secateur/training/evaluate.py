@@ -7,6 +7,7 @@ from torch import nn
 
 from secateur.data.batches import batches
 from secateur.data.images import ImageData, Split
+from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.point import Share
 
 _BATCH = 256
@@ -24,21 +25,13 @@ def evaluate(model: nn.Module, data: ImageData, split: Split, batch_size: int = 
     Returns:
         Correct answers of all images, as integers. An answer that is NaN counts as wrong.
     """
-    flags = {module: module.training for module in model.modules()}
-    model.eval()
     weights = next(model.parameters(), split.labels)
     correct = torch.zeros((), dtype=torch.int64, device=weights.device)
-    try:
-        with torch.inference_mode():
-            for images, labels in batches(
-                data, split, batch_size, memory_format=torch.channels_last
-            ):
-                logits = model(images.to(weights.device))
-                # argmax takes NaN for the largest.
-                named = logits.argmax(dim=1) == labels.to(weights.device)
-                right = named & ~torch.isnan(logits).any(dim=1)
-                correct += right.sum()
-    finally:
-        for module, flag in flags.items():
-            module.training = flag
+    with evaluation_mode(model), torch.inference_mode():
+        for images, labels in batches(data, split, batch_size, memory_format=torch.channels_last):
+            logits = model(images.to(weights.device))
+            # argmax takes NaN for the largest.
+            named = logits.argmax(dim=1) == labels.to(weights.device)
+            right = named & ~torch.isnan(logits).any(dim=1)
+            correct += right.sum()
     return Share(int(correct), len(split))

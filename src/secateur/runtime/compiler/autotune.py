@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from secateur.measure.latency import compare
+from secateur.measure.latency import compare_within
 from secateur.point import Timing
 from secateur.runtime.compiler import onnx
 from secateur.runtime.compiler.dense import TorchSegment
@@ -272,12 +271,7 @@ def timed(
     calls: Mapping[str, Callable[[], object]], seconds: float, rest: float
 ) -> dict[str, Timing]:
     """Medians of interleaved rounds, as many as fit into the time, though never too few."""
-    compare(calls, repeats=1, warmup=1)
-    begun = perf_counter()
-    compare(calls, repeats=1, warmup=0, rest=rest)
-    rounds = int(seconds / max(perf_counter() - begun, 1e-9))
-    rounds = min(max(rounds, _ROUNDS[0]), _ROUNDS[1])
-    return compare(calls, repeats=rounds, warmup=0, rest=rest)
+    return compare_within(calls, seconds, rounds=_ROUNDS, rest=rest)
 
 
 def _call(run: Callable[[Any], object], inputs: object) -> Callable[[], object]:

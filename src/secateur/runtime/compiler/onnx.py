@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from secateur.foundation.onnx_session import open_session
 from secateur.runtime.compiler.graph import Node, NodeKind
 
 OPSET = 17
@@ -50,7 +51,7 @@ class OnnxSegment:
         self.reads = tuple(node for node in read if node not in inside)
         self.writes = tuple(outputs)
         writer = _Writer(nodes, self.reads, self.writes)
-        self._session = _session(writer.model(), threads, spins=spins)
+        self._session = open_session(writer.model(), threads, spins=spins)
         self._inputs = [writer.names[node] for node in self.reads]
         self._outputs = [writer.names[node] for node in self.writes]
 
@@ -63,16 +64,6 @@ class OnnxSegment:
 
     def release(self) -> None:
         """What a session keeps goes with it."""
-
-
-def _session(model: bytes, threads: int, *, spins: bool) -> Any:
-    onnxruntime = importlib.import_module("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "0" if spins else "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class _Writer:
