@@ -233,3 +233,14 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, write: Callable[
         with pytest.raises(ArtifactError, match=r"path|not writable"):
             write(nn.Linear(4, 2), torch.zeros(1, 4), place)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("nested", [False, True], ids=["whole", "part"])
+def test_a_scripted_net_is_refused_in_our_own_words(tmp_path, nested):
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 2)))
+    net = nn.Sequential(scripted) if nested else scripted
+    with pytest.raises(ModelError, match=r"torch\.jit was given") as caught:
+        export_pt2(net, torch.zeros(2, 4), tmp_path / "net.pt2")
+    assert "TS2EPConverter" not in str(caught.value)
+    assert not list(tmp_path.iterdir())

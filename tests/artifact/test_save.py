@@ -219,3 +219,17 @@ def test_a_path_may_be_bytes(tmp_path: Path) -> None:
 def test_words_that_no_file_can_hold_are_refused(tmp_path: Path, words: Any) -> None:
     with pytest.raises(ArtifactError, match=r"saving a model: (the source|what is said)"):
         save(nn.Linear(1, 1), tmp_path / "x", **words)
+
+
+def test_masks_of_a_wrapped_network_are_kept_by_the_names_in_the_file(tmp_path: Path) -> None:
+    inner = nn.Sequential(nn.Linear(4, 2))
+    masks = secateur.prune(inner, "magnitude", sparsity=0.5)
+    net, path = nn.DataParallel(inner), tmp_path / "net.safetensors"
+    named = {f"module.{name}": mask for name, mask in masks.items()}
+    save(net, path, named)
+    assert manifest(path).masks == {"0.weight": (4, 8)}
+
+    with torch.no_grad():
+        inner[0].weight.fill_(1.0)
+    with pytest.raises(MaskError, match=r"0\.weight"):
+        save(net, path, named)

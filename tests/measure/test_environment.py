@@ -20,6 +20,7 @@ def test_keys_and_versions() -> None:
         "numpy",
         "system",
         "cpu",
+        "instruction_set",
         "cores",
         "threads",
         "device",

@@ -84,7 +84,7 @@ def export_onnx(
     words = {str(name): str(value) for name, value in (metadata or {}).items()}
     onnx.helper.set_model_props(proto, words)
     with replacing(place) as partial:
-        with _explained("ONNX", _remedy(call)):
+        with _explained("ONNX", _remedy(call), call.net):
             onnx.save(proto, partial)
             onnx.checker.check_model(partial, full_check=True)
         _check_equal(call, example, partial, tolerance)
@@ -113,7 +113,7 @@ def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) 
     """
     place = checked_path(path, "exporting to pt2")
     call = call_of(model, example, "exporting to pt2")
-    with _quiet(), _explained("pt2", _REPLACE):
+    with _quiet(), _explained("pt2", _REPLACE, call.net):
         shapes = call.shapes(torch.export.Dim.AUTO)
         program = torch.export.export(call.net, call.inputs, dynamic_shapes=shapes)
     # An example would be written as a pickle.
@@ -122,7 +122,7 @@ def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) 
         replacing(place) as partial,
         partial.open("wb") as file,
         _quiet(),
-        _explained("pt2", _REPLACE),
+        _explained("pt2", _REPLACE, call.net),
     ):
         torch.export.save(program, file)
 
@@ -197,7 +197,7 @@ def _remedy(call: Call) -> str:
 
 
 def _to_proto(call: Call) -> Any:
-    with _quiet(), _explained("ONNX", _remedy(call)):
+    with _quiet(), _explained("ONNX", _remedy(call), call.net):
         program = torch.onnx.export(
             call.net,
             call.inputs,
@@ -214,13 +214,21 @@ def _to_proto(call: Call) -> Any:
 
 
 @contextmanager
-def _explained(target: str, remedy: str) -> Iterator[None]:
+def _explained(target: str, remedy: str, net: nn.Module) -> Iterator[None]:
     """Turn what an exporter raises into one message that names the operator."""
     try:
         yield
     except OSError:
         raise
     except Exception as error:
+        if any(isinstance(module, torch.jit.ScriptModule) for module in net.modules()):
+            raise ModelError(
+                f"exporting to {target}",
+                "the network",
+                given="scripted or traced by torch.jit, as a whole or in part",
+                expected="the module of Python that torch.jit was given",
+                remedy="Export that module; no file was written.",
+            ) from error
         text = "\n".join(map(str, _causes(error)))
         operators = dict.fromkeys(_UNSUPPORTED.findall(text))
         subject = f"the operator {', '.join(operators)}" if operators else "the network"
@@ -258,7 +266,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_equal(call: Call, example: Inputs, path: Path, tolerance: float) -> None:
-    with _explained("ONNX", _remedy(call)):
+    with _explained("ONNX", _remedy(call), call.net):
         running = session(path)
         # The exporter leaves out what the outputs do not depend on.
         kept = {one.name for one in running.get_inputs()}

@@ -41,6 +41,7 @@ _WORDS = 150
 Kept = Mapping[str, Mapping[int, Tensor]]
 
 _OPERATION = "saving a model"
+_WRAPPED = "module."
 
 
 def save(
@@ -97,7 +98,7 @@ def save(
         "strides": {n: s for n, t in tensors.items() if (s := strides_to_keep(t)) is not None},
         "roles": _roles(model),
         "attributes": read_attributes(model),
-        "masks": _mask_counts(masks, tensors),
+        "masks": _mask_counts(_names_within(masks, tensors), tensors),
         "source": _source(source),
         "run": _plain("run", run or {}),
         "metrics": _plain("metrics", metrics or {}),
@@ -253,6 +254,19 @@ def _channels(tensors: Mapping[str, Tensor], dense: nn.Module | None, kept: Kept
         "kept": list(texts),
         "slots": places,
     }
+
+
+def _names_within(
+    masks: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
+    """Masks by the names that the file's tensors have.
+
+    Those of a network in `DataParallel` begin with `module.`, which is left out of the file.
+    """
+    inner = {name.removeprefix(_WRAPPED): mask for name, mask in masks.items()}
+    if all(name.startswith(_WRAPPED) for name in masks) and not masks.keys() & tensors.keys():
+        return inner if inner.keys() & tensors.keys() else masks
+    return masks
 
 
 def _mask_counts(

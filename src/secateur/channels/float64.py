@@ -18,8 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.labels.op_names import is_query, operator_name
 from secateur.channels.sandbox import WriteBack, is_in_place
-from secateur.foundation.run_example import each_tensor as each_tensor
-from secateur.foundation.run_example import tensors_in
+from secateur.foundation.run_example import each_tensor, tensors_in
 
 KEPT_ELEMENTS = 1 << 22  # 32 MiB of float64
 LARGE = 1 << 22

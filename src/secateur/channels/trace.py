@@ -11,11 +11,11 @@ from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import uncompiled
 from secateur.channels.tracing.channel_classes import find_classes, groups_of
-from secateur.channels.tracing.run import Inputs
 from secateur.channels.tracing.solver import solve
 from secateur.channels.tracing.state import State
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, inexact
 from secateur.errors import ChannelError
+from secateur.foundation.run_example import Inputs
 from secateur.pruning.groups import Groups
 from secateur.pruning.pinned import Pinned, Report
 

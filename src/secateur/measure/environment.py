@@ -21,8 +21,10 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
         device: The device that the network runs on.
 
     Returns:
-        `secateur`, `python`, `torch`, `numpy` (versions); `system`; `cpu` (its model), `cores`
-        (that this process may use), `threads` (that torch uses); `device` (its name).
+        `secateur`, `python`, `torch`, `numpy` (versions); `system`; `cpu` (its model),
+        `instruction_set` (that torch's kernels use),
+        `cores` (that this process may use), `threads` (that torch uses); `device`
+        (its name).
 
     Example:
         >>> environment()["torch"] == torch.__version__
@@ -35,6 +37,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu_model(_CPUINFO),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "cores": str(cores()),
         "threads": str(torch.get_num_threads()),
         "device": _device_name(torch.device(device)),

@@ -19,10 +19,9 @@ from secateur.channels.float64 import WIDER
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import named_plainly, uncompiled
 from secateur.channels.trace import Trace
-from secateur.channels.tracing.run import Inputs
 from secateur.channels.tracing.solver import same_pass
 from secateur.errors import ChannelError
-from secateur.foundation.run_example import each_tensor
+from secateur.foundation.run_example import Inputs, each_tensor
 from secateur.pruning.pinned import Report
 
 

@@ -29,10 +29,10 @@ from secateur.channels.rebuild import rebuild, take
 from secateur.channels.tracing.channel_classes import Classes, foldable_weights, roles_of
 from secateur.channels.tracing.dry_run import Cut, Numbers, numbers_of, orders_of, set_numbers
 from secateur.channels.tracing.recorder import Tape
-from secateur.channels.tracing.run import Inputs
 from secateur.channels.tracing.solver import ROUNDS, dry_run_cut, solve
 from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, bringing
+from secateur.foundation.run_example import Inputs
 from secateur.pruning.pinned import Pinned
 
 Kept = dict[str, dict[int, Tensor]]

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from secateur.channels.float64 import each_tensor
-from secateur.channels.labels.op_names import tensors_in
+from secateur.foundation.run_example import each_tensor, tensors_in
 
 FEW = 2
 GROWN = 8

@@ -26,7 +26,6 @@ from secateur.channels.float64 import (
     Doubling,
     Wider,
     double,
-    each_tensor,
     jittered,
 )
 from secateur.channels.modes import mode
@@ -34,8 +33,8 @@ from secateur.channels.output_comparison import TOLERANCE, outputs_of, same
 from secateur.channels.rebuild import throwaway
 from secateur.channels.sandbox import sandbox
 from secateur.channels.tracing.dry_run import Cut
-from secateur.channels.tracing.run import arguments
 from secateur.errors import ChannelError
+from secateur.foundation.run_example import arguments, each_tensor
 
 ROUNDING = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
 

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 
-from secateur.foundation.run_example import tensors_in as tensors_in
-
 ATOMS = frozenset((int, float, bool, str, complex, type(None), torch.dtype))
 WORDS = (Tensor, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})

@@ -12,11 +12,11 @@ from torch import Tensor
 from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, join
 from secateur.channels.labels.constant_propagation import constant_slices, zero_slices
 from secateur.channels.labels.op_call import Call
-from secateur.channels.labels.op_names import tensors_in
 from secateur.channels.operators import zeros
 from secateur.channels.operators.elementwise import meet
 from secateur.channels.operators.gather import ordered
 from secateur.channels.operators.registry import operator
+from secateur.foundation.run_example import tensors_in
 
 Followed = tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]]
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.op_call import Call
-from secateur.channels.labels.op_names import tensors_in
 from secateur.channels.operators.registry import operator
+from secateur.foundation.run_example import tensors_in
 
 POOLS = [
     f"{kind}{rank}d"

@@ -11,9 +11,9 @@ from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, plain
 from secateur.channels.labels.constant_propagation import zero_slices
 from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
-from secateur.channels.labels.op_names import tensors_in
 from secateur.channels.operators.elementwise import elementwise
 from secateur.channels.operators.registry import operator
+from secateur.foundation.run_example import tensors_in
 
 SUMS = ("sum", "nansum", "norm", "linalg_vector_norm")
 STEADY = frozenset(("mean", "amax", "amin", "max", "min", "median"))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.op_call import Call
-from secateur.channels.labels.op_names import tensors_in
+from secateur.foundation.run_example import tensors_in
 
 
 def of_one(call: Call, _: Sequence[TensorLabels]) -> bool:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, Vector
 from secateur.channels.labels.events import Attribute, Step
-from secateur.channels.labels.op_names import is_query, numbers_in, operator_name, tensors_in
+from secateur.channels.labels.op_names import is_query, numbers_in, operator_name
 from secateur.channels.modes import mode
 from secateur.channels.operators import OPERATORS
 from secateur.channels.operators.indexing import vary
@@ -28,6 +28,7 @@ from secateur.channels.sandbox import sandbox
 from secateur.channels.tracing.channel_classes import Classes
 from secateur.channels.tracing.recorder import Tape
 from secateur.errors import ChannelError
+from secateur.foundation.run_example import tensors_in
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from secateur.channels.labels.op_names import tensors_in
+from secateur.foundation.run_example import tensors_in
 
 # What hands out a tensor's memory: whoever has it may write there, and no operator shows it.
 HANDED_OUT = frozenset(

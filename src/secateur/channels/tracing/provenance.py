@@ -18,7 +18,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, plain
 from secateur.channels.labels.op_call import Call
-from secateur.channels.labels.op_names import has_numbers, is_random, tensors_in
+from secateur.channels.labels.op_names import has_numbers, is_random
 from secateur.channels.operators import OPERATORS
 from secateur.channels.operators.registry import Operator
 from secateur.channels.sandbox import is_in_place
@@ -34,6 +34,7 @@ from secateur.channels.tracing.known_tensors import (
     lists_of,
     memory_of,
 )
+from secateur.foundation.run_example import tensors_in
 
 # How many elements these give depends on what is in their inputs.
 COUNTS = frozenset(

@@ -43,7 +43,6 @@ from secateur.channels.labels.op_names import (
     is_query,
     numbers_in,
     operator_name,
-    tensors_in,
 )
 from secateur.channels.labels.signature import in_places
 from secateur.channels.operators.registry import (
@@ -57,6 +56,7 @@ from secateur.channels.source_line import calling_line
 from secateur.channels.tracing.known_tensors import Unseen, unwrapped
 from secateur.channels.tracing.provenance import Origins, is_constant, is_known, keeps_constants
 from secateur.errors import ChannelError
+from secateur.foundation.run_example import tensors_in
 
 MANY = 16
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))

@@ -16,9 +16,7 @@ from secateur.channels.sandbox import sandbox
 from secateur.channels.source_line import line_of
 from secateur.channels.tracing.recorder import Tape
 from secateur.errors import ChannelError
-from secateur.foundation.run_example import Inputs as Inputs
-from secateur.foundation.run_example import arguments as arguments
-from secateur.foundation.run_example import tensors_in
+from secateur.foundation.run_example import Inputs, arguments, tensors_in
 
 
 def record(

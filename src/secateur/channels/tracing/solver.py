@@ -29,10 +29,11 @@ from secateur.channels.tracing.dry_run import (
     trains_alike,
 )
 from secateur.channels.tracing.recorder import Tape
-from secateur.channels.tracing.run import Inputs, arguments, record, record_pass
+from secateur.channels.tracing.run import record, record_pass
 from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import inexact
 from secateur.errors import ChannelError
+from secateur.foundation.run_example import Inputs, arguments
 
 ROUNDS = 12
 SEEDS = (0, 1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,10 @@ def serving_copy(model: nn.Module) -> nn.Module:
     net = rebuild(uncompiled(model), {})
     if any(isinstance(module, torch.jit.ScriptModule) for module in net.modules()):
         # Its parameters do not let go of their gradients; it runs without them all the same.
-        return net.cpu().eval()
+        with warnings.catch_warnings():
+            # They are no leaves in the copy, and torch says so of each while it moves them.
+            warnings.filterwarnings("ignore", message=r"The \.grad attribute of a Tensor")
+            return net.cpu().eval()
     _bake(net)
     return net.cpu().eval().requires_grad_(False)
 
