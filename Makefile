@@ -26,6 +26,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/biome check --error-on-warnings
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS))
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs

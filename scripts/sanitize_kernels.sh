@@ -11,7 +11,7 @@ rounds=${1:-1500} seed=${2:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kernels=src/secateur/runtime/kernels
-flags=(-std=gnu11 -O1 -g -ffp-contract=fast -Wall -Wextra -fopenmp -I"$kernels")
+flags=(-std=gnu11 -O1 -g -ffp-contract=fast -Wall -Wextra -Werror -fopenmp -I"$kernels")
 cc=${CC:-cc} machine=$(uname -m)
 has() { # whether the CPU has all of these
   for flag; do grep -qm1 "^flags.* $flag\( \|\$\)" /proc/cpuinfo 2>/dev/null || return 1; done

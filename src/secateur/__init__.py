@@ -69,9 +69,16 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
+if TYPE_CHECKING:
+    __version__: str
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name on its first use, so that `import secateur` loads no torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("secateur")
     if name not in _HOMES:
         raise AttributeError(f"module 'secateur' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

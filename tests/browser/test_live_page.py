@@ -55,10 +55,18 @@ def values_of(run: Path, count: int) -> dict[str, Any]:
     values = page.values(Store(run))
     there = {point["digest"] for point in values["points"][:count]}
     values["points"] = values["points"][:count]
+    landed = {
+        place: kept
+        for place, level in enumerate(values["levels"])
+        if (kept := [one for one in level["points"] if one < count])
+    }
+    for choice in values["choices"].values():
+        now = {place: number for number, place in enumerate(landed)}
+        choice["frontier"] = [now[place] for place in choice["frontier"] if place in now]
+        picks = [[floor, now[place]] for floor, place in choice["picks"] if place in now]
+        choice["picks"] = picks
     values["levels"] = [
-        {**level, "points": kept}
-        for level in values["levels"]
-        if (kept := [place for place in level["points"] if place < count])
+        {**values["levels"][place], "points": kept} for place, kept in landed.items()
     ]
     assert len(there) == count
     return values

@@ -14,10 +14,11 @@ from secateur.cli.export import find
 from secateur.point import Latency, Layer, Point, Share
 from secateur.report.page import values
 from secateur.study.aggregate import replicates
+from secateur.study.frontier import frontier, pick
 from secateur.study.metrics import AXES
 from secateur.study.plan import Run
 from secateur.study.store import Store
-from secateur.study.study import RunFolder
+from secateur.study.study import CONTROLS, RunFolder
 
 Make = Callable[..., tuple[Run, Point]]
 Put = Callable[[Store, Run, Point], None]
@@ -64,10 +65,9 @@ def test_values_are_json_and_the_same_from_a_store_and_a_study(folder: Path) -> 
 
 def test_means_are_exact_and_ranks_order_them_as_secateur_does(folder: Path) -> None:
     store = Store(folder)
-    levels = values(store)["levels"]
+    shown = values(store)
+    levels = shown["levels"]
     for ours, theirs in zip(levels, replicates(store.points()), strict=True):
-        part, total = map(int, ours["val"])
-        assert Fraction(part, total) == theirs.mean("val_accuracy")
         assert ours["band"].keys() == (ours["mean"].keys() if theirs.n > 1 else set())
         for name in ours["mean"]:
             assert ours["mean"][name] == pytest.approx(float(theirs.mean(name)), rel=1e-6)
@@ -142,3 +142,23 @@ def test_no_torch_is_needed(folder: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert (folder / "report.html").is_file()
+
+
+def test_frontier_and_picks_come_as_values(folder: Path) -> None:
+    store = Store(folder)
+    shown, levels = values(store), replicates(store.points())
+    for axis in ("sparsity", "nonzero", "macs"):
+        choice = shown["choices"][axis]
+        best = frontier(levels, (axis, "val_accuracy"), CONTROLS)
+        assert [levels[place] for place in choice["frontier"]] == list(best)
+        for thousandths in range(0, 1001, 25):
+            floor = thousandths / 1000
+            found = pick(store.points(), min_accuracy=floor, x=axis, controls=CONTROLS)
+            asked = Fraction(thousandths, 1000)
+            limit, place = next(
+                one
+                for one in choice["picks"]
+                if one[0] is None or Fraction(*map(int, one[0])) >= asked
+            )
+            assert (levels[place], limit is not None) == (found.replicate, found.met)
+    assert shown["choices"]["test_accuracy"]["picks"] == []

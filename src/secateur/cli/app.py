@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+import secateur
+
 # The first line keeps the paragraph from being wrapped.
 EPILOG = """\b
 Examples:
@@ -38,9 +40,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"secateur {version('secateur')}")
+        typer.echo(f"secateur {secateur.__version__}")
         raise typer.Exit
 
 

@@ -59,11 +59,8 @@ def frontier(
         ((_merits(candidate, axes), candidate) for candidate in _competing(candidates, controls)),
         key=lambda rival: (rival[0], rival[1].method, rival[1].step),
     )
-    return tuple(
-        candidate
-        for merits, candidate in rivals
-        if not any(_dominates(other, merits) for other, _ in rivals)
-    )
+    best = _undominated([merits for merits, _ in rivals])
+    return tuple(candidate for merits, candidate in rivals if merits in best)
 
 
 def _choosing(axes: Sequence[str]) -> None:
@@ -103,6 +100,17 @@ def _measured(candidate: Point | Replicate, name: str) -> Fraction:
 
 def _points(candidate: Point | Replicate) -> Sequence[Point]:
     return candidate.points if isinstance(candidate, Replicate) else [candidate]
+
+
+def _undominated(merits: Sequence[tuple[Fraction, ...]]) -> set[tuple[Fraction, ...]]:
+    """Those that no other dominates; of two axes in one pass from the best of the first on."""
+    if not merits or len(merits[0]) != 2:
+        return {one for one in merits if not any(_dominates(other, one) for other in merits)}
+    best: list[tuple[Fraction, ...]] = []
+    for one in sorted(set(merits), reverse=True):
+        if not best or one[1] > best[-1][1]:
+            best.append(one)
+    return set(best)
 
 
 def _dominates(one: tuple[Fraction, ...], other: tuple[Fraction, ...]) -> bool:
@@ -178,6 +186,53 @@ def pick(
     # max() keeps the first of equals, and replicates are ordered by method and step.
     best = max(able or named, key=lambda rival: _merits(rival, order))
     return Pick(float(floor), bool(able), best)
+
+
+@dataclass(frozen=True)
+class Breakpoint:
+    """Up to which floor a level is the pick.
+
+    Attributes:
+        floor: The highest validation accuracy that may be asked for; None where no level meets
+            what is asked for, and this one is only named.
+        level: The level.
+    """
+
+    floor: Fraction | None
+    level: Replicate
+
+
+def breakpoints(
+    levels: Sequence[Replicate], x: str = "sparsity", controls: Collection[str] = ()
+) -> list[Breakpoint]:
+    """Every pick that there can be on the axis `x`, by rising floors; see `pick`.
+
+    Args:
+        levels: Measured on the axis, ordered by method and step.
+        x: What is maximised, or minimised where lower is better.
+        controls: Methods that cannot be picked.
+
+    Returns:
+        The first whose floor is at least the one asked for is the pick; the last has none.
+    """
+    _choosing([x])
+    rivals = _competing(levels, controls)
+    if not rivals:
+        return []
+    order = {id(rival): -place for place, rival in enumerate(rivals)}
+    found: list[Breakpoint] = []
+    best: tuple[tuple[Fraction, ...], int] | None = None
+    for rival in sorted(rivals, key=lambda one: one.mean("val_accuracy"), reverse=True):
+        merits = (_merits(rival, (x, "val_accuracy")), order[id(rival)])
+        floor = rival.mean("val_accuracy")
+        level = found[-1].level if found else rival
+        if best is None or merits > best:
+            best, level = merits, rival
+        if found and found[-1].floor == floor:
+            found.pop()
+        found.append(Breakpoint(floor, level))
+    highest = max(rivals, key=lambda one: (_merits(one, ("val_accuracy", x)), order[id(one)]))
+    return [*reversed(found), Breakpoint(None, highest)]
 
 
 def _floor(

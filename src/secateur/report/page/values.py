@@ -18,9 +18,10 @@ from secateur.errors import UsageError
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
 from secateur.report.export_table import to_csv
+from secateur.report.scale import scale_of
 from secateur.report.style import styles
 from secateur.study.aggregate import Replicate, estimate, replicates
-from secateur.study.frontier import DENSE
+from secateur.study.frontier import DENSE, breakpoints, frontier
 from secateur.study.metrics import Metric, axes_of
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from secateur.study.study import RunFolder
 
 FORMAT = 1
+_DASHES = {"-": None, "--": "6 4", ":": "1.5 4", "-.": "8 4 1.5 4"}
+"""The dashes of the figures, as SVG writes them."""
 ACCURACIES = ("val_accuracy", "test_accuracy")
 _SHARES = ("val", "test", "sparsity", "conv_sparsity", "model_sparsity")
 _COUNTS = (
@@ -68,6 +71,8 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "csv": to_csv(points, CONTROLS).decode(),
         "methods": _methods(levels),
         "levels": _levels(levels, places, axes_of(points)),
+        "choices": {metric.name: _choice(levels, metric) for metric in axes_of(points).values()},
+        "floor": _usual_floor(levels),
         "points": [
             {
                 **_point(point),
@@ -140,13 +145,14 @@ def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
             "control": name in CONTROLS,
             "colour": style.colour,
             "marker": style.marker,
-            "dash": style.dash,
+            "dash": _DASHES[style.dash],
         }
         for name, style in styles(names, CONTROLS).items()
     ]
     if any(level.method == DENSE for level in levels):
         # Its colour is the page's own ink, dark on light and light on dark.
-        found.insert(0, {"name": DENSE, "control": False, "colour": "", "marker": "o", "dash": "-"})
+        ink: dict[str, Any] = {"control": False, "colour": "", "marker": "o", "dash": None}
+        found.insert(0, {"name": DENSE, **ink})
     return found
 
 
@@ -159,11 +165,8 @@ def _levels(
             "level": level.level_name,
             "step": level.step,
             "points": [places[point.digest] for point in level.points],
-            "competes": not level.collapsed
-            and (level.method == DENSE or level.method not in CONTROLS),
+            "competes": _competes(level),
             "collapsed": level.collapsed,
-            # As text: JavaScript's numbers are not exact beyond 2**53.
-            "val": [str(part) for part in level.mean("val_accuracy").as_integer_ratio()],
             "mean": {},
             "band": {},
             "rank": {},
@@ -183,6 +186,38 @@ def _levels(
                 if band is not None:
                     into["band"][name] = _digits(band)
     return made
+
+
+def _choice(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
+    """Everything that is decided on an axis: the frontier, the picks by floor, the scale."""
+    there = [level for level in levels if _measured(level, metric)]
+    places = {id(level): place for place, level in enumerate(levels)}
+    if not there or not metric.chooses:
+        return {"frontier": [], "picks": [], "log": False}
+    best = frontier(there, (metric.name, "val_accuracy"), CONTROLS)
+    return {
+        "frontier": [places[id(level)] for level in best],
+        "picks": [
+            [None if one.floor is None else [str(part) for part in one.floor.as_integer_ratio()],
+             places[id(one.level)]]
+            for one in breakpoints(there, metric.name, CONTROLS)
+        ],
+        "log": scale_of(metric, [float(level.mean(metric.name)) for level in there]).log,
+    }  # fmt: skip
+
+
+def _usual_floor(levels: Sequence[Replicate]) -> str | None:
+    """Two points below the dense net, as `--within 0.02` has it, rounded down to a thousandth."""
+    rivals = [level for level in levels if _competes(level)]
+    dense = [level for level in rivals if level.method == DENSE]
+    if not rivals:
+        return None
+    best = max(level.mean("val_accuracy") for level in dense or rivals)
+    return f"{max(0, math.floor(1000 * best - 20)) / 1000:.3f}"
+
+
+def _competes(level: Replicate) -> bool:
+    return not level.collapsed and (level.method == DENSE or level.method not in CONTROLS)
 
 
 def _measured(level: Replicate, metric: Metric) -> list[Fraction]:

@@ -18,7 +18,7 @@ static void write_rows(const float *from, int64_t from_width, float *to, int64_t
 
 /* A strip's sums from the scratch to the output, for the channels of the groups in hand. */
 static void write_strip(const struct conv *conv, int64_t row, int64_t rows, int32_t first,
-                       int32_t last, int64_t stride) {
+                        int32_t last, int64_t stride) {
   const struct pack *pack = conv->pack;
   const secateur_shape *shape = &pack->shape;
   int64_t plane = (int64_t)shape->out_height * shape->out_width;
@@ -59,7 +59,7 @@ static void write_strip(const struct conv *conv, int64_t row, int64_t rows, int3
 
 /* Output rows `row` to `row + rows` of the channels of some groups. */
 static void run_strip(const struct conv *conv, int64_t row, int64_t rows, int64_t first_group,
-                     int64_t last_group) {
+                      int64_t last_group) {
   const struct pack *pack = conv->pack;
   const secateur_shape *shape = &pack->shape;
   int64_t channels = shape->out_channels;
@@ -81,8 +81,9 @@ static void run_strip(const struct conv *conv, int64_t row, int64_t rows, int64_
   tile.y_stride = vectors * LANES;
   if (straight) {
     tile.y_stride = plane * pack->width;
-    y = conv->job->output + ((conv->unit * channels + tile.first_channel) * plane +
-                             row * shape->out_width) * pack->width;
+    y = conv->job->output +
+        ((conv->unit * channels + tile.first_channel) * plane + row * shape->out_width) *
+            pack->width;
   }
   const float *x = conv->copy + (row - conv->row) * row_floats;
   for (int64_t i = 0, at = 0; i < tiles; i++) {

@@ -16,7 +16,7 @@ struct conv {
   float *copy, *strip; /* in the thread's scratch */
   int32_t *in_places, *out_places; /* of whole rows of input in the copy, and of a strip's output */
   ivec edge[EDGE_VECTORS]; /* ones where a row of the copy is inside the image, zeros elsewhere */
-  int64_t unit, row;  /* of the (unit, block) in hand: the unit, and its first output row */
+  int64_t unit, row; /* of the (unit, block) in hand: the unit, and its first output row */
 };
 
 /* The vectors of one position: of the `part`-th LANES images of the unit. */
@@ -63,8 +63,8 @@ static void copy_by_image(const struct conv *conv, int64_t channel, float *to, s
   int64_t count = w.last - w.first, step = shape->stride_width;
   int masked = step == 1 && conv->pack->row_width <= EDGE_VECTORS * LANES;
   for (int64_t row = h.first; row < h.last; row++) {
-    const float *x = from + (h.at + (row - h.first) * shape->stride_height) * shape->in_width +
-                     w.at;
+    const float *x =
+        from + (h.at + (row - h.first) * shape->stride_height) * shape->in_width + w.at;
     float *y = to + row * conv->pack->row_width;
     if (masked && in_bounds(conv, x - w.first)) {
       copy_row_masked(conv, x - w.first, y);
@@ -73,7 +73,8 @@ static void copy_by_image(const struct conv *conv, int64_t channel, float *to, s
     zero_floats(y, w.first);
     zero_floats(y + w.last, conv->pack->row_width - w.last);
     if (step == 1) copy_floats(y + w.first, x, count);
-    else for (int64_t i = 0; i < count; i++) y[w.first + i] = x[i * step];
+    else
+      for (int64_t i = 0; i < count; i++) y[w.first + i] = x[i * step];
   }
 }
 
@@ -108,8 +109,7 @@ static void copy_lanes(const struct conv *conv, const float *from, float *to, st
   const secateur_shape *shape = &pack->shape;
   for (int64_t row = h.first; row < h.last; row++) {
     const float *x =
-        from + ((h.at + (row - h.first) * shape->stride_height) * shape->in_width + w.at) *
-                   LANES;
+        from + ((h.at + (row - h.first) * shape->stride_height) * shape->in_width + w.at) * LANES;
     float *y = to + (row * pack->row_width + w.first) * pack->width;
     for (int64_t i = 0; i < w.last - w.first; i++)
       store(y + i * pack->width, load(x + i * shape->stride_width * LANES));
@@ -147,14 +147,12 @@ static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, i
   int64_t row_floats = (int64_t)pack->row_width * pack->width;
   int64_t above = conv->row * shape->stride_height + phase_down - shape->pad_top;
   struct inside h = inside_of(rows, above, shape->stride_height, shape->in_height);
-  struct inside w = inside_of(pack->row_width, phase_right - shape->pad_left,
-                                  shape->stride_width, shape->in_width);
+  struct inside w = inside_of(pack->row_width, phase_right - shape->pad_left, shape->stride_width,
+                              shape->in_width);
   if (w.first == w.last) h.last = h.first;
   zero_floats(to, h.first * row_floats);
-  if (h.first < h.last && pack->width > 1)
-    copy_by_lane(conv, channel, to, h, w);
-  else if (h.first < h.last)
-    copy_by_image(conv, channel, to, h, w);
+  if (h.first < h.last && pack->width > 1) copy_by_lane(conv, channel, to, h, w);
+  else if (h.first < h.last) copy_by_image(conv, channel, to, h, w);
   /* The last vector of a strip by image reaches beyond the plane: into zeros, not into what happens to
    * be there. The next plane is written over them. */
   int64_t beyond = pack->width == 1 ? LANES : 0;
@@ -195,8 +193,7 @@ static void copy_super(const struct conv *conv, int64_t rows) {
   for (int64_t channel = 0; channel < pack->shape.in_channels; channel++)
     for (int32_t h = 0; h < pack->h.phases; h++)
       for (int32_t w = 0; w < pack->w.phases; w++, to += phase_floats)
-        copy_plane(conv, channel, rows + pack->h.reach, pack->h.phase[h],
-                   pack->w.phase[w], to);
+        copy_plane(conv, channel, rows + pack->h.reach, pack->h.phase[h], pack->w.phase[w], to);
 }
 
 static void fill_edges(struct conv *conv) {

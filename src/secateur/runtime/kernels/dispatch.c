@@ -11,7 +11,8 @@ static int has_avx2(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 static int has_avx512(void) {
-#if defined(SECATEUR_AVX512_ON_AVX2) /* a test build: the wide kernels out of pairs of AVX2 registers */
+#if defined(                                                                                       \
+    SECATEUR_AVX512_ON_AVX2) /* a test build: the wide kernels out of pairs of AVX2 registers */
   return has_avx2();
 #else
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&

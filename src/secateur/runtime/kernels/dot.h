@@ -78,10 +78,8 @@ static void run_dot(const struct job *job, int64_t first, int64_t last, float *s
     int64_t end = min(pack->groups, begin + last - first);
     const float *x = job->input + image * pack->shape.in_channels;
     float *y = job->output + image * pack->shape.out_channels;
-    if (pack->index_bits == 32)
-      dot_rows(pack, x, y, group[begin], group[end], fuse_relu, 1);
-    else
-      dot_rows(pack, x, y, group[begin], group[end], fuse_relu, 0);
+    if (pack->index_bits == 32) dot_rows(pack, x, y, group[begin], group[end], fuse_relu, 1);
+    else dot_rows(pack, x, y, group[begin], group[end], fuse_relu, 0);
     first += end - begin;
   }
 }

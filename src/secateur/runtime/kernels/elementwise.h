@@ -15,8 +15,7 @@ static int64_t features_of(const secateur_shape *shape) {
 
 /* Floats of a tensor, the unused lanes of the last tile included. */
 static int64_t floats_of(const struct job *job) {
-  int64_t images =
-      job->op->in_layout == SECATEUR_LANES ? round_up(job->batch, LANES) : job->batch;
+  int64_t images = job->op->in_layout == SECATEUR_LANES ? round_up(job->batch, LANES) : job->batch;
   return images * features_of(&job->op->shape);
 }
 
@@ -60,7 +59,8 @@ static void run_copy(const struct job *job, int64_t first, int64_t last, float *
     }
     gather_lanes(job->input + plain, features, images, lanes_out, &places);
     if (wants_relu(op))
-      for (int64_t i = 0; i < count * LANES; i += LANES) store(lanes_out + i, relu(load(lanes_out + i)));
+      for (int64_t i = 0; i < count * LANES; i += LANES)
+        store(lanes_out + i, relu(load(lanes_out + i)));
   }
 }
 
@@ -89,7 +89,8 @@ static void run_affine(const struct job *job, int64_t first, int64_t last, float
   if (op->in_layout == SECATEUR_LANES) plane *= LANES;
   for (; first < last; first++) {
     const float *x = job->input + first * plane;
-    float *y = job->output + first * plane, a = scale[first % channels], b = shift[first % channels];
+    float *y = job->output + first * plane, a = scale[first % channels],
+          b = shift[first % channels];
     int64_t i = 0;
     for (; i + LANES <= plane; i += LANES) {
       vec value = load(x + i) * splat(a) + splat(b);

@@ -14,8 +14,8 @@ const struct pack *pack_of(const void *blob, int64_t bytes, const char *isa) {
 
 /* A header that the rest can trust: what follows from other fields does, the rest is in range. */
 static int header_fits(const struct pack *pack, const struct isa *isa) {
-  secateur_layer layer = {pack->kind, pack->in_layout, pack->out_layout, pack->algorithm, 1,
-                          pack->shape};
+  secateur_layer layer = {pack->kind, pack->in_layout, pack->out_layout, pack->algorithm,
+                          1,          pack->shape};
   const secateur_shape *s = &pack->shape;
   struct axis h, w;
   if (!layer_fits(&layer) || pack->algorithm == SECATEUR_AUTO ||
@@ -33,8 +33,8 @@ static int header_fits(const struct pack *pack, const struct isa *isa) {
       pack->stored > (int64_t)1 << 40 || (pack->index_bits != 16 && pack->index_bits != 32))
     return 0;
   if (pack->kind == SECATEUR_CONV2D || by_lane) {
-    int64_t plane = (int64_t)(pack->block_rows + h.reach) * pack->row_width *
-                    pack->width * h.phases * w.phases;
+    int64_t plane =
+        (int64_t)(pack->block_rows + h.reach) * pack->row_width * pack->width * h.phases * w.phases;
     if (pack->block_rows < 1 || pack->block_rows > s->out_height || pack->strip_rows < 1 ||
         pack->strip_rows > pack->block_rows || pack->row_width != s->out_width + w.reach ||
         pack->plane != plane)
@@ -68,8 +68,7 @@ static int indices_fit(const struct pack *pack) {
   const secateur_shape *s = &pack->shape;
   int dot = pack->kind == SECATEUR_LINEAR && pack->algorithm == SECATEUR_BY_IMAGE;
   const int64_t *starts = pack_at(pack, pack->starts);
-  int64_t last_tap =
-      dot ? 0 : index_of(pack, 0, s->kernel_height - 1, s->kernel_width - 1);
+  int64_t last_tap = dot ? 0 : index_of(pack, 0, s->kernel_height - 1, s->kernel_width - 1);
   for (int32_t i = 0; !dot && i < s->kernel_height; i++)
     for (int32_t j = 0; j < s->kernel_width; j++) last_tap = max(last_tap, index_of(pack, 0, i, j));
   for (int64_t block = 0; block < pack->blocks; block++) {

@@ -20,8 +20,8 @@ struct team_work {
 static int sizes_fit(const secateur_nonzeros *nonzeros, int32_t lanes) {
   return is_size(nonzeros->planes) && is_size(nonzeros->height) && is_size(nonzeros->width) &&
          is_size(nonzeros->pitch) && is_size(nonzeros->batch) && nonzeros->positions >= 1 &&
-         nonzeros->positions <= INT32_MAX &&
-         nonzeros->batch % lanes == 0 && nonzeros->positions <= MAX_FLOATS / nonzeros->batch &&
+         nonzeros->positions <= INT32_MAX && nonzeros->batch % lanes == 0 &&
+         nonzeros->positions <= MAX_FLOATS / nonzeros->batch &&
          nonzeros->height <= MAX_FLOATS / nonzeros->batch / nonzeros->width / nonzeros->planes &&
          nonzeros->indptr && nonzeros->indptr[0] == 0;
 }
@@ -39,7 +39,8 @@ static int indices_fit(const secateur_nonzeros *nonzeros) {
     uint32_t index = (uint32_t)nonzeros->indices[i];
     greatest = index > greatest ? index : greatest;
   }
-  return greatest + (nonzeros->height - 1) * nonzeros->pitch + nonzeros->width <= nonzeros->positions;
+  return greatest + (nonzeros->height - 1) * nonzeros->pitch + nonzeros->width <=
+         nonzeros->positions;
 }
 
 static int holds(const secateur_buffer *buffer, int64_t floats) {
@@ -51,8 +52,9 @@ static int is_there(const secateur_buffer *buffer) {
 }
 
 static int32_t check_nonzeros(const secateur_nonzeros *nonzeros, const secateur_buffer *input,
-                          const secateur_buffer *output, int32_t threads, int32_t lanes) {
-  if (!nonzeros || !input || !output || threads < 1 || !sizes_fit(nonzeros, lanes) || !indices_fit(nonzeros))
+                              const secateur_buffer *output, int32_t threads, int32_t lanes) {
+  if (!nonzeros || !input || !output || threads < 1 || !sizes_fit(nonzeros, lanes) ||
+      !indices_fit(nonzeros))
     return SECATEUR_BAD_ARGUMENT;
   int64_t in_floats = nonzeros->positions * nonzeros->batch;
   int64_t out_floats = nonzeros->planes * nonzeros->height * nonzeros->width * nonzeros->batch;
@@ -121,8 +123,7 @@ static void run_team(struct team_work *work, int32_t threads) {
   int32_t used = team_limit((int32_t)min(threads, 1 + cycles / WORTH_A_THREAD));
   work->whole.last_plane = nonzeros->planes;
   work->whole.last_tile = tiles_of(nonzeros, work->isa);
-  work->by_tile =
-      !work->is_gradient && work->whole.last_tile >= (int64_t)used * TILES_A_THREAD;
+  work->by_tile = !work->is_gradient && work->whole.last_tile >= (int64_t)used * TILES_A_THREAD;
   work->core = team_core();
   if (used > 1) team_run(run_member, work, used);
   else run_share(work, 0, 1);
@@ -130,9 +131,9 @@ static void run_team(struct team_work *work, int32_t threads) {
 
 /* ---- the interface ------------------------------------------------------------------------------ */
 
-int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float *values, const float *bias,
-                              const secateur_buffer *input, const secateur_buffer *output,
-                              int32_t threads) {
+int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float *values,
+                                  const float *bias, const secateur_buffer *input,
+                                  const secateur_buffer *output, int32_t threads) {
   const struct isa *isa = current_isa();
   int32_t status = check_nonzeros(nonzeros, input, output, threads, isa->lanes);
   if (status) return status;
@@ -151,7 +152,7 @@ int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float
 }
 
 int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const secateur_buffer *input,
-                               const secateur_buffer *outer, float *gradient, int32_t threads) {
+                                   const secateur_buffer *outer, float *gradient, int32_t threads) {
   const struct isa *isa = current_isa();
   int32_t status = check_nonzeros(nonzeros, input, outer, threads, isa->lanes);
   if (status) return status;
@@ -161,7 +162,10 @@ int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const seca
   struct team_work work = {
       .isa = isa,
       .is_gradient = 1,
-      .whole = {.nonzeros = &merged, .input = input->data, .outer = outer->data, .gradient = gradient},
+      .whole = {.nonzeros = &merged,
+                .input = input->data,
+                .outer = outer->data,
+                .gradient = gradient},
   };
   run_team(&work, threads);
   return SECATEUR_OK;

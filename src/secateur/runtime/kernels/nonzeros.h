@@ -33,9 +33,9 @@ ALWAYS void product_planes(const struct taps_share *share, const float *x, float
   }
 }
 
-#define PRODUCT_FUNCTION(T)                                                                    \
-  static void product_##T(const struct taps_share *share, const float *x, float *y) {          \
-    product_planes(share, x, y, T);                                                            \
+#define PRODUCT_FUNCTION(T)                                                                        \
+  static void product_##T(const struct taps_share *share, const float *x, float *y) {              \
+    product_planes(share, x, y, T);                                                                \
   }
 TILE_SIZES(PRODUCT_FUNCTION)
 
@@ -75,8 +75,8 @@ ALWAYS void add_sums(const vec sum[TAPS_TOGETHER], float *to) {
 }
 
 /* Up to eight nonzeros over `floats` floats; `to` has room for eight. */
-ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *index, int64_t batch,
-                             int64_t floats, float *to, const int count) {
+ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *index,
+                             int64_t batch, int64_t floats, float *to, const int count) {
   const float *from[TAPS_TOGETHER];
   vec sum[TAPS_TOGETHER] = {{0}};
   UNROLL for (int k = 0; k < count; k++) from[k] = x + index[k] * batch;
@@ -92,7 +92,10 @@ static void gradient_of_few(const float *outer, const float *x, const int32_t *i
                             int64_t floats, float *to, int64_t count) {
   float sums[TAPS_TOGETHER] = {0};
   switch (count) {
-#define FEW(N) case N: gradient_of_taps(outer, x, index, batch, floats, sums, N); break;
+#define FEW(N)                                                                                     \
+  case N:                                                                                          \
+    gradient_of_taps(outer, x, index, batch, floats, sums, N);                                     \
+    break;
     FEW(1) FEW(2) FEW(3) FEW(4) FEW(5) FEW(6) FEW(7)
   }
   for (int64_t k = 0; k < count; k++) to[k] += sums[k];
@@ -100,7 +103,8 @@ static void gradient_of_few(const float *outer, const float *x, const int32_t *i
 
 static void run_taps_gradient(const struct taps_share *share) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
-  int64_t batch = nonzeros->batch, row_floats = nonzeros->width * batch, max_floats = MAX_PIECE * LANES;
+  int64_t batch = nonzeros->batch, row_floats = nonzeros->width * batch,
+          max_floats = MAX_PIECE * LANES;
   zero_floats(share->gradient + nonzeros->indptr[share->first_plane],
               nonzeros->indptr[share->last_plane] - nonzeros->indptr[share->first_plane]);
   for (int64_t row = 0; row < nonzeros->height; row++)
@@ -114,7 +118,8 @@ static void run_taps_gradient(const struct taps_share *share) {
           gradient_of_taps(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
                            TAPS_TOGETHER);
         if (i < end)
-          gradient_of_few(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i, end - i);
+          gradient_of_few(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
+                          end - i);
       }
     }
 }

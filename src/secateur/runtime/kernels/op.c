@@ -12,14 +12,22 @@ static int is_dot(const secateur_op *op) {
 
 kernel kernel_of(const secateur_op *op, const struct isa *isa) {
   switch (op->kind) {
-    case SECATEUR_LINEAR: return is_dot(op) ? isa->dot : isa->conv;
-    case SECATEUR_CONV2D: return isa->conv;
-    case SECATEUR_ADD: return isa->add;
-    case SECATEUR_AFFINE: return isa->affine;
-    case SECATEUR_MAX_POOL: return isa->max_pool;
-    case SECATEUR_AVG_POOL: return isa->avg_pool;
-    case SECATEUR_GLOBAL_AVG_POOL: return isa->global_avg_pool;
-    default: return isa->copy;
+    case SECATEUR_LINEAR:
+      return is_dot(op) ? isa->dot : isa->conv;
+    case SECATEUR_CONV2D:
+      return isa->conv;
+    case SECATEUR_ADD:
+      return isa->add;
+    case SECATEUR_AFFINE:
+      return isa->affine;
+    case SECATEUR_MAX_POOL:
+      return isa->max_pool;
+    case SECATEUR_AVG_POOL:
+      return isa->avg_pool;
+    case SECATEUR_GLOBAL_AVG_POOL:
+      return isa->global_avg_pool;
+    default:
+      return isa->copy;
   }
 }
 

@@ -74,9 +74,9 @@ static void fill_weights(const struct pack *pack, const float *weight, const int
         for (int64_t tap = 0; tap < taps; tap++) {
           float w = from[channel * taps + tap];
           if (w == 0) continue;
-          int64_t where = dot ? channel
-                              : index_of(pack, channel - first, tap / s->kernel_width,
-                                         tap % s->kernel_width);
+          int64_t where =
+              dot ? channel
+                  : index_of(pack, channel - first, tap / s->kernel_width, tap % s->kernel_width);
           if (pack->index_bits == 16) ((uint16_t *)index)[at] = (uint16_t)where;
           else ((uint32_t *)index)[at] = (uint32_t)where;
           value[at++] = w;

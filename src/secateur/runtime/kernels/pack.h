@@ -55,10 +55,10 @@ struct pack {
   /* where the arrays are, in bytes from the beginning of the pack */
   int64_t bias;   /* float[out_channels] */
   int64_t group;  /* int32[groups + 1]: first output channel of a group */
-  int64_t order;  /* int32[blocks][out_channels]: output channel; within a group by falling count */
+  int64_t order; /* int32[blocks][out_channels]: output channel; within a group by falling count */
   int64_t starts; /* int64[blocks x out_channels + 1]: in the order of `order` */
-  int64_t index;  /* uint16 or uint32[stored]: floats from the block's first channel */
-  int64_t value;  /* float[stored] */
+  int64_t index; /* uint16 or uint32[stored]: floats from the block's first channel */
+  int64_t value; /* float[stored] */
 };
 
 static inline const void *pack_at(const struct pack *pack, int64_t offset) {

@@ -28,8 +28,7 @@ static double strip_cost(const struct pack *pack, const struct isa *isa, int64_t
                 pack->blocks * channels * (1.0 * vectors + 8 * tiles);
   double useful = (double)rows * s->out_width * pack->width;
   int whole = floats % isa->lanes == 0 && (rows == 1 || pack->row_width == s->out_width);
-  if (pack->width == 1)
-    return cost + (whole ? 0 : channels * (0.1 * useful + 8 * rows));
+  if (pack->width == 1) return cost + (whole ? 0 : channels * (0.1 * useful + 8 * rows));
   if (pack->out_layout == SECATEUR_PLAIN) return cost + channels * (0.4 * useful + 8 * rows);
   return cost + (whole && pack->width == isa->lanes ? 0 : channels * 0.15 * useful);
 }
@@ -55,11 +54,10 @@ static void choose_blocks(struct pack *pack, const struct isa *isa) {
   int64_t tile = tile_vectors(pack, isa) * isa->lanes, row = (int64_t)pack->row_width * pack->width;
   /* A tile and the rows below it that its taps reach: pieces of rows, or all in between. */
   int64_t piece = tile + (int64_t)pack->w.reach * pack->width;
-  int64_t touched = (piece + pack->h.reach * min(piece, row)) * pack->h.phases *
-                    pack->w.phases;
+  int64_t touched = (piece + pack->h.reach * min(piece, row)) * pack->h.phases * pack->w.phases;
   int64_t fitting = max(1, L1_FLOATS / touched);
-  int64_t paying = ceil_div(BLOCK_WEIGHTS * channels * pack->shape.out_channels,
-                            max(pack->nonzeros, 1));
+  int64_t paying =
+      ceil_div(BLOCK_WEIGHTS * channels * pack->shape.out_channels, max(pack->nonzeros, 1));
   int64_t block = min(channels, max(fitting, paying));
   pack->blocks = (int32_t)ceil_div(channels, block);
   pack->block_channels = (int32_t)ceil_div(channels, pack->blocks);
@@ -83,15 +81,15 @@ static double plan_width(struct pack *pack, const struct isa *isa, int32_t width
     int64_t blocks = ceil_div(s->out_height, block);
     block = round_up(ceil_div(s->out_height, blocks), rows);
     tried.block_rows = (int32_t)min(block, s->out_height);
-    int64_t plane = (tried.block_rows + pack->h.reach) * row * pack->h.phases *
-                    pack->w.phases;
+    int64_t plane = (tried.block_rows + pack->h.reach) * row * pack->h.phases * pack->w.phases;
     if (plane > INT32_MAX / 2) continue;
     tried.plane = (int32_t)plane;
     choose_blocks(&tried, isa);
     tried.tile = (int32_t)tile_vectors(&tried, isa);
     int64_t strips = ceil_div(s->out_height, rows);
-    double cost = (strips * strip_cost(&tried, isa, rows) + conv_supers(&tried) * copy_cost(&tried)) *
-                  (double)ceil_div(batch, width);
+    double cost =
+        (strips * strip_cost(&tried, isa, rows) + conv_supers(&tried) * copy_cost(&tried)) *
+        (double)ceil_div(batch, width);
     if (best < 0 || cost < best) {
       best = cost;
       *pack = tried;

@@ -17,8 +17,8 @@ static struct window window_at(int64_t out, int64_t stride, int64_t pad, int64_t
   struct window window = {.at = out * stride - pad};
   int64_t from = window.at;
   window.first = from < 0 ? min(ceil_div(-from, dilation), taps) : 0;
-  window.last = from >= size ? window.first
-                             : max(window.first, min(taps, ceil_div(size - from, dilation)));
+  window.last =
+      from >= size ? window.first : max(window.first, min(taps, ceil_div(size - from, dilation)));
   window.padded = max(0, min(taps, ceil_div(size + pad - from, dilation)));
   return window;
 }
@@ -31,21 +31,20 @@ ALWAYS void pool_plane(const secateur_op *op, const float *x, float *y, const en
   int fuse_relu = op->flags & SECATEUR_FUSE_RELU;
   for (int64_t row = 0; row < s->out_height; row++) {
     struct window h = window_at(row, s->stride_height, s->pad_top, s->dilation_height,
-                                   s->kernel_height, s->in_height);
+                                s->kernel_height, s->in_height);
     for (int64_t column = 0; column < s->out_width; column++, y += element) {
       struct window w = window_at(column, s->stride_width, s->pad_left, s->dilation_width,
-                                      s->kernel_width, s->in_width);
+                                  s->kernel_width, s->in_width);
       float start = what == MAXIMUM ? -__builtin_inff() : 0;
       vec sums = splat(start);
       float sum = start;
       for (int64_t i = h.first; i < h.last; i++)
         for (int64_t j = w.first; j < w.last; j++) {
-          const float *at = x + ((h.at + i * s->dilation_height) * s->in_width + w.at +
-                                 j * s->dilation_width) * element;
-          if (element == 1)
-            sum = what == MAXIMUM ? nan_max1(sum, *at) : sum + *at;
-          else
-            sums = what == MAXIMUM ? nan_max(sums, load(at)) : sums + load(at);
+          const float *at =
+              x + ((h.at + i * s->dilation_height) * s->in_width + w.at + j * s->dilation_width) *
+                      element;
+          if (element == 1) sum = what == MAXIMUM ? nan_max1(sum, *at) : sum + *at;
+          else sums = what == MAXIMUM ? nan_max(sums, load(at)) : sums + load(at);
         }
       if (what == MEAN) {
         int64_t count = op->flags & SECATEUR_COUNT_PADDING
@@ -54,10 +53,8 @@ ALWAYS void pool_plane(const secateur_op *op, const float *x, float *y, const en
         sum /= (float)count;
         sums /= splat((float)count);
       }
-      if (element == 1)
-        *y = fuse_relu ? relu1(sum) : sum;
-      else
-        store(y, fuse_relu ? relu(sums) : sums);
+      if (element == 1) *y = fuse_relu ? relu1(sum) : sum;
+      else store(y, fuse_relu ? relu(sums) : sums);
     }
   }
 }

@@ -64,8 +64,7 @@ static int32_t threads_for_parts(const struct region *region) {
 
 /* ---- by op ------------------------------------------------------------------------------------ */
 
-static int32_t threads_for_op(const struct region *region, const secateur_op *op,
-                              int32_t threads) {
+static int32_t threads_for_op(const struct region *region, const secateur_op *op, int32_t threads) {
   int64_t batch = region->task->batch;
   int32_t lanes = region->isa->lanes;
   int64_t paying = 1 + work_of(op, batch, lanes) / WORTH_A_THREAD;

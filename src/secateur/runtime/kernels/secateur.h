@@ -67,21 +67,21 @@ enum secateur_kind {
   SECATEUR_COPY = 3,            /* converts between layouts; may fuse ReLU */
   SECATEUR_RELU = 4,            /* the same as COPY with SECATEUR_FUSE_RELU; in place allowed */
   SECATEUR_ADD = 5,             /* output = input + other; in place on either allowed */
-  SECATEUR_AFFINE = 6,          /* pack: float scale[channels], shift[channels]; in place allowed */
-  SECATEUR_MAX_POOL = 7,        /* kernel, stride, padding, dilation as torch's; padding = -inf */
-  SECATEUR_AVG_POOL = 8,        /* kernel, stride, padding; see SECATEUR_COUNT_PADDING */
-  SECATEUR_GLOBAL_AVG_POOL = 9  /* out_height = out_width = 1 */
+  SECATEUR_AFFINE = 6, /* pack: float scale[channels], shift[channels]; in place allowed */
+  SECATEUR_MAX_POOL = 7, /* kernel, stride, padding, dilation as torch's; padding = -inf */
+  SECATEUR_AVG_POOL = 8, /* kernel, stride, padding; see SECATEUR_COUNT_PADDING */
+  SECATEUR_GLOBAL_AVG_POOL = 9 /* out_height = out_width = 1 */
 };
 
 enum secateur_flag {
-  SECATEUR_FUSE_RELU = 1,    /* clamp the output at zero; NaN stays NaN */
+  SECATEUR_FUSE_RELU = 1, /* clamp the output at zero; NaN stays NaN */
   SECATEUR_COUNT_PADDING = 2 /* AVG_POOL: padding counts in the divisor (torch's default) */
 };
 
 enum secateur_algorithm {
-  SECATEUR_AUTO = 0,     /* by a cost model, from the shape and the batch size */
-  SECATEUR_BY_IMAGE = 1, /* linear: dot products; conv: vectors along the image. PLAIN layouts only */
-  SECATEUR_BY_LANE = 2   /* vectors across the batch */
+  SECATEUR_AUTO = 0, /* by a cost model, from the shape and the batch size */
+  SECATEUR_BY_IMAGE = 1, /* linear: dot products; conv: along the image. PLAIN layouts only */
+  SECATEUR_BY_LANE = 2 /* vectors across the batch */
 };
 
 /* The geometry of one op. Linear and element-wise ops: heights, widths, kernels, strides and
@@ -96,20 +96,21 @@ typedef struct secateur_shape {
 } secateur_shape;
 
 typedef struct secateur_op {
-  int32_t kind;                    /* secateur_kind */
-  int32_t flags;                   /* secateur_flag, or-ed */
-  int32_t in_layout, out_layout;   /* secateur_layout */
-  int32_t input, other, output;    /* indices into the buffers; `other` only for ADD, else -1 */
-  int32_t reserved;                /* 0 */
+  int32_t kind; /* secateur_kind */
+  int32_t flags; /* secateur_flag, or-ed */
+  int32_t in_layout, out_layout; /* secateur_layout */
+  int32_t input, other, output; /* indices into the buffers; `other` only for ADD, else -1 */
+  int32_t reserved; /* 0 */
   secateur_shape shape;
-  const void *pack;                /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats */
+  const void *pack; /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats */
   int64_t pack_bytes;
 } secateur_op;
 
 typedef struct secateur_buffer {
-  float *data;   /* aligned to 4 bytes at least; 64 is faster */
+  float *data; /* aligned to 4 bytes at least; 64 is faster */
   int64_t count; /* floats that may be touched */
-  int64_t step;  /* 0: it holds the whole batch. Else one part for each thread, so many floats apart */
+  int64_t
+      step; /* 0: it holds the whole batch. Else one part for each thread, so many floats apart */
 } secateur_buffer;
 
 /* What to run, on what. Only `failed` is written. */
@@ -118,19 +119,19 @@ typedef struct secateur_task {
   const secateur_buffer *buffers;
   void *scratch;
   int64_t scratch_bytes;
-  int64_t batch;     /* images; 0 is fine and does nothing */
-  int64_t part;      /* images of a part, a multiple of the lanes if LANES occurs; or 0 */
+  int64_t batch; /* images; 0 is fine and does nothing */
+  int64_t part; /* images of a part, a multiple of the lanes if LANES occurs; or 0 */
   int32_t n_ops, n_buffers;
-  int32_t threads;   /* at most so many; fewer where the work is too small to pay */
-  int32_t failed;    /* the index of the op at fault, -1: none in particular */
+  int32_t threads; /* at most so many; fewer where the work is too small to pay */
+  int32_t failed; /* the index of the op at fault, -1: none in particular */
 } secateur_task;
 
 /* What to pack: the layer's geometry and how it will be run. */
 typedef struct secateur_layer {
-  int32_t kind;                  /* SECATEUR_LINEAR or SECATEUR_CONV2D */
+  int32_t kind; /* SECATEUR_LINEAR or SECATEUR_CONV2D */
   int32_t in_layout, out_layout;
-  int32_t algorithm;             /* secateur_algorithm */
-  int64_t batch;                 /* the batch size to tune for, >= 1 */
+  int32_t algorithm; /* secateur_algorithm */
+  int64_t batch; /* the batch size to tune for, >= 1 */
   secateur_shape shape;
 } secateur_layer;
 
@@ -138,9 +139,9 @@ typedef struct secateur_layer {
 typedef struct secateur_pack_info {
   int32_t kind, in_layout, out_layout, algorithm;
   int32_t index_bits; /* 16 or 32 */
-  int32_t tile;       /* vectors kept in registers at once */
-  int64_t nonzeros;   /* weights stored, fillers left out */
-  int64_t stored;     /* weights stored, fillers counted */
+  int32_t tile; /* vectors kept in registers at once */
+  int64_t nonzeros; /* weights stored, fillers left out */
+  int64_t stored; /* weights stored, fillers counted */
   secateur_shape shape;
 } secateur_pack_info;
 
@@ -161,9 +162,9 @@ SECATEUR_API int32_t secateur_lanes(void);
 
 /* The OpenMP runtime to run on: addresses of GOMP_parallel, omp_get_thread_num and
  * omp_get_num_threads. All or none (NULL: serial). */
-SECATEUR_API int32_t secateur_set_runtime(
-    void (*parallel)(void (*)(void *), void *, unsigned, unsigned), int (*thread_num)(void),
-    int (*num_threads)(void));
+SECATEUR_API int32_t secateur_set_runtime(void (*parallel)(void (*)(void *), void *, unsigned,
+                                                           unsigned),
+                                          int (*thread_num)(void), int (*num_threads)(void));
 
 /* The bytes that the pack of this layer and weight needs, or -(secateur_status).
  * weight: [out_channels][in_channels][kernel_height][kernel_width], contiguous. */
@@ -195,11 +196,11 @@ SECATEUR_API int32_t secateur_run(secateur_task *task);
  * padding (other strides: sorted by phase first), a linear layer with 1 x 1 images, or the transpose
  * of either. */
 typedef struct secateur_nonzeros {
-  int64_t planes;        /* of the output */
+  int64_t planes; /* of the output */
   int64_t height, width; /* output positions of a plane */
-  int64_t pitch;         /* input positions from one row to the next */
-  int64_t positions;     /* of the input in all */
-  int64_t batch;         /* floats at a position: a multiple of secateur_lanes() */
+  int64_t pitch; /* input positions from one row to the next */
+  int64_t positions; /* of the input in all */
+  int64_t batch; /* floats at a position: a multiple of secateur_lanes() */
   const int64_t *indptr; /* [planes + 1]: a plane's first nonzero; from 0, never falling */
   const int32_t *indices; /* [indptr[planes]] */
 } secateur_nonzeros;
@@ -207,14 +208,16 @@ typedef struct secateur_nonzeros {
 /* output = bias (NULL: 0) + sum of values x input over the nonzeros of each plane.
  * values: one for each nonzero. input: positions x batch floats; output: planes x height x width x batch.
  * Everything is checked first; they must not overlap. */
-SECATEUR_API int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float *values,
-                                           const float *bias, const secateur_buffer *input,
-                                           const secateur_buffer *output, int32_t threads);
+SECATEUR_API int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros,
+                                               const float *values, const float *bias,
+                                               const secateur_buffer *input,
+                                               const secateur_buffer *output, int32_t threads);
 
 /* The gradient of each nonzero's value: the sum of outer x input over positions and images.
  * outer: the gradient of the output, as large; gradient: one for each nonzero, written over. */
-SECATEUR_API int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const secateur_buffer *input,
-                                            const secateur_buffer *outer, float *gradient,
-                                            int32_t threads);
+SECATEUR_API int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros,
+                                                const secateur_buffer *input,
+                                                const secateur_buffer *outer, float *gradient,
+                                                int32_t threads);
 
 #endif

@@ -14,15 +14,15 @@
 
 struct tile {
   const float *x;         /* where the tile's first vector would be read for index 0 */
-  float *y;               /* where its first vector is written for output channel `first_channel` */
-  int64_t y_stride;       /* floats between output channels */
-  int64_t first, last;    /* rows of `order` and `starts` */
+  float *y; /* where its first vector is written for output channel `first_channel` */
+  int64_t y_stride; /* floats between output channels */
+  int64_t first, last; /* rows of `order` and `starts` */
   int32_t first_channel;
   const int32_t *order;
   const int64_t *starts;
   const void *index;
   const float *value;
-  const float *bias;      /* NULL: go on from what y holds */
+  const float *bias; /* NULL: go on from what y holds */
   int32_t fuse_relu;
 };
 
@@ -44,15 +44,13 @@ ALWAYS void tile_rows(const struct tile *tile, const int T, const int wide) {
       vec weight = splat(tile->value[i]);
       UNROLL for (int t = 0; t < T; t++) sum[t] += weight * load(x + t * LANES);
     }
-    if (tile->fuse_relu) {
-      UNROLL for (int t = 0; t < T; t++) sum[t] = relu(sum[t]);
-    }
+    if (tile->fuse_relu) { UNROLL for (int t = 0; t < T; t++) sum[t] = relu(sum[t]); }
     UNROLL for (int t = 0; t < T; t++) store(y + t * LANES, sum[t]);
   }
 }
 
 #define TILE_SIZES_12(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-#define TILE_SIZES_24(X)                                                                     \
+#define TILE_SIZES_24(X)                                                                           \
   TILE_SIZES_12(X) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24)
 #if MAX_TILE == 12
 #define TILE_SIZES TILE_SIZES_12
@@ -60,8 +58,8 @@ ALWAYS void tile_rows(const struct tile *tile, const int T, const int wide) {
 #define TILE_SIZES TILE_SIZES_24
 #endif
 
-#define TILE_FUNCTIONS(T)                                                     \
-  static void tile_narrow_##T(const struct tile *tile) { tile_rows(tile, T, 0); } \
+#define TILE_FUNCTIONS(T)                                                                          \
+  static void tile_narrow_##T(const struct tile *tile) { tile_rows(tile, T, 0); }                  \
   static void tile_wide_##T(const struct tile *tile) { tile_rows(tile, T, 1); }
 TILE_SIZES(TILE_FUNCTIONS)
 

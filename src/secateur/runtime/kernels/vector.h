@@ -97,17 +97,15 @@ ALWAYS float nan_max1(float a, float b) { return b > a || b != b ? b : a; }
 #define EVEN_LANES(a, b) LANE_PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
 #define ODD_LANES(a, b) LANE_PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
 #else
-#define EVEN_LANES(a, b) \
-  LANE_PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
-#define ODD_LANES(a, b) \
-  LANE_PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
+#define EVEN_LANES(a, b) LANE_PICK(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODD_LANES(a, b) LANE_PICK(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
 #endif
 
-#define SWAP_STEP(S)                                         \
-  UNROLL for (int i = 0; i < LANES; i++) if (!(i & S)) {     \
-    vec a = row[i], b = row[i + S];                          \
-    row[i] = LANE_PICK(a, b, SWAP##S##_LOW);                 \
-    row[i + S] = LANE_PICK(a, b, SWAP##S##_HIGH);            \
+#define SWAP_STEP(S)                                                                               \
+  UNROLL for (int i = 0; i < LANES; i++) if (!(i & S)) {                                           \
+    vec a = row[i], b = row[i + S];                                                                \
+    row[i] = LANE_PICK(a, b, SWAP##S##_LOW);                                                       \
+    row[i + S] = LANE_PICK(a, b, SWAP##S##_HIGH);                                                  \
   }
 
 /* Transpose the LANES x LANES square whose rows these are. */
@@ -163,7 +161,8 @@ static void scatter_lanes(const float *from, const struct places *places, int64_
   int64_t count = places->count;
   if (count < LANES) {
     for (int64_t i = 0; i < count; i++)
-      for (int lane = 0; lane < images; lane++) to[lane * image_stride + i] = from[place_of(places, i) + lane];
+      for (int lane = 0; lane < images; lane++)
+        to[lane * image_stride + i] = from[place_of(places, i) + lane];
     return;
   }
   for (int64_t next = 0; next < count; next += LANES) {
@@ -171,8 +170,8 @@ static void scatter_lanes(const float *from, const struct places *places, int64_
     vec row[LANES];
     UNROLL for (int k = 0; k < LANES; k++) row[k] = load(from + place_of(places, i + k));
     transpose_square(row);
-    UNROLL for (int lane = 0; lane < LANES; lane++)
-      if (lane < images) store(to + lane * image_stride + i, row[lane]);
+    UNROLL for (int lane = 0; lane < LANES; lane++) if (lane < images)
+        store(to + lane * image_stride + i, row[lane]);
   }
 }
 

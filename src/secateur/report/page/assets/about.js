@@ -26,7 +26,9 @@ function drawAbout() {
 function settingsOf(settings) {
   const { methods = {}, ...rest } = settings;
   const words = Object.entries(methods).map(([name, options]) => {
-    const own = flat(options).map(([key, value]) => `${key} ${value}`).join(", ");
+    const own = flat(options)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(", ");
     return own ? `${name} (${own})` : name;
   });
   return [...flat(rest), ["methods", words.join(", ")]].filter(([, text]) => text);
@@ -45,9 +47,18 @@ function machines() {
   const { environments, points } = state.values;
   const names = [...new Set(environments.flatMap(Object.keys))];
   return names.map((name) => {
-    const found = d3.rollup(points, (those) => those.length, (p) => environments[p.environment][name]);
+    const found = d3.rollup(
+      points,
+      (those) => those.length,
+      (p) => environments[p.environment][name],
+    );
     if (found.size === 1) return [name, [...found.keys()][0] ?? ""];
-    return [name, [...found].map(([text, count]) => `${text ?? "none"} (${counted(count, "point")})`).join(", ")];
+    return [
+      name,
+      [...found]
+        .map(([text, count]) => `${text ?? "none"} (${counted(count, "point")})`)
+        .join(", "),
+    ];
   });
 }
 

@@ -1,7 +1,5 @@
 // The frontier as a chart: lines and bands by Plot, points of our own that can be reached by keys.
 
-const DASHES = { "-": null, "--": "6 4", ":": "1.5 4", "-.": "8 4 1.5 4" };
-
 const COLLAPSE = 0.25; // Of accuracy.
 
 const xOf = (level) => level.mean[state.x];
@@ -11,9 +9,13 @@ const high = (level) => yOf(level) + (level.band[state.y] ?? 0);
 
 /** The levels of each method but the dense net, from left to right. */
 function linesOf(levels) {
-  const lines = d3.group(levels.filter((l) => l.method !== "dense"), (level) => level.method);
+  const lines = d3.group(
+    levels.filter((l) => l.method !== "dense"),
+    (level) => level.method,
+  );
   const way = derived.axes[state.x].higher ? 1 : -1;
-  for (const line of lines.values()) line.sort((a, b) => way * (xOf(a) - xOf(b)) || a.step - b.step);
+  for (const line of lines.values())
+    line.sort((a, b) => way * (xOf(a) - xOf(b)) || a.step - b.step);
   return lines;
 }
 
@@ -24,12 +26,10 @@ function denseEnds(levels) {
   return dense.length < 2 ? dense : [dense[0], dense[dense.length - 1]];
 }
 
-/** Whether the axis is logarithmic: as the user wants it, else where values differ fivefold. */
+/** Whether the axis is logarithmic: as the user wants it, else as the study's values have it. */
 function isLog(levels) {
-  const axis = derived.axes[state.x];
-  const [least, most] = d3.extent(levels, xOf);
-  if (axis.higher || !(least > 0)) return false;
-  return state.log[state.x] ?? most >= 5 * least;
+  if (derived.axes[state.x].higher || !(d3.min(levels, xOf) > 0)) return false;
+  return state.log[state.x] ?? state.values.choices[state.x].log;
 }
 
 /** Levels that have collapsed: so far below the best that they would flatten all the others. */
@@ -112,8 +112,8 @@ function drawChart() {
       ...denseMarks(levels, frame),
       ...floorMarks(frame),
       ...[...linesOf(levels).values()].flatMap((line) => lineMarks(line, frame)),
-      (index, scales, channels, size) => dots(levels, scales, size),
-      narrow ? null : (index, scales, channels, size) => endLabels(levels, scales, size),
+      (_index, scales, _channels, size) => dots(levels, scales, size),
+      narrow ? null : (_index, scales, _channels, size) => endLabels(levels, scales, size),
     ],
   });
   svg.setAttribute("role", "group");
@@ -159,20 +159,20 @@ function lineMarks(line, frame) {
     );
   } else if (banded.length) {
     // A line that stands upright has no width to shade.
-    const look = { stroke: colour, strokeOpacity: 0.35, strokeWidth: 3, clip: true };
-    marks.push(Plot.ruleX(banded, { x: xOf, y1: low, y2: high, ...look }));
+    const style = { stroke: colour, strokeOpacity: 0.35, strokeWidth: 3, clip: true };
+    marks.push(Plot.ruleX(banded, { x: xOf, y1: low, y2: high, ...style }));
   }
-  const look = { stroke: colour, strokeWidth: control ? 1.2 : 1.8, strokeDasharray: DASHES[dash] };
-  marks.push(Plot.line(line, { x: xOf, y: yOf, ...look, clip: true }));
+  const style = { stroke: colour, strokeWidth: control ? 1.2 : 1.8, strokeDasharray: dash };
+  marks.push(Plot.line(line, { x: xOf, y: yOf, ...style, clip: true }));
   return marks;
 }
 
 function denseMarks(levels, frame) {
   return denseEnds(levels).flatMap((level, place) => {
     const band = { x1: frame.x[0], x2: frame.x[1], y1: low, y2: high };
-    const look = { fill: "currentColor", fillOpacity: 0.07, clip: true };
+    const style = { fill: "currentColor", fillOpacity: 0.07, clip: true };
     return [
-      level.band[state.y] === undefined ? null : Plot.rect([level], { ...band, ...look }),
+      level.band[state.y] === undefined ? null : Plot.rect([level], { ...band, ...style }),
       Plot.ruleY([yOf(level)], {
         stroke: "currentColor",
         strokeOpacity: 0.75,
@@ -190,7 +190,9 @@ function floorMarks(frame) {
   const below = { x1: frame.x[0], x2: frame.x[1], y1: frame.y[0], y2: Math.min(floor, frame.y[1]) };
   return [
     Plot.rect([0], { ...below, fill: "var(--shade)", clip: true }),
-    floor > frame.y[1] ? null : Plot.ruleY([floor], { stroke: "var(--muted)", strokeDasharray: "2 3" }),
+    floor > frame.y[1]
+      ? null
+      : Plot.ruleY([floor], { stroke: "var(--muted)", strokeDasharray: "2 3" }),
     floor > frame.y[1]
       ? null
       : Plot.text([floor], {
@@ -225,7 +227,9 @@ function drawCaption() {
     );
   }
   if (state.y === "test_accuracy") {
-    words.push("Test accuracy was scored once and chose nothing: frontier and pick go by validation.");
+    words.push(
+      "Test accuracy was scored once and chose nothing: frontier and pick go by validation.",
+    );
   }
   const fallen = leftOut(shown()).size;
   if (fallen) words.push(`Below the frame, at the arrow heads: ${counted(fallen, "level")}.`);

@@ -3,11 +3,18 @@
 function drawControls() {
   const measured = (axis) => state.values.levels.some((l) => l.mean[axis.name] !== undefined);
   const none = !state.values.levels.length;
-  fillSelect(find("x"), state.values.axes.filter((axis) => !axis.accuracy), state.x, (axis) =>
-    none || measured(axis) ? titled(labelOf(axis)) : `${titled(labelOf(axis))} (not measured)`,
+  fillSelect(
+    find("x"),
+    state.values.axes.filter((axis) => !axis.accuracy),
+    state.x,
+    (axis) =>
+      none || measured(axis) ? titled(labelOf(axis)) : `${titled(labelOf(axis))} (not measured)`,
   );
-  fillSelect(find("y"), state.values.axes.filter((axis) => axis.accuracy), state.y, (axis) =>
-    axis.chooses ? titled(axis.label) : `${titled(axis.label)} (never chooses)`,
+  fillSelect(
+    find("y"),
+    state.values.axes.filter((axis) => axis.accuracy),
+    state.y,
+    (axis) => (axis.chooses ? titled(axis.label) : `${titled(axis.label)} (never chooses)`),
   );
   for (const option of find("x").options) {
     option.disabled = !none && !measured(derived.axes[option.value]);
@@ -54,13 +61,17 @@ function methodBox(method) {
 }
 
 function swatch(method) {
-  const line = draw("path", { d: "M1,8H27", "stroke-dasharray": DASHES[method.dash] });
+  const line = draw("path", { d: "M1,8H27", "stroke-dasharray": method.dash });
   const mark = draw("path", {
     class: "mark",
     d: d3.symbol(MARKERS[method.marker], 44)(),
     transform: "translate(14,8)",
   });
-  const picture = draw("svg", { class: "swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, line);
+  const picture = draw(
+    "svg",
+    { class: "swatch", viewBox: "0 0 28 16", "aria-hidden": "true" },
+    line,
+  );
   if (method.name !== "dense") picture.append(mark);
   picture.style.setProperty("--c", method.colour || "currentColor");
   return picture;
@@ -116,7 +127,9 @@ function drawPick() {
 function listen() {
   find("x").addEventListener("change", (event) => change({ x: event.target.value }));
   find("y").addEventListener("change", (event) => change({ y: event.target.value }));
-  find("log").addEventListener("change", (event) => change({ log: { ...state.log, [state.x]: event.target.checked } }));
+  find("log").addEventListener("change", (event) =>
+    change({ log: { ...state.log, [state.x]: event.target.checked } }),
+  );
   find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
   find("floor").addEventListener("input", (event) =>
     change({ floor: Number(event.target.value).toFixed(3) }),

@@ -94,10 +94,7 @@ function measured(point) {
 function pairs(rows) {
   const cells = rows.flatMap(([head, text]) => {
     const [value, more] = Array.isArray(text) ? text : [text, null];
-    return [
-      make("dt", {}, head),
-      make("dd", {}, value, more && make("small", {}, more)),
-    ];
+    return [make("dt", {}, head), make("dd", {}, value, more && make("small", {}, more))];
   });
   return make("dl", { class: "pairs" }, ...cells);
 }
@@ -163,7 +160,12 @@ function budget(point) {
     ),
   );
   rows.push(
-    make("tr", { class: "sum" }, make("th", { scope: "row" }, "Epochs"), make("td", {}, exact(sum))),
+    make(
+      "tr",
+      { class: "sum" },
+      make("th", { scope: "row" }, "Epochs"),
+      make("td", {}, exact(sum)),
+    ),
   );
   const time = make("p", { class: "muted" }, `This run alone took ${duration(point.seconds)}.`);
   return make("div", {}, strip, make("table", { class: "budget" }, ...rows), time);
@@ -214,7 +216,10 @@ function curve(seen, name, label, point) {
   const colour = colourOf(point.method);
   const own = seen.filter((entry) => entry.own);
   const joined = seen.slice(Math.max(0, seen.length - own.length - 1));
-  const starts = d3.groups(seen, (entry) => entry.run).slice(1).map(([, run]) => run[0].epoch);
+  const starts = d3
+    .groups(seen, (entry) => entry.run)
+    .slice(1)
+    .map(([, run]) => run[0].epoch);
   const plot = Plot.plot({
     className: "chart",
     width: 330,
@@ -222,8 +227,13 @@ function curve(seen, name, label, point) {
     marginLeft: 44,
     marginBottom: 34,
     style: { fontSize: "11px", background: "none", overflow: "visible" },
-    x: { label: "epochs so far", labelAnchor: "center", labelArrow: "none", ticks: 5,
-      tickFormat: (value) => (Number.isInteger(value) ? String(value) : "") },
+    x: {
+      label: "epochs so far",
+      labelAnchor: "center",
+      labelArrow: "none",
+      ticks: 5,
+      tickFormat: (value) => (Number.isInteger(value) ? String(value) : ""),
+    },
     y: { label, labelArrow: "none", ticks: 4, grid: false, nice: true },
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 4 }),
@@ -244,7 +254,11 @@ function filesOf(point) {
     { class: "files" },
     make("p", {}, "Weights, with the masks in their metadata"),
     command(`${state.values.study.folder}/${point.checkpoint}`),
-    make("p", {}, "Export the compact net (add --to onnx or pt2 for a file that needs no secateur)"),
+    make(
+      "p",
+      {},
+      "Export the compact net (add --to onnx or pt2 for a file that needs no secateur)",
+    ),
     command(point.export),
     make("p", {}, "Made by the run"),
     command(point.digest),

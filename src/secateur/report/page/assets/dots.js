@@ -93,7 +93,9 @@ function select(level) {
   announce(`${fully(level, state.values)}: details below the chart.`);
 }
 
-const announce = (words) => (find("said").textContent = words);
+function announce(words) {
+  find("said").textContent = words;
+}
 
 function onFocus(level, dot) {
   state.focused = keyOf(level);
@@ -148,7 +150,9 @@ function showTip(level, dot) {
   tip.style.top = `${above > -30 ? above : at.bottom - frame.top + 6}px`;
 }
 
-const hideTip = () => (find("tip").hidden = true);
+function hideTip() {
+  find("tip").hidden = true;
+}
 
 /** The methods' names at the ends of their lines, moved apart where they would overlap. */
 function endLabels(levels, scales, size) {
@@ -156,11 +160,18 @@ function endLabels(levels, scales, size) {
   const bottom = size.height - size.marginBottom;
   const seen = (level) => scales.y(yOf(level)) <= bottom;
   const ends = [...linesOf(levels).values()].map((line) => line.filter(seen).pop());
-  const labels = [...ends, ...denseEnds(levels).filter(seen).slice(-1)].filter(Boolean).map((level) => {
-    const x = level.method === "dense" ? right : scales.x(xOf(level));
-    // A line that ends far from the edge has its name beside its end.
-    return { level, from: x, there: scales.y(yOf(level)), x: Math.min(x, right) < right - 90 ? x + 14 : right + 16 };
-  });
+  const labels = [...ends, ...denseEnds(levels).filter(seen).slice(-1)]
+    .filter(Boolean)
+    .map((level) => {
+      const x = level.method === "dense" ? right : scales.x(xOf(level));
+      // A line that ends far from the edge has its name beside its end.
+      return {
+        level,
+        from: x,
+        there: scales.y(yOf(level)),
+        x: Math.min(x, right) < right - 90 ? x + 14 : right + 16,
+      };
+    });
   const group = draw("g", { class: "ends", "aria-hidden": "true" });
   for (const column of d3.group(labels, (label) => Math.round(label.x / 60)).values()) {
     spread(column, size.marginTop, bottom - 8);

@@ -67,6 +67,11 @@ function stateWords(live, pulse, study) {
 function underway(run) {
   const bar = make("progress", { max: run.epochs || 1, value: run.epoch, "aria-label": run.title });
   const val = run.val_accuracy === null ? "" : `, validation accuracy ${share(run.val_accuracy)}`;
-  return make("li", {}, make("span", {}, run.title), bar,
-    make("span", { class: "muted" }, `epoch ${run.epoch} of ${run.epochs}${val}`));
+  return make(
+    "li",
+    {},
+    make("span", {}, run.title),
+    bar,
+    make("span", { class: "muted" }, `epoch ${run.epoch} of ${run.epochs}${val}`),
+  );
 }

@@ -23,7 +23,9 @@ function theme() {
     }
   };
   const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
-  const show = () => (find("theme").textContent = isDark() ? "Light" : "Dark");
+  const show = () => {
+    find("theme").textContent = isDark() ? "Light" : "Dark";
+  };
   const kept = remembered();
   if (kept === "light" || kept === "dark") root.dataset.theme = kept;
   find("theme").addEventListener("click", () => {

@@ -26,23 +26,15 @@ function take(values) {
   for (const level of values.levels) {
     for (const place of level.points) derived.levelOf.set(values.points[place].digest, level);
   }
-  state.floor ??= usualFloor(values);
-}
-
-/** Two points below the dense net, as `--within 0.02` has it, rounded down to the slider's step. */
-function usualFloor(values) {
-  const competing = values.levels.filter((level) => level.competes);
-  if (!competing.length) return null;
-  const dense = competing.filter((level) => level.method === "dense");
-  const best = Math.max(...(dense.length ? dense : competing).map((l) => l.mean.val_accuracy));
-  return Math.max(0, Math.floor((best - 0.02) * 1000) / 1000).toFixed(3);
+  state.floor ??= values.floor;
 }
 
 function derive() {
-  const { levels } = state.values;
-  derived.frontier = frontierOf(levels, state.x);
+  const { levels, choices } = state.values;
+  const { frontier, picks } = choices[state.x];
+  derived.frontier = new Set(frontier.map((place) => levels[place]));
   const floor = state.floor === null ? null : decimal(state.floor);
-  derived.pick = floor && pickOf(levels, state.x, floor);
+  derived.pick = floor && pickAt(picks, floor);
   const known = derived.levelOf.has(state.selected);
   if (!known && derived.pick) {
     state.selected = state.values.points[derived.pick.level.points[0]].digest;

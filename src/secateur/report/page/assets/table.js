@@ -3,7 +3,10 @@
 const ratio = (held) => (held[1] ? held[0] / held[1] : 0);
 /** On the engine that is fastest, as everywhere in secateur; null if it was not measured. */
 const latencyAt = (point, batch) =>
-  d3.min(point.latency.filter((one) => one[0] === batch), (one) => one[2]) ?? null;
+  d3.min(
+    point.latency.filter((one) => one[0] === batch),
+    (one) => one[2],
+  ) ?? null;
 const spentBy = (point) => d3.sum(point.epochs);
 const onFrontier = (point) => derived.frontier.has(derived.levelOf.get(point.digest));
 
@@ -12,7 +15,11 @@ const COLUMNS = [
   ["method", (p) => p.method, (p) => p.method],
   ["level", (p) => levelNumber(p), (p) => p.level],
   ["seed", (p) => p.seed, (p) => String(p.seed)],
-  ["frontier", (p) => (p.collapsed ? -1 : onFrontier(p) ? 1 : 0), (p) => (p.collapsed ? "collapsed" : onFrontier(p) ? "yes" : "")],
+  [
+    "frontier",
+    (p) => (p.collapsed ? -1 : onFrontier(p) ? 1 : 0),
+    (p) => (p.collapsed ? "collapsed" : onFrontier(p) ? "yes" : ""),
+  ],
   ["val accuracy", (p) => ratio(p.val), (p) => share(ratio(p.val))],
   ["test accuracy", (p) => ratio(p.test), (p) => share(ratio(p.test))],
   ["sparsity", (p) => ratio(p.sparsity), (p) => share(ratio(p.sparsity))],
@@ -22,7 +29,11 @@ const COLUMNS = [
   ["compact", (p) => p.compact_parameters, (p) => short(p.compact_parameters)],
   ["MACs", (p) => p.macs, (p) => short(p.macs)],
   ["non-zero MACs", (p) => p.nonzero_macs, (p) => short(p.nonzero_macs)],
-  ["bytes", (p) => p.artifact_bytes, (p) => (p.artifact_bytes === null ? "–" : short(p.artifact_bytes))],
+  [
+    "bytes",
+    (p) => p.artifact_bytes,
+    (p) => (p.artifact_bytes === null ? "–" : short(p.artifact_bytes)),
+  ],
   ["ms, batch 1", (p) => latencyAt(p, 1), (p) => timeText(latencyAt(p, 1))],
   ["ms, batch 64", (p) => latencyAt(p, 64), (p) => timeText(latencyAt(p, 64))],
   ["epochs", spentBy, (p) => `${p.epochs.join("+")}=${spentBy(p)}`],
@@ -102,7 +113,11 @@ function rowOf(point) {
 }
 
 function newRow(point) {
-  const button = make("button", { type: "button", "aria-label": `Show ${point.name}` }, point.method);
+  const button = make(
+    "button",
+    { type: "button", "aria-label": `Show ${point.name}` },
+    point.method,
+  );
   const head = make("th", { scope: "row" }, button);
   head.style.setProperty("--c", colourOf(point.method));
   const cells = COLUMNS.slice(1).map((column) => make("td", {}, column.text(point)));

@@ -77,7 +77,9 @@ function command(text) {
   const button = make("button", { type: "button", class: "quiet copy" }, "Copy");
   button.addEventListener("click", async () => {
     button.textContent = (await copied(code)) ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 1500);
   });
   return make("div", { class: "command" }, code, button);
 }
