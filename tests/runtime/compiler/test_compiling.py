@@ -355,7 +355,7 @@ def test_the_threads_of_torch_are_put_back(net) -> None:
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_scripted_net_runs_in_torch() -> None:
     net = torch.jit.script(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
     engine = secateur.compile(net, torch.zeros(2, 4), seconds=0)
