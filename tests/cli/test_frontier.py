@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 from secateur.cli import app
 from secateur.cli.frontier import draw
 from secateur.errors import SecateurError, StoreError, UsageError
-from secateur.point import Epochs, Point, Share
 from secateur.study.plan import Run
 from secateur.study.store import Store
 
@@ -18,46 +17,21 @@ def run_of(method: str, level: tuple[float, ...], step: int) -> Run:
     return Run(name, kind, method, level, step, 1, 0, {}, 1, {})  # type: ignore[arg-type]
 
 
-def point_of(run: Run, correct: int, zeros: int) -> Point:
-    return Point(
-        method=run.method,
-        level=run.level,
-        step=run.step,
-        seed=0,
-        digest=run.digest,
-        val=Share(correct, 100),
-        test=Share(correct - 1, 100),
-        sparsity=Share(zeros, 100),
-        conv_sparsity=Share(zeros, 100),
-        model_sparsity=Share(zeros, 110),
-        parameters=110,
-        nonzero=110 - zeros,
-        masked_macs=100,
-        nonzero_macs=100 - zeros,
-        compact_parameters=110,
-        macs=100,
-        epochs=Epochs(5, 0, 2),
-        seconds=1.0,
-        checkpoint=f"points/{run.digest}.safetensors",
-    )
-
-
 MEASURED = [
-    (run_of("dense", (), 0), 90, 0),
-    (run_of("magnitude", (0.5,), 0), 91, 50),
-    (run_of("magnitude", (0.9,), 1), 88, 90),
-    (run_of("l1-filter", (0.5,), 0), 80, 50),
+    (run_of("dense", (), 0), 90),
+    (run_of("magnitude", (0.5,), 0), 91),
+    (run_of("magnitude", (0.9,), 1), 88),
+    (run_of("l1-filter", (0.5,), 0), 80),
 ]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, make_point, put) -> Path:
     bad, left = run_of("combined", (0.5,), 0), run_of("slimming", (0.5,), 0)
     with Store.writing(tmp_path / "run") as store:
-        store.begin({}, [*(run for run, _, _ in MEASURED), bad, left])
-        for run, correct, zeros in MEASURED:
-            result = {"point": point_of(run, correct, zeros).to_dict()}
-            store.record_end(store.record_start(run), run, "done", "", result)
+        store.begin({}, [*(run for run, _ in MEASURED), bad, left])
+        for run, correct in MEASURED:
+            put(store, *make_point(run.method, run.level, correct, run.step))
         store.record_end(store.record_start(bad), bad, "failed", "out of memory")
     return tmp_path / "run"
 
@@ -96,7 +70,7 @@ def test_the_pick_under_a_floor(folder: Path, options: list[str], sentence: str)
 def test_json_is_one_object_a_point_and_nothing_else(folder: Path) -> None:
     out, err = invoke(folder, "--json")
     listed = json.loads(out)
-    assert [each["digest"] for each in listed] == [run.digest for run, _, _ in MEASURED]
+    assert [each["digest"] for each in listed] == [run.digest for run, _ in MEASURED]
     assert [each["on_frontier"] for each in listed][1:] == [True, True, False]
     assert listed[1]["sparsity"] == {"zeros": 50, "total": 100}
     assert err == ""
