@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.artifact.anatomy import infer_groups, read_attributes, slots, write_attributes
+from secateur.artifact.anatomy import (
+    infer_groups,
+    read_attributes,
+    slots,
+    vacancy,
+    write_attributes,
+)
 
 
 class Counting(nn.Module):
@@ -97,3 +103,16 @@ def test_groups_that_have_become_one_are_told_apart_from_those_built() -> None:
     built.weight = nn.Parameter(small.weight.detach())
     write_attributes(built, read_attributes(small))
     assert (built.groups, built.in_channels, built.out_channels) == (1, 4, 4)
+
+
+class Parent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.child = nn.Identity()
+        self.register_module("later", None)
+
+
+@pytest.mark.parametrize("name", ["child", "later", "forward", "__class__", "training", "a.b"])
+@pytest.mark.parametrize("role", ["", "buffer", "transient"])
+def test_no_file_puts_a_tensor_where_a_network_keeps_something_else(name, role):
+    assert vacancy(Parent(), name, role) is None

@@ -95,7 +95,7 @@ def vacancy(module: nn.Module, leaf: str, role: Role) -> Vacancy | None:
         >>> vacancy(nn.Identity(), "bias", "") is None
         True
     """
-    if leaf in _OF_EVERY_MODULE or not leaf.isidentifier():
+    if leaf in _OF_EVERY_MODULE or leaf in module._modules or not leaf.isidentifier():
         return None
     held = {**vars(type(module)), **vars(module), **module._parameters, **module._buffers}
     is_free = leaf in held and held[leaf] is None
