@@ -1,6 +1,6 @@
 """`python -m secateur`, and what the installed command runs.
 
-Loading the command line takes a moment, and Ctrl-C is heard in that moment, too.
+Loading the command line takes a moment, and Ctrl-C is answered in that moment, too.
 """
 
 from __future__ import annotations

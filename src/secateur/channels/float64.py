@@ -46,7 +46,7 @@ CASTS = {
 }
 
 
-class Doubler:
+class Widener:
     """Calls operators in float64.
 
     Args:
@@ -182,7 +182,7 @@ def _grouped_product(func: Any, rows: Tensor, matrices: Tensor, **more: Any) -> 
     return torch.cat([*parts, rows.new_zeros(len(rows) - ends[-1], matrices.shape[-1])])
 
 
-class Doubling(TorchFunctionMode):
+class InFloat64(TorchFunctionMode):
     """While open, a network computes in float64 (its inputs must be in float64 too)."""
 
     def __init__(
@@ -194,10 +194,10 @@ class Doubling(TorchFunctionMode):
         keep: WriteBack | None = None,
     ) -> None:
         super().__init__()
-        self._doubler = Doubler(model, wider=wider, jitter=jitter, keep=keep)
+        self._widener = Widener(model, wider=wider, jitter=jitter, keep=keep)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._doubler.run(func, operator_name(func), args, kwargs or {})
+        return self._widener.run(func, operator_name(func), args, kwargs or {})
 
 
 def jittered(tensor: Tensor, share: float) -> Tensor:

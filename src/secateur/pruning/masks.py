@@ -22,7 +22,9 @@ from secateur.pruning.weights import Tied, prunable_weights
 
 
 class Masks(Mapping[str, Tensor]):
-    """An immutable map from parameter names to bool tensors; True = kept.
+    """A map from parameter names to bool tensors that do not change; True = kept.
+
+    The masks remember the model that they were last applied to, for `freeze`.
 
     A parameter without a mask is kept whole.
 

@@ -23,7 +23,7 @@ from secateur.channels.float64 import (
     FLOAT32,
     UNCHANGED,
     WIDER,
-    Doubling,
+    InFloat64,
     Wider,
     double,
     jittered,
@@ -67,7 +67,7 @@ class Trial:
         with (
             sandbox(runner) as keep,
             still,
-            Doubling(runner, wider=self.wider, jitter=share, keep=keep),
+            InFloat64(runner, wider=self.wider, jitter=share, keep=keep),
             watching,
         ):
             return outputs_of(runner(*args, **kwargs))

@@ -21,7 +21,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.float64 import UNCHANGED, WIDER, Doubler, Wider
+from secateur.channels.float64 import UNCHANGED, WIDER, Widener, Wider
 from secateur.channels.labels.axis_labels import TensorLabels, Vector, plain
 from secateur.channels.labels.constraints import Ties
 from secateur.channels.labels.events import (
@@ -110,7 +110,7 @@ class Tape(TorchFunctionMode):
         self.parameters: dict[str, TensorLabels] = {}
         self._operators = operators
         self._preset = choices or {}
-        self._doubler: Doubler | None = None
+        self._widener: Widener | None = None
         self._keep: WriteBack | None = None
         self._running = False
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -131,7 +131,7 @@ class Tape(TorchFunctionMode):
         """A copy of the network is about to run: know its tensors and modules."""
         self.passes.append(Pass(training, len(self.steps)))
         wider = self.wider
-        self._doubler = Doubler(model, wider=wider, keep=keep) if self.constants else None
+        self._widener = Widener(model, wider=wider, keep=keep) if self.constants else None
         self._keep = keep
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in self._modules.items()}
@@ -163,7 +163,7 @@ class Tape(TorchFunctionMode):
 
     def end(self) -> None:
         """Keep nothing of the copy alive."""
-        self._doubler, self._keep, self._modules, self._paths = None, None, {}, {}
+        self._widener, self._keep, self._modules, self._paths = None, None, {}, {}
         self.origins.end()
 
     @property
@@ -229,7 +229,7 @@ class Tape(TorchFunctionMode):
         call.inputs = {id(t): self.layout(t) for t in tensors_in((call.args, named))}
         if self._keep is not None and is_in_place(func, kwargs):
             self._keep.before(args, kwargs)
-        run = self._doubler and self._doubler.run
+        run = self._widener and self._widener.run
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
         if name == "__bool__" and line:
             self.branches[line] = bool(call.out)

@@ -37,6 +37,9 @@ from secateur.foundation.run_example import Inputs, arguments
 
 ROUNDS = 12
 SEEDS = (0, 1, 2)
+_UNFINISHED = (
+    f"After {ROUNDS} rounds, dry runs still found sizes that follow no cut: expect a smaller one."
+)
 
 
 def solve(
@@ -47,13 +50,17 @@ def solve(
     known: State | None = None,
     exact: bool = True,
 ) -> State:
-    """Trace a network until every cut that its classes allow can be played through.
+    """Trace a network until no dry run finds anything more, or for `ROUNDS` rounds at most.
+
+    A network that is not done by then is traced as far as it was understood, and its note says so:
+    the very cut that `prune` chooses is tried before anything is zeroed, and what does not follow
+    is pinned then.
 
     Args:
         model: The network.
         example_inputs: Its inputs.
         constants: Follow what is constant for every input.
-        known: The same network on the same inputs, state before: what it found is taken over.
+        known: The same network on the same inputs, solved before: what it found is taken over.
         exact: Find out which channels would not leave exactly; it takes two passes in float64.
 
     Raises:
@@ -76,6 +83,8 @@ def solve(
             break
         if any(state.choices.get(one.place, one.taken) != one.taken for one in state.tape.choices):
             state = _again(model, example_inputs, state, constants=constants)
+    else:
+        state.note = "\n".join(filter(None, [state.note, _UNFINISHED]))
     return state
 
 

@@ -70,9 +70,9 @@ static void run_strip(const struct conv *conv, int64_t row, int64_t rows, int64_
   struct tile tile = {
       .first_channel = conv->group[first_group],
       .order = conv->order,
-      .starts = conv->starts,
-      .index = pack_at(pack, pack->index),
-      .value = pack_at(pack, pack->value),
+      .indptr = conv->indptr,
+      .indices = pack_at(pack, pack->indices),
+      .values = pack_at(pack, pack->values),
   };
   /* Straight into the output if the strip is a piece of it: one row, no part of a vector too many. */
   int same = pack->width == 1 ? 1 : pack->width == LANES && pack->out_layout == SECATEUR_LANES;
@@ -135,7 +135,7 @@ static void run_conv(const struct job *job, int64_t first, int64_t last, float *
       .job = job,
       .group = pack_at(pack, pack->group),
       .order = pack_at(pack, pack->order),
-      .starts = pack_at(pack, pack->starts),
+      .indptr = pack_at(pack, pack->indptr),
       .copy = scratch,
       .strip = scratch + conv_copy_floats(pack, LANES),
   };

@@ -12,7 +12,7 @@ struct conv {
   const struct pack *pack;
   const struct job *job;
   const int32_t *group, *order;
-  const int64_t *starts;
+  const int64_t *indptr;
   float *copy, *strip; /* in the thread's scratch */
   int32_t *in_places, *out_places; /* of whole rows of input in the copy, and of a strip's output */
   ivec edge[EDGE_VECTORS]; /* ones where a row of the copy is inside the image, zeros elsewhere */

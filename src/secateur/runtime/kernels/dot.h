@@ -50,19 +50,19 @@ ALWAYS float sum_of(dot_vec v) {
 ALWAYS void dot_rows(const struct pack *pack, const float *x, float *y, int64_t first, int64_t last,
                      int fuse_relu, const int wide) {
   const int32_t *order = pack_at(pack, pack->order);
-  const int64_t *starts = pack_at(pack, pack->starts);
-  const float *bias = pack_at(pack, pack->bias), *value = pack_at(pack, pack->value);
-  const uint16_t *narrow_index = pack_at(pack, pack->index);
-  const uint32_t *wide_index = pack_at(pack, pack->index);
+  const int64_t *indptr = pack_at(pack, pack->indptr);
+  const float *bias = pack_at(pack, pack->bias), *value = pack_at(pack, pack->values);
+  const uint16_t *narrow_indices = pack_at(pack, pack->indices);
+  const uint32_t *wide_indices = pack_at(pack, pack->indices);
   for (int64_t row = first; row < last; row++) {
-    int64_t i = starts[row], end = starts[row + 1];
+    int64_t i = indptr[row], end = indptr[row + 1];
     dot_vec sums = {0};
     for (; i + DOT_LANES <= end; i += DOT_LANES) {
-      dot_vec picked = wide ? pick_wide(x, wide_index + i) : pick_narrow(x, narrow_index + i);
+      dot_vec picked = wide ? pick_wide(x, wide_indices + i) : pick_narrow(x, narrow_indices + i);
       sums += picked * *(const loose_dot_vec *)(value + i);
     }
     float sum = sum_of(sums) + bias[order[row]];
-    for (; i < end; i++) sum += value[i] * x[wide ? wide_index[i] : narrow_index[i]];
+    for (; i < end; i++) sum += value[i] * x[wide ? wide_indices[i] : narrow_indices[i]];
     y[order[row]] = fuse_relu ? relu1(sum) : sum;
   }
 }

@@ -52,8 +52,8 @@ int layer_fits(const secateur_layer *layer) {
 int axis_of(struct axis *axis, int64_t kernel, int64_t dilation, int64_t stride) {
   memset(axis, 0, sizeof *axis);
   axis->reach = (int32_t)((kernel - 1) * dilation / stride);
-  for (int64_t tap = 0; tap < kernel; tap++) {
-    int32_t phase = (int32_t)(tap * dilation % stride), known = 0;
+  for (int64_t place = 0; place < kernel; place++) {
+    int32_t phase = (int32_t)(place * dilation % stride), known = 0;
     for (int32_t i = 0; i < axis->phases; i++) known |= axis->phase[i] == phase;
     if (known) continue;
     if (axis->phases == MAX_PHASES) return 0;
@@ -89,8 +89,8 @@ void place_arrays(struct pack *pack) {
   pack->bias = place(&end, channels * 4);
   pack->group = place(&end, (pack->groups + 1) * 4);
   pack->order = place(&end, rows * 4);
-  pack->starts = place(&end, (rows + 1) * 8);
-  pack->index = place(&end, pack->stored * (pack->index_bits / 8));
-  pack->value = place(&end, pack->stored * 4);
+  pack->indptr = place(&end, (rows + 1) * 8);
+  pack->indices = place(&end, pack->stored * (pack->index_bits / 8));
+  pack->values = place(&end, pack->stored * 4);
   pack->bytes = end;
 }

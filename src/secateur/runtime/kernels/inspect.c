@@ -48,7 +48,7 @@ static int header_fits(const struct pack *pack, const struct isa *isa) {
 static int arrays_fit(const struct pack *pack) {
   int64_t channels = pack->shape.out_channels, rows = pack->blocks * channels;
   const int32_t *group = pack_at(pack, pack->group), *order = pack_at(pack, pack->order);
-  const int64_t *starts = pack_at(pack, pack->starts);
+  const int64_t *indptr = pack_at(pack, pack->indptr);
   if (group[0] != 0 || group[pack->groups] != channels) return 0;
   for (int32_t g = 0; g < pack->groups; g++)
     if (group[g] > group[g + 1]) return 0;
@@ -58,16 +58,16 @@ static int arrays_fit(const struct pack *pack) {
         int32_t channel = order[block * channels + i];
         if (channel < group[g] || channel >= group[g + 1]) return 0;
       }
-  if (starts[0] != 0 || starts[rows] != pack->stored) return 0;
+  if (indptr[0] != 0 || indptr[rows] != pack->stored) return 0;
   for (int64_t row = 0; row < rows; row++)
-    if (starts[row] > starts[row + 1]) return 0;
+    if (indptr[row] > indptr[row + 1]) return 0;
   return 1;
 }
 
 static int indices_fit(const struct pack *pack) {
   const secateur_shape *s = &pack->shape;
   int dot = pack->kind == SECATEUR_LINEAR && pack->algorithm == SECATEUR_BY_IMAGE;
-  const int64_t *starts = pack_at(pack, pack->starts);
+  const int64_t *indptr = pack_at(pack, pack->indptr);
   int64_t last_tap = dot ? 0 : index_of(pack, 0, s->kernel_height - 1, s->kernel_width - 1);
   for (int32_t i = 0; !dot && i < s->kernel_height; i++)
     for (int32_t j = 0; j < s->kernel_width; j++) last_tap = max(last_tap, index_of(pack, 0, i, j));
@@ -75,10 +75,10 @@ static int indices_fit(const struct pack *pack) {
     int64_t channels =
         min(pack->block_channels, s->in_channels - block * (int64_t)pack->block_channels);
     int64_t limit = dot ? s->in_channels - 1 : (channels - 1) * pack->plane + last_tap;
-    int64_t first = starts[block * s->out_channels], last = starts[(block + 1) * s->out_channels];
+    int64_t first = indptr[block * s->out_channels], last = indptr[(block + 1) * s->out_channels];
     for (int64_t i = first; i < last; i++) {
-      int64_t index = pack->index_bits == 16 ? ((const uint16_t *)pack_at(pack, pack->index))[i]
-                                             : ((const uint32_t *)pack_at(pack, pack->index))[i];
+      int64_t index = pack->index_bits == 16 ? ((const uint16_t *)pack_at(pack, pack->indices))[i]
+                                             : ((const uint32_t *)pack_at(pack, pack->indices))[i];
       if (index > limit) return 0;
     }
   }

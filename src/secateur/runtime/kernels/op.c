@@ -54,8 +54,8 @@ int64_t work_of(const secateur_op *op, int64_t batch, int32_t lanes) {
   const struct pack *pack = op->pack;
   int64_t images = images_in(op->in_layout, batch, lanes);
   if (!has_pack(op)) {
-    int64_t taps = (int64_t)op->shape.kernel_height * op->shape.kernel_width;
-    return images * (in_features(&op->shape) + taps * out_features(&op->shape)) / 4;
+    int64_t kernel_size = (int64_t)op->shape.kernel_height * op->shape.kernel_width;
+    return images * (in_features(&op->shape) + kernel_size * out_features(&op->shape)) / 4;
   }
   if (is_dot(op)) return batch * (pack->nonzeros + 8 * (int64_t)pack->shape.out_channels);
   int64_t positions = (int64_t)pack->shape.out_height * pack->shape.out_width;

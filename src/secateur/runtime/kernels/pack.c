@@ -8,11 +8,11 @@
 /* Non-zeros of one output channel within a block. */
 static int64_t count_row(const struct pack *pack, const float *weight, int64_t channel,
                          int64_t block) {
-  int64_t taps = (int64_t)pack->shape.kernel_height * pack->shape.kernel_width;
+  int64_t kernel_size = (int64_t)pack->shape.kernel_height * pack->shape.kernel_width;
   int64_t first = block * pack->block_channels, count = 0;
   int64_t last = min(first + pack->block_channels, pack->shape.in_channels);
-  const float *row = weight + channel * pack->shape.in_channels * taps;
-  for (int64_t i = first * taps; i < last * taps; i++) count += row[i] != 0;
+  const float *row = weight + channel * pack->shape.in_channels * kernel_size;
+  for (int64_t i = first * kernel_size; i < last * kernel_size; i++) count += row[i] != 0;
   return count;
 }
 
@@ -33,13 +33,14 @@ static void fill_groups(const struct pack *pack, const float *weight, int32_t *g
 }
 
 /* By falling count within each group: neighbours of one length leave the inner loop at the same
- * step, which the branch predictor learns. A counting sort on `starts`, where the counts are kept for now. */
+ * step, which the branch predictor learns. An insertion sort; the counts are kept in `indptr` until
+ * they are summed up. */
 static void fill_order(const struct pack *pack, const float *weight, const int32_t *group,
-                       int32_t *order, int64_t *starts) {
+                       int32_t *order, int64_t *indptr) {
   int64_t channels = pack->shape.out_channels, total = 0;
   for (int64_t block = 0; block < pack->blocks; block++) {
     int32_t *rows = order + block * channels;
-    int64_t *counts = starts + block * channels;
+    int64_t *counts = indptr + block * channels;
     for (int32_t g = 0; g < pack->groups; g++)
       for (int32_t channel = group[g]; channel < group[g + 1]; channel++) {
         int64_t count = count_row(pack, weight, channel, block);
@@ -53,30 +54,31 @@ static void fill_order(const struct pack *pack, const float *weight, const int32
       }
   }
   for (int64_t row = 0; row < pack->blocks * channels; row++) {
-    int64_t count = starts[row];
-    starts[row] = total;
+    int64_t count = indptr[row];
+    indptr[row] = total;
     total += count;
   }
-  starts[pack->blocks * channels] = total;
+  indptr[pack->blocks * channels] = total;
 }
 
 static void fill_weights(const struct pack *pack, const float *weight, const int32_t *order,
                          void *index, float *value) {
   const secateur_shape *s = &pack->shape;
   int dot = pack->kind == SECATEUR_LINEAR && pack->algorithm == SECATEUR_BY_IMAGE;
-  int64_t taps = (int64_t)s->kernel_height * s->kernel_width, at = 0;
+  int64_t kernel_size = (int64_t)s->kernel_height * s->kernel_width, at = 0;
   for (int64_t block = 0; block < pack->blocks; block++)
     for (int64_t row = 0; row < s->out_channels; row++) {
       int64_t first = block * pack->block_channels;
       int64_t last = min(first + pack->block_channels, s->in_channels);
-      const float *from = weight + order[block * s->out_channels + row] * s->in_channels * taps;
+      const float *from =
+          weight + order[block * s->out_channels + row] * s->in_channels * kernel_size;
       for (int64_t channel = first; channel < last; channel++)
-        for (int64_t tap = 0; tap < taps; tap++) {
-          float w = from[channel * taps + tap];
+        for (int64_t place = 0; place < kernel_size; place++) {
+          float w = from[channel * kernel_size + place];
           if (w == 0) continue;
-          int64_t where =
-              dot ? channel
-                  : index_of(pack, channel - first, tap / s->kernel_width, tap % s->kernel_width);
+          int64_t where = dot ? channel
+                              : index_of(pack, channel - first, place / s->kernel_width,
+                                         place % s->kernel_width);
           if (pack->index_bits == 16) ((uint16_t *)index)[at] = (uint16_t)where;
           else ((uint32_t *)index)[at] = (uint32_t)where;
           value[at++] = w;
@@ -103,7 +105,7 @@ int32_t secateur_pack(const secateur_layer *layer, const float *weight, const fl
   if (bias) memcpy(bytes + pack.bias, bias, pack.shape.out_channels * sizeof *bias);
   int32_t *group = (int32_t *)(bytes + pack.group), *order = (int32_t *)(bytes + pack.order);
   fill_groups(&pack, weight, group);
-  fill_order(&pack, weight, group, order, (int64_t *)(bytes + pack.starts));
-  fill_weights(&pack, weight, order, bytes + pack.index, (float *)(bytes + pack.value));
+  fill_order(&pack, weight, group, order, (int64_t *)(bytes + pack.indptr));
+  fill_weights(&pack, weight, order, bytes + pack.indices, (float *)(bytes + pack.values));
   return SECATEUR_OK;
 }

@@ -29,9 +29,9 @@
 #define MAX_PHASES 64 /* more would need a stride and a kernel beyond it: a bad argument */
 
 struct axis {          /* one axis of the image */
-  int32_t phases;      /* distinct (tap x dilation) mod stride */
+  int32_t phases;      /* distinct (place x dilation) mod stride */
   int32_t phase[MAX_PHASES];
-  int32_t reach;       /* the largest (tap x dilation) div stride */
+  int32_t reach;       /* the largest (place x dilation) div stride */
 };
 
 struct pack {
@@ -56,9 +56,9 @@ struct pack {
   int64_t bias;   /* float[out_channels] */
   int64_t group;  /* int32[groups + 1]: first output channel of a group */
   int64_t order; /* int32[blocks][out_channels]: output channel; within a group by falling count */
-  int64_t starts; /* int64[blocks x out_channels + 1]: in the order of `order` */
-  int64_t index; /* uint16 or uint32[stored]: floats from the block's first channel */
-  int64_t value; /* float[stored] */
+  int64_t indptr; /* int64[blocks x out_channels + 1]: in the order of `order` */
+  int64_t indices; /* uint16 or uint32[stored]: floats from the block's first channel */
+  int64_t values; /* float[stored] */
 };
 
 static inline const void *pack_at(const struct pack *pack, int64_t offset) {

@@ -52,7 +52,7 @@ static int64_t tile_vectors(const struct pack *pack, const struct isa *isa) {
 static void choose_blocks(struct pack *pack, const struct isa *isa) {
   int64_t channels = pack->shape.in_channels;
   int64_t tile = tile_vectors(pack, isa) * isa->lanes, row = (int64_t)pack->row_width * pack->width;
-  /* A tile and the rows below it that its taps reach: pieces of rows, or all in between. */
+  /* A tile and the rows below it that its kernel_size reach: pieces of rows, or all in between. */
   int64_t piece = tile + (int64_t)pack->w.reach * pack->width;
   int64_t touched = (piece + pack->h.reach * min(piece, row)) * pack->h.phases * pack->w.phases;
   int64_t fitting = max(1, L1_FLOATS / touched);

@@ -5,21 +5,21 @@
 #include "isa.h"
 #include "vector.h"
 
-/* Which taps of a window are inside the image, along one axis. */
+/* Which places of a window are inside the image, along one axis. */
 struct window {
-  int64_t first, last; /* taps */
-  int64_t at;          /* where tap 0 lies */
-  int64_t padded;      /* taps inside the image or its padding: what count_include_pad counts */
+  int64_t first, last; /* places */
+  int64_t at;          /* where place 0 lies */
+  int64_t padded;      /* places inside the image or its padding: what count_include_pad counts */
 };
 
 static struct window window_at(int64_t out, int64_t stride, int64_t pad, int64_t dilation,
-                               int64_t taps, int64_t size) {
+                               int64_t kernel, int64_t size) {
   struct window window = {.at = out * stride - pad};
   int64_t from = window.at;
-  window.first = from < 0 ? min(ceil_div(-from, dilation), taps) : 0;
+  window.first = from < 0 ? min(ceil_div(-from, dilation), kernel) : 0;
   window.last =
-      from >= size ? window.first : max(window.first, min(taps, ceil_div(size - from, dilation)));
-  window.padded = max(0, min(taps, ceil_div(size + pad - from, dilation)));
+      from >= size ? window.first : max(window.first, min(kernel, ceil_div(size - from, dilation)));
+  window.padded = max(0, min(kernel, ceil_div(size + pad - from, dilation)));
   return window;
 }
 

@@ -140,8 +140,8 @@ typedef struct secateur_pack_info {
   int32_t kind, in_layout, out_layout, algorithm;
   int32_t index_bits; /* 16 or 32 */
   int32_t tile; /* vectors kept in registers at once */
-  int64_t nonzeros; /* weights stored, fillers left out */
-  int64_t stored; /* weights stored, fillers counted */
+  int64_t nonzeros; /* weights that are not zero */
+  int64_t stored; /* weights that the pack stores, zeros among them included */
   secateur_shape shape;
 } secateur_pack_info;
 

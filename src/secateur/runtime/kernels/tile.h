@@ -16,19 +16,19 @@ struct tile {
   const float *x;         /* where the tile's first vector would be read for index 0 */
   float *y; /* where its first vector is written for output channel `first_channel` */
   int64_t y_stride; /* floats between output channels */
-  int64_t first, last; /* rows of `order` and `starts` */
+  int64_t first, last; /* rows of `order` and `indptr` */
   int32_t first_channel;
   const int32_t *order;
-  const int64_t *starts;
-  const void *index;
-  const float *value;
+  const int64_t *indptr;
+  const void *indices;
+  const float *values;
   const float *bias; /* NULL: go on from what y holds */
   int32_t fuse_relu;
 };
 
 ALWAYS void tile_rows(const struct tile *tile, const int T, const int wide) {
-  const uint16_t *narrow_index = tile->index;
-  const uint32_t *wide_index = tile->index;
+  const uint16_t *narrow_indices = tile->indices;
+  const uint32_t *wide_indices = tile->indices;
   for (int64_t row = tile->first; row < tile->last; row++) {
     int32_t channel = tile->order[row];
     float *y = tile->y + (channel - tile->first_channel) * tile->y_stride;
@@ -39,9 +39,9 @@ ALWAYS void tile_rows(const struct tile *tile, const int T, const int wide) {
     } else {
       UNROLL for (int t = 0; t < T; t++) sum[t] = load(y + t * LANES);
     }
-    for (int64_t i = tile->starts[row]; i < tile->starts[row + 1]; i++) {
-      const float *x = tile->x + (wide ? wide_index[i] : narrow_index[i]);
-      vec weight = splat(tile->value[i]);
+    for (int64_t i = tile->indptr[row]; i < tile->indptr[row + 1]; i++) {
+      const float *x = tile->x + (wide ? wide_indices[i] : narrow_indices[i]);
+      vec weight = splat(tile->values[i]);
       UNROLL for (int t = 0; t < T; t++) sum[t] += weight * load(x + t * LANES);
     }
     if (tile->fuse_relu) { UNROLL for (int t = 0; t < T; t++) sum[t] = relu(sum[t]); }
