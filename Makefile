@@ -27,6 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/biome check --error-on-warnings
+	$(BIN)/jscpd --silent src tests benchmarks scripts examples cmake docs/_ext
 	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS))
 
 docs: $(VENV)/.dev

@@ -17,8 +17,9 @@ import pytest
 
 from secateur.point import Epochs, Point, Share
 from secateur.runtime.kernels import kernels
+from secateur.spec import StudySpec
 from secateur.study.heartbeat import read_heartbeat
-from secateur.study.plan import Run
+from secateur.study.plan import Run, plan
 from secateur.study.store import Store
 
 # What an earlier version wrote, and how: data, no tests.
@@ -155,6 +156,17 @@ def undisturbed(
     bench = make_bench()
     shutil.copytree(swept, bench.folder, dirs_exist_ok=True)
     return bench
+
+
+@pytest.fixture
+def runs() -> tuple[Run, ...]:
+    study = StudySpec.model_validate(
+        {
+            "methods": {"magnitude": {"levels": [0.5, 0.9]}},
+            "training": {"base_epochs": 4, "retrain_epochs": 3},
+        }
+    )
+    return plan(study, {"data": ""})
 
 
 @pytest.fixture(scope="session")

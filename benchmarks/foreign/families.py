@@ -64,6 +64,11 @@ WAVE = {
     "num_conv_pos_embeddings": 8,
     "num_conv_pos_embedding_groups": 4,
 }
+SEGFORMER: dict[str, Any] = {
+    "hidden_sizes": [8, 16], "depths": [1, 1], "num_encoder_blocks": 2,
+    "num_attention_heads": [1, 2], "sr_ratios": [2, 1], "patch_sizes": [3, 3], "strides": [2, 2],
+    "mlp_ratios": [2, 2],
+}  # fmt: skip
 IMAGE = {
     "hidden_size": 32,
     "num_hidden_layers": 2,

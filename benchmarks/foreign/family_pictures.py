@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from foreign.families import IMAGE, TEXT, detector, family, frames, ids, large, pixels, real_time
+from foreign.families import (
+    IMAGE,
+    SEGFORMER,
+    TEXT,
+    detector,
+    family,
+    frames,
+    ids,
+    large,
+    pixels,
+    real_time,
+)
 from foreign.journey import Builder
 
 PICTURES: dict[str, Builder] = {
@@ -55,17 +66,7 @@ PICTURES: dict[str, Builder] = {
     ),
     "glpn": family(
         "GLPN",
-        {
-            "hidden_sizes": [8, 16],
-            "depths": [1, 1],
-            "num_encoder_blocks": 2,
-            "num_attention_heads": [1, 2],
-            "sr_ratios": [2, 1],
-            "patch_sizes": [3, 3],
-            "strides": [2, 2],
-            "mlp_ratios": [2, 2],
-            "decoder_hidden_size": 8,
-        },
+        {**SEGFORMER, "decoder_hidden_size": 8},
         pixels,
     ),
     "focalnet": family(
@@ -148,18 +149,7 @@ PICTURES: dict[str, Builder] = {
     ),
     "segformer_heads": family(
         "Segformer",
-        {
-            "hidden_sizes": [8, 16],
-            "depths": [1, 1],
-            "num_encoder_blocks": 2,
-            "num_attention_heads": [1, 2],
-            "sr_ratios": [2, 1],
-            "patch_sizes": [3, 3],
-            "strides": [2, 2],
-            "mlp_ratios": [2, 2],
-            "decoder_hidden_size": 16,
-            "num_labels": 5,
-        },
+        {**SEGFORMER, "decoder_hidden_size": 16, "num_labels": 5},
         pixels,
         "ForSemanticSegmentation",
     ),

@@ -12,6 +12,11 @@ Family = tuple[nn.Module, Any]
 WIDTHS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 TEXT = {"vocab_size": 50, "intermediate_size": 48, **WIDTHS}
 IMAGE = {"image_size": 32, "patch_size": 8, "intermediate_size": 48, **WIDTHS}
+SEGFORMER = {
+    "hidden_sizes": [8, 16], "depths": [1, 1], "num_encoder_blocks": 2,
+    "num_attention_heads": [1, 2], "sr_ratios": [2, 1], "patch_sizes": [3, 3], "strides": [2, 2],
+    "mlp_ratios": [2, 2],
+}  # fmt: skip
 
 
 def pixels(size: int = 32) -> dict[str, Any]:
@@ -81,16 +86,7 @@ def _images() -> dict[str, Callable[[], Family]]:
         "swin_v2": lambda: _build("Swinv2", swin, pixels()),
         "segformer": lambda: _build(
             "Segformer",
-            {
-                "hidden_sizes": [8, 16],
-                "depths": [1, 1],
-                "num_encoder_blocks": 2,
-                "num_attention_heads": [1, 2],
-                "sr_ratios": [2, 1],
-                "patch_sizes": [3, 3],
-                "strides": [2, 2],
-                "mlp_ratios": [2, 2],
-            },
+            SEGFORMER,
             pixels(),
         ),
         "pvt": lambda: _build(

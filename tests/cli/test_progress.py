@@ -9,20 +9,8 @@ from rich.text import Text
 
 from secateur.cli import progress as module
 from secateur.cli.progress import Progress, best_so_far
-from secateur.spec import StudySpec
-from secateur.study.plan import Run, plan
+from secateur.study.plan import Run
 from secateur.study.store import Store
-
-
-@pytest.fixture
-def runs() -> tuple[Run, ...]:
-    study = StudySpec.model_validate(
-        {
-            "methods": {"magnitude": {"levels": [0.5, 0.9]}},
-            "training": {"base_epochs": 4, "retrain_epochs": 3},
-        }
-    )
-    return plan(study, {"data": ""})
 
 
 @pytest.fixture

@@ -115,10 +115,10 @@ def mnist(*, val_size: int = 5000, seed: int = 0, flip: bool = False, crop: int 
     `$SECATEUR_DATA/mnist/` and the user's cache, else downloaded.
 
     Args:
-        val_size: Images of the official training set that make the validation split.
-        seed: Of that choice.
-        flip: Mirror training images with probability 1/2.
-        crop: Pixels by which training images are shifted, at most.
+        val_size: As for `fashion_mnist`.
+        seed: As for `fashion_mnist`.
+        flip: As for `fashion_mnist`.
+        crop: As for `fashion_mnist`.
 
     Raises:
         DataError: A file is missing and cannot be downloaded, or is damaged.

@@ -89,10 +89,10 @@ def pack_conv2d(
         stride: Down, right.
         padding: (rows, columns) on both sides, or (top, bottom, left, right).
         dilation: Down, right.
-        batch: The batch size to tune for. The pack is right for any.
-        in_layout: How its input will lie.
-        out_layout: How its output shall lie.
-        algorithm: Chosen by a cost model if not given.
+        batch: As for `pack_linear`.
+        in_layout: As for `pack_linear`.
+        out_layout: As for `pack_linear`.
+        algorithm: As for `pack_linear`.
 
     Raises:
         KernelError: Shapes that do not fit, or there are no kernels here.
