@@ -26,6 +26,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini $$(git ls-files 'tests/test_*.py' 'tests/**/test_*.py')
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/jscpd --silent src tests benchmarks scripts examples cmake docs/_ext
 	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS))

@@ -88,7 +88,7 @@ def test_commands_are_real(page, line):
     if name.startswith("--"):
         assert name in typer.main.get_command(app).get_help(_context())
         return
-    command = typer.main.get_command(app).commands[name]
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     command.make_context(name, rest)
 
 
@@ -156,7 +156,7 @@ def test_every_page_is_built(site):
 
 def test_every_command_has_its_help_on_the_page(site):
     page = (site / "commands.html").read_text()
-    names = list(typer.main.get_command(app).commands)
+    names = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     assert len(names) > 5
     assert [name for name in names if f"Usage: secateur {name} " not in page] == []
 

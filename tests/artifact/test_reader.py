@@ -70,7 +70,7 @@ def test_a_manifest_of_other_tensors_is_refused(tmp_path: Path, fields: dict[str
     ],
 )
 def test_a_code_of_impossible_sizes_is_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
-    manifest = Manifest(version=1, coded={"a": fields})
+    manifest = Manifest(version=1, coded={"a": fields})  # type: ignore[dict-item]
     write(tmp_path / "x", [("a", "U8", [24], memoryview(bytes(24)))], {KEY: manifest.to_text()})
     with pytest.raises(ArtifactError):
         load_state_dict(tmp_path / "x")

@@ -555,14 +555,14 @@ def test_levels_hold_for_every_method_even_for_one_with_its_own() -> None:
     spec = overridden(levels="0.9, 0.3")
     assert spec.levels == ((0.3,), (0.9,))
     assert spec.levels_of("slimming") == ((0.3,), (0.9,))
-    assert spec.methods["slimming"].penalty == 0.5
+    assert spec.methods["slimming"].model_dump()["penalty"] == 0.5
     assert overridden(levels="0.3/0.9").levels == ((0.3, 0.9),)
 
 
 def test_methods_keep_the_options_that_the_file_gives_them() -> None:
     spec = overridden(methods="slimming, magnitude")
     assert list(spec.methods) == ["slimming", "magnitude"]
-    assert spec.methods["slimming"].penalty == 0.5
+    assert spec.methods["slimming"].model_dump()["penalty"] == 0.5
     with pytest.raises(UnknownNameError, match="'dense'"):
         overridden(methods="dens")
 

@@ -84,7 +84,7 @@ def test_open_asks_the_browser_and_says_where_to_go_without_one(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(server.LivePage, "serve", interrupted)
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or opens)
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or opens)  # type: ignore[func-returns-value]
     done = CliRunner().invoke(app, ["watch", str(tmp_path), "--open"], catch_exceptions=False)
     assert done.exit_code == 0
     url = done.stdout.split()[3]

@@ -44,7 +44,7 @@ class Unjudged:
 
 
 def test_a_loader_of_the_user_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def own(size: Unjudged, hidden: "OnlyForTypeCheckers" = None, **rest: int) -> ImageData:  # noqa: F821
+    def own(size: Unjudged, hidden: "OnlyForTypeCheckers" = None, **rest: int) -> ImageData:  # type: ignore[name-defined]  # noqa: F821  # type: ignore[name-defined]
         return shapes(train=int(rest["count"]), val=2, test=2)
 
     def wrong(size: Unjudged) -> int:

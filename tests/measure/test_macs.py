@@ -78,7 +78,7 @@ def test_counts_add_up_over_runs() -> None:
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
 def test_recurrent_layers_are_counted_step_by_step(kind: type[nn.RNNBase]) -> None:
-    net = kind(3, 2, num_layers=2, bidirectional=True)
+    net = kind(3, 2, num_layers=2, bidirectional=True)  # type: ignore[call-arg]
     weights = sum(p.numel() for name, p in net.named_parameters() if name.startswith("weight"))
     with torch.no_grad():
         assert count_macs(net, torch.rand(5, 1, 3)).macs.total() == 5 * weights

@@ -562,9 +562,9 @@ class Held(nn.Module):
 WRAPPED: dict[str, Callable[[nn.Module], nn.Module]] = {
     "module": Held,
     "twice": lambda model: Held(Held(model)),
-    "compiled": lambda model: torch.compile(model, backend="eager"),
+    "compiled": lambda model: torch.compile(model, backend="eager"),  # type: ignore[dict-item, return-value]
     "compiled and held": lambda model: Held(torch.compile(model, backend="eager")),
-    "held and compiled": lambda model: torch.compile(Held(model), backend="eager"),
+    "held and compiled": lambda model: torch.compile(Held(model), backend="eager"),  # type: ignore[dict-item, return-value]
     "averaged": torch.optim.swa_utils.AveragedModel,
 }
 

@@ -54,7 +54,7 @@ class Lookahead(torch.optim.Optimizer):
         self.param_groups, self.defaults = self.base.param_groups, self.base.defaults
         self.slow = [p.detach().clone() + 1 for p in model.parameters()]
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         self.base.step(closure)
         with torch.no_grad():
             for group in self.param_groups:
@@ -100,7 +100,7 @@ class Sharpness(torch.optim.Optimizer):
         super().__init__(model.parameters(), {})
         self.base_optimizer = adam(model)
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         self.base_optimizer.step()
 
 

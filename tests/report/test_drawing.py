@@ -45,7 +45,7 @@ def test_the_band_is_shaded_and_one_seed_has_none() -> None:
 def test_a_single_level_shows_its_band_as_a_bar() -> None:
     shown = plot([p for p in study(3, ("magnitude",)) if p.step == 0])
     (bar,) = draw(shown).axes[0].collections
-    ((low, high),) = (segment[:, 1] for segment in bar.get_segments())
+    ((low, high),) = (segment[:, 1] for segment in bar.get_segments())  # type: ignore[attr-defined]
     level = shown.lines["magnitude"][0]
     assert high - low == pytest.approx(2 * (level.estimate("test_accuracy").band or 0))
 

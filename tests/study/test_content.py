@@ -72,8 +72,8 @@ WAYS: dict[str, Callable[[Any], object]] = {
     "closure of a closure": lambda value: bound(bound(value)),
     "default": with_default,
     "decorator": decorated,
-    "argument of a partial": lambda value: functools.partial(bound(0), value),
-    "keyword of a partial": lambda value: functools.partial(bound(0), width=value),
+    "argument of a partial": lambda value: functools.partial(bound(0), value),  # type: ignore[call-arg]
+    "keyword of a partial": lambda value: functools.partial(bound(0), width=value),  # type: ignore[call-arg]
     "object": Config,
     "bound method": lambda value: Config(value).build,
     "object with slots": Slotted,

@@ -51,7 +51,7 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> dict[str, nn.Module]:
     monkeypatch.setattr(timing, "_compact_net", lambda _s, _u, _d, each: made[each.digest])
     monkeypatch.setattr(timing, "_SECONDS", 0.01)
     monkeypatch.setattr(timing, "_CHOOSING", 0.0)
-    return made
+    return made  # type: ignore[return-value]
 
 
 def run(store: Store) -> list[int]:

@@ -137,7 +137,7 @@ def test_an_unchanged_network_is_not_traced_again(monkeypatch: pytest.MonkeyPatc
     masks = prune(net, "l1-filter", sparsity=0.4, scope="all", example_inputs=x)
     made = []
     run = Cutter.run
-    monkeypatch.setattr(Cutter, "run", lambda *given, **more: made.append(1) or run(*given, **more))
+    monkeypatch.setattr(Cutter, "run", lambda *given, **more: made.append(1) or run(*given, **more))  # type: ignore[func-returns-value]
     compact(net, masks, x)
     assert not made
     with torch.no_grad():

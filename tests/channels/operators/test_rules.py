@@ -128,7 +128,7 @@ class Packed(nn.Module):
     def __init__(self, kind: type[nn.RNNBase], *, unpack: bool) -> None:
         super().__init__()
         self.a, self.b = nn.Conv1d(4, 12, 3, padding=1), nn.Conv1d(12, 12, 3, padding=1)
-        self.rnn, self.fc, self.unpack = kind(12, 10, batch_first=True), nn.Linear(10, 3), unpack
+        self.rnn, self.fc, self.unpack = kind(12, 10, batch_first=True), nn.Linear(10, 3), unpack  # type: ignore[call-arg]
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         y = torch.relu(self.b(torch.relu(self.a(x)))).transpose(1, 2)

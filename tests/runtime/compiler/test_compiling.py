@@ -118,7 +118,7 @@ def test_numbers_of_numpy_and_torch_are_numbers(net) -> None:
         net,
         example,
         threads=np.int64(1),
-        batches=[torch.tensor(2), np.uint8(3)],
+        batches=[torch.tensor(2), np.uint8(3)],  # type: ignore[list-item]
         seconds=np.float32(0),
     )
     assert list(engine.choices) == [2, 3]
@@ -312,7 +312,7 @@ def test_several_inputs_run_in_torch_and_the_report_says_so(form: str) -> None:
         expected = net(*args, **kwargs)
         check_same(engine(inputs), expected)
         check_same(engine(*args, **kwargs), expected)
-    arrays = each_tensor(pairs(2)["a dict"], lambda one: one.numpy())
+    arrays = each_tensor(pairs(2)["a dict"], lambda one: one.numpy())  # type: ignore[return-value]
     assert isinstance(engine(**arrays)["apart"], np.ndarray)
     with pytest.raises(ModelError, match="running the engine: the network on an input of 1"):
         engine(torch.zeros(1))

@@ -46,7 +46,7 @@ class Witness:
             self.seen.append([tensor() is not None for tensor in self.made])
             result = sum(tensors) + 1
             self.made.append(weakref.ref(result))
-            return result
+            return result  # type: ignore[return-value]
 
         return called(step, *values)
 

@@ -90,7 +90,7 @@ def test_a_net_runs_in_one_call(layout: Layout, threads: int, part: int) -> None
         for array, size in zip(between, sizes, strict=True)
     ]
     scratch = memory.aligned(kernels.scratch_bytes(ops, threads), np.uint8)
-    buffers = kernels.buffers_of([x.numpy(), *places, output])
+    buffers = kernels.buffers_of([x.numpy(), *places, output])  # type: ignore[list-item]
     task = kernels.task(ops, buffers, scratch, batch=19, threads=threads, part=part)
     kernels.run(task)
     torch.testing.assert_close(torch.from_numpy(output), want)
@@ -172,7 +172,7 @@ def test_parts_must_fit(layout: Layout, part: int, step: int, count: int, why: s
 
 
 def run_raw(op: object, arrays: list[np.ndarray], batch: int = 1, room: int | None = None) -> None:
-    ops = kernels.array_of([op])
+    ops = kernels.array_of([op])  # type: ignore[list-item]
     needed = kernels.scratch_bytes(ops, 1)
     scratch = memory.aligned(needed if room is None else room, np.uint8)
     kernels.run(kernels.task(ops, kernels.buffers_of(arrays), scratch, batch=batch, threads=1))

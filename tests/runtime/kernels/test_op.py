@@ -97,7 +97,7 @@ def test_in_place_where_it_is_allowed() -> None:
         ]
     )
     kernels.run(
-        kernels.task(ops, kernels.buffers_of([x]), memory.aligned(64, np.uint8), batch=1, threads=1)
+        kernels.task(ops, kernels.buffers_of([x]), memory.aligned(64, np.uint8), batch=1, threads=1)  # type: ignore[list-item]
     )
     assert x.tolist() == [0.0, 4.0, 0.0]
 

@@ -75,7 +75,7 @@ def test_convolutions(data: st.DataObject) -> None:
     window = Window(
         channels,
         *(
-            ConvAxis(*numbers, side, side)
+            ConvAxis(*numbers, side, side)  # type: ignore[call-arg]
             for *numbers, side in zip(
                 (height, width), kernel, stride, dilation, padding, strict=True
             )

@@ -127,7 +127,7 @@ def test_steps_stay_with_the_dense_ones_and_the_zeros_stay_zero() -> None:
 def test_activations_stay_batch_last_through_a_whole_block() -> None:
     net = build("conv4", (3, 14, 14), 5)
     seen = []
-    for module in net:
+    for module in net:  # type: ignore[attr-defined]
         if not isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda _, __, output: seen.append(is_batch_last(output)))
     with sparse_retraining(net, masked(net)), byte_dropout(net):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -339,3 +340,30 @@ if __name__ == "__main__":
             check=True,
         )
         assert done.stdout.split() == told.split()
+
+
+class Counted:
+    """Data that count how often they are pickled."""
+
+    times = 0
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        Counted.times += 1
+        return (object, ())
+
+
+def test_what_jobs_share_is_sent_once(
+    executor: LocalExecutor, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data in memory travel with the first job alone."""
+    first = make_job()
+    setup = replace(first.setup, registered={"a test": {"counted": Counted()}})
+    runs = plan(STUDY, {"data": "shared"})
+    monkeypatch.setattr(Counted, "times", 0)
+    for run in runs[:2]:
+        executor.start(Job(run, setup))
+    assert Counted.times == 1
+    assert {event.kind for event in until_idle(executor)} <= {"epoch", "done", "failed"}
+    executor.start(Job(runs[2], setup))
+    assert Counted.times == 1
+    until_idle(executor)
