@@ -27,7 +27,7 @@ from secateur.measure.latency import compare
 from secateur.pruning.masks import Masks
 from secateur.spec import check_study
 from secateur.study.checkpoint import load_checkpoint
-from secateur.study.run import Setup
+from secateur.study.job import Setup
 from secateur.study.store import Store
 
 Call = Callable[[], object]

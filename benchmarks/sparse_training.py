@@ -27,7 +27,7 @@ from secateur.pruning.masks import Masks
 from secateur.runtime.layers.retraining import BREAK_EVEN, sparse_retraining
 from secateur.spec import TrainingSpec, check_study
 from secateur.study.checkpoint import load_checkpoint
-from secateur.study.run import Setup
+from secateur.study.job import Setup
 from secateur.study.store import Store
 from secateur.training.device import prepare_process
 from secateur.training.dropout import byte_dropout

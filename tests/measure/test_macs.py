@@ -91,8 +91,12 @@ def test_every_example_of_a_batch_counts() -> None:
 
 def test_the_hooks_are_gone_when_the_net_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     entered: list[nn.Module] = []
-    monkeypatch.setattr(MacCounter, "_enter_module", lambda *args: entered.append(args[1]))
-    monkeypatch.setattr(MacCounter, "_leave_module", lambda *_: None)
+
+    def named(_: MacCounter, module: nn.Module) -> str:
+        entered.append(module)
+        return ""
+
+    monkeypatch.setattr(MacCounter, "_name_of", named)
     net = nn.Linear(2, 2)
     with pytest.raises(RuntimeError), MacCounter(net):
         net(torch.zeros(1, 3))

@@ -21,8 +21,9 @@ from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study import run as run_module
 from secateur.study.checkpoint import load_checkpoint
+from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
-from secateur.study.run import Job, Setup, parts_of, perform
+from secateur.study.run import parts_of, perform
 from secateur.study.store import checkpoint_name
 
 SETTINGS: dict[str, Any] = {

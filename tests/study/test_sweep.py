@@ -202,7 +202,7 @@ def test_a_disk_that_fills_up_is_one_message(
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Store, "started", full)
+    monkeypatch.setattr(Store, "record_start", full)
     with pytest.raises(StoreError, match=r"disk is full.*finished runs are kept"):
         go()
 

@@ -7,7 +7,7 @@ import torch
 
 from secateur.errors import TrainingError
 from secateur.study import worker
-from secateur.study.run import Job
+from secateur.study.job import Job
 from secateur.study.worker import reason_of, work
 
 

@@ -115,6 +115,7 @@ def _names_of(net: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
 
 
 def _names(tree: Any, name: str) -> Iterator[str]:
+    # By hand, as in `run_example`: pytree's paths do not reach into what it takes for a leaf.
     if isinstance(tree, Tensor):
         yield name
         return

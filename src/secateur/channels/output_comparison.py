@@ -48,6 +48,7 @@ def outputs_of(result: Any) -> list[Tensor]:
             for one in vars(value).values():
                 walk(one)
 
+    # By hand: outputs may be objects of the user's own, of which pytree knows nothing.
     walk(result)
     return found
 

@@ -56,6 +56,7 @@ def tensors_in(tree: Any) -> list[Tensor]:
 
 
 def _gather(tree: Any, found: list[Tensor]) -> None:
+    # By hand: torch's pytree takes a user's mapping, a dataclass or a model's output for a leaf.
     kind = type(tree)
     if kind in _ATOMS:
         return

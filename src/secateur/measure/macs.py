@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.hooks import RemovableHandle
 
+from secateur.foundation.module_stack import module_stack
 from secateur.foundation.run_example import Inputs, arguments
 
 aten = torch.ops.aten
@@ -74,27 +70,20 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.macs: Counter[str] = Counter()
         self.nonzero_macs: Counter[str] = Counter()
         self._weights = _Weights(model)
-        self._names = {id(module): name for name, module in model.named_modules()}
+        self._names: dict[int, str] = {id(one): name for name, one in model.named_modules()}
         self._running = [""]
-        self._hooks: list[RemovableHandle] = []
+        self._following = ExitStack()
 
     def __enter__(self) -> Self:
-        self._hooks = [
-            register_module_forward_pre_hook(self._enter_module),
-            register_module_forward_hook(self._leave_module, always_call=True),
-        ]
+        self._following.enter_context(module_stack(self._running, self._name_of))
         return super().__enter__()  # type: ignore[no-untyped-call, no-any-return]
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        for hook in self._hooks:
-            hook.remove()
+        self._following.close()
 
-    def _enter_module(self, module: nn.Module, _args: Any) -> None:
-        self._running.append(self._names.get(id(module), self._running[-1]))
-
-    def _leave_module(self, _module: nn.Module, _args: Any, _output: Any) -> None:
-        self._running.pop()
+    def _name_of(self, module: nn.Module) -> str:
+        return self._names.get(id(module), self._running[-1])
 
     def __torch_dispatch__(
         self,

@@ -15,8 +15,8 @@ from secateur.spec import GIVEN
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
+    from secateur.study.job import Setup
     from secateur.study.plan import Run
-    from secateur.study.run import Setup
 
 _LOG = logging.getLogger("secateur")
 

@@ -31,10 +31,11 @@ from secateur.study.fingerprint import (
     note_files,
 )
 from secateur.study.heartbeat import Heartbeat
+from secateur.study.job import Job, Setup
 from secateur.study.method_code import method_codes
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
-from secateur.study.run import Job, Setup, parts_of
+from secateur.study.run import parts_of
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads

@@ -18,7 +18,7 @@ from secateur.pruning.weights import prunable_weights
 from secateur.runtime.compiler import Engine
 from secateur.runtime.compiler import compile as compile_engine
 from secateur.study.checkpoint import restore
-from secateur.study.run import Setup
+from secateur.study.job import Setup
 from secateur.study.store import Store
 
 BATCHES = (1, 64)

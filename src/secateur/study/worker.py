@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 import cloudpickle  # type: ignore[import-untyped]
 
 from secateur.errors import SecateurError
-from secateur.study.run import Job, perform
+from secateur.study.job import Job
+from secateur.study.run import perform
 from secateur.training.device import prepare_process
 
 # How torch on a CPU words it, as a plain RuntimeError.

@@ -24,8 +24,8 @@ from secateur.study.executors import workers as sharing
 from secateur.study.executors.local import LocalExecutor
 from secateur.study.executors.protocol import Event
 from secateur.study.executors.workers import share_out
+from secateur.study.job import Job, Setup
 from secateur.study.plan import plan
-from secateur.study.run import Job, Setup
 
 STUDY = StudySpec.model_validate(
     {"methods": {"magnitude": {}}, "training": {"base_epochs": 2, "batch_size": 32}}

@@ -120,6 +120,7 @@ def is_random(name: str) -> bool:
 
 
 def _gather(tree: Any, found: list[object]) -> None:
+    # By hand: pytree has no numbers inside a slice.
     kind = type(tree)
     if kind in ATOMS:
         found.append(tree)

@@ -7,17 +7,13 @@ and files the layout of the result. Operators without a rule pin what they touch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -56,6 +52,7 @@ from secateur.channels.source_line import calling_line
 from secateur.channels.tracing.known_tensors import Unseen, unwrapped
 from secateur.channels.tracing.provenance import Origins, is_constant, is_known, keeps_constants
 from secateur.errors import ChannelError
+from secateur.foundation.module_stack import module_stack
 from secateur.foundation.run_example import tensors_in
 
 MANY = 16
@@ -373,24 +370,13 @@ class Tape(TorchFunctionMode):
     def _hold_labels(self, labels: Vector, step: Step) -> None:
         self.ties.pin(labels, f"{step.name} (a size written in the code)", step.path)
 
-    @contextmanager
-    def modules(self) -> Iterator[None]:
+    def modules(self) -> AbstractContextManager[None]:
         """While open, `path` follows the modules that run."""
+        return module_stack(self.stack, self._entered)
 
-        def enter(module: nn.Module, _: object) -> None:
-            self.stack.append(self._paths.get(id(module), self.path))
-            self.last_path = self.path
-
-        def leave(*_: object) -> None:
-            self.stack.pop()
-
-        before = register_module_forward_pre_hook(enter)
-        after = register_module_forward_hook(leave, always_call=True)
-        try:
-            yield
-        finally:
-            before.remove()
-            after.remove()
+    def _entered(self, module: nn.Module) -> str:
+        self.last_path = self._paths.get(id(module), self.path)
+        return self.last_path
 
 
 def _reason(failure: Exception) -> str:

@@ -22,7 +22,7 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from secateur.foundation.threads import sleeping_threads
 from secateur.study.executors.protocol import Event
-from secateur.study.run import Job, Setup
+from secateur.study.job import Job, Setup
 from secateur.study.worker import work
 
 # What every run imports, imported once: lightning_fabric alone takes a second.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
-from secateur.study.run import Job
+from secateur.study.job import Job
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""A job: one run of a study, with all that it takes to perform it anywhere."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+
+import secateur.data
+from secateur import models
+from secateur.data.images import ImageData
+from secateur.errors import DataError
+from secateur.measure.latency import torch_threads
+from secateur.registry import ALL
+from secateur.spec import StudySpec
+from secateur.study.fingerprint import Parts, check_net
+from secateur.study.plan import Run
+from secateur.study.store import checkpoint_name
+from secateur.training.fit import stream
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all the runs of a study share.
+
+    Attributes:
+        study: The settings.
+        folder: The run folder.
+        model: A builder given in Python, instead of the settings' name.
+        data: Data given in Python, likewise.
+        expected: Of a network of the user's own, by seed: what the plan was made of.
+        fingerprint: Of the data that the plan was made of; empty where nothing was planned.
+        registered: By kind, what was added to the registries of the sweep's process.
+    """
+
+    study: StudySpec
+    folder: Path
+    model: Callable[..., object] | None = None
+    data: ImageData | None = None
+    expected: Mapping[int, Parts] = field(default_factory=dict)
+    fingerprint: str = ""
+    registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def load_data(self) -> ImageData:
+        """The data, on the CPU.
+
+        Raises:
+            DataError: They cannot be read, or are no longer those of the plan.
+        """
+        if self.data is not None:
+            return self.data
+        data = secateur.data.load(self.study.data.name, **self.study.data.options)
+        if self.fingerprint and data.fingerprint() != self.fingerprint:
+            raise DataError(
+                "reading the data in a worker",
+                self.study.data.name,
+                given="not as they were when the sweep began",
+                expected="the data that the run is named by",
+                remedy="Leave the files alone while a sweep runs, and give the command again.",
+            )
+        return data
+
+    def build_model(self, data: ImageData, seed: int = 0) -> nn.Module:
+        """The network with the initial weights of a seed.
+
+        Raises:
+            ModelError: It cannot be built, or is not what the plan was made of.
+        """
+        source = self.model or self.study.model.name
+        with _seeded(stream(seed, "init")):
+            net = models.build(source, data.shape, data.classes, **self.study.model.options)
+        if seed in self.expected:
+            check_net(net, self.expected[seed])
+        return net
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Every global generator seeded, on one thread; the caller's are left as they were.
+
+    A decomposition (orthogonal weights) differs in its last bits with the number of threads, and
+    here it must be the same in the sweep's process and in each worker.
+    """
+    python, arrays = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices=[]), torch_threads(1):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            numpy.random.set_state(arrays)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker needs to perform one run.
+
+    Attributes:
+        run: What to do.
+        setup: The study that it is part of.
+        device: As `resolve_device` reads it.
+        threads: Intra-op threads; results depend on it in the last bits.
+    """
+
+    run: Run
+    setup: Setup
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def study(self) -> StudySpec:
+        """The settings."""
+        return self.setup.study
+
+    def without_setup(self) -> Job:
+        """The job without what all of a study share, to be sent by itself."""
+        return replace(self, setup=None)  # type: ignore[arg-type]
+
+    def with_setup(self, setup: Setup) -> Job:
+        """The job, whole again."""
+        return replace(self, setup=setup)
+
+    def prepare(self) -> None:
+        """Register in this process what the sweep's process has registered."""
+        for registry in ALL:
+            registry.adopt(self.setup.registered.get(registry.kind, {}))
+
+    def file_of(self, digest: str) -> Path:
+        """Where the weights of a run of this study lie."""
+        return self.setup.folder / checkpoint_name(digest)
+
+    def parent(self, role: str) -> Path:
+        """The file that a parent left."""
+        return self.file_of(self.run.parents[role])
