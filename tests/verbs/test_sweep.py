@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import secateur
+from secateur.data.shapes import shapes
 from secateur.errors import UnknownNameError
 from secateur.pruning.masks import Masks
+from secateur.pruning.method import Method, Part
+from secateur.registry import CRITERIA, METHODS
 from secateur.report.records import records
 from secateur.study.study import CONTROLS
 from secateur.verbs.sweep import Study, sweep
@@ -81,3 +84,29 @@ def test_a_study_without_a_point_is_words(undisturbed: Any, tmp_path: Path) -> N
     shown = Study(folder)._repr_html_()
     assert "0 points" in shown
     assert "<table" not in shown
+
+
+def test_what_was_added_here_reaches_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table in (CRITERIA, METHODS):
+        monkeypatch.setattr(table, "_own", {})
+
+    def last_first(parameter: str, rows: torch.Tensor, statistics: object) -> torch.Tensor:
+        return torch.arange(rows.shape[0], 0, -1).double()
+
+    CRITERIA.add("last-first", last_first)
+    part = Part("last-first", "weight", "all", "layer")
+    METHODS.add("mine", Method("mine", "The last weights.", "made for a test", (part,)))
+    found = sweep(
+        "lenet-300-100",
+        shapes(train=32, val=16, test=16, size=8),
+        methods=["mine"],
+        levels=[0.5],
+        out=tmp_path / "run",
+        workers=1,
+        base_epochs=1,
+        retrain_epochs=1,
+    )
+    (point,) = [point for point in found.points if point.method == "mine"]
+    assert 2 * point.sparsity.part == point.sparsity.total
