@@ -1,4 +1,4 @@
-"""Natures: what is known of operators spares runs, and never claims too much."""
+"""Traits: what is known of operators spares runs, and never claims too much."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_whose_code_counts_channels(function: object, sized: bool) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
-def test_no_class_is_called_silent_that_is_heard(name: str) -> None:
+def test_no_class_is_called_zero_that_is_not(name: str) -> None:
     model, example = grow(name)
     state = solve(model, example)
     claimed = inexact(model, example, state)

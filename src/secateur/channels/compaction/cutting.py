@@ -94,7 +94,7 @@ class Cutter:
         masks: Its masks.
         example_inputs: Its inputs.
         fold: Let biases take over constants other than zero.
-        known: The same network, state before.
+        known: The same network, solved before.
         masked: The network with the masks applied, if it is there already.
     """
 

@@ -35,7 +35,7 @@ def embedding(call: Call) -> TensorLabels:
 
 @operator("weight_norm", "weight_norm_interface")
 def weight_norm(call: Call) -> TensorLabels | None:
-    """`g v / |v|`: a channel is nonzero by its `g`, for the rows of `v` may not be zeroed.
+    """`g v / |v|`: a channel is zeroed by its `g`, for the rows of `v` may not be.
 
     A channel that the layer reads leaves where its part of `v` is zero: then no norm is another.
     """

@@ -26,7 +26,8 @@ class State:
         choices: The way taken at each choice.
         holds: Steps with a size written in the code, and how hard their channels are held.
         blamed: Numbers of the writes whose channels break a step that does not touch them.
-        nonzero: bool `[classes]`, those that zeroed weights do not zero; None if not tried.
+        nonzero: bool `[classes]`, those that may be non-zero once their weights are zero; None if
+            that was not tried.
         modes: The passes that the tape holds: training mode or not.
         note: Why training mode was not traced, where it was not.
         held: Labels that were found to be needed by running a cut, with operator and path.
