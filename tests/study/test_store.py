@@ -13,8 +13,9 @@ import pytest
 from secateur.errors import StoreError
 from secateur.point import Epochs, Point, Share
 from secateur.study import store as store_module
+from secateur.study.database import FORMAT
 from secateur.study.plan import Run
-from secateur.study.store import FORMAT, Store, checkpoint_name
+from secateur.study.store import Store, checkpoint_name
 
 
 def run(name: str, kind: Any = "point", **parents: str) -> Run:

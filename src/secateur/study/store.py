@@ -19,17 +19,16 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
 from secateur.point import Latency, Point
+from secateur.study.database import FILE, FORMAT, check_tables, connect, make_tables, unusable
 from secateur.study.decoding import (
-    damaged,
     decode_fact,
     decode_majority,
     decode_point,
@@ -41,42 +40,9 @@ from secateur.study.folder import PARTIAL, check_folder, component, draft, insid
 if TYPE_CHECKING:
     from secateur.study.plan import Run
 
-FORMAT = 1
-
-_FILE = "study.sqlite"
 _POINTS = "points"
 _PROBE = 1 << 20
-_LONGEST_VALUE = 256 << 20
-# What SQLite writes at the end of a journal that names another file, which it may delete.
-_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
-_TABLES = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE plan (position INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
-CREATE TABLE runs (
-    digest TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    title TEXT NOT NULL,
-    made_by TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('done', 'failed')),
-    reason TEXT NOT NULL,
-    result TEXT NOT NULL,
-    finished REAL NOT NULL
-) STRICT;
-CREATE TABLE attempts (
-    number INTEGER PRIMARY KEY,
-    digest TEXT NOT NULL,
-    started REAL NOT NULL,
-    ended REAL,
-    outcome TEXT
-) STRICT;
-CREATE TABLE latencies (digest TEXT PRIMARY KEY, measured TEXT NOT NULL) STRICT;
-INSERT INTO facts VALUES ('format', '{FORMAT}');
-COMMIT;
-"""
-
-_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
 _LONGEST = 4096
 
 Status = Literal["done", "failed"]
@@ -114,7 +80,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         check_folder(folder)
-        if not (folder / _FILE).is_file():
+        if not (folder / FILE).is_file():
             raise StoreError(
                 "opening a run",
                 str(folder),
@@ -123,11 +89,11 @@ class Store:
                 remedy="Check the path; runs lie under runs/ by default.",
             )
         try:
-            self._db = _connect(folder)
+            self._db = connect(folder)
             weakref.finalize(self, self._db.close)
-            _check_tables(folder, self._db)
+            check_tables(folder, self._db)
         except sqlite3.Error as error:
-            raise _unusable(folder, error) from None
+            raise unusable(folder, error) from None
         self._check_format()
 
     @classmethod
@@ -144,9 +110,9 @@ class Store:
         """
         with _writable(folder):
             try:
-                _make_tables(folder)
+                make_tables(folder)
             except sqlite3.Error as error:
-                raise _unusable(folder, error) from None
+                raise unusable(folder, error) from None
             store = cls(folder)
             # A row has to outlive a power cut as the file it speaks of does.
             store._db.execute("PRAGMA synchronous = FULL")
@@ -206,7 +172,7 @@ class Store:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise _unusable(self.folder, error) from None
+            raise unusable(self.folder, error) from None
 
     def write_fact(self, name: str, value: str) -> None:
         """Write a fact about the study."""
@@ -349,69 +315,14 @@ def checkpoint_name(digest: str) -> str:
     return f"{_POINTS}/{component(digest, 'the digest of a run')[:20]}.safetensors"
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
-    """The database; nothing that a schema of others says is run by it."""
-    _check_journal(folder)
-    db = sqlite3.connect(folder / _FILE, timeout=30)
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-    db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    db.execute("PRAGMA trusted_schema = OFF")
-    return db
-
-
-def _check_journal(folder: Path) -> None:
-    """SQLite plays back a journal that it finds, and deletes the file that one of these names."""
-    journal = folder / f"{_FILE}-journal"
-    try:
-        with journal.open("rb") as file:
-            file.seek(-min(journal.stat().st_size, 8), os.SEEK_END)
-            ending = file.read()
-    except OSError:
-        return
-    if ending == _SUPER_JOURNAL:
-        raise damaged(journal.name, "a journal that names another file")
-
-
-def _check_tables(folder: Path, db: sqlite3.Connection) -> None:
-    """Refuse a database with anything in it that secateur does not make: views, triggers, ..."""
-    found = set(db.execute(_SCHEMA))
-    if found != _schema():
-        odd = sorted(str(entry[1]) for entry in found ^ _schema())
-        raise _unusable(folder, f"{plain(', '.join(odd), 200)} is not as secateur makes it")
-
-
-@cache
-def _schema() -> frozenset[tuple[str, str, str]]:
-    with closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(_TABLES)
-        return frozenset(db.execute(_SCHEMA))
-
-
-def _make_tables(folder: Path) -> None:
-    """Make the tables, all or none, where there are none."""
-    with closing(_connect(folder)) as db:
-        if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-            db.executescript(_TABLES)
-
-
-def _unusable(folder: Path, error: object) -> StoreError:
-    return StoreError(
-        "opening a run",
-        str(folder / _FILE),
-        given=f"unusable ({error})",
-        expected="a SQLite file of secateur",
-        remedy="Choose another --out, or move this folder away.",
-    )
-
-
 @contextmanager
 def _writable(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, having shown that it can be written."""
     check_folder(folder)
     try:
         (folder / _POINTS).mkdir(parents=True, exist_ok=True)
-        if (folder / _FILE).exists() and (folder / _FILE).stat().st_nlink > 1:
-            raise _unwritable(folder, f"one whose {_FILE} has another name elsewhere, too")
+        if (folder / FILE).exists() and (folder / FILE).stat().st_nlink > 1:
+            raise _unwritable(folder, f"one whose {FILE} has another name elsewhere, too")
         probe = draft(folder / ".probe")
         try:
             with probe.open("wb") as file:

@@ -1,0 +1,106 @@
+"""The database of a store: its tables, and what is refused before anything is read from one.
+
+It may come from somebody else: nothing that its schema or its journal says is run.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from secateur.errors import StoreError
+from secateur.foundation.html import plain
+from secateur.study.decoding import damaged
+
+FORMAT = 1
+FILE = "study.sqlite"
+_LONGEST_VALUE = 256 << 20
+# What SQLite writes at the end of a journal that names another file, which it may delete.
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+
+_TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE plan (position INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+CREATE TABLE runs (
+    digest TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'failed')),
+    reason TEXT NOT NULL,
+    result TEXT NOT NULL,
+    finished REAL NOT NULL
+) STRICT;
+CREATE TABLE attempts (
+    number INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    outcome TEXT
+) STRICT;
+CREATE TABLE latencies (digest TEXT PRIMARY KEY, measured TEXT NOT NULL) STRICT;
+INSERT INTO facts VALUES ('format', '{FORMAT}');
+COMMIT;
+"""
+
+_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    """The database; nothing that a schema of others says is run by it."""
+    _check_journal(folder)
+    db = sqlite3.connect(folder / FILE, timeout=30)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    db.execute("PRAGMA trusted_schema = OFF")
+    return db
+
+
+def _check_journal(folder: Path) -> None:
+    """SQLite plays back a journal that it finds, and deletes the file that one of these names."""
+    journal = folder / f"{FILE}-journal"
+    try:
+        with journal.open("rb") as file:
+            file.seek(-min(journal.stat().st_size, 8), os.SEEK_END)
+            ending = file.read()
+    except OSError:
+        return
+    if ending == _SUPER_JOURNAL:
+        raise damaged(journal.name, "a journal that names another file")
+
+
+def check_tables(folder: Path, db: sqlite3.Connection) -> None:
+    """Refuse a database with anything in it that secateur does not make: views, triggers, ..."""
+    found = set(db.execute(_SCHEMA))
+    if found != _schema():
+        odd = sorted(str(entry[1]) for entry in found ^ _schema())
+        raise unusable(folder, f"{plain(', '.join(odd), 200)} is not as secateur makes it")
+
+
+@cache
+def _schema() -> frozenset[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_TABLES)
+        return frozenset(db.execute(_SCHEMA))
+
+
+def make_tables(folder: Path) -> None:
+    """Make the tables, all or none, where there are none."""
+    with closing(connect(folder)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            db.executescript(_TABLES)
+
+
+def unusable(folder: Path, error: object) -> StoreError:
+    """The error about a database that is damaged, or not as secateur makes it."""
+    return StoreError(
+        "opening a run",
+        str(folder / FILE),
+        given=f"unusable ({error})",
+        expected="a SQLite file of secateur",
+        remedy="Choose another --out, or move this folder away.",
+    )
