@@ -120,8 +120,8 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bench]
 
 
 def sweep_and_watch(bench: Bench) -> None:
-    """Sweep the study of a bench; beside it lies what was said, and what its pulse was."""
-    pulses, deadline = [], time.monotonic() + 240
+    """Sweep the study of a bench; beside it lies what was said, and what its heartbeat was."""
+    heartbeats, deadline = [], time.monotonic() + 240
     with bench.start("sweep", "tiny.toml", "--out", "run", "--workers", "2") as process:
         while True:
             try:
@@ -130,9 +130,9 @@ def sweep_and_watch(bench: Bench) -> None:
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline
                 if found := read_heartbeat(bench.folder / "run"):
-                    pulses.append(json.dumps(found))
+                    heartbeats.append(json.dumps(found))
     assert process.returncode == 0, err
-    for name, text in (("stdout", out), ("stderr", err), ("pulses", "\n".join(pulses))):
+    for name, text in (("stdout", out), ("stderr", err), ("heartbeats", "\n".join(heartbeats))):
         (bench.folder / name).write_text(text)
 
 

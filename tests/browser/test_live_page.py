@@ -74,8 +74,8 @@ def values_of(run: Path, count: int) -> dict[str, Any]:
 
 def running(title: str, epoch: int) -> dict[str, Any]:
     under = {"title": title, "epoch": epoch, "epochs": 9, "val_accuracy": 0.5 if epoch else None}
-    pulse = {"doing": "training", "runs": 18, "ended": 5, "failed": 0, "seconds_left": 300.0}
-    return {"state": "running", "version": "1", "pulse": {**pulse, "underway": [under]}}
+    heartbeat = {"doing": "training", "runs": 18, "ended": 5, "failed": 0, "seconds_left": 300.0}
+    return {"state": "running", "version": "1", "heartbeat": {**heartbeat, "underway": [under]}}
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_end_and_a_server_that_is_gone_are_told(
 ) -> None:
     opened = open_page(server.url)
     opened.wait("#live-state", "Running")
-    server.values = {**server.values, "live": {"state": "done", "version": "2", "pulse": None}}
+    server.values = {**server.values, "live": {"state": "done", "version": "2", "heartbeat": None}}
     opened.wait("#live-state", "Finished")
     assert opened.page.locator("#live-runs li").count() == 0
     server.close()

@@ -136,18 +136,18 @@ def test_what_is_no_store_is_told_in_words_and_served_once_it_is_mended(
     assert study(ask)["study"]["name"] == "one"
 
 
-def test_the_pulse_tells_whether_the_study_runs(
+def test_the_heartbeat_tells_whether_the_study_runs(
     ask: Ask, folder: Path, write: Callable[..., None], make_point: Callable[..., Any]
 ) -> None:
     write()
-    assert study(ask)["live"] == {"state": "stopped", "pulse": None}
+    assert study(ask)["live"] == {"state": "stopped", "heartbeat": None}
     run, _ = make_point("magnitude", (0.5,), 80)
     with Heartbeat(folder) as heartbeat:
         heartbeat.planned((run,), frozenset())
         heartbeat.started(run)
         live = study(ask)["live"]
         assert live["state"] == "running"
-        assert [each["title"] for each in live["pulse"]["underway"]] == [run.title]
+        assert [each["title"] for each in live["heartbeat"]["underway"]] == [run.title]
     with Store.writing(folder) as store:
         store.begin({"name": "one"}, [])
     assert study(ask)["live"]["state"] == "done"

@@ -26,14 +26,14 @@ def epoch(number: int, loss: float = 0.5) -> dict[str, float]:
 def test_a_watcher_sees_what_is_under_way(
     tmp_path: Path, runs: tuple[Run, ...], clock: list[float]
 ) -> None:
-    with Heartbeat(tmp_path) as pulse:
-        pulse.planned(runs, frozenset())
+    with Heartbeat(tmp_path) as heartbeat:
+        heartbeat.planned(runs, frozenset())
         assert read(tmp_path)["runs"] == 3
-        pulse.started(runs[0])
+        heartbeat.started(runs[0])
         begun = read(tmp_path)["underway"][0]
         assert (begun["epoch"], begun["loss"], begun["val_accuracy"]) == (0, None, None)
         clock[0] = 10
-        pulse.epoch(runs[0], epoch(1))
+        heartbeat.epoch(runs[0], epoch(1))
         found = read(tmp_path)
         assert {name: found[name] for name in ("doing", "ended", "failed", "seconds_left")} == {
             "doing": "training",
@@ -56,21 +56,21 @@ def test_a_watcher_sees_what_is_under_way(
             "loss": 0.5,
             "val_accuracy": 0.25,
         }
-        pulse.ended(runs[0], "")
-        pulse.ended(runs[1], "out of memory")
+        heartbeat.ended(runs[0], "")
+        heartbeat.ended(runs[1], "out of memory")
         found = read(tmp_path)
         assert (found["ended"], found["failed"], found["underway"]) == (2, 1, [])
-        pulse.timing(2)
+        heartbeat.timing(2)
         assert read(tmp_path)["doing"] == "timing"
     assert read_heartbeat(tmp_path) is None
     assert not (tmp_path / "pulse.json").exists()
 
 
 def test_a_loss_that_is_not_finite_is_still_json(tmp_path: Path, runs: tuple[Run, ...]) -> None:
-    with Heartbeat(tmp_path) as pulse:
-        pulse.planned(runs, frozenset())
-        pulse.started(runs[0])
-        pulse.epoch(runs[0], epoch(1, float("nan")))
+    with Heartbeat(tmp_path) as heartbeat:
+        heartbeat.planned(runs, frozenset())
+        heartbeat.started(runs[0])
+        heartbeat.epoch(runs[0], epoch(1, float("nan")))
         assert read(tmp_path)["underway"][0]["loss"] is None
 
 
@@ -80,18 +80,18 @@ def test_epochs_of_a_run_are_written_once_a_second_and_those_of_another_do_not_w
     def epochs() -> list[int]:
         return [entry["epoch"] for entry in read(tmp_path)["underway"]]
 
-    with Heartbeat(tmp_path) as pulse:
-        pulse.planned(runs, frozenset())
-        pulse.started(runs[0])
-        pulse.started(runs[1])
-        pulse.epoch(runs[0], epoch(1))
+    with Heartbeat(tmp_path) as heartbeat:
+        heartbeat.planned(runs, frozenset())
+        heartbeat.started(runs[0])
+        heartbeat.started(runs[1])
+        heartbeat.epoch(runs[0], epoch(1))
         clock[0] = 0.9
-        pulse.epoch(runs[0], epoch(2))
+        heartbeat.epoch(runs[0], epoch(2))
         assert epochs() == [1, 0]
-        pulse.epoch(runs[1], epoch(1))
+        heartbeat.epoch(runs[1], epoch(1))
         assert epochs() == [2, 1]
         clock[0] = 1.0
-        pulse.epoch(runs[0], epoch(3))
+        heartbeat.epoch(runs[0], epoch(3))
         assert epochs() == [3, 1]
 
 
@@ -99,14 +99,14 @@ DYING = """
 import sys, time
 from pathlib import Path
 from secateur.study.heartbeat import Heartbeat
-with Heartbeat(Path(sys.argv[1])) as pulse:
-    pulse.planned((), frozenset())
+with Heartbeat(Path(sys.argv[1])) as heartbeat:
+    heartbeat.planned((), frozenset())
     print("beats", flush=True)
     time.sleep(600)
 """
 
 
-def test_the_pulse_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
+def test_the_heartbeat_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DYING, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -116,33 +116,33 @@ def test_the_pulse_of_a_killed_sweep_counts_for_nothing(tmp_path: Path) -> None:
         process.wait(timeout=60)
     assert (tmp_path / "pulse.json").is_file()
     assert read_heartbeat(tmp_path) is None
-    with Heartbeat(tmp_path) as pulse:  # and the next sweep has one again
-        pulse.planned((), frozenset())
+    with Heartbeat(tmp_path) as heartbeat:  # and the next sweep has one again
+        heartbeat.planned((), frozenset())
         assert read(tmp_path)["runs"] == 0
 
 
-def test_a_disk_that_cannot_be_written_stops_the_pulse_and_not_the_sweep(
+def test_a_disk_that_cannot_be_written_stops_the_heartbeat_and_not_the_sweep(
     tmp_path: Path, runs: tuple[Run, ...]
 ) -> None:
-    with Heartbeat(tmp_path / "gone") as pulse:
-        pulse.planned(runs, frozenset())
-        pulse.started(runs[0])
+    with Heartbeat(tmp_path / "gone") as heartbeat:
+        heartbeat.planned(runs, frozenset())
+        heartbeat.started(runs[0])
     assert read_heartbeat(tmp_path / "gone") is None
     (tmp_path / "pulse.partial").mkdir()
-    with Heartbeat(tmp_path) as pulse:
-        pulse.planned(runs, frozenset())
+    with Heartbeat(tmp_path) as heartbeat:
+        heartbeat.planned(runs, frozenset())
         assert read_heartbeat(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
-def test_a_file_that_is_no_pulse_is_none(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_heartbeat_is_none(tmp_path: Path, text: str) -> None:
     with Heartbeat(tmp_path):
         (tmp_path / "pulse.json").write_text(text, encoding="latin-1")
         assert read_heartbeat(tmp_path) is None
 
 
-def test_a_sweep_has_a_pulse_while_it_runs(undisturbed: Any) -> None:
-    seen = (undisturbed.folder / "pulses").read_text().splitlines()
+def test_a_sweep_has_a_heartbeat_while_it_runs(undisturbed: Any) -> None:
+    seen = (undisturbed.folder / "heartbeats").read_text().splitlines()
     underway = {run["title"] for text in seen for run in json.loads(text)["underway"]}
     assert "dense base seed 0" in underway
     assert any(title.endswith(" 0.7 seed 0") for title in underway)

@@ -122,7 +122,7 @@ class LiveStudy:
         """What `page.values` tells of the store now, and what the sweep is doing under `live`.
 
         `live` holds `state`: `running`, or else `done` or `stopped` (runs are still to be done);
-        and `pulse`, what `read_heartbeat` tells, or None.
+        and `heartbeat`, what `read_heartbeat` tells, or None.
 
         Raises:
             SecateurError: There is no study, or not one that can be read.
@@ -136,7 +136,7 @@ class LiveStudy:
         ended = "stopped" if kept["study"]["missing"] else "done"
         # A heartbeat that tells the same again is the same answer.
         told = heartbeat and {name: value for name, value in heartbeat.items() if name != "written"}
-        live = {"state": "running" if heartbeat else ended, "pulse": told}
+        live = {"state": "running" if heartbeat else ended, "heartbeat": told}
         return {**kept, "live": live}
 
     def _is_rested(self) -> bool:

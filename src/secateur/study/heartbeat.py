@@ -26,6 +26,7 @@ from secateur.study.progress import SweepProgress, Underway
 if TYPE_CHECKING:
     from secateur.study.plan import Run
 
+# The names that run folders have had from the beginning.
 _FILE = "pulse.json"
 # Not the store's lock: a watcher that tries that one could turn a sweep away that begins just then.
 _LOCK = ".pulse"

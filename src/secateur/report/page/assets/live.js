@@ -43,23 +43,24 @@ function update(values) {
 
 function drawLive(trouble) {
   const { live, study } = state.values;
-  const pulse = live?.pulse;
+  const heartbeat = live?.heartbeat;
   find("live").hidden = false;
   find("live").classList.toggle("gone", Boolean(trouble));
-  const words = trouble ? [trouble] : [stateWords(live, pulse, study)];
-  if (!trouble && pulse) {
-    words.push(`${pulse.ended} of ${pulse.runs} runs ended`);
-    if (pulse.failed) words.push(`${pulse.failed} failed`);
-    if (pulse.seconds_left !== null) words.push(`about ${duration(pulse.seconds_left)} left`);
+  const words = trouble ? [trouble] : [stateWords(live, heartbeat, study)];
+  if (!trouble && heartbeat) {
+    words.push(`${heartbeat.ended} of ${heartbeat.runs} runs ended`);
+    if (heartbeat.failed) words.push(`${heartbeat.failed} failed`);
+    if (heartbeat.seconds_left !== null)
+      words.push(`about ${duration(heartbeat.seconds_left)} left`);
   }
   const line = words.join(" · ");
   // A status that is written again is read again by a screen reader.
   if (find("live-state").textContent !== line) find("live-state").textContent = line;
-  find("live-runs").replaceChildren(...(trouble ? [] : (pulse?.underway ?? [])).map(underway));
+  find("live-runs").replaceChildren(...(trouble ? [] : (heartbeat?.underway ?? [])).map(underway));
 }
 
-function stateWords(live, pulse, study) {
-  if (pulse?.doing === "timing") return "Timing the nets";
+function stateWords(live, heartbeat, study) {
+  if (heartbeat?.doing === "timing") return "Timing the nets";
   if (live?.state === "running") return "Running";
   return study.missing ? `Stopped; ${counted(study.missing, "run")} still to be done` : "Finished";
 }
