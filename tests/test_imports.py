@@ -160,6 +160,30 @@ def test_headers_run_one_way():
     assert circle(edges | {"secateur.h": {"op.h"}})
 
 
+def declared(source: str) -> set[str]:
+    """The functions that a header promises; what is inline in it is its own."""
+    code = re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
+    pattern = r"^(?!static|typedef|extern)\w[\w *]*\b(\w+)\([^;{]*\);"
+    return set(re.findall(pattern, code, re.MULTILINE))
+
+
+def test_a_header_promises_what_its_own_file_defines():
+    """But for `secateur.h`, which is the interface of the library as a whole."""
+    for header in (path for path in C_FILES if path.suffix == ".h" and path.name != "secateur.h"):
+        promised = declared(header.read_text())
+        body = header.with_suffix(".c")
+        defined = body.read_text() if body.exists() else header.read_text()
+        assert [
+            name for name in promised if not re.search(rf"\b{name}\([^;]*?\)\s*{{", defined)
+        ] == []
+
+
+def test_a_promise_is_seen():
+    assert declared("/* f(); */\nint32_t check_op(const op *op);\nstatic int g(void);") == {
+        "check_op"
+    }
+
+
 @pytest.mark.parametrize("module", ["secateur", *(f"secateur.{room}" for room in WITHOUT_TORCH)])
 def test_words_need_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

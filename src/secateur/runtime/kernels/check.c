@@ -1,6 +1,8 @@
 /* Checking a task, all of it before anything runs: each op by itself, then with its buffers. */
 #include <string.h>
 
+#include "inspect.h"
+#include "check.h"
 #include "op.h"
 
 static int shape_fits(const secateur_op *op) {

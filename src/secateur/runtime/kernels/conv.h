@@ -2,6 +2,7 @@
 #ifndef SECATEUR_CONV_H
 #define SECATEUR_CONV_H
 
+#include "geometry.h"
 #include "copy.h"
 #include "isa.h"
 #include "tile.h"
@@ -129,7 +130,7 @@ static void prepare(struct conv *conv) {
 /* Items: units x blocks x groups. */
 static void run_conv(const struct job *job, int64_t first, int64_t last, float *scratch) {
   const struct pack *pack = job->op->pack;
-  int64_t blocks = conv_supers(pack), groups = pack->groups, prepared = -1;
+  int64_t blocks = conv_blocks(pack), groups = pack->groups, prepared = -1;
   struct conv conv = {
       .pack = pack,
       .job = job,

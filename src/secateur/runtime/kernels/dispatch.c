@@ -1,6 +1,7 @@
 /* Which instruction set: the best that the CPU has and the system saves, unless one is forced. */
 #include <string.h>
 
+#include "dispatch.h"
 #include "isa.h"
 
 static const struct isa *forced;

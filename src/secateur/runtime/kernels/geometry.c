@@ -5,7 +5,7 @@
 
 int64_t conv_units(const struct pack *pack, int64_t batch) { return ceil_div(batch, pack->width); }
 
-int64_t conv_supers(const struct pack *pack) {
+int64_t conv_blocks(const struct pack *pack) {
   return ceil_div(pack->shape.out_height, pack->block_rows);
 }
 

@@ -19,7 +19,13 @@ int64_t index_of(const struct pack *pack, int64_t channel, int64_t h, int64_t w)
 /* Where the arrays lie and how many bytes they take, from the sizes. */
 void place_arrays(struct pack *pack);
 
-/* Fill a pack's header for this layer and weight. */
-int32_t plan(struct pack *pack, const secateur_layer *layer, const float *weight);
+/* Bytes of the copied input and of the strip's output in a thread's scratch. */
+int64_t conv_copy_floats(const struct pack *pack, int32_t lanes);
+int64_t conv_strip_floats(const struct pack *pack, int32_t lanes);
+/* And of the tables of positions: this many for so many rows, twice. */
+int64_t conv_places(int64_t rows, const secateur_shape *shape);
+int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes);
+int64_t conv_units(const struct pack *pack, int64_t batch);
+int64_t conv_blocks(const struct pack *pack);
 
 #endif

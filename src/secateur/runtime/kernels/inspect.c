@@ -1,6 +1,8 @@
 /* Reading a pack that may be damaged: nothing in it is trusted before it is checked. */
 #include <string.h>
 
+#include "inspect.h"
+#include "dispatch.h"
 #include "geometry.h"
 #include "isa.h"
 

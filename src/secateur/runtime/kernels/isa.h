@@ -16,7 +16,7 @@ struct job {
 typedef void (*kernel)(const struct job *job, int64_t first, int64_t last, float *scratch);
 
 /* What one thread does of a product or a gradient over nonzeros. */
-struct taps_share {
+struct nonzeros_share {
   const secateur_nonzeros *nonzeros;
   const float *values, *bias; /* product */
   const float *input;
@@ -32,8 +32,8 @@ struct isa {
   int32_t lanes;    /* floats of a vector */
   int32_t max_tile; /* vectors that fit the registers as sums, beside a weight and an input */
   kernel dot, conv, copy, add, affine, max_pool, avg_pool, global_avg_pool;
-  void (*taps_product)(const struct taps_share *share);
-  void (*taps_gradient)(const struct taps_share *share);
+  void (*nonzeros_product)(const struct nonzeros_share *share);
+  void (*nonzeros_gradient)(const struct nonzeros_share *share);
 };
 
 /* The floats that are copied, added or converted as one item. */
@@ -43,19 +43,5 @@ extern const struct isa secateur_portable;
 #if defined(SECATEUR_X86)
 extern const struct isa secateur_avx2, secateur_avx512;
 #endif
-
-const struct isa *current_isa(void);
-
-/* Bytes of the copied input and of the strip's output in a thread's scratch. */
-int64_t conv_copy_floats(const struct pack *pack, int32_t lanes);
-int64_t conv_strip_floats(const struct pack *pack, int32_t lanes);
-/* And of the tables of positions: this many for so many rows, twice. */
-int64_t conv_places(int64_t rows, const secateur_shape *shape);
-int64_t conv_scratch_floats(const struct pack *pack, int32_t lanes);
-int64_t conv_units(const struct pack *pack, int64_t batch);
-int64_t conv_supers(const struct pack *pack);
-
-/* The pack if it is one of this op and ISA (header only), else NULL. */
-const struct pack *pack_of(const void *blob, int64_t bytes, const char *isa);
 
 #endif

@@ -1,4 +1,5 @@
 /* Nonzeros: check everything, share the work among the threads. */
+#include "dispatch.h"
 #include "isa.h"
 #include "threads.h"
 
@@ -8,9 +9,9 @@
 #define TILES_A_THREAD 4
 #define MAX_FLOATS ((int64_t)1 << 40)
 
-struct team_work {
+struct threads_work {
   const struct isa *isa;
-  struct taps_share whole;
+  struct nonzeros_share whole;
   int by_tile, is_gradient;
   int32_t core; /* of the thread that called */
 };
@@ -93,8 +94,8 @@ static int64_t cut_planes(const secateur_nonzeros *nonzeros, int64_t number, int
   return low;
 }
 
-static void run_share(const struct team_work *work, int64_t number, int64_t count) {
-  struct taps_share share = work->whole;
+static void run_share(const struct threads_work *work, int64_t number, int64_t count) {
+  struct nonzeros_share share = work->whole;
   if (work->by_tile) {
     int64_t tiles = tiles_of(share.nonzeros, work->isa);
     share.first_tile = tiles * number / count;
@@ -104,28 +105,28 @@ static void run_share(const struct team_work *work, int64_t number, int64_t coun
     share.last_plane = cut_planes(share.nonzeros, number + 1, count);
   }
   float_mode mode = flush_subnormals();
-  if (work->is_gradient) work->isa->taps_gradient(&share);
-  else work->isa->taps_product(&share);
+  if (work->is_gradient) work->isa->nonzeros_gradient(&share);
+  else work->isa->nonzeros_product(&share);
   restore_mode(mode);
 }
 
 static void run_member(void *data) {
-  struct team_work *work = data;
-  int32_t number = team_number(), count = team_size();
-  if (number > 0) team_leave_core(work->core, count);
+  struct threads_work *work = data;
+  int32_t number = threads_number(), count = threads_size();
+  if (number > 0) threads_leave_core(work->core, count);
   run_share(work, number, count);
 }
 
-static void run_team(struct team_work *work, int32_t threads) {
+static void run_team(struct threads_work *work, int32_t threads) {
   const secateur_nonzeros *nonzeros = work->whole.nonzeros;
   int64_t vectors = nonzeros->height * (nonzeros->width * nonzeros->batch / work->isa->lanes);
   int64_t cycles = vectors * (nonzeros->indptr[nonzeros->planes] + nonzeros->planes);
-  int32_t used = team_limit((int32_t)min(threads, 1 + cycles / WORTH_A_THREAD));
+  int32_t used = threads_limit((int32_t)min(threads, 1 + cycles / WORTH_A_THREAD));
   work->whole.last_plane = nonzeros->planes;
   work->whole.last_tile = tiles_of(nonzeros, work->isa);
   work->by_tile = !work->is_gradient && work->whole.last_tile >= (int64_t)used * TILES_A_THREAD;
-  work->core = team_core();
-  if (used > 1) team_run(run_member, work, used);
+  work->core = threads_core();
+  if (used > 1) threads_run(run_member, work, used);
   else run_share(work, 0, 1);
 }
 
@@ -139,7 +140,7 @@ int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float
   if (status) return status;
   if (nonzeros->indptr[nonzeros->planes] && !values) return SECATEUR_BAD_ARGUMENT;
   secateur_nonzeros merged = merge_rows(nonzeros);
-  struct team_work work = {
+  struct threads_work work = {
       .isa = isa,
       .whole = {.nonzeros = &merged,
                 .values = values,
@@ -159,7 +160,7 @@ int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const seca
   if (nonzeros->indptr[nonzeros->planes] == 0) return SECATEUR_OK;
   if (!gradient) return SECATEUR_BAD_ARGUMENT;
   secateur_nonzeros merged = merge_rows(nonzeros);
-  struct team_work work = {
+  struct threads_work work = {
       .isa = isa,
       .is_gradient = 1,
       .whole = {.nonzeros = &merged,

@@ -16,7 +16,8 @@
 #define MAX_PIECE 96
 #define TAPS_TOGETHER 8
 
-ALWAYS void product_planes(const struct taps_share *share, const float *x, float *y, const int T) {
+ALWAYS void product_planes(const struct nonzeros_share *share, const float *x, float *y,
+                           const int T) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
   int64_t step = nonzeros->height * nonzeros->width * nonzeros->batch;
   y += share->first_plane * step;
@@ -34,16 +35,16 @@ ALWAYS void product_planes(const struct taps_share *share, const float *x, float
 }
 
 #define PRODUCT_FUNCTION(T)                                                                        \
-  static void product_##T(const struct taps_share *share, const float *x, float *y) {              \
+  static void product_##T(const struct nonzeros_share *share, const float *x, float *y) {          \
     product_planes(share, x, y, T);                                                                \
   }
 TILE_SIZES(PRODUCT_FUNCTION)
 
 #define PRODUCT_ENTRY(T) product_##T,
-static void (*const product_of_size[MAX_TILE + 1])(const struct taps_share *, const float *,
+static void (*const product_of_size[MAX_TILE + 1])(const struct nonzeros_share *, const float *,
                                                    float *) = {0, TILE_SIZES(PRODUCT_ENTRY)};
 
-static void run_taps_product(const struct taps_share *share) {
+static void run_taps_product(const struct nonzeros_share *share) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
   int64_t vectors = nonzeros->width * nonzeros->batch / LANES, tiles = ceil_div(vectors, MAX_TILE);
   for (int64_t i = share->first_tile; i < share->last_tile; i++) {
@@ -101,7 +102,7 @@ static void gradient_of_few(const float *outer, const float *x, const int32_t *i
   for (int64_t k = 0; k < count; k++) to[k] += sums[k];
 }
 
-static void run_taps_gradient(const struct taps_share *share) {
+static void run_taps_gradient(const struct nonzeros_share *share) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
   int64_t batch = nonzeros->batch, row_floats = nonzeros->width * batch,
           max_floats = MAX_PIECE * LANES;

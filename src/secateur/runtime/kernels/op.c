@@ -1,4 +1,5 @@
 /* How ops are cut up, what they cost, what runs them. */
+#include "geometry.h"
 #include "op.h"
 
 static int has_pack(const secateur_op *op) {
@@ -35,7 +36,7 @@ int64_t items_of(const secateur_op *op, int64_t batch, int32_t lanes) {
   const struct pack *pack = op->pack;
   int64_t features = in_features(&op->shape);
   if (has_pack(op))
-    return (is_dot(op) ? batch : conv_units(pack, batch) * conv_supers(pack)) * pack->groups;
+    return (is_dot(op) ? batch : conv_units(pack, batch) * conv_blocks(pack)) * pack->groups;
   switch (op->kind) {
     case SECATEUR_COPY:
     case SECATEUR_RELU:

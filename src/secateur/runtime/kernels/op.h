@@ -17,12 +17,6 @@ static inline int64_t images_in(int32_t layout, int64_t batch, int32_t lanes) {
   return layout == SECATEUR_LANES ? round_up(batch, lanes) : batch;
 }
 
-/* Fits its pack and itself; the buffers are not looked at. */
-int32_t check_op(const secateur_op *op, const struct isa *isa);
-
-/* Everything; `task->failed` is set if an op is at fault. */
-int32_t check_task(secateur_task *task, const struct isa *isa);
-
 kernel kernel_of(const secateur_op *op, const struct isa *isa);
 int64_t items_of(const secateur_op *op, int64_t batch, int32_t lanes);
 

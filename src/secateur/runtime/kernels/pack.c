@@ -1,4 +1,5 @@
 /* Packing: the weights of a layer in the order in which they are used. */
+#include "plan.h"
 #include "pack.h"
 
 #include <string.h>

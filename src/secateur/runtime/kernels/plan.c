@@ -2,6 +2,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "plan.h"
+#include "dispatch.h"
 #include "geometry.h"
 #include "isa.h"
 
@@ -88,7 +90,7 @@ static double plan_width(struct pack *pack, const struct isa *isa, int32_t width
     tried.tile = (int32_t)tile_vectors(&tried, isa);
     int64_t strips = ceil_div(s->out_height, rows);
     double cost =
-        (strips * strip_cost(&tried, isa, rows) + conv_supers(&tried) * copy_cost(&tried)) *
+        (strips * strip_cost(&tried, isa, rows) + conv_blocks(&tried) * copy_cost(&tried)) *
         (double)ceil_div(batch, width);
     if (best < 0 || cost < best) {
       best = cost;

@@ -1,4 +1,6 @@
 /* Running a task: share its ops, or its images, among the threads. */
+#include "dispatch.h"
+#include "check.h"
 #include "op.h"
 #include "threads.h"
 
@@ -107,8 +109,8 @@ static void run_thread(struct region *region, int32_t number, int32_t count) {
 
 static void run_member(void *data) {
   struct region *region = data;
-  int32_t number = team_number(), count = team_size();
-  if (number > 0) team_leave_core(region->core, count);
+  int32_t number = threads_number(), count = threads_size();
+  if (number > 0) threads_leave_core(region->core, count);
   run_thread(region, number, count);
 }
 
@@ -134,14 +136,14 @@ int32_t secateur_run(secateur_task *task) {
       .scratch_step = scratch_step(task->ops, task->n_ops, isa->lanes),
   };
   int32_t threads = task->part ? threads_for_parts(&region) : threads_for_ops(&region);
-  threads = team_limit(threads);
+  threads = threads_limit(threads);
   if (threads == 1) {
     run_thread(&region, 0, 1);
     return SECATEUR_OK;
   }
-  region.core = team_core();
+  region.core = threads_core();
   barrier_init(&region.barrier);
-  team_run(run_member, &region, threads);
+  threads_run(run_member, &region, threads);
   barrier_destroy(&region.barrier);
   return SECATEUR_OK;
 }

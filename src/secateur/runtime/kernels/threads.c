@@ -34,20 +34,20 @@ int32_t secateur_set_runtime(void (*parallel)(void (*)(void *), void *, unsigned
   return SECATEUR_OK;
 }
 
-int32_t team_limit(int32_t threads) { return runtime.parallel ? threads : 1; }
+int32_t threads_limit(int32_t threads) { return runtime.parallel ? threads : 1; }
 
-void team_run(void (*function)(void *), void *data, int32_t threads) {
+void threads_run(void (*function)(void *), void *data, int32_t threads) {
   runtime.parallel(function, data, (unsigned)threads, 0);
 }
 
-int32_t team_number(void) { return runtime.thread_num(); }
+int32_t threads_number(void) { return runtime.thread_num(); }
 
-int32_t team_size(void) { return runtime.num_threads(); }
+int32_t threads_size(void) { return runtime.num_threads(); }
 
 #if defined(__linux__)
-int32_t team_core(void) { return sched_getcpu(); }
+int32_t threads_core(void) { return sched_getcpu(); }
 
-void team_leave_core(int32_t core, int32_t members) {
+void threads_leave_core(int32_t core, int32_t members) {
   cpu_set_t all, others;
   if (core < 0 || sched_getcpu() != core || sched_getaffinity(0, sizeof all, &all)) return;
   others = all;
@@ -56,8 +56,8 @@ void team_leave_core(int32_t core, int32_t members) {
   sched_setaffinity(0, sizeof all, &all);
 }
 #else
-int32_t team_core(void) { return -1; }
-void team_leave_core(int32_t core, int32_t members) { (void)core, (void)members; }
+int32_t threads_core(void) { return -1; }
+void threads_leave_core(int32_t core, int32_t members) { (void)core, (void)members; }
 #endif
 
 void barrier_init(struct barrier *barrier) {

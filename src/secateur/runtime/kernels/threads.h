@@ -11,22 +11,22 @@
 #endif
 
 /* 1 where no runtime has been handed over. */
-int32_t team_limit(int32_t threads);
+int32_t threads_limit(int32_t threads);
 
 /* `function(data)` on each of up to so many threads; returns when all have. A nested group of threads may get
- * fewer than it asked for: `team_size` says how many within. */
-void team_run(void (*function)(void *), void *data, int32_t threads);
-int32_t team_number(void);
-int32_t team_size(void);
+ * fewer than it asked for: `threads_size` says how many within. */
+void threads_run(void (*function)(void *), void *data, int32_t threads);
+int32_t threads_number(void);
+int32_t threads_size(void);
 
 /* The core that the calling thread is on; -1 if that is not known. */
-int32_t team_core(void);
+int32_t threads_core(void);
 
 /* To be called by a member that is to work beside a thread on that core: if it is on the same one, it
  * moves to another that it may use. Linux wakes a thread on the core where it last was, or on the
  * waker's, and on a machine of few cores looks no further, whatever is idle: two members that have once
  * come together stay so, and take turns at the scheduler's tick, every 4 ms. */
-void team_leave_core(int32_t core, int32_t members);
+void threads_leave_core(int32_t core, int32_t members);
 
 /* Where the members of a group of threads wait for one another. */
 struct barrier {
