@@ -132,7 +132,10 @@ def prune(
     found = replace(statistics or Statistics(), seed=seed)
     missing = [name for name in _collected(parts) if not found.has(name)]
     if missing and data is not None and loss is not None:
-        found = replace(found, gathered={**found.gathered, **gather(model, missing, data, loss)})
+        gathered = gather(
+            model, missing, data, loss, seed=seed, example_inputs=example_inputs, tied=tied
+        )
+        found = replace(found, gathered={**found.gathered, **gathered})
 
     def select(groups: GroupsOf | None) -> Masks:
         return cut(

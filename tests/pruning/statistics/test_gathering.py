@@ -112,6 +112,57 @@ def test_what_gives_no_statistics_is_refused(batches: object, loss: object, said
         gather(two_weights(), ["gradients"], batches, loss)  # type: ignore[arg-type]
 
 
+def test_a_loss_of_another_network_is_refused() -> None:
+    net = two_weights()
+    with pytest.raises(MaskError, match="depends on no weight of the network"):
+        gather(net, ["gradients"], BATCHES, lambda _, batch: mean_square(net, batch))
+
+
+def test_what_the_loss_draws_is_fixed_by_the_seed() -> None:
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return mean_square(model, batch) * torch.rand(())
+
+    net, draws = two_weights(), torch.get_rng_state()
+    one, same, other = (
+        gather(net, ["gradients"], BATCHES, loss, seed=seed)["gradients"]["weight"]
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), draws)
+
+
+def test_a_matrix_that_an_embedding_shares_has_statistics_where_it_may_be_cut() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 5, bias=False))
+    net[1].weight = net[0].weight
+    batches = [torch.tensor([1, 2])]
+
+    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+        return model(batch).square().sum()
+
+    masks = secateur.prune(net, TAYLOR, sparsity=0.4, tied="prune", data=batches, loss=loss)
+    assert masks.zeros == 6
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer, whose state is as wide as its input, and a layer that reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(4, 4)
+        self.last = nn.Linear(4, 1)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return self.last(input=self.memory(sequence)[0])
+
+
+def test_no_activations_for_weights_that_read_something_else() -> None:
+    """`weight_hh` reads the state: the root mean squares of the input are not its own."""
+    found = gather(Recurrent(), ["activations"], [torch.ones(2, 3, 4)], lambda m, b: m(b).sum())
+    assert list(found["activations"]) == ["last.weight"]
+
+
 def test_an_unknown_statistic_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'gradients'"):
         gather(two_weights(), ["gradient"], BATCHES, mean_square)

@@ -10,13 +10,22 @@ from torch import Tensor, nn
 
 from secateur.pruning.weights import Weight
 
+# Their weight multiplies their one input, so what it multiplies can be seen from outside.
+_WATCHED = (
+    nn.Linear,
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+
 
 class Activations:
     """Of each linear layer and convolution: `[inputs]`, the root mean square of each input.
 
     Over all examples and places, as Wanda needs it (Sun et al. 2023, arXiv 2306.11695) but for
     its factor, which is the same for all inputs. The inputs are those of one group of filters
-    times the groups, in the order of the layer's input channels.
+    times the groups, in the order of the layer's input channels. Other layers are left out, since
+    what is passed to them is not what each of their weights multiplies: a recurrent layer's
+    `weight_hh` reads its state, and attention's `k_proj_weight` reads the keys.
     """
 
     backward = False
@@ -25,8 +34,11 @@ class Activations:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._handles = [
-            model.get_submodule(weight.module).register_forward_pre_hook(self._watch(name))
+            model.get_submodule(weight.module).register_forward_pre_hook(
+                self._watch(name), with_kwargs=True
+            )
             for name, weight in weights.items()
+            if isinstance(model.get_submodule(weight.module), _WATCHED)
         ]
 
     def note(self) -> None:
@@ -39,10 +51,11 @@ class Activations:
         return {name: (one / self._counts[name]).sqrt() for name, one in self._sums.items()}
 
     def _watch(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            if not inputs or not isinstance(inputs[0], Tensor):
+        def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            given = inputs[0] if inputs else named.get("input")
+            if not isinstance(given, Tensor):
                 return
-            source = inputs[0].detach().double()
+            source = given.detach().double()
             channels = getattr(module, "in_channels", None)
             axis = source.dim() - 1 if channels is None else source.dim() - _rank(module) - 1
             total = source.square().sum([one for one in range(source.dim()) if one != axis])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
-from secateur.pruning.weights import Weight, prunable_weights
+from secateur.pruning.weights import Tied, Weight, prunable_weights
 from secateur.registry import COLLECTORS
 
 Batches = Iterable[Any]
@@ -39,7 +39,14 @@ class Collector(Protocol):
 
 
 def gather(
-    model: nn.Module, names: Sequence[str], batches: Batches, loss: Loss
+    model: nn.Module,
+    names: Sequence[str],
+    batches: Batches,
+    loss: Loss,
+    *,
+    seed: int = 0,
+    example_inputs: Any = None,
+    tied: Tied = "keep",
 ) -> dict[str, dict[str, Tensor]]:
     """Gather statistics in one pass over some batches.
 
@@ -51,13 +58,18 @@ def gather(
         names: What to gather: names in `registry.COLLECTORS`.
         batches: Training data, never validation or test data.
         loss: Gives the scalar loss of a batch.
+        seed: For what the batches, the network or the loss draw from torch's global generators,
+            which are the caller's again afterwards.
+        example_inputs: Shows which parameters of layers of one's own are weights.
+        tied: Whether a matrix that an embedding shares is a weight (`prune`) or not (`keep`).
 
     Returns:
         Name -> weight name -> what was gathered, on the CPU.
 
     Raises:
         UnknownNameError: No collector has one of these names.
-        MaskError: There is no batch, or what was gathered is not finite.
+        MaskError: There is no batch, the loss depends on no weight, or what was gathered is not
+            finite.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -67,7 +79,8 @@ def gather(
         [[1.0, 1.0]]
     """
     copied = copy.deepcopy(model).eval()
-    weights = {name: one for name, one in prunable_weights(copied).items() if one.computed is None}
+    found = prunable_weights(copied, example_inputs=example_inputs, tied=tied)
+    weights = {name: one for name, one in found.items() if one.computed is None}
     for parameter in copied.parameters():
         parameter.requires_grad_(False)
     for weight in weights.values():
@@ -75,10 +88,12 @@ def gather(
     collectors: dict[str, Collector] = {
         name: COLLECTORS[name](weights, copied) for name in dict.fromkeys(names)
     }
-    count = 0
-    for batch in batches:
-        _one(copied, batch, loss, collectors, weights)
-        count += 1
+    count, reached = 0, False
+    with torch.random.fork_rng(_accelerators(copied)):
+        torch.manual_seed(seed)
+        for batch in batches:
+            reached |= _one(copied, batch, loss, collectors, weights)
+            count += 1
     if not count:
         raise MaskError(
             "gathering statistics",
@@ -87,8 +102,22 @@ def gather(
             expected="at least one batch of training data",
             remedy="Pass a list or a loader; a generator that was used up gives nothing.",
         )
-    found = {name: dict(one.close()) for name, one in collectors.items()}
-    return {name: _finite(name, table) for name, table in found.items()}
+    gathered = {name: dict(one.close()) for name, one in collectors.items()}
+    if weights and not reached and any(one.backward for one in collectors.values()):
+        raise MaskError(
+            "gathering statistics",
+            "the loss",
+            given="one that depends on no weight of the network that it was handed",
+            expected="loss(model, batch), computed with that model, which is a copy",
+            remedy="Call the `model` that the loss gets, and not the network outside it.",
+        )
+    return {name: _finite(name, table) for name, table in gathered.items()}
+
+
+def _accelerators(model: nn.Module) -> list[torch.device]:
+    """The CUDA devices that the network lies on, whose generators it may draw from."""
+    devices = {one.device for one in (*model.parameters(), *model.buffers())}
+    return sorted((one for one in devices if one.type == "cuda"), key=str)
 
 
 def _one(
@@ -97,7 +126,8 @@ def _one(
     loss: Loss,
     collectors: Mapping[str, Collector],
     weights: Mapping[str, Weight],
-) -> None:
+) -> bool:
+    """Take one batch; whether a gradient has reached a weight."""
     backward = any(one.backward for one in collectors.values())
     with torch.set_grad_enabled(backward):
         value = loss(model, batch)
@@ -106,8 +136,10 @@ def _one(
             value.backward()  # type: ignore[no-untyped-call]
     for collector in collectors.values():
         collector.note()
+    reached = any(weight.parameter.grad is not None for weight in weights.values())
     for weight in weights.values():
         weight.parameter.grad = None
+    return reached
 
 
 def _check_scalar(value: object) -> None:
