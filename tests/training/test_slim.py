@@ -9,7 +9,7 @@ from torch import nn
 import secateur.data
 from secateur import models
 from secateur.data.images import ImageData
-from secateur.errors import TrainingError
+from secateur.errors import DataError, ModelError, TrainingError
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import TrainingSpec
 from secateur.training.fit import Epoch
@@ -92,3 +92,15 @@ def test_a_run_that_diverges_says_so(data: ImageData) -> None:
     wild = TrainingSpec(optimizer="sgd", learning_rate=1e30, batch_size=8)
     with pytest.raises(TrainingError):
         slim(net(), data, wild, epochs=1, penalty=0.01, device="cpu")
+
+
+@pytest.mark.parametrize("given", [None, [(torch.zeros(2, 3, 8, 8), torch.zeros(2))]])
+def test_data_that_are_no_images_are_refused(given: object) -> None:
+    with pytest.raises(DataError, match=r"sparsity training: the data is a .*from_dataset"):
+        slim(net(), given, SPEC, epochs=1, penalty=0.1)  # type: ignore[arg-type]
+
+
+def test_a_network_without_a_convolution_is_refused(data: ImageData) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    with pytest.raises(ModelError, match="no convolution takes part"):
+        slim(model, data, SPEC, epochs=1, penalty=0.1)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from secateur.data.images import ImageData
+from secateur.data.images import ImageData, check_images
+from secateur.errors import ModelError
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import MethodSpec, TrainingSpec
@@ -45,10 +46,23 @@ def slim(
 
     Returns:
         The scales by weight name, and the training curve.
+
+    Raises:
+        DataError: The data are not images with one class each, which is what `fit` trains on.
+        ModelError: No convolution takes part in a pass.
     """
+    check_images(data, "sparsity training")
     copied = copy.deepcopy(model).cpu()
     images = data.normalise(data.train.images[:_CALIBRATION]).cpu()
     instrumented = insert_norms(copied, images)
+    if not instrumented.scales:
+        raise ModelError(
+            "sparsity training",
+            type(model).__name__,
+            given="a network in which no convolution takes part",
+            expected="at least one convolution, whose filters the scales rank",
+            remedy="Prune it by another method, such as magnitude.",
+        )
 
     def term() -> Tensor:
         return penalty * instrumented.penalty()
