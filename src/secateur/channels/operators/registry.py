@@ -6,7 +6,7 @@ def elementwise(call): ...
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from secateur.channels.labels.axis_labels import TensorLabels
@@ -99,7 +99,8 @@ def register_operator(
         sums_channels: See `Operator`.
 
     Raises:
-        UsageError: The name is taken, or neither or both of `rule` and `like` are given.
+        UsageError: The name is taken, neither or both of `rule` and `like` are given, or a trait
+            is no truth value, or is given beside `like`.
         UnknownNameError: `like` is no known operator.
 
     Example:
@@ -110,8 +111,16 @@ def register_operator(
     """
     if not isinstance(name, str) or not name or name in OPERATORS:
         raise _refused("the name", f"{name!r:.60}", "a new one, as the report of a trace has it")
+    if not isinstance(like, str):
+        raise _refused("like", f"{like!r:.60}", "the name of an operator that is known")
     if (rule is None) == (not like):
         raise _refused("the rule", "given twice or not at all", "either a rule, or like=")
+    traits = {
+        "follows_any_cut": follows_any_cut,
+        "keeps_zero": keeps_zero,
+        "sums_channels": sums_channels,
+    }
+    _check_traits(traits, like)
     if like:
         if like not in OPERATORS:
             raise UnknownNameError("operator", like, OPERATORS)
@@ -120,6 +129,17 @@ def register_operator(
         OPERATORS[name] = Operator(rule, follows_any_cut, keeps_zero, sums_channels)
     else:
         raise _refused("the rule", f"a {type(rule).__name__}", "a function of one Call")
+
+
+def _check_traits(traits: Mapping[str, object], like: str) -> None:
+    """Refuse a trait that would be read as true by accident, or not be read at all."""
+    for trait, claim in traits.items():
+        if like and claim is not False:
+            raise _refused(trait, f"given beside like={like!r}", "no trait: like= brings its own")
+        decides = callable(claim) and trait != "sums_channels"
+        if not isinstance(claim, bool) and not decides:
+            either = "True or False" if trait == "sums_channels" else "True, False or a function"
+            raise _refused(trait, f"{claim!r:.60}", either)
 
 
 def _refused(subject: str, given: str, expected: str) -> UsageError:
