@@ -1,7 +1,7 @@
 # Each target is enough by itself on a machine with Python 3.11, a C compiler and make.
 #   make demo   the embedded study, minutes on two cores: table, figures, store in runs/demo
 #   make test   the tests
-#   make check  lint, types, import rules
+#   make check  lint, types, formats, clones; the kernels compiled with every warning an error
 #   make sanitize  the kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make docs   the guide, in build/docs; a warning is an error
 
@@ -29,7 +29,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy --config-file tests/mypy.ini $$(git ls-files 'tests/test_*.py' 'tests/**/test_*.py')
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/jscpd --silent src tests benchmarks scripts examples cmake docs/_ext
-	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS))
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS)) $(wildcard tests/runtime/kernels/*.c)
+	$(BIN)/cmake -S cmake -B build/warnings -DCMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
+	$(BIN)/cmake --build build/warnings --clean-first >/dev/null
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs

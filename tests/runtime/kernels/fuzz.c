@@ -57,8 +57,9 @@ struct sums {
 };
 
 /* One output, tap by tap. */
-static double expected(const secateur_op *op, const float *x, const float *other, const float *weight,
-                       const float *bias, int64_t image, int channel, int row, int column) {
+static double expected(const secateur_op *op, const float *x, const float *other,
+                       const float *weight, const float *bias, int64_t image, int channel, int row,
+                       int column) {
   const secateur_shape *s = &op->shape;
   int64_t in = (int64_t)s->in_channels * s->in_height * s->in_width;
   int weighted = op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D;
@@ -84,7 +85,8 @@ static double expected(const secateur_op *op, const float *x, const float *other
       }
   double result = sums.total;
   if (weighted) result += bias ? bias[channel] : 0;
-  if (op->kind == SECATEUR_AFFINE) result = result * weight[channel] + weight[s->in_channels + channel];
+  if (op->kind == SECATEUR_AFFINE)
+    result = result * weight[channel] + weight[s->in_channels + channel];
   if (op->kind == SECATEUR_MAX_POOL) result = sums.top;
   if (op->kind == SECATEUR_AVG_POOL)
     result /= op->flags & SECATEUR_COUNT_PADDING ? sums.padded : sums.inside;
@@ -106,19 +108,19 @@ static int random_shape(secateur_shape *s, int kind) {
     s->kernel_height = pick(1, 4), s->kernel_width = pick(1, 4);
     s->stride_height = pick(1, 3), s->stride_width = pick(1, 3);
     if (kind != SECATEUR_AVG_POOL) s->dilation_height = pick(1, 3), s->dilation_width = pick(1, 3);
-    int most_down = s->kernel_height / 2, most_right = s->kernel_width / 2;
-    if (kind == SECATEUR_CONV2D) most_down = most_right = 4;
-    s->pad_top = pick(0, most_down), s->pad_left = pick(0, most_right);
+    int max_h = s->kernel_height / 2, max_w = s->kernel_width / 2;
+    if (kind == SECATEUR_CONV2D) max_h = max_w = 4;
+    s->pad_top = pick(0, max_h), s->pad_left = pick(0, max_w);
   }
   if (s->in_height + 2 * s->pad_top < s->dilation_height * (s->kernel_height - 1) + 1 ||
       s->in_width + 2 * s->pad_left < s->dilation_width * (s->kernel_width - 1) + 1)
     return 0;
   s->out_channels =
       kind == SECATEUR_LINEAR || kind == SECATEUR_CONV2D ? pick(1, 40) : s->in_channels;
-  s->out_height = outputs(s->in_height, s->kernel_height, s->dilation_height, s->stride_height,
-                          s->pad_top);
-  s->out_width = outputs(s->in_width, s->kernel_width, s->dilation_width, s->stride_width,
-                         s->pad_left);
+  s->out_height =
+      outputs(s->in_height, s->kernel_height, s->dilation_height, s->stride_height, s->pad_top);
+  s->out_width =
+      outputs(s->in_width, s->kernel_width, s->dilation_width, s->stride_width, s->pad_left);
   if (kind == SECATEUR_GLOBAL_AVG_POOL) s->out_height = s->out_width = 1;
   return 1;
 }
@@ -126,7 +128,8 @@ static int random_shape(secateur_shape *s, int kind) {
 static void *pack_of(secateur_op *op, const float *weight, const float *bias, int64_t batch) {
   int lanes = op->in_layout || op->out_layout;
   int algorithm = lanes ? pick(0, 1) * SECATEUR_BY_LANE : pick(0, 2);
-  secateur_layer layer = {op->kind, op->in_layout, op->out_layout, algorithm, pick(1, 40), op->shape};
+  secateur_layer layer = {op->kind,  op->in_layout, op->out_layout,
+                          algorithm, pick(1, 40),   op->shape};
   int64_t bytes = secateur_pack_bytes(&layer, weight);
   if (bytes < 0) die("pack_bytes", op, batch, (int)-bytes);
   void *blob = aligned_alloc(64, bytes);
@@ -149,7 +152,8 @@ static void compare(const secateur_op *op, const float *x, const float *other, c
       int channel = (int)(i / s->out_width / s->out_height);
       double want = expected(op, x, other, weight, bias, image, channel, row, column);
       double got = y[at(op->out_layout, image, i, out)];
-      if (!(got == want || fabs(got - want) <= 1e-4 * (1 + fabs(want)))) die("value", op, batch, (int)i);
+      if (!(got == want || fabs(got - want) <= 1e-4 * (1 + fabs(want))))
+        die("value", op, batch, (int)i);
     }
 }
 
@@ -167,16 +171,33 @@ static void damage(secateur_task *task) {
 /* A second op behind the first: what lies between them is one part for each thread, or the batch. */
 static secateur_op copy_behind(secateur_op *op) {
   const secateur_shape *s = &op->shape;
-  secateur_op copy = {.kind = SECATEUR_COPY, .in_layout = op->out_layout, .out_layout = pick(0, 1),
-                      .input = 3, .other = -1, .output = 1};
-  copy.shape = (secateur_shape){s->out_channels, s->out_height, s->out_width,
-                                s->out_channels, s->out_height, s->out_width, 1, 1, 1, 1, 0, 0, 1, 1};
+  secateur_op copy = {.kind = SECATEUR_COPY,
+                      .in_layout = op->out_layout,
+                      .out_layout = pick(0, 1),
+                      .input = 3,
+                      .other = -1,
+                      .output = 1};
+  copy.shape = (secateur_shape){s->out_channels,
+                                s->out_height,
+                                s->out_width,
+                                s->out_channels,
+                                s->out_height,
+                                s->out_width,
+                                1,
+                                1,
+                                1,
+                                1,
+                                0,
+                                0,
+                                1,
+                                1};
   op->output = 3;
   return copy;
 }
 
 static void one_round(void) {
-  secateur_op ops[2] = {{.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1}};
+  secateur_op ops[2] = {
+      {.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1}};
   secateur_op *op = ops;
   if (!random_shape(&op->shape, op->kind)) return;
   const secateur_shape *s = &op->shape;
@@ -192,7 +213,8 @@ static void one_round(void) {
   int64_t weights = packed ? kernel * s->out_channels : 2 * s->in_channels;
   float *weight = floats(weights), *bias = pick(0, 3) ? floats(s->out_channels) : NULL;
   int zeros = packed ? pick(0, 100) : 0;
-  for (int64_t i = 0; i < weights; i++) if (pick(1, 100) <= zeros) weight[i] = 0;
+  for (int64_t i = 0; i < weights; i++)
+    if (pick(1, 100) <= zeros) weight[i] = 0;
   void *blob = packed ? pack_of(op, weight, bias, batch) : NULL;
   if (op->kind == SECATEUR_AFFINE) op->pack = weight, op->pack_bytes = weights * 4;
   if (op->kind == SECATEUR_ADD) op->other = 2;
@@ -201,7 +223,8 @@ static void one_round(void) {
   int64_t step = part ? size(op->out_layout, part, out) : 0;
   int64_t between_size = part ? step * threads : size(op->out_layout, batch, out);
   int64_t in_size = size(op->in_layout, batch, in), out_size = size(last->out_layout, batch, out);
-  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size), *between = floats(between_size);
+  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size),
+        *between = floats(between_size);
   int64_t bytes = secateur_scratch_bytes(ops, 1 + chained, threads);
   if (bytes < 0) die("scratch", op, batch, (int)-bytes);
   void *scratch = malloc(bytes);
@@ -229,18 +252,21 @@ static void one_round(void) {
 /* ---- nonzeros -------------------------------------------------------------------------------------- */
 
 /* Where plane, row, column and nonzero read, and where they write: in positions. */
-static int64_t read_at(const secateur_nonzeros *nonzeros, int64_t nonzero, int64_t row, int64_t column) {
+static int64_t read_at(const secateur_nonzeros *nonzeros, int64_t nonzero, int64_t row,
+                       int64_t column) {
   return nonzeros->indices[nonzero] + row * nonzeros->pitch + column;
 }
 
-static int64_t write_at(const secateur_nonzeros *nonzeros, int64_t plane, int64_t row, int64_t column) {
+static int64_t write_at(const secateur_nonzeros *nonzeros, int64_t plane, int64_t row,
+                        int64_t column) {
   return (plane * nonzeros->height + row) * nonzeros->width + column;
 }
 
-static void die_at_taps(const char *what, const secateur_nonzeros *nonzeros, int code) {
-  printf("nonzeros: %s %d: isa %s planes %d height %d width %d pitch %d positions %d batch %d\n", what,
-         code, secateur_isa(), (int)nonzeros->planes, (int)nonzeros->height, (int)nonzeros->width,
-         (int)nonzeros->pitch, (int)nonzeros->positions, (int)nonzeros->batch);
+static void die_at_nonzeros(const char *what, const secateur_nonzeros *nonzeros, int code) {
+  printf("nonzeros: %s %d: isa %s planes %d height %d width %d pitch %d positions %d batch %d\n",
+         what, code, secateur_isa(), (int)nonzeros->planes, (int)nonzeros->height,
+         (int)nonzeros->width, (int)nonzeros->pitch, (int)nonzeros->positions,
+         (int)nonzeros->batch);
   exit(1);
 }
 
@@ -248,24 +274,27 @@ static int differs(double got, double want, double scale) {
   return !(fabs(got - want) <= 1e-4 * (1 + scale));
 }
 
-static void compare_product(const secateur_nonzeros *nonzeros, const float *value, const float *bias,
-                            const float *x, const float *y) {
+static void compare_product(const secateur_nonzeros *nonzeros, const float *value,
+                            const float *bias, const float *x, const float *y) {
   for (int64_t plane = 0; plane < nonzeros->planes; plane++)
     for (int64_t row = 0; row < nonzeros->height; row++)
       for (int64_t column = 0; column < nonzeros->width; column++)
         for (int64_t image = 0; image < nonzeros->batch; image++) {
           double want = bias ? bias[plane] : 0;
-          for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1]; nonzero++)
-            want += (double)value[nonzero] * x[read_at(nonzeros, nonzero, row, column) * nonzeros->batch + image];
+          for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1];
+               nonzero++)
+            want += (double)value[nonzero] *
+                    x[read_at(nonzeros, nonzero, row, column) * nonzeros->batch + image];
           double got = y[write_at(nonzeros, plane, row, column) * nonzeros->batch + image];
-          if (differs(got, want, fabs(want))) die_at_taps("product", nonzeros, (int)plane);
+          if (differs(got, want, fabs(want))) die_at_nonzeros("product", nonzeros, (int)plane);
         }
 }
 
 static void compare_gradient(const secateur_nonzeros *nonzeros, const float *x, const float *outer,
                              const float *gradient) {
   for (int64_t plane = 0; plane < nonzeros->planes; plane++)
-    for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1]; nonzero++) {
+    for (int64_t nonzero = nonzeros->indptr[plane]; nonzero < nonzeros->indptr[plane + 1];
+         nonzero++) {
       double want = 0, scale = 0;
       for (int64_t row = 0; row < nonzeros->height; row++)
         for (int64_t column = 0; column < nonzeros->width; column++)
@@ -274,21 +303,23 @@ static void compare_gradient(const secateur_nonzeros *nonzeros, const float *x, 
             factor *= outer[write_at(nonzeros, plane, row, column) * nonzeros->batch + image];
             want += factor, scale += fabs(factor) / 8;
           }
-      if (differs(gradient[nonzero], want, scale)) die_at_taps("gradient", nonzeros, (int)nonzero);
+      if (differs(gradient[nonzero], want, scale))
+        die_at_nonzeros("gradient", nonzeros, (int)nonzero);
     }
 }
 
-static int run_taps(const secateur_nonzeros *nonzeros, float *value, const float *bias,
-                    const secateur_buffer *x, const secateur_buffer *y, int threads, int gradient) {
+static int run_nonzeros(const secateur_nonzeros *nonzeros, float *value, const float *bias,
+                        const secateur_buffer *x, const secateur_buffer *y, int threads,
+                        int gradient) {
   return gradient ? secateur_nonzeros_gradient(nonzeros, x, y, value, threads)
                   : secateur_nonzeros_product(nonzeros, value, bias, x, y, threads);
 }
 
 /* Something that does not fit is refused, or harmless. */
-static void damage_taps(secateur_nonzeros *nonzeros, int64_t *indptr, int32_t *indices, float *value,
-                        const secateur_buffer *x, const secateur_buffer *y) {
-  int64_t *sizes[] = {&nonzeros->planes, &nonzeros->height, &nonzeros->width, &nonzeros->pitch, &nonzeros->positions,
-                      &nonzeros->batch};
+static void damage_nonzeros(secateur_nonzeros *nonzeros, int64_t *indptr, int32_t *indices,
+                            float *value, const secateur_buffer *x, const secateur_buffer *y) {
+  int64_t *sizes[] = {&nonzeros->planes, &nonzeros->height,    &nonzeros->width,
+                      &nonzeros->pitch,  &nonzeros->positions, &nonzeros->batch};
   int64_t bit = (int64_t)1 << pick(0, 62);
   int which = pick(0, 7);
   if (which < 6) {
@@ -296,13 +327,14 @@ static void damage_taps(secateur_nonzeros *nonzeros, int64_t *indptr, int32_t *i
     if (which == 0) nonzeros->planes &= ~bit;
     else *sizes[which] ^= bit;
   } else if (which == 6) {
-    int64_t *start = &indptr[pick(0, (int)nonzeros->planes - 1)]; /* the last one is a promise, too */
+    int64_t *start =
+        &indptr[pick(0, (int)nonzeros->planes - 1)]; /* the last one is a promise, too */
     *start ^= bit;
   } else if (indptr[nonzeros->planes]) {
     indices[pick(0, (int)indptr[nonzeros->planes] - 1)] ^= (int32_t)(1u << pick(0, 31));
   }
   for (int gradient = 0; gradient < 2; gradient++)
-    run_taps(nonzeros, value, NULL, x, y, 2, gradient);
+    run_nonzeros(nonzeros, value, NULL, x, y, 2, gradient);
 }
 
 static void nonzeros_round(void) {
@@ -312,33 +344,36 @@ static void nonzeros_round(void) {
   nonzeros.positions = span + pick(0, 40);
   nonzeros.batch = pick(1, 4) * secateur_lanes();
   int64_t *indptr = malloc((nonzeros.planes + 1) * sizeof *indptr);
-  int most_taps = pick(0, 1) ? 30 : 3;
+  int max_nonzeros = pick(0, 1) ? 30 : 3;
   indptr[0] = 0;
   for (int64_t plane = 0; plane < nonzeros.planes; plane++)
-    indptr[plane + 1] = indptr[plane] + pick(0, most_taps);
+    indptr[plane + 1] = indptr[plane] + pick(0, max_nonzeros);
   int64_t count = indptr[nonzeros.planes];
   int32_t *indices = malloc(count ? count * sizeof *indices : 1);
   for (int64_t i = 0; i < count; i++) indices[i] = pick(0, (int)(nonzeros.positions - span));
   nonzeros.indptr = indptr;
   nonzeros.indices = indices;
-  int64_t in = nonzeros.positions * nonzeros.batch, out = nonzeros.planes * nonzeros.height * nonzeros.width * nonzeros.batch;
+  int64_t in = nonzeros.positions * nonzeros.batch,
+          out = nonzeros.planes * nonzeros.height * nonzeros.width * nonzeros.batch;
   float *x = floats(in), *outer = floats(out), *y = floats(out);
   float *value = floats(count), *gradient = floats(count);
   float *bias = pick(0, 1) ? floats(nonzeros.planes) : NULL;
   secateur_buffer input = {x, in, 0}, output = {y, out, 0}, outside = {outer, out, 0};
   int threads = pick(1, 3);
-  int status = run_taps(&nonzeros, value, bias, &input, &output, threads, 0);
-  if (!status) status = run_taps(&nonzeros, gradient, NULL, &input, &outside, threads, 1);
-  if (status) die_at_taps("status", &nonzeros, status);
+  int status = run_nonzeros(&nonzeros, value, bias, &input, &output, threads, 0);
+  if (!status) status = run_nonzeros(&nonzeros, gradient, NULL, &input, &outside, threads, 1);
+  if (status) die_at_nonzeros("status", &nonzeros, status);
   compare_product(&nonzeros, value, bias, x, y);
   compare_gradient(&nonzeros, x, outer, gradient);
   output.count--;
   for (int which = 0; which < 2; which++)
-    if (run_taps(&nonzeros, gradient, bias, &input, &output, threads, which) != SECATEUR_SMALL_BUFFER)
-      die_at_taps("small buffer", &nonzeros, which);
+    if (run_nonzeros(&nonzeros, gradient, bias, &input, &output, threads, which) !=
+        SECATEUR_SMALL_BUFFER)
+      die_at_nonzeros("small buffer", &nonzeros, which);
   output.count++;
-  damage_taps(&nonzeros, indptr, indices, gradient, &input, &output);
-  free(indptr), free(indices), free(x), free(outer), free(y), free(value), free(gradient), free(bias);
+  damage_nonzeros(&nonzeros, indptr, indices, gradient, &input, &output);
+  free(indptr), free(indices), free(x), free(outer), free(y), free(value), free(gradient),
+      free(bias);
 }
 
 int main(int count, char **words) {

@@ -50,7 +50,7 @@ def expected(
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Nonzeros, int, np.random.Generator]:
     random = np.random.default_rng(draw(st.integers(0, 999)))
-    planes, height, width = (draw(st.integers(1, most)) for most in (7, 6, 30))
+    planes, height, width = (draw(st.integers(1, largest)) for largest in (7, 6, 30))
     pitch = width + draw(st.integers(0, 3))
     positions = (height - 1) * pitch + width + draw(st.integers(0, 40))
     counts = random.integers(0, draw(st.sampled_from([1, 5, 40])), planes)

@@ -24,7 +24,7 @@ RELU = st.sampled_from([Flag.NONE, Flag.FUSE_RELU])
 
 
 def images(draw: st.DrawFn) -> torch.Tensor:
-    size = [draw(st.integers(1, most)) for most in (18, 6, 21, 21)]
+    size = [draw(st.integers(1, largest)) for largest in (18, 6, 21, 21)]
     x = torch.randn(size, generator=torch.Generator().manual_seed(draw(st.integers(0, 99))))
     x.view(-1)[:: draw(st.integers(3, 50))] = torch.nan if draw(st.booleans()) else 0.0
     return x

@@ -73,9 +73,9 @@ def test_convolution_is_torchs(data: st.DataObject) -> None:
     small, pair = st.integers(1, 3), lambda each: draw(st.tuples(each, each))
     kernel, stride, dilation = pair(st.integers(1, 4)), pair(small), pair(small)
     sides = draw(st.tuples(*[st.integers(0, 3)] * 4))
-    least = [reach * (taps - 1) + 1 for taps, reach in zip(kernel, dilation, strict=True)]
-    height = draw(st.integers(max(1, least[0] - sides[0] - sides[1]), 26))
-    width = draw(st.integers(max(1, least[1] - sides[2] - sides[3]), 26))
+    smallest = [reach * (length - 1) + 1 for length, reach in zip(kernel, dilation, strict=True)]
+    height = draw(st.integers(max(1, smallest[0] - sides[0] - sides[1]), 26))
+    width = draw(st.integers(max(1, smallest[1] - sides[2] - sides[3]), 26))
     inputs, outputs, batch = draw(st.integers(1, 9)), draw(st.integers(1, 20)), draw(BATCHES)
     before, after, relu = draw(LAYOUTS), draw(LAYOUTS), draw(st.booleans())
     algorithm, tuned = an_algorithm(draw, before, after), draw(st.sampled_from([1, 8, 64]))
@@ -101,6 +101,24 @@ def test_convolution_is_torchs(data: st.DataObject) -> None:
         )
         got = apply(kernels.op_of(pack, relu=relu), x.numpy(), threads=draw(st.integers(1, 2)))
         assert_close(got, want.relu() if relu else want, scale)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.BY_IMAGE, Algorithm.BY_LANE])
+@pytest.mark.parametrize("kind", ["linear", "conv"])
+def test_the_same_bits_whatever_the_threads(kind: str, algorithm: Algorithm) -> None:
+    random = np.random.default_rng(0)
+    options = {"batch": 33, "algorithm": algorithm}
+    for isa in kernels.isas():
+        kernels.use_isa(isa)
+        if kind == "linear":
+            x = random.standard_normal((33, 300)).astype(np.float32)
+            pack = packs.pack_linear(weight_of((70, 300), 0.5, 0).numpy(), **options)
+        else:
+            x = random.standard_normal((33, 8, 13, 11)).astype(np.float32)
+            weight = weight_of((20, 8, 3, 3), 0.5, 0).numpy()
+            pack = packs.pack_conv2d(weight, height=13, width=11, padding=(1, 1), **options)
+        op = kernels.op_of(pack)
+        assert len({apply(op, x, threads=threads).tobytes() for threads in (1, 2, 3)}) == 1
 
 
 @pytest.mark.parametrize("columns", [65535, 65536, 65537, 70000])

@@ -64,7 +64,7 @@ def test_convolutions(data: st.DataObject) -> None:
     two = [st.integers(1, 3), st.integers(1, 3)]
     kernel, stride, dilation = (draw(st.tuples(*two)) for _ in range(3))
     padding = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
-    batch, channels, outs = (draw(st.integers(1, most)) for most in (20, 5, 9))
+    batch, channels, outs = (draw(st.integers(1, largest)) for largest in (20, 5, 9))
     height, width = (
         draw(st.integers(max(1, reach * (nonzeros - 1) + 1 - 2 * side), 13))
         for reach, nonzeros, side in zip(dilation, kernel, padding, strict=True)
@@ -100,7 +100,7 @@ def test_convolutions(data: st.DataObject) -> None:
 def test_linear_layers(data: st.DataObject) -> None:
     draw = data.draw
     torch.manual_seed(draw(st.integers(0, 999)))
-    batch, ins, outs = (draw(st.integers(1, most)) for most in (70, 60, 60))
+    batch, ins, outs = (draw(st.integers(1, largest)) for largest in (70, 60, 60))
     weight, mask, bias = draw(masked([outs, ins]))
     frozen = FrozenWeight(mask, weight, Window(ins))
     assert_like_dense(torch.randn(batch, ins), weight, mask, bias, frozen, F.linear)

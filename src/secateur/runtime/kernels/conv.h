@@ -149,7 +149,7 @@ static void run_conv(const struct job *job, int64_t first, int64_t last, float *
     conv.unit = piece / blocks;
     conv.row = piece % blocks * pack->block_rows;
     int64_t below = min(conv.row + pack->block_rows, pack->shape.out_height);
-    if (piece != prepared) copy_super(&conv, below - conv.row);
+    if (piece != prepared) copy_block(&conv, below - conv.row);
     prepared = piece;
     for (int64_t row = conv.row; row < below; row += pack->strip_rows)
       run_strip(&conv, row, min(pack->strip_rows, below - row), group, end);

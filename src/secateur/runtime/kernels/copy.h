@@ -140,15 +140,15 @@ static void copy_by_lane(const struct conv *conv, int64_t channel, float *to, st
 
 /* One channel and phase of a block's input, zeros around it. From top to bottom: a row by image may
  * be written a little too far. */
-static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, int32_t phase_down,
-                       int32_t phase_right, float *to) {
+static void copy_plane(const struct conv *conv, int64_t channel, int64_t rows, int32_t phase_h,
+                       int32_t phase_w, float *to) {
   const struct pack *pack = conv->pack;
   const secateur_shape *shape = &pack->shape;
   int64_t row_floats = (int64_t)pack->row_width * pack->width;
-  int64_t above = conv->row * shape->stride_height + phase_down - shape->pad_top;
+  int64_t above = conv->row * shape->stride_height + phase_h - shape->pad_top;
   struct inside h = inside_of(rows, above, shape->stride_height, shape->in_height);
-  struct inside w = inside_of(pack->row_width, phase_right - shape->pad_left, shape->stride_width,
-                              shape->in_width);
+  struct inside w =
+      inside_of(pack->row_width, phase_w - shape->pad_left, shape->stride_width, shape->in_width);
   if (w.first == w.last) h.last = h.first;
   zero_floats(to, h.first * row_floats);
   if (h.first < h.last && pack->width > 1) copy_by_lane(conv, channel, to, h, w);
@@ -179,9 +179,9 @@ static void copy_features(const struct conv *conv) {
   }
 }
 
-/* The input of a block, padded and sorted by phase: [channel][phase down][phase right][row][column].
+/* The input of a block, padded and sorted by phase: [channel][phase h][phase w][row][column].
  */
-static void copy_super(const struct conv *conv, int64_t rows) {
+static void copy_block(const struct conv *conv, int64_t rows) {
   const struct pack *pack = conv->pack;
   if (pack->kind == SECATEUR_LINEAR) {
     copy_features(conv);

@@ -51,7 +51,7 @@ ALWAYS void dot_rows(const struct pack *pack, const float *x, float *y, int64_t 
                      int fuse_relu, const int wide) {
   const int32_t *order = pack_at(pack, pack->order);
   const int64_t *indptr = pack_at(pack, pack->indptr);
-  const float *bias = pack_at(pack, pack->bias), *value = pack_at(pack, pack->values);
+  const float *bias = pack_at(pack, pack->bias), *values = pack_at(pack, pack->values);
   const uint16_t *narrow_indices = pack_at(pack, pack->indices);
   const uint32_t *wide_indices = pack_at(pack, pack->indices);
   for (int64_t row = first; row < last; row++) {
@@ -59,10 +59,10 @@ ALWAYS void dot_rows(const struct pack *pack, const float *x, float *y, int64_t 
     dot_vec sums = {0};
     for (; i + DOT_LANES <= end; i += DOT_LANES) {
       dot_vec picked = wide ? pick_wide(x, wide_indices + i) : pick_narrow(x, narrow_indices + i);
-      sums += picked * *(const loose_dot_vec *)(value + i);
+      sums += picked * *(const loose_dot_vec *)(values + i);
     }
     float sum = sum_of(sums) + bias[order[row]];
-    for (; i < end; i++) sum += value[i] * x[wide ? wide_indices[i] : narrow_indices[i]];
+    for (; i < end; i++) sum += values[i] * x[wide ? wide_indices[i] : narrow_indices[i]];
     y[order[row]] = fuse_relu ? relu1(sum) : sum;
   }
 }

@@ -18,6 +18,6 @@ const struct isa ISA_TABLE = {
     .max_pool = run_max_pool,
     .avg_pool = run_avg_pool,
     .global_avg_pool = run_global_avg_pool,
-    .nonzeros_product = run_taps_product,
-    .nonzeros_gradient = run_taps_gradient,
+    .nonzeros_product = run_nonzeros_product,
+    .nonzeros_gradient = run_nonzeros_gradient,
 };

@@ -117,7 +117,7 @@ static void run_member(void *data) {
   run_share(work, number, count);
 }
 
-static void run_team(struct threads_work *work, int32_t threads) {
+static void run_on_threads(struct threads_work *work, int32_t threads) {
   const secateur_nonzeros *nonzeros = work->whole.nonzeros;
   int64_t vectors = nonzeros->height * (nonzeros->width * nonzeros->batch / work->isa->lanes);
   int64_t cycles = vectors * (nonzeros->indptr[nonzeros->planes] + nonzeros->planes);
@@ -148,7 +148,7 @@ int32_t secateur_nonzeros_product(const secateur_nonzeros *nonzeros, const float
                 .input = input->data,
                 .output = output->data},
   };
-  run_team(&work, threads);
+  run_on_threads(&work, threads);
   return SECATEUR_OK;
 }
 
@@ -168,6 +168,6 @@ int32_t secateur_nonzeros_gradient(const secateur_nonzeros *nonzeros, const seca
                 .outer = outer->data,
                 .gradient = gradient},
   };
-  run_team(&work, threads);
+  run_on_threads(&work, threads);
   return SECATEUR_OK;
 }

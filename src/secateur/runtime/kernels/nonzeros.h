@@ -14,7 +14,7 @@
 
 /* Vectors of a piece: nine runs of so many AVX2 vectors fill the L1 cache. */
 #define MAX_PIECE 96
-#define TAPS_TOGETHER 8
+#define NONZEROS_TOGETHER 8
 
 ALWAYS void product_planes(const struct nonzeros_share *share, const float *x, float *y,
                            const int T) {
@@ -44,7 +44,7 @@ TILE_SIZES(PRODUCT_FUNCTION)
 static void (*const product_of_size[MAX_TILE + 1])(const struct nonzeros_share *, const float *,
                                                    float *) = {0, TILE_SIZES(PRODUCT_ENTRY)};
 
-static void run_taps_product(const struct nonzeros_share *share) {
+static void run_nonzeros_product(const struct nonzeros_share *share) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
   int64_t vectors = nonzeros->width * nonzeros->batch / LANES, tiles = ceil_div(vectors, MAX_TILE);
   for (int64_t i = share->first_tile; i < share->last_tile; i++) {
@@ -60,7 +60,7 @@ static void run_taps_product(const struct nonzeros_share *share) {
 ALWAYS vec add_pairs(vec a, vec b) { return EVEN_LANES(a, b) + ODD_LANES(a, b); }
 
 /* Adds the sum over the lanes of each of eight vectors to one of eight numbers. */
-ALWAYS void add_sums(const vec sum[TAPS_TOGETHER], float *to) {
+ALWAYS void add_sums(const vec sum[NONZEROS_TOGETHER], float *to) {
   vec a = add_pairs(add_pairs(sum[0], sum[1]), add_pairs(sum[2], sum[3]));
   vec b = add_pairs(add_pairs(sum[4], sum[5]), add_pairs(sum[6], sum[7]));
 #if LANES == 4
@@ -71,16 +71,16 @@ ALWAYS void add_sums(const vec sum[TAPS_TOGETHER], float *to) {
 #else
   vec both = add_pairs(a, b);
   both = add_pairs(both, both);
-  for (int k = 0; k < TAPS_TOGETHER; k++) to[k] += both[k];
+  for (int k = 0; k < NONZEROS_TOGETHER; k++) to[k] += both[k];
 #endif
 }
 
 /* Up to eight nonzeros over `floats` floats; `to` has room for eight. */
-ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *index,
-                             int64_t batch, int64_t floats, float *to, const int count) {
-  const float *from[TAPS_TOGETHER];
-  vec sum[TAPS_TOGETHER] = {{0}};
-  UNROLL for (int k = 0; k < count; k++) from[k] = x + index[k] * batch;
+ALWAYS void gradient_of_nonzeros(const float *outer, const float *x, const int32_t *indices,
+                                 int64_t batch, int64_t floats, float *to, const int count) {
+  const float *from[NONZEROS_TOGETHER];
+  vec sum[NONZEROS_TOGETHER] = {{0}};
+  UNROLL for (int k = 0; k < count; k++) from[k] = x + indices[k] * batch;
   for (int64_t i = 0; i < floats; i += LANES) {
     vec factor = load(outer + i);
     UNROLL for (int k = 0; k < count; k++) sum[k] += factor * load(from[k] + i);
@@ -89,20 +89,20 @@ ALWAYS void gradient_of_taps(const float *outer, const float *x, const int32_t *
 }
 
 /* The nonzeros of a plane that are left when they have gone by eights. */
-static void gradient_of_few(const float *outer, const float *x, const int32_t *index, int64_t batch,
-                            int64_t floats, float *to, int64_t count) {
-  float sums[TAPS_TOGETHER] = {0};
+static void gradient_of_few(const float *outer, const float *x, const int32_t *indices,
+                            int64_t batch, int64_t floats, float *to, int64_t count) {
+  float sums[NONZEROS_TOGETHER] = {0};
   switch (count) {
 #define FEW(N)                                                                                     \
   case N:                                                                                          \
-    gradient_of_taps(outer, x, index, batch, floats, sums, N);                                     \
+    gradient_of_nonzeros(outer, x, indices, batch, floats, sums, N);                               \
     break;
     FEW(1) FEW(2) FEW(3) FEW(4) FEW(5) FEW(6) FEW(7)
   }
   for (int64_t k = 0; k < count; k++) to[k] += sums[k];
 }
 
-static void run_taps_gradient(const struct nonzeros_share *share) {
+static void run_nonzeros_gradient(const struct nonzeros_share *share) {
   const secateur_nonzeros *nonzeros = share->nonzeros;
   int64_t batch = nonzeros->batch, row_floats = nonzeros->width * batch,
           max_floats = MAX_PIECE * LANES;
@@ -115,9 +115,9 @@ static void run_taps_gradient(const struct nonzeros_share *share) {
       for (int64_t plane = share->first_plane; plane < share->last_plane; plane++) {
         const float *outer = share->outer + (plane * nonzeros->height + row) * row_floats + at;
         int64_t i = nonzeros->indptr[plane], end = nonzeros->indptr[plane + 1];
-        for (; i + TAPS_TOGETHER <= end; i += TAPS_TOGETHER)
-          gradient_of_taps(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
-                           TAPS_TOGETHER);
+        for (; i + NONZEROS_TOGETHER <= end; i += NONZEROS_TOGETHER)
+          gradient_of_nonzeros(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
+                               NONZEROS_TOGETHER);
         if (i < end)
           gradient_of_few(outer, x, nonzeros->indices + i, batch, floats, share->gradient + i,
                           end - i);

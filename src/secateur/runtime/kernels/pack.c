@@ -63,7 +63,7 @@ static void fill_order(const struct pack *pack, const float *weight, const int32
 }
 
 static void fill_weights(const struct pack *pack, const float *weight, const int32_t *order,
-                         void *index, float *value) {
+                         void *indices, float *values) {
   const secateur_shape *s = &pack->shape;
   int dot = pack->kind == SECATEUR_LINEAR && pack->algorithm == SECATEUR_BY_IMAGE;
   int64_t kernel_size = (int64_t)s->kernel_height * s->kernel_width, at = 0;
@@ -80,9 +80,9 @@ static void fill_weights(const struct pack *pack, const float *weight, const int
           int64_t where = dot ? channel
                               : index_of(pack, channel - first, place / s->kernel_width,
                                          place % s->kernel_width);
-          if (pack->index_bits == 16) ((uint16_t *)index)[at] = (uint16_t)where;
-          else ((uint32_t *)index)[at] = (uint32_t)where;
-          value[at++] = w;
+          if (pack->index_bits == 16) ((uint16_t *)indices)[at] = (uint16_t)where;
+          else ((uint32_t *)indices)[at] = (uint32_t)where;
+          values[at++] = w;
         }
     }
 }

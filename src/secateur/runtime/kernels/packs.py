@@ -86,9 +86,9 @@ def pack_conv2d(
         bias: `[out]`.
         height: Of the input. A pack is made for one size of input.
         width: Of the input.
-        stride: Down, right.
+        stride: (h, w).
         padding: (rows, columns) on both sides, or (top, bottom, left, right).
-        dilation: Down, right.
+        dilation: (h, w).
         batch: As for `pack_linear`.
         in_layout: As for `pack_linear`.
         out_layout: As for `pack_linear`.

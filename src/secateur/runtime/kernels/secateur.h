@@ -36,7 +36,8 @@
  * Numbers: subnormals are flushed to zero while an op runs, in every thread that runs it, and the
  * caller's mode is restored. A weight of exactly zero is not stored, so it does not carry a NaN or an
  * infinity of the input to the output (dense code would: 0 x NaN = NaN). Sums are taken in another
- * order than torch's: equal to rounding, the same from run to run for the same pack and threads.
+ * order than torch's: equal to rounding. No sum is shared between threads: the same pack gives the
+ * same bits on any number of them.
  */
 #ifndef SECATEUR_H
 #define SECATEUR_H
@@ -109,8 +110,7 @@ typedef struct secateur_op {
 typedef struct secateur_buffer {
   float *data; /* aligned to 4 bytes at least; 64 is faster */
   int64_t count; /* floats that may be touched */
-  int64_t
-      step; /* 0: it holds the whole batch. Else one part for each thread, so many floats apart */
+  int64_t step;  /* 0: the whole batch lies in it; else one part for each thread, so far apart */
 } secateur_buffer;
 
 /* What to run, on what. Only `failed` is written. */

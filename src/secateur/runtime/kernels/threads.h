@@ -1,6 +1,6 @@
 /* The threads: torch's OpenMP runtime, or the calling thread alone. Internal. */
-#ifndef SECATEUR_TEAM_H
-#define SECATEUR_TEAM_H
+#ifndef SECATEUR_THREADS_H
+#define SECATEUR_THREADS_H
 
 #include <pthread.h>
 #include <stdatomic.h>

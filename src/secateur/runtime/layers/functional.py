@@ -87,9 +87,9 @@ def sparse_conv2d(
         positions: `[n]`, where they are in the flattened weight.
         bias: `[out]`.
         size: `[out, in, kernel height, kernel width]`.
-        stride: Down, right.
+        stride: (h, w).
         padding: Zeros on top, below, left, right.
-        dilation: Down, right.
+        dilation: (h, w).
         relu: Clamp the output at zero.
 
     Raises:

@@ -43,10 +43,10 @@ class FrozenWeight:
         outs, ins, *kernel = kept.numpy().T
         h, w = kernel or (np.zeros_like(outs), np.zeros_like(outs))
         planes, rows, columns = _planes(window, ins, h, w)
-        self.forward = _forward_taps(window, len(mask), outs, planes, rows, columns)
+        self.forward = _forward_nonzeros(window, len(mask), outs, planes, rows, columns)
         order = np.argsort(planes, kind="stable")
         self._order = torch.from_numpy(order)
-        self.backward = _backward_taps(
+        self.backward = _backward_nonzeros(
             window, len(mask), outs[order], planes[order], rows[order], columns[order]
         )
 
@@ -88,7 +88,7 @@ def _indptr(planes: Numbers, count: int) -> Numbers:
     return np.concatenate([[0], np.bincount(planes, minlength=count).cumsum()]).astype(np.int64)
 
 
-def _forward_taps(
+def _forward_nonzeros(
     window: Window,
     outs_in_all: int,
     outs: Numbers,
@@ -108,7 +108,7 @@ def _forward_taps(
     )
 
 
-def _backward_taps(
+def _backward_nonzeros(
     window: Window,
     outs_in_all: int,
     outs: Numbers,
