@@ -120,6 +120,23 @@ def test_torchs_openmp_comes_first() -> None:
         assert "torch" in found[0]
 
 
+def test_torch_may_come_after_the_kernels() -> None:
+    """The tests themselves are such a case: their fixtures ask for the instruction sets first."""
+    if not library.available():
+        pytest.skip(library.why_not())
+    code = (
+        "from secateur.runtime.kernels import kernels, library\n"
+        "kernels.isa(), library.openmp()\n"
+        "import torch\n"
+        "print(library.openmp())"
+    )
+    import torch
+
+    if sys.platform == "linux" and torch.backends.openmp.is_available():
+        assert "torch" in run(code).stdout
+        assert "torch" in str(library.openmp())
+
+
 WORDS = {
     Status.BAD_ARGUMENT: "packing: the layer is bad argument, expected sizes, layouts",
     Status.BAD_PACK: "packing: the layer is bad pack, expected an intact pack",

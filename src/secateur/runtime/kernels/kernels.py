@@ -1,6 +1,6 @@
 """Run ops: the C interface in numpy's terms, with errors instead of codes.
 
-Import torch before the first call if threads are wanted: the kernels run on its OpenMP runtime.
+The kernels run on torch's OpenMP runtime; without torch, on the calling thread alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secateur.runtime.kernels.library import available as available
-from secateur.runtime.kernels.library import check, isas_of, library, switch
+from secateur.runtime.kernels.library import check, isas_of, library, openmp, switch
 from secateur.runtime.kernels.library import why_not as why_not
 from secateur.runtime.kernels.memory import Floats
 from secateur.runtime.kernels.packs import Pack
@@ -123,6 +123,7 @@ def scratch_bytes(ops: ctypes.Array[Op], threads: int) -> int:
     Raises:
         KernelError: The ops do not fit together.
     """
+    openmp()
     needed = library().secateur_scratch_bytes(ops, len(ops), threads)
     check(-min(needed, 0), "planning the scratch memory", "the plan")
     return int(needed)

@@ -95,7 +95,6 @@ def library() -> ctypes.CDLL:
             remedy="Install secateur again: its Python and C parts are of two releases.",
         )
     _declare(loaded)
-    _attach_openmp(loaded)
     if asked:
         switch(loaded, asked, ISA_VARIABLE)
     return loaded
@@ -182,8 +181,20 @@ def _declare(loaded: ctypes.CDLL) -> None:
         function.argtypes = arguments
 
 
-def _attach_openmp(loaded: ctypes.CDLL) -> None:
-    """One pool of threads in the process: torch's. A second one would fight it for the cores."""
+def openmp() -> str | None:
+    """The OpenMP runtime that the kernels run on, None if they run on the calling thread alone.
+
+    It is torch's: a second pool of threads would fight it for the cores. Asked wherever work for
+    threads is planned, since torch may be imported after the kernels were first used.
+    """
+    loaded = library()
+    return _attach_openmp(loaded, False) or _attach_openmp(loaded, "torch._C" in sys.modules)
+
+
+@cache
+def _attach_openmp(loaded: ctypes.CDLL, torch_is_there: bool) -> str | None:
+    """Tried once without torch and once with it; `torch_is_there` is only the cache's key."""
+    del torch_is_there
     for path in loaded_runtimes():
         try:
             runtime = ctypes.CDLL(path)
@@ -191,7 +202,8 @@ def _attach_openmp(loaded: ctypes.CDLL) -> None:
         except (OSError, AttributeError):
             continue
         loaded.secateur_set_runtime(*entries)
-        return
+        return path
+    return None
 
 
 def loaded_runtimes() -> list[str]:

@@ -1,6 +1,6 @@
 """Products and gradients over the kept weights of a frozen mask, for sparse training.
 
-Import torch before the first call if threads are wanted: the kernels run on its OpenMP runtime.
+The kernels run on torch's OpenMP runtime; without torch, on the calling thread alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from secateur.runtime.kernels.library import check, library
+from secateur.runtime.kernels.library import check, library, openmp
 from secateur.runtime.kernels.structs import Buffer
 
 
@@ -95,6 +95,7 @@ class Nonzeros:
             >>> y[:, 0].tolist()
             [2.0, 3.0]
         """
+        openmp()
         status = _functions()[0](
             ctypes.byref(self._with(batch)),
             values,
@@ -126,6 +127,7 @@ class Nonzeros:
         Raises:
             KernelError: Something does not fit; nothing has been run then.
         """
+        openmp()
         status = _functions()[1](
             ctypes.byref(self._with(batch)),
             ctypes.byref(Buffer(*inputs)),
