@@ -33,6 +33,8 @@ ROOMS = (
     "channels.compaction",
     "channels.__init__",
     "verbs.__init__",
+    "verbs.left_out",
+    "verbs.units",
     "verbs.prune",
     "training",
     "measure",

@@ -19,7 +19,6 @@ from secateur.spec import (
     check_study,
     chosen,
     digest,
-    parse_level,
     read_study,
 )
 
@@ -33,31 +32,8 @@ def study(**changes: Any) -> StudySpec:
 # Levels
 
 
-@pytest.mark.parametrize(
-    ("given", "level"),
-    [
-        (0.5, (0.5,)),
-        (0, (0.0,)),
-        ("0.5", (0.5,)),
-        (" 0.5 ", (0.5,)),
-        ("0.3/0.9", (0.3, 0.9)),
-        ([0.3, 0.9], (0.3, 0.9)),
-        ((0.3, "0.9"), (0.3, 0.9)),
-        (0.9999999, (0.9999999,)),
-    ],
-)
-def test_levels_are_parsed(given: object, level: tuple[float, ...]) -> None:
-    assert parse_level(given) == level
-
-
 BAD = [1, 1.0, 1.5, 90, -0.1, -1, float("nan"), float("inf"), -float("inf"), "", "half", "0.5/"]
 BAD += ["nan", "50%", "0.5,0.6", "1", True, False, None, {}, [0.5, 1.0], ["x"]]  # type: ignore[list-item]
-
-
-@pytest.mark.parametrize("value", BAD, ids=repr)
-def test_a_bad_sparsity_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="a number from 0 up to, but not including"):
-        parse_level(value)
 
 
 @pytest.mark.parametrize("value", BAD, ids=repr)
@@ -328,7 +304,7 @@ def test_every_option_has_a_default(kind: type[BaseModel]) -> None:
     assert not any(field.is_required() for field in kind.model_fields.values())
 
 
-# --- numbers of other libraries, and what is not built yet ---------------------------------------
+# --- numbers of other libraries ------------------------------------------------------------
 
 
 def checked(**values: Any) -> StudySpec:
@@ -358,19 +334,59 @@ def test_counts_of_other_libraries_are_counts() -> None:
     assert checked(training=rate).training == TrainingSpec(base_epochs=3)
 
 
+def test_layers_are_chosen_for_all_methods_or_one() -> None:
+    found = checked(
+        exclude="fc",
+        only=[torch.nn.Conv2d, "conv2", "conv1"],
+        prunable="table",
+        max_sparsity=1,
+        methods={"magnitude": {"exclude": [], "max_sparsity": {"conv1": 0.5, "*": 0.9}}},
+    )
+    assert (found.exclude, found.prunable) == (("fc",), ("table",))
+    assert found.only == ("Conv2d", "conv1", "conv2")
+    assert found.max_sparsity == (("*", 1.0),)
+    assert found.methods["magnitude"].exclude == ()
+    assert found.methods["magnitude"].max_sparsity == (("conv1", 0.5), ("*", 0.9))
+
+
+def test_a_study_of_tables_comes_back_from_json() -> None:
+    table = {"features.*": 0.5, "fc": 0.9}
+    found = checked(levels=[0.95, table, 0.5], max_sparsity=table, only=["fc", "features.*"])
+    assert found.levels == ((0.5,), (tuple(table.items()),), (0.95,))
+    assert StudySpec.model_validate_json(found.model_dump_json()) == found
+    assert checked(levels=table).levels == (found.levels[1],)
+    assert checked(methods={"magnitude": {"levels": table}}).methods["magnitude"].levels == (
+        found.levels[1],
+    )
+
+
 @pytest.mark.parametrize(
     "values",
     [
-        {"exclude": ["conv1"]},
-        {"methods": {"magnitude": {"exclude": ["conv1"]}}},
-        {"methods": {"magnitude": {"layers": ["conv1"]}}},
-        {"levels": {"conv1": 0.5}},
-        {"levels": [{"conv1": 0.5}]},
+        {"exclude": 3},
+        {"exclude": ["a b"]},
+        {"only": [""]},
+        {"prunable": {"a": 0.5}},
+        {"max_sparsity": 1.1},
+        {"max_sparsity": {}},
+        {"max_sparsity": {"conv1": -0.1}},
+        {"max_sparsity": [["conv1", 0.5], ["conv1", 0.6]]},
+        {"levels": [{"conv1": 1.0}]},
+        {"levels": [{"a;b": 0.5}]},
     ],
+    ids=repr,
 )
-def test_a_choice_of_layers_is_not_built_yet(values: dict[str, Any]) -> None:
-    with pytest.raises(SpecError, match="yet"):
-        checked(**values)
+def test_a_choice_of_layers_that_is_none(values: dict[str, Any]) -> None:
+    for whole in (values, {"methods": {"magnitude": values}}):
+        with pytest.raises(UsageError) as caught:
+            checked(**whole)
+        assert next(iter(values)) in str(caught.value)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("skip", "exclude"), ("layers", "only")])
+def test_what_others_call_a_choice_of_layers(word: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{meant}'"):
+        checked(methods={"magnitude": {word: ["conv1"]}})
 
 
 @pytest.mark.parametrize(

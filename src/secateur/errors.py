@@ -62,11 +62,12 @@ class UnknownNameError(UsageError):
         kind: What was looked up: `"method"`, `"model"`, `"data set"`.
         name: The name that was given.
         known: The names there are.
+        meant: The one that was probably meant, where that is known.
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str], meant: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+        near = [meant] if meant else difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         super().__init__(
             f"looking up {'an' if kind[0] in 'aeiou' else 'a'} {kind}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from secateur.foundation.level import Levels, parse_level
 from secateur.foundation.level_text import level_text
 
 
@@ -132,14 +133,17 @@ class Point:
     Attributes:
         method: The method's registered name.
         level: The requested sparsity of each part of the method's scope: one number for most,
-            two for `combined` (convolutions, rest), none for the controls that prune nothing.
+            two for `combined` (convolutions, rest), none for the controls that prune nothing; in
+            the place of a number a table, as pairs of a pattern of layers and its share. A share
+            is of the weights that the study's choice of layers leaves to the method.
         step: The place of the level in its method's list, from 0. Replicates of one level over
             seeds share method and step.
         seed: The seed.
         digest: Names the run: the SHA-256 of what made it.
         val: Correct answers on the validation split. Chooses.
         test: Correct answers on the test split. Scored once, chooses nothing.
-        sparsity: Zeros among all prunable weights.
+        sparsity: Zeros among all prunable weights, whether the study's choice of layers leaves
+            them to the method or not.
         conv_sparsity: Zeros among the convolutions' weights.
         model_sparsity: Zeros among all parameters, biases and norms included.
         parameters: All parameters, zeros included, of the net before any channel is removed.
@@ -168,7 +172,7 @@ class Point:
     """
 
     method: str
-    level: tuple[float, ...]
+    level: Levels
     step: int
     seed: int
     digest: str
@@ -230,7 +234,7 @@ class Point:
             **{
                 **values,
                 **{name: Share(**values[name]) for name in shares},
-                "level": tuple(values["level"]),
+                "level": parse_level(values["level"]) if values["level"] else (),
                 "epochs": Epochs(**values["epochs"]),
                 "floored": tuple(values["floored"]),
                 "curve": tuple(values["curve"]),

@@ -11,11 +11,10 @@ import struct
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -26,52 +25,16 @@ from pydantic import (
 )
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
+from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, Registry
 
 GIVEN = "given"
 """The name of data that are handed over in Python."""
 
-_SEPARATOR = "/"
 # How `struct` writes the types of less than double precision.
 _LETTERS = {"float16": "e", "float32": "f", "bfloat16": "f"}
-_NOT_BUILT = ("exclude", "include", "only", "skip", "layers")
-
-
-def parse_level(value: object) -> tuple[float, ...]:
-    """A level as its sparsities: `0.5`, `"0.5"`, `"0.3/0.9"` or `[0.3, 0.9]`.
-
-    Raises:
-        ValueError: It is not made of numbers from 0 up to, but not including, 1.
-
-    Example:
-        >>> parse_level("0.3/0.9")
-        (0.3, 0.9)
-    """
-    parts = value.split(_SEPARATOR) if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple):
-        parts = [parts]
-    if not parts:
-        raise ValueError("at least one sparsity")
-    return tuple(_sparsity(part) for part in parts)
-
-
-def _sparsity(value: object) -> float:
-    if not isinstance(value, bool) and isinstance(value, int | float | str):
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        # An underscore is a separator to `float`; adding 0 turns -0.0, of another digest, into 0.
-        if 0 <= number < 1 and "_" not in str(value):
-            return number + 0.0
-    if isinstance(value, Mapping):
-        raise ValueError(
-            "a number from 0 up to, but not including, 1, for all layers: none for a single one yet"
-        )
-    raise ValueError("a number from 0 up to, but not including, 1")
-
-
-Level = Annotated[tuple[float, ...], BeforeValidator(parse_level)]
+# What others call it.
+_MEANT = {"include": "only", "skip": "exclude", "layers": "only", "ignore": "exclude"}
 
 
 class _Settings(BaseModel):
@@ -111,26 +74,32 @@ class TrainingSpec(_Settings):
 class MethodSpec(_Settings):
     """The levels of one method, and the options that every method takes.
 
-    `ranking` and `granularity` override the method's own for every part that has channels. A
-    method that takes more has a class of its own derived from this one; see `Method.options`.
+    `ranking` and `granularity` override the method's own for every part that has channels;
+    `exclude`, `only` and `max_sparsity` stand instead of the study's. A method that takes more has
+    a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
     schedule: Literal["one-shot", "incremental"] | None = None
     ranking: Literal["global", "layer"] | None = None
     granularity: Literal["filter", "channel"] | None = None
+    exclude: Patterns | None = None
+    only: Patterns | None = None
+    max_sparsity: Highest | None = None
 
     @field_validator("levels", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            return [value]
         return value.split(",") if isinstance(value, str) else value
 
     @field_validator("levels")
     @classmethod
-    def _ascending(cls, levels: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    def _ascending(cls, levels: tuple[Levels, ...]) -> tuple[Levels, ...]:
         if len(set(levels)) != len(levels):
             raise ValueError("two levels are the same")
-        return tuple(sorted(levels))
+        return tuple(sorted(levels, key=order))
 
 
 class StudySpec(_Settings):
@@ -151,6 +120,10 @@ class StudySpec(_Settings):
     seeds: tuple[int, ...] = (0,)
     executor: str = "local"
     metrics: tuple[str, ...] = ()
+    exclude: Patterns = ()
+    only: Patterns = ()
+    prunable: Patterns = ()
+    max_sparsity: Highest | None = None
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -173,8 +146,8 @@ class StudySpec(_Settings):
 
     @field_validator("levels")
     @classmethod
-    def _ascending(cls, levels: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
-        return tuple(sorted(set(levels)))
+    def _ascending(cls, levels: tuple[Levels, ...]) -> tuple[Levels, ...]:
+        return tuple(sorted(set(levels), key=order))
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -198,7 +171,7 @@ class StudySpec(_Settings):
             known(METRICS, name)
         return self
 
-    def levels_of(self, method: str) -> tuple[tuple[float, ...], ...]:
+    def levels_of(self, method: str) -> tuple[Levels, ...]:
         """The levels of a method: its own, or the study's."""
         spec = self.methods.get(method)
         return (spec.levels if spec else ()) or self.levels
@@ -229,11 +202,30 @@ def _method_settings(name: str, given: object, context: Mapping[str, Any]) -> Me
         given = given.model_dump(exclude_unset=True)
     if not context.get("trusted", True) and isinstance(given, Mapping):
         given = {key: value for key, value in given.items() if not _is_idle(kind, key)}
+    return method_settings(name, kind, given, str(context.get("source", "a study")))
+
+
+def method_settings(name: str, options: type[MethodSpec], given: object, source: str) -> MethodSpec:
+    """The settings of one method, whether it is registered or not.
+
+    Args:
+        name: The method's, for messages.
+        options: Its class of settings; see `Method.options`.
+        given: A table of settings.
+        source: Where they come from, for messages.
+
+    Raises:
+        UnknownNameError: The method has no such option.
+        SpecError: An option is out of range.
+
+    Example:
+        >>> method_settings("mine", MethodSpec, {"ranking": "layer"}, "the options").ranking
+        'layer'
+    """
     try:
-        return kind.model_validate(given)
+        return options.model_validate(plain_numbers(given))
     except ValidationError as error:
-        source = str(context.get("source", "a study"))
-        raise _spec_error(error, source, ("methods", name), kind) from None
+        raise _spec_error(error, source, ("methods", name), options) from None
 
 
 # Until version 0.1 each method's settings held the options of all, and stores say so.
@@ -339,18 +331,10 @@ def _spec_error(
 ) -> SecateurError:
     first = error.errors()[0]
     place = [*inside, *(str(part) for part in first["loc"])]
-    if first["type"] == "extra_forbidden" and place[-1] in _NOT_BUILT:
-        return SpecError(
-            f"reading {source}",
-            ".".join(place),
-            given="a choice of layers",
-            expected="none: a sweep cannot leave out or choose single layers yet",
-            remedy="Remove it; in your own loop, keep a layer by leaving its masks out: "
-            "Masks({name: mask for name, mask in masks.items() if name != 'conv1.weight'}).",
-        )
     if first["type"] == "extra_forbidden":
-        known = settings or _settings_at(place)
-        return UnknownNameError("setting", place[-1], known.model_fields)
+        known = (settings or _settings_at(place)).model_fields
+        meant = _MEANT.get(place[-1], "")
+        return UnknownNameError("setting", place[-1], known, meant if meant in known else "")
     message = first["msg"].removeprefix("Value error, ")
     return SpecError(
         f"reading {source}",

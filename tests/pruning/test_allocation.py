@@ -386,3 +386,45 @@ def test_multiples_hold_and_nest(
     for kept, before in ((one, len(scores)), (two, int(one.sum()))):
         count = int(kept.sum())
         assert count == before if before < multiple else count % multiple == 0 < count
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    networks(),
+    SPARSITIES,
+    st.sampled_from(["global", "layer"]),
+    st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.95, 1.0]), min_size=4, max_size=4),
+    st.sampled_from([1, 2, 3]),
+)
+def test_no_layer_loses_more_than_its_highest_sparsity(
+    layers: list[Candidates], sparsity: float, ranking: Ranking, most: list[float], multiple: int
+) -> None:
+    held = [
+        replace(one, most=share, multiple=multiple)
+        for one, share in zip(layers, most, strict=False)
+    ]
+    found = allocate(held, sparsity, ranking)
+    for one, kept in zip(held, found.kept, strict=True):
+        assert isinstance(one.sizes, Tensor)
+        assert int(one.sizes[~kept].sum()) <= Fraction(repr(one.most)) * int(one.sizes.sum())
+
+
+@settings(deadline=None, derandomize=True)
+@given(networks(sized=False), SPARSITIES, st.lists(SPARSITIES, min_size=4, max_size=4))
+def test_what_a_full_layer_does_not_give_others_do(
+    layers: list[Candidates], sparsity: float, most: list[float]
+) -> None:
+    held = [replace(one, sizes=1, most=share) for one, share in zip(layers, most, strict=False)]
+    found = allocate(held, sparsity)
+    counts = [one.scores.numel() for one in held]
+    allowed = [
+        min(count - 1, int(Fraction(repr(one.most)) * count))
+        for one, count in zip(held, counts, strict=True)
+    ]
+    target = Fraction(repr(sparsity)) * sum(counts)
+    cut = [int((~kept).sum()) for kept in found.kept]
+    assert all(lost <= may for lost, may in zip(cut, allowed, strict=True))
+    assert abs(sum(cut) - target) <= Fraction(1, 2) or sum(cut) == sum(allowed) < target
+    as_units = [replace(one, sizes=torch.ones_like(one.scores, dtype=torch.int64)) for one in held]
+    assert picture(allocate(as_units, sparsity)) == picture(found)
+    assert allocate(as_units, sparsity).floored == found.floored

@@ -12,7 +12,7 @@ from torch import nn
 
 from secateur.errors import MaskError, SecateurError, UnknownNameError
 from secateur.pruning.masks import Masks
-from secateur.pruning.request import checked_level, checked_number, checked_sparsity
+from secateur.pruning.request import checked_number
 from secateur.verbs.prune import prune
 
 
@@ -46,7 +46,7 @@ def test_numbers_are_numbers_whoever_made_them(title: str) -> None:
 NO_SPARSITY = [
     *(True, False, np.True_, torch.tensor(True), "0.5", b"0.5", "", None, 1j, object()),
     *(1, 1.0, 1.5, -0.01, float("nan"), float("inf"), np.float32("nan"), np.int64(1)),
-    *(torch.tensor(2.0), torch.empty((), device="meta"), {"0": 0.5}, {}, [], [0.5, 0.5]),
+    *(torch.tensor(2.0), torch.empty((), device="meta"), {"0": 1.5}, {3: 0.5}, {}, [], [0.5, 0.5]),
     *([True], [[0.5]], torch.tensor([0.2, 0.3]), np.array(["0.5"]), {0.5, 0.6}),
 ]
 
@@ -55,13 +55,6 @@ NO_SPARSITY = [
 def test_what_is_no_sparsity_is_refused_in_our_words(given: object) -> None:
     with pytest.raises(MaskError):
         prune(net(), sparsity=given)  # type: ignore[arg-type]
-
-
-def test_a_level_is_a_list() -> None:
-    assert checked_level([0.5]) == [0.5]
-    assert checked_level(np.array([0.2, 0.3], dtype=np.float32)) == [0.2, 0.3]
-    assert checked_level(torch.tensor([0.5, 0.25])) == [0.5, 0.25]
-    assert checked_sparsity(np.float32(0.9)) == 0.9
 
 
 CALLS: dict[str, tuple[Callable[[], object], str]] = {
@@ -87,13 +80,6 @@ def test_unknown_words_are_refused(title: str) -> None:
     call, expected = CALLS[title]
     with pytest.raises(UnknownNameError, match=expected):
         call()
-
-
-def test_layers_cannot_be_left_out_yet_and_that_is_said() -> None:
-    with pytest.raises(MaskError, match=r"exclude is \['0'\].*scope"):
-        prune(net(), sparsity=0.5, exclude=["0"])  # type: ignore[arg-type]
-    with pytest.raises(MaskError, match="for each layer is not built yet"):
-        prune(net(), sparsity={"0": 0.5})  # type: ignore[arg-type]
 
 
 def test_previous_may_be_a_plain_dict() -> None:

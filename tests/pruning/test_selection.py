@@ -14,21 +14,20 @@ from secateur.pruning.selection import Ranked, select
 
 
 def naive(ranked: Ranked, wanted: int) -> tuple[list[Tensor], list[int]]:
-    """The definition: walk the ranking, pass over the best of each layer."""
+    """The definition: walk the ranking, pass over the best of each layer that are held."""
     units = sorted(
         (-math.inf if pruned is not None and bool(pruned[index]) else score, layer, index)
         for layer, (scores, pruned) in enumerate(zip(ranked.scores, ranked.pruned, strict=True))
         for index, score in enumerate(scores.tolist())
     )
-    best: dict[int, tuple[float, int, int]] = {}
-    for unit in units:
-        if unit[0] != -math.inf:
-            best[unit[1]] = unit
-    free = [unit for unit in units if best.get(unit[1]) != unit]
+    held: set[tuple[float, int, int]] = set()
+    for layer, count in enumerate(ranked.held):
+        held |= set([unit for unit in units if unit[1] == layer and unit[0] != -math.inf][-count:])
+    free = [unit for unit in units if unit not in held]
     kept = [torch.ones(scores.numel(), dtype=torch.bool) for scores in ranked.scores]
     for _, layer, index in free[:wanted]:
         kept[layer][index] = False
-    return kept, sorted({unit[1] for unit in units[:wanted] if best.get(unit[1]) == unit})
+    return kept, sorted({unit[1] for unit in units[:wanted] if unit in held})
 
 
 @st.composite
@@ -41,7 +40,7 @@ def rankings(draw: st.DrawFn) -> tuple[Ranked, int]:
         for layer in layers
     ]
     masks = [None if marks is None else torch.tensor(marks, dtype=torch.bool) for marks in pruned]
-    ranked = Ranked(scores, masks)
+    ranked = Ranked(scores, masks, [draw(st.integers(1, 4)) for _ in layers])
     return ranked, draw(st.integers(ranked.gone, max(ranked.count, ranked.gone)))
 
 
@@ -57,13 +56,14 @@ def test_the_same_as_sorting(case: tuple[Ranked, int]) -> None:
 
 @pytest.mark.parametrize("ties", [1, 7, 10**6], ids=["all equal", "seven values", "hardly any"])
 @pytest.mark.parametrize("share", [0.1, 0.9, 0.9999])
-def test_the_same_as_sorting_many(ties: int, share: float) -> None:
+@pytest.mark.parametrize("held", [1, 150])
+def test_the_same_as_sorting_many(held: int, ties: int, share: float) -> None:
     generator = torch.Generator().manual_seed(ties)
     scores = [
         torch.randint(ties, (size,), generator=generator).float() for size in (5000, 3, 1, 2000)
     ]
     pruned = [None, None, None, torch.rand(2000, generator=generator) < 0.05]
-    ranked = Ranked(scores, pruned)
+    ranked = Ranked(scores, pruned, [held, 1, 1, held])
     wanted = max(int(share * ranked.count), ranked.gone)
     kept, bitten = select(ranked, wanted)
     expected, floored = naive(ranked, wanted)
@@ -73,5 +73,5 @@ def test_the_same_as_sorting_many(ties: int, share: float) -> None:
 
 def test_scores_are_left_as_they_are() -> None:
     scores = torch.tensor([3.0, 1.0, 2.0], requires_grad=True)
-    select(Ranked([scores], [torch.tensor([False, True, False])]), 1)
+    select(Ranked([scores], [torch.tensor([False, True, False])], [1]), 1)
     assert scores.tolist() == [3.0, 1.0, 2.0]

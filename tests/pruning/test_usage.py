@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 import secateur
 from secateur.pruning.masks import Masks
 from secateur.pruning.weights import prunable_weights
-from secateur.verbs.prune import CutWarning
+from secateur.verbs.left_out import CutWarning
 
 
 class Own(nn.Module):

@@ -149,6 +149,19 @@ def of(*methods: str) -> set[str]:
             {"methods": {**ALL, "magnitude": {"schedule": "one-shot"}}},
             {"magnitude 0.9 seed 0"},
         ),
+        # What is cut: of all methods that cut, or of one, whose own stands instead of the study's.
+        ({"exclude": ["fc"]}, POINTS - of("dense")),
+        ({"only": "Conv2d"}, POINTS - of("dense")),
+        ({"max_sparsity": 0.95}, POINTS - of("dense")),
+        ({"methods": {**ALL, "combined": {"exclude": ["fc"]}}}, of("combined")),
+        (
+            {"exclude": "fc", "methods": {**ALL, "combined": {"exclude": []}}},
+            POINTS - of("dense", "combined"),
+        ),
+        # What is measured, too.
+        ({"prunable": ["table"]}, set(PINNED)),
+        # Unset in other words.
+        ({"exclude": [], "only": [], "prunable": [], "max_sparsity": None}, set()),
     ],
 )
 def test_a_changed_value_changes_exactly_the_runs_downstream(
@@ -285,3 +298,12 @@ def test_titles_say_what_a_run_does() -> None:
     prepared = run("slim", method="slimming", level=(), preparing="sparsity training")
     assert prepared.title == "sparsity training seed 4"
     assert run("point", method="magnitude", level=(0.95,)).title == "magnitude 0.95 seed 4"
+
+
+def test_a_table_is_a_level() -> None:
+    tables = [{"a": 0.5, "b": 0.9}, {"b": 0.9, "a": 0.5}]
+    found = [by_title(study(levels=[0.5, table]))["magnitude 0.5 seed 0"] for table in tables]
+    assert set(found) == {PINNED["magnitude 0.5 seed 0"]}
+    # The order counts: a layer may match both.
+    one, other = (by_title(study(levels=[table])) for table in tables)
+    assert one["magnitude a=0.5;b=0.9 seed 0"] != other["magnitude b=0.9;a=0.5 seed 0"]

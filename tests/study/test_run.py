@@ -237,3 +237,48 @@ def test_sparse_retraining_changes_only_the_rounding(
     for name, mask in (masks or {}).items():
         assert not state[name][~mask].any()
         assert state[name][mask].any()
+
+
+FROZEN = {"0", "7"}
+
+
+def with_frozen_layers(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The net, with the layers that the study leaves out not trained either."""
+    model = net(shape, classes)
+    for name in FROZEN:
+        model.get_submodule(name).requires_grad_(False)
+    return model
+
+
+def test_what_is_left_out_is_the_same_bits_through_every_cut_and_retraining(
+    tmp_path: Path, data: ImageData
+) -> None:
+    settings = {
+        **SETTINGS,
+        "levels": [0.5, {"3": 0.75}],
+        "exclude": sorted(FROZEN),
+        "methods": {
+            "magnitude": {},
+            # The convolution's channels are read by a layer that is left out.
+            "l1-filter": {"exclude": ["0"], "max_sparsity": 0.5},
+            "combined": {"exclude": [], "only": ["3"]},
+        },
+    }
+    made = Bench(tmp_path, data, settings)
+    made.job = replace(made.job, setup=replace(made.job.setup, model=with_frozen_layers))
+    made.all()
+    start, _ = load_checkpoint(made.file(made.find("dense", kind="base")))
+    left_out = {"magnitude": FROZEN, "l1-filter": {"0"}, "combined": {"0"}}
+    assert start["3.weight"].numel() == 576
+    for run in made.runs[1:]:
+        state, masks = load_checkpoint(made.file(run))
+        assert masks
+        for name in left_out[run.method]:
+            assert torch.equal(state[f"{name}.weight"], start[f"{name}.weight"])
+            assert torch.equal(state[f"{name}.bias"], start[f"{name}.bias"])
+            assert f"{name}.weight" not in masks
+        zeros = {layer.name: layer.zeros for layer in made.point(run).layers}
+        asked = 288 if run.level == (0.5,) or run.method == "l1-filter" else 432
+        assert zeros["3.weight"] == asked
+        total = made.point(run).sparsity
+        assert (total.part, total.total) == (sum(zeros.values()), 72 + 576 + 8 * data.classes)

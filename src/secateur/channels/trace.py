@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
+import torch
 from torch import nn
 
 from secateur.channels.labels.axis_labels import Flags
@@ -16,7 +17,7 @@ from secateur.channels.tracing.state import State
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, inexact
 from secateur.errors import ChannelError
 from secateur.foundation.run_example import Inputs
-from secateur.pruning.groups import Groups
+from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.pinned import Pinned, Report
 
 
@@ -66,6 +67,33 @@ class Trace:
         if groups.count == 0:
             raise _nothing_free(self.report or _named(self.state.tape.ties.pins))
         return groups
+
+    def readers(self, groups: Groups, parameters: Collection[str]) -> list[Slot]:
+        """Where some other units have a place in some parameters, as slots that read them.
+
+        Args:
+            groups: Units of the same network whose slots are not all of the trace: its filters.
+            parameters: State-dict names.
+
+        Returns:
+            One slot for each axis of those parameters and each weight that computes units.
+        """
+        tape, component = self.state.tape, self.state.classes.component
+        found = []
+        for slot in groups.slots:
+            layout = tape.parameters.get(slot.parameter)
+            written = None if layout is None else layout.axes[slot.axis]
+            if slot.role != "write" or written is None:
+                continue
+            unit = dict(zip(component[written.labels].tolist(), slot.groups.tolist(), strict=True))
+            for name in parameters:
+                own = tape.parameters[name].axes if name in tape.parameters else ()
+                for position, axis in enumerate(own):
+                    classes = [] if axis is None else component[axis.labels].tolist()
+                    members = [unit.get(one, -1) for one in classes]
+                    if any(member >= 0 for member in members):
+                        found.append(Slot(name, position, torch.tensor(members), "read"))
+        return found
 
 
 def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Trace:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secateur.foundation.level import Sparsity
 
 
-def level_text(level: Sequence[float]) -> str:
+def level_text(level: Sequence[Sparsity]) -> str:
     """The sparsities of a level's parts with slashes between; empty for a level without parts.
+
+    A table of patterns stands in its order, as the command line takes it.
 
     Example:
         >>> level_text([0.5]), level_text([0.25, 0.9]), level_text([])
         ('0.5', '0.25/0.9', '')
+        >>> level_text([(("features.*", 0.5), ("fc", 0.9))])
+        'features.*=0.5;fc=0.9'
     """
-    return "/".join(f"{share:g}" for share in level)
+    return "/".join(_part(part) for part in level)
+
+
+def _part(part: Sparsity) -> str:
+    if isinstance(part, tuple):
+        return ";".join(f"{pattern}={share:g}" for pattern, share in part)
+    return f"{part:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from secateur.errors import ModelError
 from secateur.pruning.computed import values_in_use
+from secateur.pruning.patterns import Pattern
 from secateur.pruning.weights import Tied, prunable_weights
 
 
@@ -40,7 +41,13 @@ class Sparsity:
     model: Zeros
 
 
-def sparsity(model: nn.Module, *, example_inputs: Any = None, tied: Tied = "keep") -> Sparsity:
+def sparsity(
+    model: nn.Module,
+    *,
+    example_inputs: Any = None,
+    tied: Tied = "keep",
+    prunable: Sequence[Pattern] = (),
+) -> Sparsity:
     """Count the zeros of a network: the elements that compare equal to 0, as -0.0 does.
 
     A subnormal number is not zero, and neither is NaN. A tied weight counts once, and a weight
@@ -51,9 +58,11 @@ def sparsity(model: nn.Module, *, example_inputs: Any = None, tied: Tied = "keep
         example_inputs: A batch that the model accepts, where layers of one's own have parameters
             whose names do not tell what they are; as for `prune`.
         tied: `keep`, or `prune`: a matrix that an embedding shares is a weight; as for `prune`.
+        prunable: Patterns of parameters that count as prunable weights, too; as for `prune`.
 
     Raises:
         ModelError: The network has no prunable weight, or no values (on the meta device).
+        MaskError: A pattern matches nothing.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(4, 4))
@@ -61,7 +70,9 @@ def sparsity(model: nn.Module, *, example_inputs: Any = None, tied: Tied = "keep
         >>> sparsity(net).prunable
         Zeros(zeros=12, total=34)
     """
-    weights = prunable_weights(model, example_inputs=example_inputs, tied=tied).values()
+    weights = prunable_weights(
+        model, example_inputs=example_inputs, tied=tied, prunable=prunable
+    ).values()
     counts = {weight.name: _count(weight.value, weight.name) for weight in weights}
     return Sparsity(
         prunable=_sum(counts.values()),

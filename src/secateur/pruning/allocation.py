@@ -42,6 +42,7 @@ class Candidates:
         sizes: int64 `[units]`: how many weights each unit takes with it, or one number for all.
         pruned: bool `[units]`: pruned before; None for none.
         multiple: The number kept is a multiple of this.
+        most: The highest share of the units' weights that may go.
     """
 
     layer: str
@@ -49,6 +50,7 @@ class Candidates:
     sizes: Tensor | int = 1
     pruned: Tensor | None = None
     multiple: int = 1
+    most: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Allocation:
 
     Attributes:
         kept: Per layer, in the order given, bool `[units]`.
-        floored: Layers in which the floor kept a unit that the ranking would have cut.
+        floored: Layers in which the floor, or the highest sparsity, kept a unit that the ranking
+            would have cut.
     """
 
     kept: tuple[Tensor, ...]
@@ -87,7 +90,7 @@ def allocate(
         >>> allocate([Candidates("fc", scores)], 0.5).kept[0].tolist()
         [True, False, True, False]
     """
-    share = Fraction(repr(checked_sparsity(sparsity)))
+    share = _share(checked_sparsity(sparsity))
     checked_word("ranking", ranking, Ranking)
     for layer in layers:
         _check_finite(layer)
@@ -110,8 +113,12 @@ def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
     left = scores.numel() - int(torch.isneginf(scores).sum())
     if step == 1 or left == 0:
         return kept
+    whole = left // step * step
     nearest = (2 * int(kept.sum()) + step) // (2 * step) * step
-    count = min(max(nearest, step), left // step * step) or left
+    fewest = -(-int(_beyond(layer).sum()) // step) * step
+    count = max(nearest, step, fewest)
+    if count > whole:
+        count = left if fewest > whole else whole or left
     best = torch.sort(scores, stable=True).indices[scores.numel() - count :]
     return torch.zeros_like(kept).index_fill(0, best, True)
 
@@ -150,7 +157,11 @@ def _ranked(layers: Sequence[Candidates], share: Fraction, total: int | None) ->
 
 def _ranked_weights(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
     """Single weights, of which there may be very many: selected, not sorted."""
-    ranked = Ranked([layer.scores.detach() for layer in layers], [layer.pruned for layer in layers])
+    ranked = Ranked(
+        [layer.scores.detach() for layer in layers],
+        [layer.pruned for layer in layers],
+        [_held(layer) for layer in layers],
+    )
     target = share * (ranked.count if total is None else total)
     wanted = min(math.floor(target), ranked.count)
     if wanted < ranked.count and wanted + 1 - target < target - wanted:
@@ -176,6 +187,7 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
     best = _best_of_each(order, owner, len(layers))
     protected = torch.zeros_like(scores, dtype=torch.bool)
     protected[best] = ~torch.isneginf(scores[best])
+    protected |= torch.cat([_beyond(layer) for layer in layers])
     bitten = owner[order[:wanted]][protected[order[:wanted]]]
 
     free = order[~protected[order]]
@@ -186,6 +198,27 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
         torch.split(kept, [layer.scores.numel() for layer in layers]),
         tuple(layers[i].layer for i in sorted(set(bitten.tolist()))),
     )
+
+
+def _beyond(layer: Candidates) -> Tensor:
+    """Bool `[units]`: the best ones, without which the layer would lose more than it may."""
+    scores, sizes = _effective(layer), _sizes(layer)
+    order = torch.sort(scores, stable=True).indices
+    most = math.floor(_share(layer.most) * int(sizes.sum()))
+    beyond = torch.zeros_like(scores, dtype=torch.bool)
+    beyond[order] = torch.cumsum(sizes[order], 0) > most
+    return beyond & ~torch.isneginf(scores)
+
+
+def _share(number: float) -> Fraction:
+    """A share as the decimal number that was written."""
+    return Fraction(repr(number))
+
+
+def _held(layer: Candidates) -> int:
+    """How many single weights of a layer are never cut: the floor keeps one."""
+    count = layer.scores.numel()
+    return max(1, count - math.floor(_share(layer.most) * count))
 
 
 def _effective(layer: Candidates) -> Tensor:

@@ -123,3 +123,22 @@ def needs_of(criteria: Iterable[Criterion]) -> tuple[str, ...]:
     """Everything that some criteria need, each once."""
     found = (name for one in criteria for name in getattr(one, "needs", ()))
     return tuple(dict.fromkeys(found))
+
+
+def scored(criterion: Criterion, name: str, rows: Tensor, known: Statistics) -> Tensor:
+    """A criterion's scores of the units of one weight, one each.
+
+    Raises:
+        MaskError: It gives something else.
+    """
+    scores: object = criterion(name, rows, known)
+    if not isinstance(scores, Tensor) or tuple(scores.shape) != (rows.shape[0],):
+        given = f"of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores)
+        raise MaskError(
+            f"scoring by {getattr(criterion, '__name__', 'a criterion')}",
+            name,
+            given=f"scored as {given}",
+            expected=f"a tensor of {rows.shape[0]} scores, one a unit",
+            remedy="Mend the criterion: it gives one score for each row that it gets.",
+        )
+    return scores

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import get_args
 
@@ -81,31 +80,6 @@ def checked_sparsity(sparsity: object, operation: str = "prune") -> float:
     return number
 
 
-def checked_level(sparsity: object, operation: str = "prune") -> list[float]:
-    """One sparsity, or one for each part of a method, as a list.
-
-    Raises:
-        MaskError: It is neither.
-
-    Example:
-        >>> checked_level(0.5), checked_level((0.5, 0.9))
-        ([0.5], [0.5, 0.9])
-    """
-    if isinstance(sparsity, Mapping):
-        raise MaskError(
-            operation,
-            "sparsity",
-            given=f"a mapping of {len(sparsity)} layers to sparsities",
-            expected="one number, or one for each part of the method",
-            remedy="A sparsity for each layer is not built yet: prune with one number, "
-            "ranking='layer' for the same share of each layer.",
-        )
-    several = isinstance(sparsity, Iterable) and not isinstance(sparsity, str | bytes)
-    if several and getattr(sparsity, "ndim", 1) > 0:
-        return [checked_sparsity(one, operation) for one in sparsity]  # type: ignore[attr-defined]
-    return [checked_sparsity(sparsity, operation)]
-
-
 def checked_word(kind: str, word: object, known: object) -> None:
     """Refuse a word that is none of a `Literal`'s; the nearest is suggested. None is no word.
 
@@ -148,20 +122,3 @@ def checked_multiple(round_to: object, *, weights_only: bool) -> int:
             remedy="Pass 8 with a method that cuts filters or channels; leave it out otherwise.",
         )
     return number
-
-
-def refuse_exclude(exclude: object) -> None:
-    """Leaving layers out is not built yet; say so instead of a raw TypeError.
-
-    Raises:
-        MaskError: Something is to be left out.
-    """
-    if exclude is not None:
-        raise MaskError(
-            "prune",
-            "exclude",
-            given=f"{exclude!r:.60}",
-            expected="nothing: layers cannot be left out yet",
-            remedy="Choose a scope ('conv', 'non-conv'), or prune the submodules that are to "
-            "be cut one by one: secateur.prune(model.encoder, ...).",
-        )

@@ -22,10 +22,12 @@ class Ranked:
     Attributes:
         scores: Per layer, floating, finite, one axis.
         pruned: Per layer, bool, or None for none: these rank below all others.
+        held: Per layer, how many of the best are never cut, at least 1.
     """
 
     scores: Sequence[Tensor]
     pruned: Sequence[Tensor | None]
+    held: Sequence[int]
 
     @property
     def count(self) -> int:
@@ -38,23 +40,37 @@ class Ranked:
         return sum(int(pruned.sum()) for pruned in self.pruned if pruned is not None)
 
 
+@dataclass(frozen=True)
+class _Best:
+    """The weights of a layer that are never cut.
+
+    Attributes:
+        indices: int64.
+        first: Which of them the ranking would cut first.
+    """
+
+    indices: Tensor
+    first: int
+
+
 def select(ranked: Ranked, wanted: int) -> tuple[list[Tensor], list[int]]:
-    """Cut the `wanted` lowest weights, but never the best of a layer.
+    """Cut the `wanted` lowest weights, but never the best ones of a layer.
 
     Args:
         ranked: The weights.
         wanted: How many; at least as many as are gone already.
 
     Returns:
-        Per layer what is kept, bool; and the layers whose best the ranking would have cut.
+        Per layer what is kept, bool; and the layers of whose best the ranking would have cut some.
 
     Example:
-        >>> ranked = Ranked([torch.tensor([3.0, 1.0, 2.0, 1.0])], [None])
+        >>> ranked = Ranked([torch.tensor([3.0, 1.0, 2.0, 1.0])], [None], [1])
         >>> select(ranked, 2)[0][0].tolist()
         [True, False, True, False]
     """
-    best = [_last_best(*layer) for layer in zip(ranked.scores, ranked.pruned, strict=True)]
-    guarded = sum(one is not None for one in best)
+    layers = zip(ranked.scores, ranked.pruned, ranked.held, strict=True)
+    best = [_best(*layer) for layer in layers]
+    guarded = sum(one.indices.numel() for one in best if one is not None)
     wanted = min(wanted, ranked.count)
     number = min(wanted, ranked.count - guarded)
     limit = _kth(ranked, best, number)
@@ -68,41 +84,49 @@ def select(ranked: Ranked, wanted: int) -> tuple[list[Tensor], list[int]]:
             cut[found] = True
             ties -= found.numel()
         kept.append(cut.logical_not_())
-    # Where all that may go is cut, the best of any layer may be the next in the ranking.
+    # Where all that may go is cut, what is held of any layer may be the next in the ranking.
     reach = limit if number == wanted else math.inf
     return kept, _bitten(ranked, best, reach, wanted)
 
 
-def _last_best(scores: Tensor, pruned: Tensor | None) -> int | None:
-    """The weight of a layer that the ranking would cut last; None if it has none left."""
-    if scores.numel() == 0:
+def _best(scores: Tensor, pruned: Tensor | None, held: int) -> _Best | None:
+    """The weights of a layer that the ranking would cut last; None if it has none left."""
+    left = scores.numel() - (0 if pruned is None else int(pruned.sum()))
+    if left == 0:
         return None
-    if pruned is None:
-        top = scores.max()
-    else:
-        if bool(pruned.all()):
-            return None
-        top = scores.masked_fill(pruned, -math.inf).max()
+    if min(held, left) == 1:
+        last = _last(scores, pruned)
+        return _Best(torch.tensor([last], device=scores.device), last)
+    flat = _comparable(scores)
+    flat = flat if pruned is None else flat.masked_fill(pruned, -math.inf)
+    count = min(held, left)
+    limit = torch.kthvalue(flat, flat.numel() - count + 1).values
+    above, equal = flat > limit, flat == limit
+    ties = torch.nonzero(equal).squeeze(1)[int(above.sum()) - count :]
+    return _Best(torch.cat([ties, torch.nonzero(above).squeeze(1)]), int(ties[0]))
+
+
+def _last(scores: Tensor, pruned: Tensor | None) -> int:
+    """The weight of a layer that the ranking would cut last, of those that are left."""
+    top = scores.max() if pruned is None else scores.masked_fill(pruned, -math.inf).max()
     equal = scores == top
     if pruned is not None:
         equal &= ~pruned
     return scores.numel() - 1 - int(equal.flip(0).view(torch.uint8).argmax())
 
 
-def _kth(ranked: Ranked, best: Sequence[int | None], number: int) -> float:
+def _kth(ranked: Ranked, best: Sequence[_Best | None], number: int) -> float:
     """The `number`-th smallest of the weights that may go; -inf for those that are gone."""
     if number == 0:
         return -math.inf
-    flat = torch.cat([scores.detach() for scores in ranked.scores])
-    if flat.dtype in (torch.float16, torch.bfloat16):
-        flat = flat.float()
+    flat = _comparable(torch.cat([scores.detach() for scores in ranked.scores]))
     start = 0
     for scores, pruned, one in zip(ranked.scores, ranked.pruned, best, strict=True):
         part = flat[start : start + scores.numel()]
         if pruned is not None:
             part.masked_fill_(pruned, -math.inf)
         if one is not None:
-            part[one] = math.inf
+            part[one.indices] = math.inf
         start += scores.numel()
     if flat.device.type == "cpu":
         values = flat.numpy()
@@ -111,34 +135,40 @@ def _kth(ranked: Ranked, best: Sequence[int | None], number: int) -> float:
     return float(torch.kthvalue(flat, number).values)
 
 
-def _below(ranked: Ranked, layer: int, limit: float, best: int | None) -> Tensor:
+def _comparable(scores: Tensor) -> Tensor:
+    """The scores in a type that can be selected from."""
+    half = scores.dtype in (torch.float16, torch.bfloat16)
+    return scores.detach().float() if half else scores.detach()
+
+
+def _below(ranked: Ranked, layer: int, limit: float, best: _Best | None) -> Tensor:
     cut = ranked.scores[layer] < limit
     pruned = ranked.pruned[layer]
     if pruned is not None:
         cut |= pruned
     if best is not None:
-        cut[best] = False
+        cut[best.indices] = False
     return cut
 
 
-def _equal(ranked: Ranked, layer: int, limit: float, best: int | None) -> Tensor:
+def _equal(ranked: Ranked, layer: int, limit: float, best: _Best | None) -> Tensor:
     equal = ranked.scores[layer] == limit
     pruned = ranked.pruned[layer]
     if pruned is not None:
         equal &= ~pruned
     if best is not None:
-        equal[best] = False
+        equal[best.indices] = False
     return equal
 
 
-def _bitten(ranked: Ranked, best: Sequence[int | None], reach: float, wanted: int) -> list[int]:
-    """The layers whose best is among the `wanted` lowest of all weights.
+def _bitten(ranked: Ranked, best: Sequence[_Best | None], reach: float, wanted: int) -> list[int]:
+    """The layers of whose best some are among the `wanted` lowest of all weights.
 
     Those above `reach` are not. Their order among each other is that of the ranking, so once one
     of them is, all lower ones are.
     """
     order = sorted(
-        (float(ranked.scores[layer].detach()[one]), layer, one)
+        (float(ranked.scores[layer].detach()[one.first]), layer, one.first)
         for layer, one in enumerate(best)
         if one is not None
     )

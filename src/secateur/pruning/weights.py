@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from secateur.errors import ModelError
 from secateur.pruning.computed import Computed, computed_weights
+from secateur.pruning.patterns import Pattern, PatternIndex
 from secateur.pruning.request import checked_word
 from secateur.pruning.usage import Usage, WeightKind, usage
 
@@ -91,6 +92,7 @@ def prunable_weights(
     *,
     example_inputs: Any = None,
     tied: Tied = "keep",
+    prunable: Sequence[Pattern] = (),
 ) -> dict[str, Weight]:
     """The weights that pruning may zero, by state-dict name, in the order of the modules.
 
@@ -102,6 +104,7 @@ def prunable_weights(
       something else (`bias`, `scale`, `position`, `token`, ...).
     - Never: biases, norms, embeddings, tables of positions and the like. A weight that is an
       embedding's too is one, unless `tied` says otherwise.
+    - Whatever the caller names by `prunable`, all the same.
     - A weight that a layer computes (weight norm, a parametrization, the masks of
       `torch.nn.utils.prune`) counts as it comes out.
 
@@ -113,9 +116,11 @@ def prunable_weights(
         example_inputs: A batch that the model accepts; it is run only where a layer is none of
             torch's and has parameters that may be weights.
         tied: `keep`: a matrix that an embedding shares is an embedding. `prune`: it is a weight.
+        prunable: Patterns of parameters that are weights, whatever else is known of them.
 
     Raises:
         ModelError: The network has no such weight, or has layers that have never been run.
+        MaskError: A pattern matches nothing.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4, 2))
@@ -123,13 +128,22 @@ def prunable_weights(
         ['0.weight', '2.weight']
     """
     checked_word("scope", scope, Scope)
+    found = sorted_weights(model, example_inputs=example_inputs, tied=tied, prunable=prunable)
+    return in_scope(found.weights, scope, type(model).__name__)
+
+
+def in_scope(weights: Mapping[str, Weight], scope: Scope, network: str) -> dict[str, Weight]:
+    """Those of a network's prunable weights that are of some kinds of layers.
+
+    Raises:
+        ModelError: There is none.
+    """
     wanted = {"all": ("conv", "linear"), "conv": ("conv",), "non-conv": ("linear",)}[scope]
-    every = sorted_weights(model, example_inputs=example_inputs, tied=tied).weights
-    found = {name: weight for name, weight in every.items() if weight.kind in wanted}
+    found = {name: weight for name, weight in weights.items() if weight.kind in wanted}
     if not found:
         raise ModelError(
             "looking for prunable weights",
-            type(model).__name__,
+            network,
             given=f"a network without one in scope {scope!r}",
             expected="at least one convolution or linear layer in the scope",
             remedy="Choose another scope or method, or check that the layers are nn modules.",
@@ -137,18 +151,39 @@ def prunable_weights(
     return found
 
 
-def sorted_weights(model: nn.Module, *, example_inputs: Any = None, tied: Tied = "keep") -> Found:
+def sorted_weights(
+    model: nn.Module,
+    *,
+    example_inputs: Any = None,
+    tied: Tied = "keep",
+    prunable: Sequence[Pattern] = (),
+) -> Found:
     """All prunable weights, and what may be one and is not counted.
 
     Raises:
         ModelError: The network has layers that have never been run, or fails on the example.
+        MaskError: A pattern of `prunable` matches nothing.
     """
     checked_word("tied", tied, Tied)
     _check_initialised(model)
     asked = example_inputs is not None and (tied == "prune" or any(_unsure(model)))
-    walk = _Walk(model, usage(model, example_inputs) if asked else None, tied)
+    named = _named(model, prunable) if prunable else frozenset()
+    walk = _Walk(model, usage(model, example_inputs) if asked else None, tied, named)
     weights = {weight.name: weight for weight in walk.weights()}
     return Found(weights, walk.unclear)
+
+
+def _named(model: nn.Module, prunable: Sequence[Pattern]) -> frozenset[int]:
+    """The ids of the parameters that a caller takes for weights."""
+    index = PatternIndex(model)
+    found = frozenset[int]()
+    floating = {id(one) for one in model.parameters() if one.is_floating_point()}
+    for pattern in prunable:
+        numbers = index.find(pattern) & floating
+        if not numbers:
+            raise index.refused("prunable", pattern)
+        found |= numbers
+    return found
 
 
 def kind_of(module: nn.Module) -> WeightKind | None:
@@ -166,8 +201,10 @@ def kind_of(module: nn.Module) -> WeightKind | None:
 class _Walk:
     """One way through the modules of a network, each parameter once."""
 
-    def __init__(self, model: nn.Module, seen: Usage | None, tied: Tied) -> None:
-        self._model, self._usage, self._tied = model, seen, tied
+    def __init__(
+        self, model: nn.Module, seen: Usage | None, tied: Tied, named: frozenset[int]
+    ) -> None:
+        self._model, self._usage, self._tied, self._named = model, seen, tied, named
         tables = (module for module in model.modules() if isinstance(module, _TABLES))
         self._tables = {id(parameter) for table in tables for parameter in table.parameters()}
         self._done: set[int] = set()
@@ -211,6 +248,9 @@ class _Walk:
         self, module: nn.Module, name: str, parameter: nn.Parameter, value: Tensor
     ) -> WeightKind | None:
         """What a parameter is the weight of; None if it is no prunable weight."""
+        if id(parameter) in self._named:
+            seen = self._usage.kinds.get(id(parameter)) if self._usage else None
+            return kind_of(module) or seen or _by_shape(value)
         if value.ndim < 2 or (id(parameter) in self._tables and self._tied == "keep"):
             return None
         known = kind_of(module)
@@ -234,7 +274,11 @@ class _Walk:
             return self._usage.kinds.get(id(parameter))
         if _OTHER.search(word) or sum(size > 1 for size in value.shape) < 2:
             return None
-        return "conv" if value.ndim > 3 else "linear"
+        return _by_shape(value)
+
+
+def _by_shape(value: Tensor) -> WeightKind:
+    return "conv" if value.ndim > 3 else "linear"
 
 
 def _unsure(model: nn.Module) -> Iterator[nn.Module]:

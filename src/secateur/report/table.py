@@ -281,9 +281,10 @@ def _chance(point: Point) -> dict[str, Any]:
     return {"collapsed": point.collapsed, "val_majority": point.majority}
 
 
-def _level(point: Point) -> float | list[float] | None:
-    """One number, the list where a method's parts differ, or null where nothing is cut."""
-    return list(point.level) if len(point.level) > 1 else next(iter(point.level), None)
+def _level(point: Point) -> object:
+    """A number or a table, the list where a method's parts differ, null where nothing is cut."""
+    parts = [dict(part) if isinstance(part, tuple) else part for part in point.level]
+    return parts if len(parts) > 1 else next(iter(parts), None)
 
 
 def _integers(share: Share, part: str) -> dict[str, int]:

@@ -13,6 +13,8 @@ from fractions import Fraction
 
 from secateur.errors import UsageError
 from secateur.foundation.html import table
+from secateur.foundation.level import Levels, order
+from secateur.foundation.level_text import level_text
 from secateur.point import Epochs, Point
 from secateur.study.metrics import axis
 
@@ -80,7 +82,7 @@ class Replicate:
     """
 
     method: str
-    level: tuple[float, ...]
+    level: Levels
     step: int
     points: tuple[Point, ...]
 
@@ -160,11 +162,11 @@ def replicates(points: Iterable[Point]) -> tuple[Replicate, ...]:
 
 def _check(subject: str, group: Sequence[Point]) -> None:
     seeds = sorted(point.seed for point in group)
-    levels = sorted({point.level for point in group})
+    levels = sorted({point.level for point in group}, key=order)
     if len(set(seeds)) < len(seeds):
         given, expected = f"of the seeds {', '.join(map(str, seeds))}", "each seed once"
     elif len(levels) > 1:
-        given, expected = f"of the levels {', '.join(map(str, levels))}", "one level a step"
+        given, expected = f"of the levels {', '.join(map(level_text, levels))}", "one level a step"
     else:
         return
     remedy = "Pass the points of one study."

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
+from secateur.foundation.level import PATTERN, Sparsity
 from secateur.point import Latency, Point, Share
 
 _LONGEST = 4096
@@ -131,10 +132,16 @@ def _check_point(what: str, digest: str, point: Point) -> None:
         raise damaged(what, "with a share of more than all")
     if min(counts) < 0 or not 0 <= point.seconds < math.inf:
         raise damaged(what, "with a count below zero")
-    if not point.method or not all(0 <= level < 1 for level in point.level):
+    if not point.method or not all(map(_is_sparsity, point.level)):
         raise damaged(what, "without a method, or with a level outside 0 to 1")
     if not all(_is_timing(each) for each in point.latency):
         raise damaged(what, "with a latency that is no time")
+
+
+def _is_sparsity(part: Sparsity) -> bool:
+    if isinstance(part, float):
+        return 0 <= part < 1
+    return all(PATTERN.fullmatch(pattern) and 0 <= share < 1 for pattern, share in part)
 
 
 def _is_share(share: Share) -> bool:

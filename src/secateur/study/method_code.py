@@ -11,11 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from secateur.pruning.method import Method
+from secateur.pruning.statistics import collected
 from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, Registry
 from secateur.spec import StudySpec
 from secateur.study.content import Contents
 from secateur.study.fingerprint import files
-from secateur.study.plan import collected
 
 
 def method_codes(study: StudySpec) -> dict[str, str]:
@@ -34,7 +34,7 @@ def _parts(method: Method, name: str) -> Iterator[str]:
     yield from _of(METHODS, name)
     for part in method.parts:
         yield from _of(CRITERIA, part.criterion)
-    for statistic in collected(method):
+    for statistic in collected(method.parts):
         yield from _of(COLLECTORS, statistic)
 
 

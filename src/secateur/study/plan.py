@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
+from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
-from secateur.registry import COLLECTORS, CRITERIA, METHODS
+from secateur.registry import METHODS
 from secateur.spec import MethodSpec, StudySpec, chosen, digest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Run:
     digest: str
     kind: str
     method: str
-    level: tuple[float, ...]
+    level: Levels
     step: int
     depth: int
     seed: int
@@ -124,7 +125,7 @@ class _Seed:
         names: list[str] = []
         for name, spec in self.study.methods.items():
             if METHODS[name].start == "initial":
-                names.append(_copied(spec))
+                names.append(copied(spec))
             names.append(name)
         return [name for name in dict.fromkeys(names) if name != "dense"]
 
@@ -132,7 +133,7 @@ class _Seed:
         method: Method = METHODS[name]
         spec = settings_for(self.study, name)
         if method.start == "initial":
-            for source in self._of(_copied(spec), base):
+            for source in self._of(copied(spec), base):
                 if source.kind == POINT:
                     yield self._scratch(name, source)
             return
@@ -156,6 +157,7 @@ class _Seed:
             "training": {k: v for k, v in training.items() if k not in _RETRAINING},
             "seed": self.seed,
             **self._metrics(),
+            **({"prunable": list(self.study.prunable)} if self.study.prunable else {}),
         }
         epochs = self.study.training.base_epochs
         spent = {"base": epochs, "sparsity": 0, "retrain": 0}
@@ -191,6 +193,12 @@ class _Seed:
         """What names the runs of a method of one's own beside its settings."""
         return {"code": self.codes[name]} if name in self.codes else {}
 
+    def _layers(self, method: Method) -> dict[str, Any]:
+        """What a cut is named by beside its level; the base run's name covers `prunable`."""
+        asked = layers_of(self.study, method.name) if method.parts else {}
+        asked.pop("prunable", None)
+        return {"layers": asked} if asked else {}
+
     def _metrics(self) -> dict[str, Any]:
         """Points that were measured by other metrics are other points."""
         names = self.study.metrics
@@ -199,7 +207,7 @@ class _Seed:
     def _point(
         self,
         name: str,
-        level: tuple[float, ...],
+        level: Levels,
         step: int,
         base: Run,
         start: Run,
@@ -215,7 +223,7 @@ class _Seed:
         spent = dict(start.spent)
         spent["sparsity"] = prepared.spent["sparsity"] if prepared else 0
         spent["retrain"] += epochs
-        if collected(method):
+        if _gathers(method):
             # Each cut gathers them anew, in one pass over the training split.
             spent["statistics"] = spent.get("statistics", 0) + 1
         made_by = {
@@ -229,6 +237,7 @@ class _Seed:
             "training": chosen(self.study.training, _RETRAINING),
             **self._code(name),
             **self._metrics(),
+            **self._layers(method),
         }
         return Run(
             digest(made_by),
@@ -279,15 +288,30 @@ def settings_for(study: StudySpec, method: str) -> MethodSpec:
     return found
 
 
-def collected(method: Method) -> tuple[str, ...]:
-    """What is to be gathered from the data for a method's cuts: names in `COLLECTORS`."""
-    from secateur.pruning.criterion import needs_of  # here, for it loads torch
+def _gathers(method: Method) -> bool:
+    """Whether data are looked at for a method's cuts."""
+    from secateur.pruning.statistics import collected  # here, for it loads torch
 
-    needed = needs_of(CRITERIA[part.criterion] for part in method.parts)
-    return tuple(name for name in needed if name in COLLECTORS)
+    return bool(collected(method.parts))
 
 
-def _copied(spec: MethodSpec) -> str:
+def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
+    """A method's choice of layers: its own settings, or the study's; only those that are set.
+
+    Returns:
+        The arguments of `secateur.pruning.layers.Layers`.
+    """
+    own = settings_for(study, method)
+    asked = {
+        "exclude": study.exclude if own.exclude is None else own.exclude,
+        "only": study.only if own.only is None else own.only,
+        "prunable": study.prunable,
+        "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def copied(spec: MethodSpec) -> str:
     """The method whose cut nets are trained from scratch."""
     return str(getattr(spec, "like"))  # noqa: B009
 
@@ -296,12 +320,12 @@ def _check(study: StudySpec) -> None:
     """Refuse what the settings, each right by itself, cannot mean together."""
     for name, spec in study.methods.items():
         method: Method = METHODS[name]
-        if method.start == "initial" and not METHODS[_copied(spec)].parts:
+        if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
-            raise _wrong(f"methods.{name}.like", repr(_copied(spec)), f"one of {pruning}")
+            raise _wrong(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
         if not method.parts and spec.levels:
             raise _wrong(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
-        pruned = _copied(spec) if method.start == "initial" else name
+        pruned = copied(spec) if method.start == "initial" else name
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):

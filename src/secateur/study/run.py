@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
@@ -27,10 +27,11 @@ from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Measured, Point, Share
 from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
 from secateur.pruning.groups import Groups
+from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, Preparation
 from secateur.pruning.select import cut
-from secateur.pruning.statistics import gather
+from secateur.pruning.statistics import collected, gather
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import CRITERIA, METHODS, METRICS
 from secateur.runtime.layers.retraining import sparse_retraining
@@ -38,13 +39,13 @@ from secateur.spec import MethodSpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.job import Job
 from secateur.study.metrics import Metric, measured
-from secateur.study.plan import BASE, POINT, collected, settings_for
+from secateur.study.plan import BASE, POINT, layers_of, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
 from secateur.training.device import resolve_device
 from secateur.training.evaluate import evaluate
 from secateur.training.fit import Epoch, fit, stream
-from secateur.verbs.prune import groups_of
+from secateur.verbs.units import groups_of
 
 _EXAMPLES = 2
 
@@ -126,6 +127,7 @@ class _CutNet:
             groups_of=self._groups,
             statistics=self._statistics(method),
             previous=previous,
+            layers=self._layers(),
         ).apply(self.model)
 
     def _statistics(self, method: Method) -> Statistics:
@@ -138,17 +140,23 @@ class _CutNet:
         if INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts):
             initial = self.job.setup.build_model(self.data, run.seed)
             found[INITIAL] = dict(initial.named_parameters())
-        names = collected(method)
+        names = collected(method.parts)
         if names:
             size = self.job.study.training.batch_size
             model = self.model.to(resolve_device(self.job.device))
-            found |= gather(model, names, batches(self.data, self.data.train, size), _loss)
+            prunable = self.job.study.prunable
+            found |= gather(
+                model, names, batches(self.data, self.data.train, size), _loss, prunable=prunable
+            )
             self.model.cpu()
         scales = found.pop(SCALES, {})
         return Statistics(scales=scales, seed=stream(run.seed, "random"), gathered=found)
 
+    def _layers(self) -> Layers:
+        return Layers(**layers_of(self.job.study, self.job.run.method))
+
     def _groups(self, part: Part) -> Groups:
-        return groups_of(self.model, part, self.example)
+        return groups_of(self.model, part, self.example, self._layers())
 
     def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
         """Train for the run's epochs: the compact net where channels are gone, else on masks."""
@@ -196,7 +204,8 @@ class _CutNet:
         self.model.cpu().eval()
         self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
-        zeros = sparsity(self.model)
+        prunable = self.job.study.prunable
+        zeros = sparsity(self.model, prunable=prunable)
         whole = cost(self.model, self.example[:1])
         compaction = compaction_of(self.model, self.masks, self.example)
         compact = self.model if isinstance(compaction, ChannelError) else compaction.model.eval()
@@ -224,7 +233,7 @@ class _CutNet:
             floored=self.masks.floored,
             environment=environment(),
             curve=tuple(asdict(entry) for entry in curve),
-            layers=tuple(_layers(self.model, compact)),
+            layers=tuple(_layers(self.model, compact, prunable)),
             metrics=own,
         )
         size = artifact_bytes(
@@ -257,9 +266,9 @@ def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return functional.cross_entropy(model(batch[0]), batch[1])
 
 
-def _layers(model: nn.Module, compact: nn.Module) -> Iterator[Layer]:
+def _layers(model: nn.Module, compact: nn.Module, prunable: Sequence[str] = ()) -> Iterator[Layer]:
     """The prunable weights of a net, and the channels that its compact net still has of each."""
-    for weight in prunable_weights(model).values():
+    for weight in prunable_weights(model, prunable=prunable).values():
         module = model.get_submodule(weight.module)
         yield Layer(
             name=weight.name,

@@ -17,10 +17,10 @@ from secateur import models
 from secateur.data.images import ELSEWHERE, ImageData, check_images
 from secateur.errors import ModelError, StoreError
 from secateur.foundation.run_example import run_example
-from secateur.pruning.weights import prunable_weights
-from secateur.registry import ALL, EXECUTORS, METHODS, MODELS
+from secateur.registry import ALL, EXECUTORS, MODELS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
+from secateur.study.cut_check import check_cuts
 from secateur.study.executors.protocol import Event, Executor
 from secateur.study.executors.workers import share_out
 from secateur.study.fingerprint import (
@@ -35,13 +35,11 @@ from secateur.study.job import Job, Setup
 from secateur.study.method_code import method_codes
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
-from secateur.study.run import parts_of
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
-from secateur.verbs.prune import groups_of
 
 
 def run_study(
@@ -195,11 +193,8 @@ def preflight(setup: Setup, data: ImageData) -> int:
             expected="real numbers, one score for each class",
             remedy="Return the scores themselves, and not the classes that they choose.",
         )
-    for name, options in setup.study.methods.items():
-        for part in parts_of(METHODS[name], options):
-            prunable_weights(model, part.scope)
-            if part.granularity != "weight":
-                groups_of(model, part, example)
+    for name in setup.study.methods:
+        check_cuts(setup.study, name, model, example)
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())
 
 

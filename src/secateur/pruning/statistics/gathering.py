@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.pruning.criterion import needs_of
+from secateur.pruning.method import Part
+from secateur.pruning.patterns import Pattern
 from secateur.pruning.weights import Tied, Weight, prunable_weights
-from secateur.registry import COLLECTORS
+from secateur.registry import COLLECTORS, CRITERIA
 
 Batches = Iterable[Any]
 """Batches of training data, as the loss takes them."""
@@ -38,6 +41,17 @@ class Collector(Protocol):
         """Stop watching: weight name -> what was gathered."""
 
 
+def collected(parts: Iterable[Part]) -> tuple[str, ...]:
+    """What is to be gathered from the data for some cuts: names in `COLLECTORS`.
+
+    Example:
+        >>> collected([Part("taylor", "weight", "all", "global")])
+        ('squared-gradients',)
+    """
+    needed = needs_of(CRITERIA[part.criterion] for part in parts)
+    return tuple(name for name in needed if name in COLLECTORS)
+
+
 def gather(
     model: nn.Module,
     names: Sequence[str],
@@ -47,6 +61,7 @@ def gather(
     seed: int = 0,
     example_inputs: Any = None,
     tied: Tied = "keep",
+    prunable: Sequence[Pattern] = (),
 ) -> dict[str, dict[str, Tensor]]:
     """Gather statistics in one pass over some batches.
 
@@ -62,6 +77,7 @@ def gather(
             which are the caller's again afterwards.
         example_inputs: Shows which parameters of layers of one's own are weights.
         tied: Whether a matrix that an embedding shares is a weight (`prune`) or not (`keep`).
+        prunable: Patterns of parameters that are weights, too.
 
     Returns:
         Name -> weight name -> what was gathered, on the CPU.
@@ -79,7 +95,7 @@ def gather(
         [[1.0, 1.0]]
     """
     copied = copy.deepcopy(model).eval()
-    found = prunable_weights(copied, example_inputs=example_inputs, tied=tied)
+    found = prunable_weights(copied, example_inputs=example_inputs, tied=tied, prunable=prunable)
     weights = {name: one for name, one in found.items() if one.computed is None}
     for parameter in copied.parameters():
         parameter.requires_grad_(False)

@@ -1,0 +1,239 @@
+"""Masks of groups: scores of filters or channels become masks of all that they live in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from secateur.pruning.allocation import Candidates, allocate
+from secateur.pruning.chosen_layers import ChosenLayers, Pool
+from secateur.pruning.criterion import SCALES, Criterion, Statistics, needs_of, scored
+from secateur.pruning.groups import Groups, Slot
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Part
+from secateur.pruning.weights import Weight
+from secateur.registry import CRITERIA
+
+
+def cut_groups(
+    model: nn.Module,
+    groups: Groups,
+    pools: Sequence[Pool],
+    part: Part,
+    chosen: ChosenLayers,
+    statistics: Statistics,
+    previous: Masks,
+    round_to: int,
+) -> Masks:
+    """Score the groups of one part and choose what is kept.
+
+    Args:
+        model: The network, which is left as it is.
+        groups: Those that may be cut.
+        pools: The weights that are ranked at one sparsity each. A group is ranked with the layer
+            that computes it first.
+        part: Its criterion and ranking.
+        chosen: The highest sparsity of each layer.
+        statistics: What the criterion reads beside the weights.
+        previous: What was cut before.
+        round_to: Every layer keeps a multiple of so many channels.
+
+    Returns:
+        Masks of every parameter that computes or scales one of the groups.
+
+    Raises:
+        MaskError: A score is not finite.
+    """
+    weights = _together(pools)
+    units = _score(groups, weights, part, statistics, previous)
+    kept, floored = _allocate(groups, pools, units, part, chosen, round_to)
+    floored += _revive(groups, weights, units, kept)
+    return Masks(_spread(model, groups.slots, kept), tuple(dict.fromkeys(floored)))
+
+
+@dataclass(frozen=True)
+class _Units:
+    """What is known of each group, all of shape `[groups]`.
+
+    Attributes:
+        scores: float64; the sum over the weights that compute the group.
+        sizes: int64; how many weights of the scope those are.
+        pruned: bool; whether all of them were pruned before.
+    """
+
+    scores: Tensor
+    sizes: Tensor
+    pruned: Tensor
+
+
+def _score(
+    groups: Groups,
+    weights: Mapping[str, Weight],
+    part: Part,
+    statistics: Statistics,
+    previous: Masks,
+) -> _Units:
+    criterion: Criterion = CRITERIA[part.criterion]
+    scores = torch.zeros(groups.count, dtype=torch.float64)
+    sizes = torch.zeros(groups.count, dtype=torch.int64)
+    gone = torch.zeros(groups.count, dtype=torch.int64)
+    for slot, weight in _scored_slots(groups, weights):
+        scaled = SCALES in needs_of([criterion]) and statistics.has(SCALES)
+        if scaled and weight.name not in statistics.scales:
+            continue  # a convolution that no norm follows is kept
+        value = weight.value.cpu()
+        rows = _rows(value, slot.axis)
+        known = statistics.in_rows(weight.name, value, partial(_rows, axis=slot.axis))
+        member = slot.groups >= 0
+        index = slot.groups[member]
+        found = scored(criterion, weight.name, rows, known).double()
+        scores.index_add_(0, index, found[member])
+        sizes.index_add_(0, index, torch.full_like(index, rows.shape[1]))
+        before = previous.get(slot.parameter)
+        if before is not None and before.numel() == rows.numel():
+            gone.index_add_(0, index, (~_rows(before.cpu(), slot.axis)).sum(dim=1)[member])
+    return _Units(scores, sizes, pruned=gone == sizes)
+
+
+def _scored_slots(groups: Groups, weights: Mapping[str, Weight]) -> list[tuple[Slot, Weight]]:
+    """The slots whose weights compute a group and belong to the scope; each weight once an axis.
+
+    Of a weight that is computed, the slot may be that of any ingredient (the `g` of weight norm).
+    """
+    owners = {name: weight for weight in weights.values() for name in weight.ingredients}
+    found: dict[tuple[str, int], tuple[Slot, Weight]] = {}
+    for slot in groups.slots:
+        if slot.role == "write" and slot.parameter in owners:
+            weight = owners[slot.parameter]
+            if slot.groups.numel() == weight.value.shape[slot.axis]:
+                found.setdefault((weight.name, slot.axis), (slot, weight))
+    return list(found.values())
+
+
+def _rows(weight: Tensor, axis: int) -> Tensor:
+    return weight.movedim(axis, 0).flatten(1)
+
+
+def _allocate(
+    groups: Groups,
+    pools: Sequence[Pool],
+    units: _Units,
+    part: Part,
+    chosen: ChosenLayers,
+    round_to: int,
+) -> tuple[Tensor, list[str]]:
+    """Which groups are kept, bool `[groups]`, and where the floor or a highest sparsity bit."""
+    kept = torch.ones(groups.count, dtype=torch.bool)
+    floored: list[str] = []
+    weights = _together(pools)
+    owners = _owners(groups, weights)
+    members = _members(groups, units)
+    widths = _widths(groups)
+    for pool in pools:
+        own = {
+            name: member for name, member in members.items() if owners[name][0].name in pool.weights
+        }
+        candidates = [
+            Candidates(
+                name,
+                units.scores[m],
+                units.sizes[m],
+                units.pruned[m],
+                multiple=_multiple(round_to, widths[m], groups.multiples.get(name, 1)),
+                most=min(map(chosen.most, owners[name])),
+            )
+            for name, m in own.items()
+        ]
+        allocated = allocate(candidates, pool.sparsity, part.ranking, pool.total)
+        floored += allocated.floored
+        for member, keep in zip(own.values(), allocated.kept, strict=True):
+            kept[member] = keep
+    return kept, floored
+
+
+def _together(pools: Sequence[Pool]) -> dict[str, Weight]:
+    return {name: weight for pool in pools for name, weight in pool.weights.items()}
+
+
+def _members(groups: Groups, units: _Units) -> dict[str, Tensor]:
+    """The groups of each layer, by number.
+
+    A group that holds no weight of the scope costs nothing to keep and is not a candidate.
+    """
+    found = {
+        name: torch.nonzero((groups.layer == number) & (units.sizes > 0)).squeeze(1)
+        for number, name in enumerate(groups.layers)
+    }
+    return {name: member for name, member in found.items() if member.numel()}
+
+
+def _owners(groups: Groups, weights: Mapping[str, Weight]) -> dict[str, list[Weight]]:
+    """The weights that compute the groups of each layer; that of the layer itself comes first."""
+    owners: dict[str, list[Weight]] = {}
+    for slot, weight in _scored_slots(groups, weights):
+        for number in torch.unique(groups.layer[slot.groups[slot.groups >= 0]]).tolist():
+            owners.setdefault(groups.layers[number], []).append(weight)
+    return {
+        name: sorted(found, key=lambda weight: weight.module != name)
+        for name, found in owners.items()
+    }
+
+
+def _multiple(round_to: int, widths: Tensor, own: int) -> int:
+    """How many groups of a layer stay as a multiple: of so many channels, and of its own."""
+    return math.lcm(round_to // math.gcd(round_to, *widths.tolist()), own)
+
+
+def _widths(groups: Groups) -> Tensor:
+    """int64 `[groups]`: the channels in each group, of its own layer (a head has many)."""
+    widths = torch.zeros(groups.count, dtype=torch.int64)
+    seen = set()
+    for slot in groups.slots:
+        path = slot.parameter.rpartition(".")[0]
+        if slot.role == "write" and path in groups.layers and path not in seen:
+            seen.add(path)
+            index = slot.groups[slot.groups >= 0]
+            own = index[groups.layer[index] == groups.layers.index(path)]
+            widths += torch.bincount(own, minlength=groups.count)
+    return widths.clamp(min=1)
+
+
+def _revive(
+    groups: Groups, weights: Mapping[str, Weight], units: _Units, kept: Tensor
+) -> list[str]:
+    """Keep, in place, the best group of every layer that would be emptied; name those layers.
+
+    The floor of the allocation guards the layer that a group is ranked under. Another one may
+    share a few of that layer's groups only, or read a few of them only, and lose them all.
+    """
+    revived = []
+    readers = [slot for slot in groups.slots if slot.role == "read"]
+    for slot in (*(slot for slot, _ in _scored_slots(groups, weights)), *readers):
+        free = slot.groups[slot.groups >= 0]
+        free = free[~units.pruned[free] & (units.sizes[free] > 0)]
+        if free.numel() and not bool((slot.groups < 0).any() | kept[slot.groups].any()):
+            kept[free[units.scores[free].argmax()]] = True
+            revived.append(slot.parameter.rpartition(".")[0] or slot.parameter)
+    return revived
+
+
+def _spread(model: nn.Module, slots: Sequence[Slot], kept: Tensor) -> dict[str, Tensor]:
+    """Masks of the parameters that compute a group or scale it; those that read it are kept."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    masks: dict[str, Tensor] = {}
+    for slot in slots:
+        if slot.role == "read" or bool((slot.groups < 0).all()):
+            continue
+        parameter = parameters[slot.parameter]
+        along = kept[slot.groups.clamp(min=0)] | (slot.groups < 0)
+        shape = [1] * parameter.ndim
+        shape[slot.axis] = -1
+        mask = along.reshape(shape).expand(parameter.shape).to(parameter.device)
+        known = masks.get(slot.parameter)
+        masks[slot.parameter] = mask.clone() if known is None else known & mask
+    return masks

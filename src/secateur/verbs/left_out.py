@@ -1,0 +1,106 @@
+"""Left out: a cut that does less than one may think says so."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from torch import nn
+
+from secateur.pruning.chosen_layers import ChosenLayers
+from secateur.pruning.layers import Layers, Sparsity
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Part
+from secateur.pruning.weights import Found, Tied, Weight, in_scope, sorted_weights
+
+# A method whose scope is less than this share of the weights does little to the whole.
+_SMALL = Fraction(1, 10)
+_NAMED = 3
+
+
+class CutWarning(UserWarning):
+    """A cut does less than one may think: it removes nothing, or leaves most weights out."""
+
+
+def warn_of_what_is_left_out(
+    model: nn.Module,
+    masks: Masks,
+    parts: Sequence[Part],
+    level: Sequence[Sparsity],
+    example_inputs: Any,
+    tied: Tied,
+    layers: Layers,
+) -> None:
+    """Warn where a cut that was made for `secateur.prune` does less than one may think."""
+    found = sorted_weights(
+        model, example_inputs=example_inputs, tied=tied, prunable=layers.prunable
+    )
+    for sentence in what_is_left_out(model, found, masks, parts, level, layers):
+        warnings.warn(f"prune: {sentence}", CutWarning, stacklevel=3)
+
+
+def what_is_left_out(
+    model: nn.Module,
+    found: Found,
+    masks: Masks,
+    parts: Sequence[Part],
+    level: Sequence[Sparsity],
+    layers: Layers,
+) -> Iterator[str]:
+    """What a cut leaves out that one may not expect, a sentence each.
+
+    Args:
+        model: The network.
+        found: Its prunable weights.
+        masks: What the cut keeps.
+        parts: What was cut.
+        level: What was asked of each part, or of all.
+        layers: The choice of layers.
+    """
+    counted = _elements(found.weights.values())
+    unclear = sum(found.unclear.values())
+    if unclear > counted:
+        names = ", ".join(list(found.unclear)[:_NAMED])
+        yield (
+            f"{unclear} elements of {len(found.unclear)} parameters are not counted as weights "
+            f"({names}, ...), more than the {counted} that are; pass example_inputs, so that a "
+            "pass can show what they are, or name them by prunable"
+        )
+    scope = _scope(model, found.weights, parts)
+    own = _elements(scope.values())
+    if own < _SMALL * counted:
+        yield (
+            f"{own} of {counted} prunable weights are in the method's scope, less than a tenth; "
+            "a sparsity is a share of those"
+        )
+    chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
+    idle = chosen.idle(scope.values())
+    if idle:
+        yield f"no weight that the method prunes is matched by {', '.join(map(repr, idle))}"
+    highest = max(map(_highest, level))
+    if masks.total and not masks.zeros and highest * own >= 1:
+        yield (
+            f"nothing was removed of {own} weights at a sparsity of {highest:g}: the units that "
+            "may go are larger than that, or a floor, a highest sparsity or pins hold them; see "
+            "masks.floored and masks.report"
+        )
+
+
+def _scope(
+    model: nn.Module, weights: Mapping[str, Weight], parts: Sequence[Part]
+) -> dict[str, Weight]:
+    """The weights that a method prunes."""
+    found: dict[str, Weight] = {}
+    for part in parts:
+        found |= in_scope(weights, part.scope, type(model).__name__)
+    return found
+
+
+def _elements(weights: Iterable[Weight]) -> int:
+    return sum(weight.value.numel() for weight in weights)
+
+
+def _highest(sparsity: Sparsity) -> float:
+    return max(share for _, share in sparsity) if isinstance(sparsity, tuple) else sparsity

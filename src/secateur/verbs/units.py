@@ -1,0 +1,118 @@
+"""Units: what the parts of a method cut, of one network that is traced at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from secateur.channels import Trace, dry_run, trace
+from secateur.channels.labels.constraints import Pin
+from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
+from secateur.errors import ChannelError
+from secateur.pruning.chosen_layers import ChosenLayers
+from secateur.pruning.filters import filters
+from secateur.pruning.groups import Groups
+from secateur.pruning.layers import ALL_LAYERS, Layers
+from secateur.pruning.masks import Masks
+from secateur.pruning.method import Part
+from secateur.pruning.pinned import Report
+from secateur.pruning.select import GroupsOf
+
+ROUNDS = 6
+
+
+def select_channels(
+    model: nn.Module,
+    example_inputs: Any,
+    select: Callable[[GroupsOf], Masks],
+    layers: Layers = ALL_LAYERS,
+) -> Masks:
+    """Select channels whose cut has been tried in a dry run: it is the same function, and runs.
+
+    Args:
+        model: The network; it is not touched.
+        example_inputs: A batch that it accepts.
+        select: Gives masks for the units of each part.
+        layers: The choice of layers that it goes by.
+
+    Returns:
+        The masks, with the trace that they were made with.
+
+    Raises:
+        ChannelError: Nothing of the network can be cut.
+    """
+    units = _Units(model, example_inputs, layers)
+    for last in (*[False] * (ROUNDS - 1), True):
+        masks = select(units.of)
+        if units.traced is None:
+            return masks
+        tried = dry_run(model, masks, example_inputs, units.traced)
+        if not tried.held:
+            break
+        units.hold(tried.held)
+        if last and tried.error is not None:
+            raise tried.error
+    return units.sign(masks)
+
+
+class _Units:
+    """The units of a network's parts; it is traced once."""
+
+    def __init__(self, model: nn.Module, example_inputs: Any, layers: Layers) -> None:
+        self._model, self._example, self._layers = model, example_inputs, layers
+        self.traced: Trace | None = None
+
+    def sign(self, masks: Masks) -> Masks:
+        """The masks, with the trace that they were made with."""
+        if self.traced is not None:
+            report = self.traced.report
+            masks.report = Report((*report, *masks.report), report.note)
+            masks.traced = self.traced
+        return masks
+
+    def hold(self, pins: Sequence[Pin]) -> None:
+        """Pin more channels, and find out which others would not leave exactly."""
+        nonzero = any(pin.operator == MAY_BE_NONZERO for pin in pins)
+        if self.traced is None or (nonzero and not self.traced.is_exact):
+            self.traced = trace(self._model, self._example)
+        else:
+            self.traced = self.traced.hold(pins)
+
+    def of(self, part: Part) -> Groups:
+        if part.granularity == "filter":
+            return self._with_readers(filters(self._model, self._example))
+        if self.traced is None:
+            self.traced = trace(self._model, self._example, exact=False)
+        return self.traced.groups("conv" if part.scope == "conv" else "all")
+
+    def _with_readers(self, found: Groups) -> Groups:
+        """Filters, with their places in the layers that are left out, which read them."""
+        if not self._layers.exclude:
+            return found
+        excluded = tuple(ChosenLayers(self._model, self._layers).excluded)
+        try:
+            traced = self.traced or trace(self._model, self._example, exact=False)
+        except ChannelError:
+            return found  # what cannot be traced is not compacted either
+        return replace(found, slots=(*found.slots, *traced.readers(found, excluded)))
+
+
+def groups_of(
+    model: nn.Module, part: Part, example_inputs: Any, layers: Layers = ALL_LAYERS
+) -> Groups:
+    """The units of a part that cuts filters or channels.
+
+    Args:
+        model: The network.
+        part: The part.
+        example_inputs: A batch that the model accepts.
+        layers: Those that are left out are places of what they read.
+
+    Raises:
+        ModelError: The model fails on the example.
+        ChannelError: The channels cannot be traced.
+    """
+    return _Units(model, example_inputs, layers).of(part)

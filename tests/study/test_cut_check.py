@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from secateur.errors import MaskError, ModelError, UsageError
+from secateur.spec import StudySpec
+from secateur.study.cut_check import check_cuts
+
+EXAMPLE = torch.zeros(2, 1, 6, 6)
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 3)
+    )
+
+
+def check(name: str = "magnitude", model: nn.Module | None = None, **settings: Any) -> None:
+    study = StudySpec.model_validate({"methods": {name: {}}, **settings})
+    check_cuts(study, name, model or net(), EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "near"),
+    [
+        ({"exclude": "conv2d"}, "Conv2d"),
+        ({"only": ["Linear", "Convd"]}, "Conv2d"),
+        ({"prunable": "Bias"}, "bias"),
+        ({"max_sparsity": {"Liner": 0.9}}, "Linear"),
+        ({"levels": [0.5, {"0.weihgt": 0.5}]}, "0.weight"),
+        ({"methods": {"magnitude": {"levels": [{"4.weihgt": 0.5}]}}}, "4.weight"),
+        ({"methods": {"magnitude": {"exclude": ["4.weihgt"]}}}, "4.weight"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest(
+    settings: dict[str, Any], near: str
+) -> None:
+    with pytest.raises(MaskError, match=f"Did you mean.*{near}"):
+        check(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("magnitude", {"exclude": ["Conv2d", "Linear"]}),
+        ("l1-filter", {"only": "Linear"}),
+        ("l1-filter", {"levels": [0.5, {"Linear": 0.5}]}),
+        ("combined", {"levels": [[{"Linear": 0.5}, {"Conv2d": 0.5}]]}),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused(name: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(MaskError, match="leaves nothing"):
+        check(name, **settings)
+
+
+def test_what_another_method_prunes_may_be_named() -> None:
+    both = {"levels": [{"Conv2d": 0.5, "Linear": 0.9}], "max_sparsity": {"Linear": 0.9, "*": 0.8}}
+    for name in ("magnitude", "l1-filter", "combined", "dense"):
+        check(name, **both)
+
+
+def test_a_method_without_anything_to_prune_is_refused_as_ever() -> None:
+    with pytest.raises(ModelError):
+        check("combined", nn.Sequential(nn.Flatten(), nn.Linear(36, 3)))
+
+
+def test_a_copied_method_is_checked_too() -> None:
+    with pytest.raises(UsageError, match="leaves nothing"):
+        check("scratch", only="Linear")
