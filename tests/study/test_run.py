@@ -281,4 +281,4 @@ def test_what_is_left_out_is_the_same_bits_through_every_cut_and_retraining(
         asked = 288 if run.level == (0.5,) or run.method == "l1-filter" else 432
         assert zeros["3.weight"] == asked
         total = made.point(run).sparsity
-        assert (total.part, total.total) == (sum(zeros.values()), 72 + 576 + 8 * data.classes)
+        assert (total.part, total.total) == (sum(zeros.values()), 216 + 576 + 8 * data.classes)
