@@ -16,8 +16,11 @@ from typing import Any
 
 from torch import nn
 
+from secateur.foundation.own_tensors import each_module
+
 KIND: type[Any] = type(lru_cache(len))
 BOUND = (staticmethod, classmethod)
+HOLDERS = (FunctionType, KIND, *BOUND)
 
 
 @contextmanager
@@ -41,11 +44,12 @@ def _empty(caches: list[Any]) -> None:
 
 
 def _caches(model: nn.Module) -> list[Any]:
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    modules = {type(module) for _, module in each_module(model)}
+    kinds = {kind for known in modules for kind in known.__mro__}
     kinds = {kind for kind in kinds if not kind.__module__.startswith(("torch.", "builtins"))}
     files = {sys.modules.get(kind.__module__) for kind in kinds}
     homes = [vars(home) for home in (*kinds, *files) if home is not None]
-    values = [value for home in homes for value in tuple(home.values())]
+    values = [one for home in homes for one in tuple(home.values()) if isinstance(one, HOLDERS)]
     return [one for value in values for one in _within(value) if isinstance(one, KIND)]
 
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.labels.op_names import is_query, operator_name
 from secateur.channels.sandbox import WriteBack, is_in_place
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import each_tensor, tensors_in
 
 KEPT_ELEMENTS = 1 << 22  # 32 MiB of float64
@@ -66,7 +67,7 @@ class Widener:
         keep: WriteBack | None = None,
     ) -> None:
         self._keep = keep
-        own = [*model.parameters(), *model.buffers()]
+        own = [one for _, one in own_tensors(model)]
         self._own = {id(one): one for one in own if one.is_floating_point() or one.is_complex()}
         if not jitter:
             self._own = {key: one for key, one in self._own.items() if one.dtype in wider}

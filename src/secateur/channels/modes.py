@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.labels.op_names import operator_name
 
+BY_PLACE = frozenset(("scaled_dot_product_attention", "batch_norm"))
 STILL = (_DropoutNd, nn.RNNBase, nn.RReLU)
 
 
@@ -57,8 +58,10 @@ class _Still(TorchFunctionMode):
     """Takes chance and batch statistics out of the functions that are called by name."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
         name = operator_name(func)
+        if not kwargs and name not in BY_PLACE and "dropout" not in name:
+            return func(*args)
+        kwargs = dict(kwargs or {})
         if "dropout" in name:
             given: Tensor = args[0] if args else kwargs["input"]
             return given

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from secateur.errors import ChannelError
+from secateur.foundation.own_tensors import each_module, own_tensors
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 
 FUNCTIONS = (FunctionType, BuiltinFunctionType, torch.jit.ScriptFunction)
 ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, type, *FUNCTIONS))
 OWN = frozenset(vars(nn.Module()))
+DICTS = (dict, OrderedDict)
+FLAT = (tuple, list, set, frozenset)
 _WRAPPERS = {
     "OptimizedModule": ("torch._dynamo", "_orig_mod"),
     "DataParallel": ("torch.nn.parallel", "module"),
@@ -56,14 +59,15 @@ def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
         ChannelError: The network holds something that Python cannot copy.
     """
     memo: dict[int, Any] = {}
-    for name, parameter in model.named_parameters():
-        if name in tensors:
-            memo[id(parameter)] = nn.Parameter(
-                tensors[name].detach(), requires_grad=parameter.requires_grad
-            )
-    for name, buffer in model.named_buffers():
-        if name in tensors:
-            memo[id(buffer)] = tensors[name].detach()
+    for name, tensor in own_tensors(model):
+        if name not in tensors:
+            continue
+        value = tensors[name].detach()
+        memo[id(tensor)] = (
+            nn.Parameter(value, requires_grad=tensor.requires_grad)
+            if isinstance(tensor, nn.Parameter)
+            else value
+        )
     try:
         with _WithoutHistory():
             new = _copied(model, memo)
@@ -75,16 +79,11 @@ def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             expected="modules whose attributes `copy.deepcopy` can copy",
             remedy="Take it out of the module before pruning, and put it back afterwards.",
         ) from failure
-    for name, tensor in _own(new):
-        if name in tensors and tensor.data_ptr() != tensors[name].data_ptr():
-            tensor.data = tensors[name].detach()  # a scripted module copies its tensors itself
+    if any(isinstance(module, torch.jit.ScriptModule) for _, module in each_module(new)):
+        for name, tensor in own_tensors(new):
+            if name in tensors and tensor.data_ptr() != tensors[name].data_ptr():
+                tensor.data = tensors[name].detach()  # a scripted module copies its tensors itself
     return new
-
-
-def _own(model: nn.Module) -> list[tuple[str, Tensor]]:
-    if not any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        return []
-    return [*model.named_parameters(), *model.named_buffers()]
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
@@ -135,8 +134,10 @@ def throwaway(model: nn.Module) -> nn.Module:
         >>> throwaway(net).weight.data_ptr() == net.weight.data_ptr()
         True
     """
-    tensors = {name: one.detach() for name, one in model.named_parameters()}
-    tensors |= {name: one.detach().clone() for name, one in model.named_buffers()}
+    tensors = {
+        name: one.detach() if isinstance(one, nn.Parameter) else one.detach().clone()
+        for name, one in own_tensors(model)
+    }
     return rebuild(model, tensors)
 
 
@@ -178,14 +179,19 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     new: Any = kind.__new__(kind)
     memo[id(module)] = new
     state = new.__dict__
-    for name, value in vars(module).items():
+    state.update(module.__dict__)
+    for name, value in module.__dict__.items():
         form = type(value)
         if form in ATOMS:
-            state[name] = value
-        elif name in OWN and form in (dict, OrderedDict):
-            state[name] = form((key, _held(one, memo)) for key, one in value.items())
+            continue
+        if form in DICTS and name in OWN:
+            state[name] = (
+                form([(key, _held(one, memo)) for key, one in value.items()]) if value else form()
+            )
         elif name != "_compiled_call_impl":
             state[name] = _held(value, memo)
+        else:
+            del state[name]
     copied: nn.Module = new
     return copied
 
@@ -203,13 +209,16 @@ def _is_usual(kind: type[nn.Module]) -> bool:
 
 
 def _held(value: Any, memo: dict[int, Any]) -> Any:
-    if type(value) in ATOMS:
+    form = type(value)
+    if form in ATOMS:
         return value
     known = memo.get(id(value))
     if known is not None:
         return known
     if isinstance(value, nn.Module):
         return _copied(value, memo)
-    if type(value) is tuple and all(type(one) in ATOMS for one in value):
-        return value
+    if form in FLAT and ATOMS.issuperset(map(type, value)):
+        copied = value if form is tuple else form(value)
+        memo[id(value)] = copied
+        return copied
     return copy.deepcopy(value, memo)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.channels.caches import forgetting
+from secateur.foundation.own_tensors import own_tensors
 
 SEED = 0
 
@@ -35,9 +36,10 @@ def sandbox(model: nn.Module) -> Iterator[WriteBack]:
     Yields:
         What is to be told of every operator that writes.
     """
-    keep = WriteBack(model)
+    own = [one for _, one in own_tensors(model) if isinstance(one, nn.Parameter)]
+    keep = WriteBack(own)
     python, old = random.getstate(), np.random.get_state()
-    devices = sorted({one.device.index or 0 for one in model.parameters() if one.is_cuda})
+    devices = sorted({one.device.index or 0 for one in own if one.is_cuda})
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.default_generator.manual_seed(SEED)
         for device in devices:
@@ -81,13 +83,11 @@ class WriteBack:
     """Saves what is stored where an operator is about to write into a parameter.
 
     Args:
-        model: The copy that runs.
+        parameters: Those of the copy that runs.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._shared = {
-            one.untyped_storage().data_ptr() for one in model.parameters() if not one.is_meta
-        }
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self._shared = {one.untyped_storage().data_ptr() for one in parameters if not one.is_meta}
         self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def before(self, args: Any, kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import uncompiled
 from secateur.channels.tracing.channel_classes import find_classes, groups_of
-from secateur.channels.tracing.solver import solve
+from secateur.channels.tracing.solver import solve, solve_exactly
 from secateur.channels.tracing.state import State
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, inexact
 from secateur.errors import ChannelError
@@ -45,6 +45,17 @@ class Trace:
             self.state.tape.ties.pin(pin.labels, pin.operator, pin.path)
         self.state.held += pins
         return Trace(self.state, self._names, self._nonzero)
+
+    def exactly(self, model: nn.Module, example_inputs: Inputs) -> Trace:
+        """This trace of a network with the channels pinned that would not leave exactly.
+
+        Args:
+            model: The network that was traced.
+            example_inputs: The inputs that it was traced on.
+        """
+        model = uncompiled(model)
+        state = solve_exactly(model, example_inputs, self.state)
+        return _exact(model, example_inputs, state, self._names)
 
     @property
     def is_exact(self) -> bool:
@@ -116,8 +127,12 @@ def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Tr
     model = uncompiled(model)
     names = frozenset(name for name, _ in model.named_parameters())
     state = solve(model, example_inputs, exact=exact)
+    return _exact(model, example_inputs, state, names) if exact else Trace(state, names)
+
+
+def _exact(model: nn.Module, example_inputs: Inputs, state: State, names: frozenset[str]) -> Trace:
     nonzero = state.nonzero
-    if nonzero is None and exact:
+    if nonzero is None:
         nonzero = inexact(model, example_inputs, state)
     return Trace(state, names, nonzero)
 

@@ -76,8 +76,10 @@ class _Units:
     def hold(self, pins: Sequence[Pin]) -> None:
         """Pin more channels, and find out which others would not leave exactly."""
         nonzero = any(pin.operator == MAY_BE_NONZERO for pin in pins)
-        if self.traced is None or (nonzero and not self.traced.is_exact):
+        if self.traced is None:
             self.traced = trace(self._model, self._example)
+        elif nonzero and not self.traced.is_exact:
+            self.traced = self.traced.exactly(self._model, self._example)
         else:
             self.traced = self.traced.hold(pins)
 

@@ -14,7 +14,7 @@ import numpy as np
 from secateur.channels.compaction.first_difference import Place
 from secateur.channels.labels.axis_labels import Flags, Vector
 from secateur.channels.tracing.channel_classes import Classes
-from secateur.channels.tracing.dry_run import Cut
+from secateur.channels.tracing.cut import Cut
 
 TRIES = 48
 

@@ -26,16 +26,20 @@ from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.constant_propagation import used_slices
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.rebuild import rebuild, take
+from secateur.channels.tracing.attribute_search import dry_run_cut
 from secateur.channels.tracing.channel_classes import Classes, foldable_weights, roles_of
-from secateur.channels.tracing.dry_run import Cut, Numbers, numbers_of, orders_of, set_numbers
+from secateur.channels.tracing.cut import Cut
+from secateur.channels.tracing.module_numbers import Numbers, numbers_of, orders_of, set_numbers
 from secateur.channels.tracing.recorder import Tape
-from secateur.channels.tracing.solver import ROUNDS, dry_run_cut, solve
+from secateur.channels.tracing.solver import ROUNDS, solve
 from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, bringing
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import Inputs
 from secateur.pruning.pinned import Pinned
 
 Kept = dict[str, dict[int, Tensor]]
+FEW = 1 << 12
 
 
 class Refused(NamedTuple):
@@ -206,9 +210,9 @@ def build(
     numbers: Numbers,
 ) -> nn.Module:
     """The compact network, with no tensor of the caller's in it."""
-    full = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    full = dict(own_tensors(model))
     tensors = {}
-    for name, tensor in [*masked.named_parameters(), *masked.named_buffers()]:
+    for name, tensor in own_tensors(masked):
         value = take(tensor.detach(), kept.get(name, {}))
         shared = value.data_ptr() in (full[name].data_ptr(), tensor.data_ptr())
         tensors[name] = value.clone() if shared else value
@@ -339,7 +343,14 @@ def masked_copy(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
         value = tensor.detach()
         if name in masks and not bool(masks[name].all()):
             mask = masks[name].to(value.device)
-            if bool((value.ne(0) & ~mask).any()):
+            if _is_unmasked(value, mask):
                 value = torch.where(mask, value, 0)
         tensors[name] = value
     return rebuild(model, tensors)
+
+
+def _is_unmasked(value: Tensor, mask: Tensor) -> bool:
+    """Whether anything but zeros lies where the mask is False; a few are asked before all."""
+    step = max(1, value.numel() // FEW)
+    few = value.reshape(-1)[::step].ne(0) > mask.reshape(-1)[::step]
+    return bool(few.any()) or bool((value.ne(0) > mask).any())

@@ -16,7 +16,7 @@ from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.events import Step
 from secateur.channels.labels.op_names import operator_name
 from secateur.channels.source_line import calling_line
-from secateur.channels.tracing.dry_run import Cut
+from secateur.channels.tracing.cut import Cut
 from secateur.foundation.run_example import tensors_in
 
 CLOSE = 1e-6

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from secateur.channels.compaction.bias_folding import Fold
 from secateur.channels.compaction.verify import Trial
-from secateur.channels.tracing.dry_run import Numbers
+from secateur.channels.tracing.module_numbers import Numbers
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import tensors_in
 from secateur.pruning.pinned import Report
 
@@ -58,7 +59,6 @@ def fingerprint(masked: nn.Module, example_inputs: Any) -> int | None:
 
 
 def _named(model: nn.Module, example_inputs: Any) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
+    yield from own_tensors(model)
     for number, tensor in enumerate(tensors_in(example_inputs)):
         yield str(number), tensor

@@ -32,7 +32,7 @@ from secateur.channels.modes import mode
 from secateur.channels.output_comparison import TOLERANCE, outputs_of, same
 from secateur.channels.rebuild import throwaway
 from secateur.channels.sandbox import sandbox
-from secateur.channels.tracing.dry_run import Cut
+from secateur.channels.tracing.cut import Cut
 from secateur.errors import ChannelError
 from secateur.foundation.run_example import arguments, each_tensor
 

@@ -78,6 +78,12 @@ class TensorLabels:
             for axis, size in zip(self.axes, tensor.shape, strict=True)
         )
 
+    def known_given(self, given: bool | None) -> TensorLabels:
+        """The same layout, if its rule has left open whether parameters change the tensor."""
+        if self.given is not None:
+            return self
+        return TensorLabels(self.axes, self.constant, self.may_be_nonzero, given)
+
     def replace(self, changes: dict[int, AxisLabels | None]) -> TensorLabels:
         """The same layout with some axes exchanged."""
         axes = list(self.axes)

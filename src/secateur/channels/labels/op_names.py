@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 
 ATOMS = frozenset((int, float, bool, str, complex, type(None), torch.dtype))
+LASTING = frozenset((type(torch.relu), type(Tensor.add), type(Tensor.shape.__get__)))  # type: ignore[attr-defined]
 WORDS = (Tensor, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 QUESTIONS = frozenset({"__bool__", "item", "tolist", "__int__", "__float__", "__index__"})
 FINITENESS = frozenset({"isfinite", "isinf", "isnan", "isneginf", "isposinf"})
@@ -24,6 +25,20 @@ def operator_name(func: Any) -> str:
         >>> operator_name(torch.Tensor.add_), operator_name(torch.Tensor.__rsub__)
         ('add', 'sub')
     """
+    return _kept_name(func) if is_lasting(func) else _name(func)
+
+
+def is_lasting(func: Any) -> bool:
+    """Whether a function is torch's own and there for good, so that it may be remembered.
+
+    Example:
+        >>> is_lasting(torch.relu), is_lasting(lambda: None)
+        (True, False)
+    """
+    return type(func) in LASTING or str(getattr(func, "__module__", "")).startswith("torch.")
+
+
+def _name(func: Any) -> str:
     name = str(getattr(func, "__name__", func))
     foreign = _foreign_name(func)
     if foreign:
@@ -41,6 +56,9 @@ def operator_name(func: Any) -> str:
             stem, stem.removeprefix("i") if stem in {"iadd", "isub", "imul"} else stem
         )
     return stem
+
+
+_kept_name = lru_cache(maxsize=4096)(_name)
 
 
 def _foreign_name(func: Any) -> str:

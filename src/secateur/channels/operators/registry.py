@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from secateur.channels.labels.axis_labels import TensorLabels
 from secateur.channels.labels.op_call import Call, Rule
@@ -150,6 +151,19 @@ def _refused(subject: str, given: str, expected: str) -> UsageError:
         expected=expected,
         remedy="See the guide, The channel engine, An operator of your own.",
     )
+
+
+def has_trait(
+    name: str, trait: Literal["moves_elements", "keeps_shape", "values_from_numbers"]
+) -> bool:
+    """Whether an operator is known and has one of the traits that need no call to decide.
+
+    Example:
+        >>> has_trait("relu", "keeps_shape"), has_trait("nobody's", "keeps_shape")
+        (True, False)
+    """
+    entry = OPERATORS.get(name)
+    return entry is not None and bool(getattr(entry, trait))
 
 
 def follows_any_cut(entry: Operator, call: Call, layouts: Sequence[TensorLabels]) -> bool:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from secateur.foundation.own_tensors import each_module, own_tensors
 from secateur.foundation.run_example import tensors_in
 
 # What hands out a tensor's memory: whoever has it may write there, and no operator shows it.
@@ -32,6 +33,7 @@ HANDED_OUT = frozenset(
 )
 
 
+ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, type))
 ATTRIBUTE = "an attribute: "
 CHANCE = "random numbers of Python's or numpy's"
 
@@ -98,7 +100,8 @@ def contents(tensor: Tensor) -> int:
 
 def dice() -> int:
     """A number that is another one once Python or numpy has drawn a random number."""
-    return hash((random.getstate(), str(np.random.get_state(legacy=False))))
+    kind, keys, *rest = np.random.get_state()
+    return hash((random.getstate(), kind, np.asarray(keys).tobytes(), *rest))
 
 
 def is_borrowed(tensor: Tensor) -> bool:
@@ -118,6 +121,9 @@ def is_borrowed(tensor: Tensor) -> bool:
 class Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notices every operator that runs outside of the torch functions that a tape sees.
 
+    While a torch function runs it is taken off torch's stack, for it costs more there than most
+    operators do.
+
     Args:
         is_inside: Whether a torch function is running.
         report: Told the operator's name, its tensors, and whether it writes into them.
@@ -128,6 +134,18 @@ class Unseen(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._is_inside, self._report = is_inside, report
+
+    def pause(self) -> bool:
+        """Go off the stack, if nobody else has come to lie on top; whether it did."""
+        depth = torch._C._len_torch_dispatch_stack()
+        if not depth or torch._C._get_dispatch_stack_at(depth - 1) is not self:
+            return False
+        torch._C._pop_torch_dispatch_stack(None)
+        return True
+
+    def resume(self) -> None:
+        """Go back to where it was."""
+        torch._C._push_on_torch_dispatch_stack(self)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self._is_inside():
@@ -154,19 +172,25 @@ def held(model: nn.Module) -> Iterator[Tensor]:
     They lie in attributes of its modules, in the files of its classes, and in what its functions
     close over.
     """
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    modules = [module for _, module in each_module(model)]
+    kinds = {kind for known in {*map(type, modules)} for kind in known.__mro__}
     files = {sys.modules.get(kind.__module__) for kind in kinds if not _is_torch(kind)}
-    homes = [vars(one) for one in (*model.modules(), *files) if one is not None]
-    for value in [value for home in homes for value in tuple(home.values())]:
+    homes = [vars(one) for one in (*modules, *files) if one is not None]
+    for value in [one for home in homes for one in tuple(home.values()) if type(one) not in ATOMS]:
         yield from _tensors(value)
 
 
 def lists_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Buffers of whole numbers in one row that a network's files hold."""
-    saved = model.state_dict(keep_vars=True)
-    for name, buffer in model.named_buffers():
-        if name in saved and buffer.dim() == 1 and buffer.dtype in (torch.int64, torch.int32):
-            yield name, buffer
+    rows = [
+        (name, one)
+        for name, one in own_tensors(model)
+        if one.dim() == 1
+        and one.dtype in (torch.int64, torch.int32)
+        and not isinstance(one, nn.Parameter)
+    ]
+    saved = model.state_dict(keep_vars=True) if rows else {}
+    yield from ((name, one) for name, one in rows if name in saved)
 
 
 def memory_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -175,13 +199,16 @@ def memory_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
     What is another one after a run remembers that run: it is no constant.
     """
     places: dict[str, tuple[int, ...]] = {}
-    for path, module in model.named_modules():
-        for name, buffer in module.named_buffers(path, recurse=False):
-            places[name] = (id(buffer), buffer._version)
+    for prefix, module in each_module(model):
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                places[prefix + name] = (id(buffer), buffer._version)
         for name, value in vars(module).items():
-            kept = [] if name.startswith("_") else list(_listed(value))
+            if name.startswith("_") or type(value) in ATOMS:
+                continue
+            kept = list(_listed(value))
             if kept and not all(isinstance(one, nn.Parameter) for one in kept):
-                places[ATTRIBUTE + f"{path}.{name}"] = tuple(map(id, kept))
+                places[ATTRIBUTE + prefix + name] = tuple(map(id, kept))
     return places
 
 

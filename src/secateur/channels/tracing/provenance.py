@@ -19,8 +19,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from secateur.channels.labels.axis_labels import AxisLabels, TensorLabels, plain
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import has_numbers, is_random
-from secateur.channels.operators import OPERATORS
-from secateur.channels.operators.registry import Operator
+from secateur.channels.operators.registry import Operator, has_trait
 from secateur.channels.sandbox import is_in_place
 from secateur.channels.tracing.known_tensors import (
     ATTRIBUTE,
@@ -34,6 +33,7 @@ from secateur.channels.tracing.known_tensors import (
     lists_of,
     memory_of,
 )
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import tensors_in
 
 # How many elements these give depends on what is in their inputs.
@@ -74,7 +74,7 @@ class Origins:
     def begin(self, model: nn.Module, parameters: Mapping[str, TensorLabels]) -> None:
         """A copy of the network is about to run: know what it has."""
         self._lists = {id(one): name for name, one in lists_of(model) if name not in self.unsteady}
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        for name, tensor in own_tensors(model):
             self.names[id(tensor)] = name
             self._layouts[tensor] = (parameters[name], None, 0, None)
         self._memory, self._dice = memory_of(model), dice()
@@ -100,9 +100,12 @@ class Origins:
         seen = contents(tensor) if layout.constant and layout.given else None
         self._layouts[tensor] = (layout, tensor._version, self._writes.state(tensor), seen)
 
-    def layout(self, tensor: Tensor) -> TensorLabels:
-        """What was filed of a tensor, less what has been overtaken since."""
-        layout, version, written, seen = self._layouts[tensor]
+    def layout(self, tensor: Tensor) -> TensorLabels | None:
+        """What was filed of a tensor, less what has been overtaken since; None if nothing was."""
+        filed = self._layouts.get(tensor)  # type: ignore[no-untyped-call]
+        if filed is None:
+            return None
+        layout, version, written, seen = filed
         if version not in (None, tensor._version) or written != self._writes.state(tensor):
             given = layout.given and not self._writes.is_learnt(tensor)
             return replace(without_constants(layout), given=given)
@@ -150,8 +153,9 @@ class Origins:
         self._numbers |= _counts(call) and not is_constant(call.inputs.values())
         if not literal:
             return list(layouts)
-        if call.name == "__setitem__":
-            self.file(call.args[0], without_constants(self.layout(call.args[0])))
+        target = self.layout(call.args[0]) if call.name == "__setitem__" else None
+        if target is not None:
+            self.file(call.args[0], without_constants(target))
         return [without_constants(layout) for layout in layouts]
 
 
@@ -202,7 +206,6 @@ def _counts(call: Call) -> bool:
 
 def _takes_numbers(call: Call) -> bool:
     """Whether a value in the result may come of a number that was once in a tensor."""
-    entry = OPERATORS.get(call.name)
-    computed = entry is not None and entry.values_from_numbers
+    computed = has_trait(call.name, "values_from_numbers")
     computed |= _is_literal(call) or call.name == "__setitem__"
     return computed and not call.name.endswith("zeros") and has_numbers((call.args, call.kwargs))

@@ -53,6 +53,7 @@ from secateur.channels.tracing.known_tensors import Unseen, unwrapped
 from secateur.channels.tracing.provenance import Origins, is_constant, is_known, keeps_constants
 from secateur.errors import ChannelError
 from secateur.foundation.module_stack import module_stack
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import tensors_in
 
 MANY = 16
@@ -110,6 +111,7 @@ class Tape(TorchFunctionMode):
         self._widener: Widener | None = None
         self._keep: WriteBack | None = None
         self._running = False
+        self._unseen: Unseen | None = None
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
@@ -117,7 +119,12 @@ class Tape(TorchFunctionMode):
         self.orders: dict[str, Vector] = {}
         self.passes: list[Pass] = []
         self.outputs: list[list[Tensor]] = []
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        self._lists: tuple[list[Any], ...] = (
+            *(self.ties.left, self.ties.right, self.ties.pins, self.roles.writes),
+            *(self.roles.reads, self.reads, self.steps, self.asked, self.choices, self.passes),
+            self.outputs,
+        )
+        for name, tensor in own_tensors(model):
             axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
             given = not isinstance(tensor, nn.Parameter)
             self.parameters[name] = TensorLabels(
@@ -136,21 +143,14 @@ class Tape(TorchFunctionMode):
 
     def mark(self) -> tuple[int, ...]:
         """How long every list is now."""
-        return self.ties.count, *(len(one) for one in self._lists()), len(self.counts)
+        return self.ties.count, *map(len, self._lists), len(self.counts)
 
     def rewind(self, mark: tuple[int, ...]) -> None:
         """Forget what was written down behind a mark."""
         self.ties.count = mark[0]
-        for one, length in zip(self._lists(), mark[1:-1], strict=True):
+        for one, length in zip(self._lists, mark[1:-1], strict=True):
             del one[length:]
         self.counts = dict(list(self.counts.items())[: mark[-1]])
-
-    def _lists(self) -> list[Any]:
-        ties, roles = self.ties, self.roles
-        return [
-            *(ties.left, ties.right, ties.pins, roles.writes, roles.reads),
-            *(self.reads, self.steps, self.asked, self.choices, self.passes, self.outputs),
-        ]
 
     def look_back(self, model: nn.Module) -> None:
         """The copy has run: note what it has changed of its own."""
@@ -161,6 +161,7 @@ class Tape(TorchFunctionMode):
     def end(self) -> None:
         """Keep nothing of the copy alive."""
         self._widener, self._keep, self._modules, self._paths = None, None, {}, {}
+        self._unseen = None
         self.origins.end()
 
     @property
@@ -170,8 +171,9 @@ class Tape(TorchFunctionMode):
 
     def layout(self, tensor: Tensor) -> TensorLabels:
         """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
-        if tensor in self.origins:
-            return self.origins.layout(tensor)
+        known = self.origins.layout(tensor)
+        if known is not None:
+            return known
         inside = unwrapped(tensor)
         if inside is not None and inside in self.origins:
             self._pin_all(self.layout(inside), "a transform of functions (vmap, grad)")
@@ -213,10 +215,13 @@ class Tape(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outer, self._running = self._running, True
+        paused = self._unseen is not None and self._unseen.pause()
         try:
             return self._called(func, args, kwargs or {})
         finally:
             self._running = outer
+            if paused and self._unseen is not None:
+                self._unseen.resume()
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = operator_name(func)
@@ -243,7 +248,8 @@ class Tape(TorchFunctionMode):
 
     def unseen(self) -> Unseen:
         """While open, what runs outside of every torch function is noticed, and held."""
-        return Unseen(lambda: self._running, self._hold_unseen)
+        self._unseen = Unseen(lambda: self._running, self._hold_unseen)
+        return self._unseen
 
     def _hold_unseen(self, operator: str, tensors: list[Tensor], writes: bool) -> None:
         for tensor in tensors:
@@ -317,7 +323,7 @@ class Tape(TorchFunctionMode):
         given = all(layout.given for layout in inputs)
         layouts = self.origins.steadied(call, layouts)
         for tensor, layout in zip(outputs, layouts, strict=True):
-            self.file(tensor, replace(layout, given=given) if layout.given is None else layout)
+            self.file(tensor, layout.known_given(given))
         kinds = [(layout, t.shape, t.dtype) for layout, t in zip(layouts, outputs, strict=True)]
         plain_result = None if outputs else call.out
         numbers = numbers_in(call.name, (call.args, call.kwargs))

@@ -9,31 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from secateur.channels.labels.axis_labels import Flags
-from secateur.channels.labels.events import Attribute, Hold, Step
+from secateur.channels.labels.events import Hold
+from secateur.channels.tracing.attribute_search import dry_run_cut, unplayable
 from secateur.channels.tracing.channel_classes import find_classes
-from secateur.channels.tracing.dry_run import (
-    Cut,
-    Numbers,
-    candidates,
-    dry_run,
-    numbers_of,
-    random_cut,
-    set_numbers,
-    skeleton,
-    trains_alike,
-)
+from secateur.channels.tracing.cut import Cut, random_cut
 from secateur.channels.tracing.recorder import Tape
-from secateur.channels.tracing.run import record, record_pass
+from secateur.channels.tracing.run import record
 from secateur.channels.tracing.state import State, is_sized
+from secateur.channels.tracing.training_pass import record_training
 from secateur.channels.tracing.zero_check import inexact
 from secateur.errors import ChannelError
-from secateur.foundation.run_example import Inputs, arguments
+from secateur.foundation.run_example import Inputs
 
 ROUNDS = 12
 SEEDS = (0, 1, 2)
@@ -70,17 +61,48 @@ def solve(
     if again is not None:
         return again
     tape = record(model, example_inputs, constants=constants)
-    notes = [_record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
+    notes = [record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
     note = "\n".join(filter(None, notes))
     modes = tuple(one.training for one in tape.passes)
     state = State(tape, find_classes(tape), modes=modes, note=note)
+    return _settled(model, example_inputs, state, constants=constants, exact=exact)
+
+
+def solve_exactly(model: nn.Module, example_inputs: Inputs, state: State) -> State:
+    """Go on with what was solved without `exact`, as if it had been asked for.
+
+    Args:
+        model: The network.
+        example_inputs: Its inputs.
+        state: What was found of them.
+    """
+    return _settled(model, example_inputs, state, exact=True, followed=not state.held)
+
+
+def _settled(
+    model: nn.Module,
+    example_inputs: Inputs,
+    state: State,
+    *,
+    constants: bool = False,
+    exact: bool,
+    followed: bool = False,
+) -> State:
+    """Turn, hold and trace again until nothing more is found.
+
+    Args:
+        model: The network.
+        example_inputs: Its inputs.
+        state: What is known of it.
+        constants: As for `solve`.
+        exact: As for `solve`.
+        followed: Random cuts have been played, and all was found to follow.
+    """
     for _ in range(ROUNDS):
-        if not (
-            _turn(state)
-            or _hold(model, example_inputs, state)
-            or (exact and _turn_inexact(model, example_inputs, state))
-        ):
+        sized = not followed and (_turn(state) or _hold(model, example_inputs, state))
+        if not (sized or (exact and _turn_inexact(model, example_inputs, state))):
             break
+        followed = False
         if any(state.choices.get(one.place, one.taken) != one.taken for one in state.tape.choices):
             state = _again(model, example_inputs, state, constants=constants)
     else:
@@ -102,42 +124,6 @@ def _as_known(
     except (ChannelError, IndexError):
         return None
     return again if same_pass(again.tape, known.tape) else None
-
-
-def _record_training(tape: Tape, model: nn.Module, example_inputs: Inputs) -> str:
-    """Run the network in training mode too; keep the pass where it is another one.
-
-    Returns:
-        Why it could not run in training mode, if it could not.
-    """
-    classes = find_classes(tape)
-    nothing = Cut(tape, classes, np.zeros_like(classes.pinned))
-    args, kwargs = arguments(example_inputs)
-    if trains_alike(skeleton(model, nothing), nothing, args, kwargs):
-        return ""
-    mark, evaluated = tape.mark(), _signatures(tape, tape.steps)
-    try:
-        record_pass(tape, model, example_inputs, training=True)
-    except ChannelError as error:
-        tape.rewind(mark)
-        return f"{error.subject} is {error.given}"
-    if _signatures(tape, tape.steps[tape.passes[1].start :]) == evaluated:
-        tape.rewind(mark)
-    return ""
-
-
-def _signatures(tape: Tape, steps: Sequence[Step]) -> list[tuple[object, ...]]:
-    """What is the same of each step in two passes that do the same."""
-    own = {id(layout): name for name, layout in tape.parameters.items()}
-    return [
-        (
-            step.name,
-            step.path,
-            tuple(own.get(id(layout)) for layout in step.inputs),
-            tuple(out[1:] for out in step.outputs),
-        )
-        for step in steps
-    ]
 
 
 def _again(model: nn.Module, example_inputs: Inputs, state: State, *, constants: bool) -> State:
@@ -187,7 +173,7 @@ def _hold(model: nn.Module, example_inputs: Inputs, state: State) -> bool:
         cut = random_cut(state.tape, state.classes, seed)
         _, failures = dry_run_cut(model, example_inputs, state, cut)
         if failures and state.unplayable is None:
-            state.unplayable = _unplayable(model, example_inputs, state)
+            state.unplayable = unplayable(model, example_inputs, state)
             failures = [number for number in failures if number not in state.unplayable]
         if failures:
             if not _turn_at(state, failures):
@@ -264,102 +250,3 @@ def _turn_touched(state: State, touched: Flags) -> bool:
     }
     state.choices = {**state.choices, **turned}
     return bool(turned)
-
-
-def dry_run_cut(
-    model: nn.Module, example_inputs: Inputs, state: State, cut: Cut
-) -> tuple[Numbers, list[int]]:
-    """Play one cut, learning on the way which attributes count channels.
-
-    Returns:
-        What the modules' own numbers become, and the steps that do not follow the cut whatever
-        number is changed.
-    """
-    args, kwargs = arguments(example_inputs)
-    small = skeleton(model, cut)
-    numbers = numbers_of(small, cut, state.attributes)
-    set_numbers(small, numbers)
-    failures = _dry_run(small, state, cut, args, kwargs)
-    tried: set[tuple[object, ...]] = set()
-    while failures:
-        trials = _trials(small, cut, failures, tried) or _together(small, cut, failures, tried)
-        if not trials:
-            break
-        before = {one: _read(small, one) for one in trials}
-        set_numbers(small, numbers_of(small, cut, trials))
-        left = _dry_run(small, state, cut, args, kwargs)
-        useless = [
-            one
-            for one in trials
-            if _failing(state.tape, left, one.path) >= _failing(state.tape, failures, one.path)
-        ]
-        for one in useless:
-            setattr(small.get_submodule(one.path), one.name, before[one])
-        useful = [one for one in trials if one not in useless]
-        state.attributes += useful
-        numbers |= {(one.path, one.name): _read(small, one) for one in useful}
-        failures = _dry_run(small, state, cut, args, kwargs) if useless else left
-    return numbers, failures
-
-
-Key = tuple[object, ...]
-
-
-def _trials(
-    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
-) -> list[Attribute]:
-    """One attribute a module that was not tried yet."""
-    trials: dict[str, Attribute] = {}
-    for number in failures:
-        for one in candidates(small, cut, number):
-            if (one.path, one.name, one.item, cut.count(one.labels)) not in tried:
-                trials.setdefault(one.path, one)
-    tried |= {(one.path, one.name, one.item, cut.count(one.labels)) for one in trials.values()}
-    return list(trials.values())
-
-
-def _together(
-    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
-) -> list[Attribute]:
-    """For a step with several lengths (`split(x, [n, m])`) one attribute each, all at once.
-
-    They are numbers of their own, or the items of one list.
-    """
-    for number in failures:
-        sets: dict[str, dict[int, Attribute]] = {}
-        for one in candidates(small, cut, number):
-            own = sets.setdefault("" if one.item is None else f"{one.path}.{one.name}", {})
-            used = {(other.path, other.name, other.item) for other in own.values()}
-            if (one.path, one.name, one.item) not in used:
-                own.setdefault(id(one.labels), one)
-        for name, found in sets.items():
-            key = ("together", number, name)
-            if len(found) > 1 and key not in tried:
-                tried.add(key)
-                return list(found.values())
-    return []
-
-
-def _dry_run(small: nn.Module, state: State, cut: Cut, args: Any, kwargs: Any) -> list[int]:
-    failures = dry_run(small, cut, args, kwargs)
-    return [number for number in failures if number not in (state.unplayable or ())]
-
-
-def _unplayable(model: nn.Module, example_inputs: Inputs, state: State) -> frozenset[int]:
-    """The steps that fail a dry run in which nothing is cut."""
-    nothing = Cut(state.tape, state.classes, np.zeros_like(state.classes.pinned))
-    args, kwargs = arguments(example_inputs)
-    return frozenset(dry_run(skeleton(model, nothing), nothing, args, kwargs))
-
-
-def _read(model: nn.Module, attribute: Attribute) -> object:
-    value = getattr(model.get_submodule(attribute.path), attribute.name)
-    return list(value) if type(value) is list else value
-
-
-def _failing(tape: Tape, failures: Sequence[int], path: str) -> int:
-    prefix = f"{path}." if path else ""
-    return sum(
-        tape.steps[number].path == path or tape.steps[number].path.startswith(prefix)
-        for number in failures
-    )
