@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +18,9 @@ from secateur.artifact.export import session
 from secateur.artifact.inspect import inspect
 from secateur.artifact.load import load, load_state_dict
 from secateur.cli.app import app
-from secateur.cli.export import find
+from secateur.cli.export import _file_name, find
 from secateur.errors import SecateurError, StoreError, UsageError
+from secateur.foundation.level import Levels
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.store import Store
 
@@ -133,3 +135,18 @@ def test_a_failing_export_leaves_no_file(
     with pytest.raises(SecateurError):
         invoke("export", run, *OWN, "--point", "magnitude:0.4:0", "--to", "onnx", "--out", target)
     assert not list(target.parent.glob("*never*"))
+
+
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [
+        ((), "magnitude-0"),
+        ((0.5,), "magnitude-0.5-0"),
+        ((0.5, 0.9), "magnitude-0.5+0.9-0"),
+        (((("conv*", 0.5), ("fc", 0.9)),), "magnitude-conv-0.5-fc-0.9-0-aaaaaaaa"),
+        ((0.5, (("a?", 0.9),)), "magnitude-0.5+a-0.9-0-aaaaaaaa"),
+    ],
+)
+def test_a_level_in_a_file_name(run: Path, level: Levels, name: str) -> None:
+    point = Store(run).points()[0]
+    assert _file_name(replace(point, method="magnitude", level=level, digest="a" * 64)) == name

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import nn
 
 from secateur import models
 from secateur.cli import main
-from secateur.cli.sweep import _overridden
+from secateur.cli.sweep import _notes, _overridden
 from secateur.data.loading import load
 from secateur.errors import SpecError, UnknownNameError
 from secateur.point import Point
@@ -26,6 +27,7 @@ from secateur.spec import StudySpec
 from secateur.study.store import Store
 from secateur.training.evaluate import evaluate
 from secateur.training.fit import stream
+from secateur.verbs.left_out import CutWarning
 
 SWEEP = ("sweep", "tiny.toml", "--out", "run", "--workers", "2")
 RUNS = 18
@@ -425,6 +427,14 @@ def bench(make_bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> An
         (["--levels", "0.5,"], ["is '', expected a number from 0 up to, but not including, 1"]),
         (["--levels", ""], ["is '', expected a number from 0 up to, but not including, 1"]),
         (["--levels", "0.3/0.9"], ["a level of magnitude is 0.3/0.9", "one sparsity"]),
+        (["--exclude", "linear"], ["exclude is 'linear', which matches", "mean 'Linear'"]),
+        (["--exclude", "a b"], ["exclude is", "a glob over such names"]),
+        (["--only", "0,Conv2"], ["only is 'Conv2', which matches nothing", "'Conv2d'"]),
+        (["--only", "Linear"], ["the choice is one that leaves nothing of what the method"]),
+        (["--prunable", "12"], ["prunable is '12', which matches nothing"]),
+        (["--max-sparsity", "2"], ["max_sparsity is '2', expected a number from 0 to 1"]),
+        (["--max-sparsity", "0.weigth=0.5"], ["max_sparsity is", "'0.weight'"]),
+        (["--levels", "0.5,8.weigth=0.5"], ["sparsity is '8.weigth'", "'8.weight'"]),
         (["--seeds", "0"], ["seeds"]),
         (["--seeds", "-1"], ["seeds"]),
         (["--seeds", "two"], ["seeds"]),
@@ -557,6 +567,25 @@ def test_levels_hold_for_every_method_even_for_one_with_its_own() -> None:
     assert spec.levels_of("slimming") == ((0.3,), (0.9,))
     assert spec.methods["slimming"].model_dump()["penalty"] == 0.5
     assert overridden(levels="0.3/0.9").levels == ((0.3, 0.9),)
+
+
+def test_layers_are_chosen_for_every_method() -> None:
+    spec = overridden(exclude="fc, features.*", only="", max_sparsity="conv1=0.5;*=0.9")
+    assert (spec.exclude, spec.only) == (("fc", "features.*"), ())
+    assert spec.max_sparsity == (("conv1", 0.5), ("*", 0.9))
+    assert overridden(max_sparsity="0.95").max_sparsity == (("*", 0.95),)
+    table = overridden(levels="0.5,conv1=0.5;fc=0.9").levels
+    assert table == ((0.5,), ((("conv1", 0.5), ("fc", 0.9)),))
+    own = {"methods": {"magnitude": {"exclude": ["fc"], "max_sparsity": 0.5}}}
+    replaced = _overridden(StudySpec.model_validate(own), "own.toml", {"exclude": "conv1"})
+    assert replaced.methods["magnitude"].exclude is None
+    assert replaced.methods["magnitude"].max_sparsity == (("*", 0.5),)
+
+
+def test_a_note_is_a_line_and_no_warning_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    with _notes():
+        warnings.warn("little", CutWarning, stacklevel=1)
+    assert capsys.readouterr().err == "Note: little\n"
 
 
 def test_methods_keep_the_options_that_the_file_gives_them() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from secateur.errors import MaskError, ModelError, UsageError
 from secateur.spec import StudySpec
-from secateur.study.cut_check import check_cuts
+from secateur.study.cut_check import check_cuts, check_study_cuts
 
 EXAMPLE = torch.zeros(2, 1, 6, 6)
 
@@ -19,9 +19,9 @@ def net() -> nn.Sequential:
     )
 
 
-def check(name: str = "magnitude", model: nn.Module | None = None, **settings: Any) -> None:
+def check(name: str = "magnitude", model: nn.Module | None = None, **settings: Any) -> list[str]:
     study = StudySpec.model_validate({"methods": {name: {}}, **settings})
-    check_cuts(study, name, model or net(), EXAMPLE)
+    return check_cuts(study, name, model or net(), EXAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,25 @@ def test_a_method_without_anything_to_prune_is_refused_as_ever() -> None:
 def test_a_copied_method_is_checked_too() -> None:
     with pytest.raises(UsageError, match="leaves nothing"):
         check("scratch", only="Linear")
+
+
+def test_what_a_cut_would_leave_out_is_said_once_for_all_methods() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 20))
+    methods: dict[str, Any] = {"l1-filter": {}, "random-filter": {}, "magnitude": {}, "dense": {}}
+    values = {"methods": {**methods, "scratch": {}}, "levels": [0.1]}
+    scope, nothing = check_study_cuts(StudySpec.model_validate(values), model, EXAMPLE)
+    assert scope.startswith("l1-filter, random-filter, scratch: 18 of 658 prunable weights are in")
+    assert nothing.startswith(
+        "l1-filter, random-filter, scratch: nothing was removed of 18 weights"
+    )
+
+
+def test_a_study_that_cuts_what_it_asks_for_says_nothing() -> None:
+    assert check("l1-filter", levels=[0.25, 0.5]) == []
+    assert check("combined", exclude="4.bias") == []
+    assert check("slimming", levels=[0.5]) == []
+
+
+def test_patterns_of_any_level_that_are_none_of_the_methods_are_named() -> None:
+    (said,) = check("l1-filter", levels=[0.5, {"Conv2d": 0.5, "Linear": 0.9}])
+    assert said == "no weight that the method prunes is matched by 'Linear'"

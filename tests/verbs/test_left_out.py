@@ -39,8 +39,17 @@ def test_patterns_of_another_scope_are_named() -> None:
 
 def test_a_cut_that_removes_nothing_says_so() -> None:
     found = said("magnitude", sparsity=0.5, max_sparsity=0)
-    assert len(found) == 1
-    assert found[0].startswith("prune: nothing was removed of 338 weights at a sparsity of 0.5")
+    assert len(found) == 2
+    assert found[1].startswith("prune: nothing was removed of 338 weights at a sparsity of 0.5")
+
+
+def test_less_than_was_asked_for_is_counted() -> None:
+    found = said("magnitude", sparsity=0.9, max_sparsity={"Linear": 0.5})
+    # 17 of the convolution's 18, whose floor is one, and 160.
+    assert found == [
+        "prune: 177 of 338 weights were removed and not 304, as a sparsity of 0.9 asks for: "
+        "max_sparsity allows no more"
+    ]
 
 
 def test_a_cut_that_does_what_was_asked_says_nothing() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
 _LARGEST = 1 << 16
+_DIGITS = 8
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
 # The first line keeps the paragraph from being wrapped.
@@ -103,9 +104,12 @@ def _name(point: Point) -> str:
 
 
 def _file_name(point: Point) -> str:
-    level = point.level_name.replace("/", "+")
+    """A name for the file; a level with patterns in it is spelt, and told apart by the digest."""
+    said = point.level_name.replace("/", "+").strip("-")
+    level = re.sub(r"[^A-Za-z0-9.+_-]+", "-", said).strip("-")
     method = component(point.method, "the method")
-    return "-".join(part for part in (method, level.strip("-"), str(point.seed)) if part)
+    own = "" if level == said else point.digest[:_DIGITS]
+    return "-".join(part for part in (method, level, str(point.seed), own) if part)
 
 
 def _check_rebuildable(study: StudySpec, run: Path) -> None:

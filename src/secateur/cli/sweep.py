@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,7 +66,21 @@ def sweep(
         ),
     ] = None,
     levels: Annotated[
-        Text, typer.Option(help="For every method, with commas: 0.5,0.9; combined takes 0.5/0.9.")
+        Text,
+        typer.Option(
+            help="For every method, with commas: 0.5,0.9; combined takes 0.5/0.9; "
+            "by pattern: 'conv*=0.5;fc=0.9'.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        Text, typer.Option(help="Layers to leave alone, with commas: fc,features.*,Conv1d.")
+    ] = None,
+    only: Annotated[Text, typer.Option(help="Layers to cut, likewise.")] = None,
+    prunable: Annotated[
+        Text, typer.Option(help="Parameters that count as weights too, likewise.")
+    ] = None,
+    max_sparsity: Annotated[
+        Text, typer.Option(help="Of any layer: 0.95, or by pattern: 'conv1=0.5;*=0.95'.")
     ] = None,
     base_epochs: Annotated[int | None, typer.Option(help="Of the dense net.")] = None,
     retrain_epochs: Annotated[int | None, typer.Option(help="Of each level.")] = None,
@@ -101,6 +117,10 @@ def sweep(
             "data": data,
             "methods": methods,
             "levels": levels,
+            "exclude": exclude,
+            "only": only,
+            "prunable": prunable,
+            "max_sparsity": max_sparsity,
             "base_epochs": base_epochs,
             "retrain_epochs": retrain_epochs,
             "seeds": seeds,
@@ -114,7 +134,7 @@ def sweep(
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with progress or nullcontext(), tracking:
+        with _notes(), progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
             run_study(spec, folder, device=device, workers=workers, threads=threads, observer=told)
     except KeyboardInterrupt:
@@ -134,6 +154,25 @@ def sweep(
     if store.failures():
         tell_failures(store)
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show what a sweep warns of as a line for its reader, and not as one of Python's."""
+    from secateur.verbs.left_out import CutWarning  # it loads torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CutWarning)
+        plainly = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, CutWarning):
+                typer.echo(f"Note: {message}", err=True)
+            else:
+                plainly(message, category, *place)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _check_folder(spec: StudySpec, folder: Path) -> None:
@@ -178,16 +217,27 @@ def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudyS
         if name in given:
             values.setdefault("training", {})[name] = given[name]
     if "methods" in given:
-        wanted = [name.strip() for name in given["methods"].split(",") if name.strip()]
+        wanted = _words(given["methods"])
         own = values.get("methods", {})
         values["methods"] = {METHODS.check(name): own.get(name, {}) for name in wanted}
-    if "levels" in given:
-        values["levels"] = given["levels"].split(",")
-        for method in values["methods"].values():
-            method.pop("levels", None)
+    readers: dict[str, Callable[[str], object]] = {"levels": _levels, "max_sparsity": str}
+    for name in ("levels", "exclude", "only", "prunable", "max_sparsity"):
+        if name in given:
+            values[name] = readers.get(name, _words)(given[name])
+            for method in values["methods"].values():
+                method.pop(name, None)
     if "seeds" in given:
         values["seeds"] = _seeds(given["seeds"])
     return check_study(values, "the options" if given else source)
+
+
+def _levels(text: str) -> list[str]:
+    """An empty one among them is left for the check to refuse."""
+    return text.split(",")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _seeds(text: str) -> object:

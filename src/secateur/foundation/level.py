@@ -53,7 +53,8 @@ def parse_shares(value: object, *, highest: bool = False) -> Shares:
     """A table of patterns and shares, as pairs in its order.
 
     Args:
-        value: A table, its pairs, or one number for all layers.
+        value: A table, its pairs, the same in words (`"conv1=0.5;*=0.9"`), or one number for all
+            layers.
         highest: Whether the shares are the highest that may go, so that 1 is one.
 
     Raises:
@@ -63,6 +64,8 @@ def parse_shares(value: object, *, highest: bool = False) -> Shares:
         >>> parse_shares(0.9), parse_shares({"conv1": 0.5, "*": 0.9})
         ((('*', 0.9),), (('conv1', 0.5), ('*', 0.9)))
     """
+    if isinstance(value, str) and _SHARE in value:
+        value = [one.split(_SHARE) for one in value.split(_ROWS)]
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, list | tuple):
@@ -125,9 +128,8 @@ def _mean(shares: Shares) -> tuple[float, str]:
 
 
 def _part(value: object) -> Sparsity:
-    if isinstance(value, str) and _SHARE in value:
-        return parse_shares([one.split(_SHARE) for one in value.split(_ROWS)])
-    if isinstance(value, Mapping | list | tuple):
+    table = isinstance(value, str) and _SHARE in value
+    if table or isinstance(value, Mapping | list | tuple):
         return parse_shares(value)
     return _share(value)
 

@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from secateur.pruning.chosen_layers import ChosenLayers
+from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.method import Method
+from secateur.pruning.select import cut
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
 from secateur.study.plan import copied, layers_of, settings_for
 from secateur.study.run import parts_of
+from secateur.verbs.left_out import idle_patterns, what_is_left_out
 from secateur.verbs.units import groups_of
 
 
-def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> None:
-    """Look for what a method prunes, and for every layer that its settings name.
+def check_study_cuts(study: StudySpec, model: nn.Module, example: Any) -> Iterator[str]:
+    """Look for what every method of a study cuts.
+
+    Args:
+        study: The settings.
+        model: The net, in any state.
+        example: A batch that it accepts.
+
+    Returns:
+        What one may not expect of them, a sentence each with the methods of which it is true.
+
+    Raises:
+        UsageError: As `check_cuts`.
+    """
+    said: dict[str, list[str]] = {}
+    for name in study.methods:
+        for sentence in check_cuts(study, name, model, example):
+            said.setdefault(sentence, []).append(name)
+    for sentence, names in said.items():
+        yield f"{', '.join(names)}: {sentence}"
+
+
+def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> list[str]:
+    """Look for what a method prunes and for every layer that its settings name; try a cut.
+
+    The cut is that of the lowest level, by scores drawn at random: statistics of data are not
+    there yet, and which units go makes no difference to how many do.
 
     Args:
         study: The settings.
         name: The method's name.
         model: The net, in any state.
         example: A batch that it accepts.
+
+    Returns:
+        What one may not expect of the method's cuts, a sentence each.
 
     Raises:
         ModelError: There is nothing to prune.
@@ -35,14 +68,32 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> N
     if method.start == "initial":
         return check_cuts(study, copied(study.methods[name]), model, example)
     layers = Layers(**layers_of(study, name))
-    every = sorted_weights(model, prunable=layers.prunable).weights
+    found = sorted_weights(model, prunable=layers.prunable)
     parts = parts_of(method, settings_for(study, name))
-    scopes = [in_scope(every, part.scope, type(model).__name__) for part in parts]
-    for part in parts:
-        if part.granularity != "weight":
-            groups_of(model, part, example, layers)
-    for level in study.levels_of(name) if parts else ():
+    scopes = [in_scope(found.weights, part.scope, type(model).__name__) for part in parts]
+    scope = {name: weight for one in scopes for name, weight in one.items()}
+    groups: dict[tuple[str, str], Groups] = {
+        (part.granularity, part.scope): groups_of(model, part, example, layers)
+        for part in parts
+        if part.granularity != "weight"
+    }
+    levels = study.levels_of(name) if parts else ()
+    said: list[str] = []
+    for level in levels:
         chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
-        chosen.check(every)
+        chosen.check(found.weights)
         chosen.pools_of(scopes, one_each(len(parts), level))
-    return None
+        said += idle_patterns(
+            chosen, {name: one for scope in scopes for name, one in scope.items()}
+        )
+    if not levels:
+        return []
+    tried = cut(
+        model,
+        [replace(part, criterion="random") for part in parts],
+        levels[0],
+        groups_of=lambda part: groups[part.granularity, part.scope],
+        layers=layers,
+    )
+    said += what_is_left_out(model, found, tried, parts, levels[0], layers)
+    return list(dict.fromkeys(said))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from secateur.foundation.run_example import run_example
 from secateur.registry import ALL, EXECUTORS, MODELS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
-from secateur.study.cut_check import check_cuts
+from secateur.study.cut_check import check_study_cuts
 from secateur.study.executors.protocol import Event, Executor
 from secateur.study.executors.workers import share_out
 from secateur.study.fingerprint import (
@@ -40,6 +41,7 @@ from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
+from secateur.verbs.left_out import CutWarning
 
 
 def run_study(
@@ -165,7 +167,7 @@ def _fingerprints(
 
 
 def preflight(setup: Setup, data: ImageData) -> int:
-    """Build the net, run it once and look for what each method prunes.
+    """Build the net, run it once and look for what each method prunes; warn where it is little.
 
     Returns:
         The bytes of one checkpoint.
@@ -193,8 +195,8 @@ def preflight(setup: Setup, data: ImageData) -> int:
             expected="real numbers, one score for each class",
             remedy="Return the scores themselves, and not the classes that they choose.",
         )
-    for name in setup.study.methods:
-        check_cuts(setup.study, name, model, example)
+    for sentence in check_study_cuts(setup.study, model, example):
+        warnings.warn(sentence, CutWarning, stacklevel=2)
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -10,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from secateur.pruning.chosen_layers import ChosenLayers
-from secateur.pruning.layers import Layers, Sparsity
+from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.weights import Found, Tied, Weight, in_scope, sorted_weights
@@ -76,9 +77,9 @@ def what_is_left_out(
             "a sparsity is a share of those"
         )
     chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
-    idle = chosen.idle(scope.values())
-    if idle:
-        yield f"no weight that the method prunes is matched by {', '.join(map(repr, idle))}"
+    yield from idle_patterns(chosen, scope)
+    if layers.max_sparsity and all(part.granularity == "weight" for part in parts):
+        yield from _held_back(chosen, masks, parts, level, found.weights)
     highest = max(map(_highest, level))
     if masks.total and not masks.zeros and highest * own >= 1:
         yield (
@@ -86,6 +87,38 @@ def what_is_left_out(
             "may go are larger than that, or a floor, a highest sparsity or pins hold them; see "
             "masks.floored and masks.report"
         )
+
+
+def idle_patterns(chosen: ChosenLayers, scope: Mapping[str, Weight]) -> Iterator[str]:
+    """The patterns that mean nothing of a method's scope, as one sentence; none if there are none.
+
+    Args:
+        chosen: The choice of layers.
+        scope: The weights that the method prunes.
+    """
+    idle = chosen.idle(scope.values())
+    if idle:
+        yield f"no weight that the method prunes is matched by {', '.join(map(repr, idle))}"
+
+
+def _held_back(
+    chosen: ChosenLayers,
+    masks: Masks,
+    parts: Sequence[Part],
+    level: Sequence[Sparsity],
+    weights: Mapping[str, Weight],
+) -> Iterator[str]:
+    """Where the highest sparsity of layers leaves less to cut than was asked for."""
+    sparsities = one_each(len(parts), level)
+    scopes = [in_scope(weights, part.scope, "the network") for part in parts]
+    for pool in (pool for pools in chosen.pools_of(scopes, sparsities) for pool in pools):
+        gone = sum(masks[name].numel() - int(masks[name].sum()) for name in pool.weights)
+        asked = math.floor(Fraction(repr(float(pool.sparsity))) * pool.total)
+        if gone < asked:
+            yield (
+                f"{gone} of {pool.total} weights were removed and not {asked}, as a sparsity of "
+                f"{pool.sparsity:g} asks for: max_sparsity allows no more"
+            )
 
 
 def _scope(

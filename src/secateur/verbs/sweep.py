@@ -91,7 +91,7 @@ def sweep(
     data: str | ImageData = "fashion-mini",
     *,
     methods: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("magnitude", "l1-filter", "dense"),
-    levels: Sequence[float | Sequence[float]] = (0.5, 0.7, 0.8, 0.9, 0.95),
+    levels: Sequence[float | Sequence[float] | Mapping[str, float]] = (0.5, 0.7, 0.8, 0.9, 0.95),
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
     name: str = "study",
@@ -100,6 +100,10 @@ def sweep(
     threads: int | None = None,
     observer: Observer | None = None,
     track: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    prunable: str | Sequence[str] = (),
+    max_sparsity: float | Mapping[str, float] | None = None,
     **training: Any,
 ) -> Study:
     """Prune a network by several methods under one budget, or go on where that stopped.
@@ -112,7 +116,8 @@ def sweep(
             network (called with `shape` and `classes` if it takes them).
         data: A data set's name, or `ImageData` (see `secateur.data.from_dataset`).
         methods: Names, or a table of names and options as in a study file.
-        levels: Sparsities for every method.
+        levels: Sparsities for every method, of the weights that take part; a table of patterns
+            and sparsities may stand for one.
         seeds: How many, or which.
         out: The run folder; `runs/NAME` by default.
         name: Of the study.
@@ -121,6 +126,10 @@ def sweep(
         threads: Of each run; chosen for the machine by default.
         observer: Told of everything that happens.
         track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
+        exclude: Layers that keep every element, as for `secateur.prune`; classes by their names.
+        only: The layers that are cut, likewise.
+        prunable: Parameters that count as weights, too.
+        max_sparsity: The highest share of any layer's weights that may go, for all or by pattern.
         **training: Fields of `TrainingSpec`: `base_epochs`, `retrain_epochs`, `batch_size`, ...
 
     Raises:
@@ -145,6 +154,10 @@ def sweep(
         "levels": levels,
         "seeds": seeds,
         "training": training,
+        "exclude": exclude,
+        "only": only,
+        "prunable": prunable,
+        "max_sparsity": max_sparsity,
     }
     spec = check_study(settings, "the arguments")
     for subject, value, kinds in (
