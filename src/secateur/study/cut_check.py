@@ -83,9 +83,7 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
         chosen.check(found.weights)
         chosen.pools_of(scopes, one_each(len(parts), level))
-        said += idle_patterns(
-            chosen, {name: one for scope in scopes for name, one in scope.items()}
-        )
+        said += idle_patterns(chosen, scope)
     if not levels:
         return []
     tried = cut(
