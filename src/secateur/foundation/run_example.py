@@ -29,23 +29,34 @@ _ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device
 _REMEDY = "Check the input shape, or pass example inputs that the model accepts."
 
 
-def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a forward call; in-place operators get copies.
+def call_arguments(inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a forward call.
 
     A tuple or list is several arguments, a mapping is arguments by name; all else (a tensor, a
     packed sequence, a graph, a number) is one argument.
+
+    Example:
+        >>> call_arguments((1, None)), call_arguments({"x": 1}), call_arguments(1)
+        (((1, None), {}), ((), {'x': 1}), ((1,), {}))
+    """
+    if isinstance(inputs, Mapping):
+        return (), {str(name): value for name, value in inputs.items()}
+    if isinstance(inputs, tuple | list) and not isinstance(inputs, PackedSequence):
+        return tuple(inputs), {}
+    return (inputs,), {}
+
+
+def arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """As `call_arguments`, of copies: an in-place operator leaves the example as it is.
 
     Example:
         >>> arguments((torch.ones(1), None)), arguments({"x": torch.ones(1)})
         (((tensor([1.]), None), {}), ((), {'x': tensor([1.])}))
     """
     inputs = each_tensor(example_inputs, torch.Tensor.clone)
-    if isinstance(inputs, Mapping):
-        return (), {str(name): value for name, value in inputs.items()}
-    if isinstance(inputs, tuple | list) and not isinstance(inputs, PackedSequence):
-        return tuple(inputs), {}
-    # What is written into an object of the user's own is written into a copy of it.
-    return (inputs if isinstance(inputs, Tensor) else copy.copy(inputs),), {}
+    if not isinstance(inputs, Tensor | Mapping | tuple | list | PackedSequence):
+        inputs = copy.copy(inputs)  # what is written into an object is written into a copy
+    return call_arguments(inputs)
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

@@ -11,37 +11,23 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from secateur.data.batches import batches
-from secateur.data.images import ImageData, check_images
+from secateur.data.data import Batch, Data, count_of
 from secateur.errors import ModelError, TrainingError
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
+from secateur.tasks.classification import Classification
+from secateur.tasks.task import Task, forward
 from secateur.training.device import fabric_for, resolve_device
 from secateur.training.dropout import byte_dropout
-from secateur.training.evaluate import evaluate
+from secateur.training.epoch import Epoch
 from secateur.training.optimizer import build_optimizer, build_schedule
+from secateur.training.score import score
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _CHECK_EVERY = 25
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch as it was seen.
-
-    Attributes:
-        epoch: Counted from 1.
-        loss: Mean training loss an image, penalty included.
-        val_accuracy: On the validation split, after the epoch.
-    """
-
-    epoch: int
-    loss: float
-    val_accuracy: float
 
 
 def stream(seed: int, *names: object) -> int:
@@ -57,7 +43,7 @@ def stream(seed: int, *names: object) -> int:
 
 def fit(
     model: nn.Module,
-    data: ImageData,
+    data: Data,
     spec: TrainingSpec | None = None,
     *,
     epochs: int,
@@ -65,6 +51,7 @@ def fit(
     learning_rate: float | None = None,
     masks: Masks | None = None,
     penalty: Callable[[], Tensor] | None = None,
+    task: Task | None = None,
     device: str = "auto",
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[Epoch, ...]:
@@ -81,6 +68,7 @@ def fit(
         learning_rate: Instead of the settings' own.
         masks: Held at zero throughout.
         penalty: Added to the loss of each batch.
+        task: Gives the loss and the metric; classification if None.
         device: As `resolve_device` reads it.
         on_epoch: Called after each epoch.
 
@@ -89,10 +77,12 @@ def fit(
 
     Raises:
         TrainingError: The loss or a weight is not finite.
-        ModelError: The network does not give one score for each class.
+        DataError: The data are not what the task is fed with.
+        ModelError: The network's answer is not what the task needs, or the loss is no scalar.
         DeviceError: The device is absent.
     """
-    check_images(data, "training")
+    task = task or Classification()
+    task.check(data, "training")
     spec = spec or TrainingSpec()
     target = resolve_device(device)
     fabric = fabric_for(target, spec.precision)
@@ -100,7 +90,7 @@ def fit(
     order = torch.Generator().manual_seed(stream(seed, "order"))
     _lay_out(model.to(target))
     optimizer = build_optimizer(model, spec, learning_rate or spec.learning_rate)
-    steps = math.ceil(math.ceil(len(data.train) / spec.batch_size) / spec.accumulate)
+    steps = math.ceil(math.ceil(data.size("train") / spec.batch_size) / spec.accumulate)
     schedule = build_schedule(optimizer, spec, epochs * steps)
     frozen = masks.freeze(optimizer, model) if masks is not None else nullcontext()
     curve: list[Epoch] = []
@@ -110,10 +100,11 @@ def fit(
         torch.manual_seed(stream(seed, "dropout"))
         trained, stepper = fabric.setup(model, optimizer)
         for number in range(1, epochs + 1):
-            pass_ = _Pass(fabric, trained, stepper, schedule, data, spec, penalty, number)
+            pass_ = _Pass(fabric, trained, stepper, schedule, data, spec, task, penalty, number)
             loss = pass_.run(order)
-            _check_weights(model, number)
-            entry = Epoch(number, loss, evaluate(model, data, data.val).value)
+            check_weights(model, number)
+            found = score(model, data, "val", task, spec.batch_size)[0]
+            entry = Epoch(number, loss, found.value, found.metric)
             curve.append(entry)
             if on_epoch:
                 on_epoch(entry)
@@ -126,8 +117,12 @@ def _lay_out(model: nn.Module) -> None:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _check_weights(model: nn.Module, epoch: int) -> None:
-    """The last steps of an epoch may break a weight with no loss behind them to show it."""
+def check_weights(model: nn.Module, epoch: int) -> None:
+    """Refuse weights that are not finite: the last steps of an epoch show it in no loss.
+
+    Raises:
+        TrainingError: A weight is not finite.
+    """
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise TrainingError(
@@ -139,6 +134,24 @@ def _check_weights(model: nn.Module, epoch: int) -> None:
             )
 
 
+def check_loss(loss: object) -> Tensor:
+    """Return a loss that can be minimised.
+
+    Raises:
+        ModelError: It is no tensor of one real number.
+    """
+    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point():
+        return loss.reshape(())
+    given = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    raise ModelError(
+        "training",
+        "the loss",
+        given=given,
+        expected="a tensor of one real number",
+        remedy="Return the mean loss of the batch from the task's `loss`.",
+    )
+
+
 @dataclass
 class _Pass:
     """One epoch's pass over the training split."""
@@ -147,50 +160,37 @@ class _Pass:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
-    data: ImageData
+    data: Data
     spec: TrainingSpec
+    task: Task
     penalty: Callable[[], Tensor] | None
     number: int
 
     def run(self, order: torch.Generator) -> float:
-        """Train on every batch once; the mean loss an image."""
+        """Train on every batch once; the mean loss an example."""
         self.model.train()
-        train = self.data.train
-        total = torch.zeros((), device=train.labels.device, dtype=torch.float64)
-        count, group = math.ceil(len(train) / self.spec.batch_size), self.spec.accumulate
-        for index, (images, labels) in enumerate(
-            batches(
-                self.data,
-                train,
-                self.spec.batch_size,
-                generator=order,
-                memory_format=torch.channels_last,
-            ),
-            start=1,
-        ):
+        examples = self.data.size("train")
+        total: Tensor | None = None
+        count, group = math.ceil(examples / self.spec.batch_size), self.spec.accumulate
+        batches = self.data.batches("train", self.spec.batch_size, generator=order)
+        index = 0
+        for index, batch in enumerate(batches, start=1):
             # The last step of an epoch may have fewer batches to take the mean of.
             first = index - (index - 1) % group
-            loss = self._accumulate(images, labels, min(group, count - first + 1))
-            total += loss.detach() * len(labels)
+            loss = self._accumulate(batch, max(1, min(group, count - first + 1)))
+            weighed = loss.detach() * count_of(batch)
+            total = weighed.double() if total is None else total + weighed
             if index % group == 0 or index == count:
                 self._step()
             # Reading the loss waits for the device: often enough to stop a lost run early.
             if index % _CHECK_EVERY == 0 or index == count:
                 self._check(total, index)
-        return float(total) / len(train)
+        if index % group and index != count:  # a loader that gave fewer batches than its size
+            self._step()
+        return 0.0 if total is None else float(total) / examples
 
-    def _accumulate(self, images: Tensor, labels: Tensor, batches_a_step: int) -> Tensor:
-        scores = self.model(images)
-        shape = tuple(scores.shape) if isinstance(scores, Tensor) else ()
-        if len(shape) != 2 or shape[1] < self.data.classes:
-            raise ModelError(
-                "training",
-                "the model's output",
-                given=f"of shape {shape}" if shape else f"a {type(scores).__name__}",
-                expected=f"[{len(labels)}, {self.data.classes}], one score for each class",
-                remedy="Build the model for the data's number of classes.",
-            )
-        loss = functional.cross_entropy(scores, labels)
+    def _accumulate(self, batch: Batch, batches_a_step: int) -> Tensor:
+        loss = check_loss(self.task.loss(forward(self.model, batch[0]), batch))
         if self.penalty is not None:
             loss = loss + self.penalty()
         self.fabric.backward(loss / batches_a_step)

@@ -1,0 +1,130 @@
+"""The loop of a study: how its nets are trained and scored, by its task or by the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from secateur.data.data import Data, SplitName
+from secateur.errors import TrainingError
+from secateur.foundation.evaluation_mode import evaluation_mode
+from secateur.point import Score
+from secateur.pruning.masks import Masks
+from secateur.spec import TrainingSpec
+from secateur.tasks.classification import Classification
+from secateur.tasks.task import Task
+from secateur.training.device import resolve_device
+from secateur.training.epoch import Epoch
+from secateur.training.fit import fit
+from secateur.training.own_loop import Train, train_own
+from secateur.training.score import score, scores_of
+
+Evaluate = Callable[[nn.Module, "OwnSplit"], Mapping[str, Any]]
+"""`evaluate(model, split)`: every metric by its word."""
+
+
+@dataclass(frozen=True)
+class OwnSplit:
+    """A split, as an `evaluate` of the user's own sees it.
+
+    Attributes:
+        name: `val` or `test`.
+        data: The study's, on the model's device.
+        batch_size: The study's.
+    """
+
+    name: SplitName
+    data: Data
+    batch_size: int
+
+    def batches(self) -> Any:
+        """Its batches, in order."""
+        return self.data.batches(self.name, self.batch_size)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How the nets of a study are trained and scored.
+
+    Attributes:
+        task: Gives the loss and the metrics.
+        train: Trains instead of `fit`.
+        evaluate: Measures instead of the task's meter.
+    """
+
+    task: Task
+    train: Train | None = None
+    evaluate: Evaluate | None = None
+
+    def fit(
+        self,
+        model: nn.Module,
+        data: Data,
+        spec: TrainingSpec,
+        *,
+        epochs: int,
+        seed: int,
+        device: str,
+        learning_rate: float | None = None,
+        masks: Masks | None = None,
+        penalty: Callable[[], Tensor] | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> tuple[Epoch, ...]:
+        """Train a model in place; see `secateur.training.fit` and `own_loop.train_own`."""
+        if self.train is None:
+            return fit(
+                model,
+                data,
+                spec,
+                epochs=epochs,
+                seed=seed,
+                learning_rate=learning_rate,
+                masks=masks,
+                penalty=penalty,
+                task=self.task,
+                device=device,
+                on_epoch=on_epoch,
+            )
+        rate = spec.learning_rate if learning_rate is None else learning_rate
+        return train_own(
+            self.train,
+            model,
+            data,
+            spec.model_copy(update={"learning_rate": rate}),
+            self.task,
+            epochs=epochs,
+            seed=seed,
+            device=resolve_device(device),
+            masks=masks,
+            penalty=penalty,
+            on_epoch=on_epoch,
+        )
+
+    def score(
+        self, model: nn.Module, data: Data, split: SplitName, batch_size: int
+    ) -> tuple[Score, ...]:
+        """Measure a model on a split.
+
+        Raises:
+            TrainingError: A metric is missing, unknown or not finite.
+        """
+        if self.evaluate is None:
+            return score(model, data, split, self.task, batch_size)
+        with evaluation_mode(model):
+            found = self.evaluate(model, OwnSplit(split, data, batch_size))
+        if not isinstance(found, Mapping):
+            raise TrainingError(
+                "measuring a net",
+                "what `evaluate` returns",
+                given=f"a {type(found).__name__}",
+                expected="a mapping from each metric to its number",
+                remedy="Return a dict such as {'map': 0.5}.",
+            )
+        return scores_of(self.task, split, dict(found))
+
+
+CLASSIFICATION = Loop(Classification())
+"""What a study does that says nothing of its task."""
