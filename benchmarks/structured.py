@@ -57,7 +57,7 @@ def main() -> None:
                 net, data, spec, epochs=options.epochs, seed=seed + 100, masks=held, device="cpu"
             )
             seconds[how].append(time.perf_counter() - begun)
-            accuracy[how].append(curve[-1].val_accuracy)
+            accuracy[how].append(curve[-1].val)
             print(seed, how, seconds[how][-1], accuracy[how][-1], flush=True)
     quotients = [
         masked / small

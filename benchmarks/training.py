@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import secateur.data
 from report import write_report
-from secateur.data.images import ImageData, Split
+from secateur.data.images import ImageData
+from secateur.data.split import Split
 from secateur.models.conv4 import conv4
 from secateur.spec import TrainingSpec
 from secateur.training.device import prepare_process

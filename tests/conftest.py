@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Point, Share, accuracy
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.heartbeat import read_heartbeat
@@ -186,8 +186,7 @@ def make_point() -> Callable[..., tuple[Run, Point]]:
             step=step,
             seed=0,
             digest=digest,
-            val=Share(correct, 100),
-            test=Share(correct - 1, 100),
+            scores=(accuracy("val", correct, 100), accuracy("test", correct - 1, 100)),
             sparsity=Share(zeros, 100),
             conv_sparsity=Share(zeros, 100),
             model_sparsity=Share(zeros, 110),

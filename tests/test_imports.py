@@ -36,6 +36,7 @@ ROOMS = (
     "verbs.left_out",
     "verbs.units",
     "verbs.prune",
+    "tasks",
     "training",
     "measure",
     "runtime.__init__",

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from secateur.point import Epochs, Layer, Point, Share
+from secateur.point import Epochs, Layer, Point, Share, accuracy
 
 POINT = Point(
     method="combined",
@@ -13,8 +13,7 @@ POINT = Point(
     step=1,
     seed=2,
     digest="ab12",
-    val=Share(90, 100),
-    test=Share(178, 200),
+    scores=(accuracy("val", 90, 100), accuracy("test", 178, 200)),
     sparsity=Share(1, 3),
     conv_sparsity=Share(1, 7),
     model_sparsity=Share(1, 9),
@@ -90,7 +89,12 @@ def test_every_field_is_written() -> None:
 def test_a_guess_is_told_from_a_skill(
     correct: int, total: int, majority: int, collapsed: bool
 ) -> None:
-    assert replace(POINT, val=Share(correct, total), majority=majority).collapsed is collapsed
+    assert (
+        replace(
+            POINT, scores=(accuracy("val", correct, total), POINT.test), majority=majority
+        ).collapsed
+        is collapsed
+    )
 
 
 def test_without_the_most_frequent_class_nothing_is_said() -> None:

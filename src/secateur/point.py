@@ -7,7 +7,8 @@ read it, and none of them loads torch for it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from fractions import Fraction
+from typing import Any, Literal
 
 from secateur.foundation.level import Levels, parse_level
 from secateur.foundation.level_text import level_text
@@ -29,6 +30,60 @@ class Share:
     def value(self) -> float:
         """`part / total`, 0 where there is nothing to divide."""
         return self.part / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of the task, on one split.
+
+    Attributes:
+        metric: A word: `accuracy`, `rmse`.
+        split: `val`, which chooses, or `test`, which is scored once and chooses nothing.
+        value: The number.
+        higher: Whether more of it is better.
+        label: What it is, in words; the metric's word if empty.
+        unit: Its unit's sign; `share` for a share of integers.
+        part: Of a share: the numerator.
+        total: Of a share: the denominator.
+    """
+
+    metric: str
+    split: Literal["val", "test"]
+    value: float
+    higher: bool
+    label: str = ""
+    unit: str = ""
+    part: int | None = None
+    total: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As an axis, and as a column of the records: `val_accuracy`."""
+        return f"{self.split}_{self.metric}"
+
+    @property
+    def share(self) -> Share | None:
+        """Its integers, of a share."""
+        if self.part is None or self.total is None:
+            return None
+        return Share(self.part, self.total)
+
+    @property
+    def exact(self) -> Fraction:
+        """The value that comparisons are made on."""
+        return Fraction(self.part, self.total) if self.part and self.total else Fraction(self.value)
+
+
+def accuracy(split: Literal["val", "test"], part: int, total: int) -> Score:
+    """The accuracy of a classifier: so many right answers of so many.
+
+    Example:
+        >>> found = accuracy("val", 9, 10)
+        >>> found.name, found.value, found.exact
+        ('val_accuracy', 0.9, Fraction(9, 10))
+    """
+    value = Share(part, total).value
+    return Score("accuracy", split, value, True, "accuracy", "share", part, total)
 
 
 @dataclass(frozen=True)
@@ -140,8 +195,8 @@ class Point:
             seeds share method and step.
         seed: The seed.
         digest: Names the run: the SHA-256 of what made it.
-        val: Correct answers on the validation split. Chooses.
-        test: Correct answers on the test split. Scored once, chooses nothing.
+        scores: The metrics of the task on both splits, at least one of each. The first on the
+            validation split chooses; what is on the test split is scored once, and chooses nothing.
         sparsity: Zeros among all prunable weights, whether the study's choice of layers leaves
             them to the method or not.
         conv_sparsity: Zeros among the convolutions' weights.
@@ -159,7 +214,8 @@ class Point:
         floored: Layers in which the floor (never empty a layer) kept units that the ranking
             would have cut.
         environment: Versions and machine.
-        curve: One entry an epoch of this run: `epoch`, `loss`, `val_accuracy`.
+        curve: One entry an epoch of this run: `epoch`, `loss`, and where it was measured the
+            score that chooses, as in `val_accuracy`.
         latency: Of the compact net, one entry a batch size and engine, all points of a study
             timed interleaved in one run; empty until the study has been timed.
         layers: Its prunable weights, in the order of the modules; none in a store written before
@@ -168,7 +224,9 @@ class Point:
             it; None in a store written before it was recorded.
         metrics: Metrics of the user's own, on the validation split.
         majority: How many validation images are of the most frequent class; None in a store
-            written before it was recorded.
+            written before it was recorded, and of a task without classes.
+        baseline: What the best answer that ignores its input scores on the validation split, by
+            the metric that chooses; None where no such answer is known.
     """
 
     method: str
@@ -176,8 +234,7 @@ class Point:
     step: int
     seed: int
     digest: str
-    val: Share
-    test: Share
+    scores: tuple[Score, ...]
     sparsity: Share
     conv_sparsity: Share
     model_sparsity: Share
@@ -198,18 +255,34 @@ class Point:
     artifact_bytes: int | None = None
     majority: int | None = None
     metrics: tuple[Measured, ...] = ()
+    baseline: float | None = None
+
+    @property
+    def val(self) -> Score:
+        """The score that chooses."""
+        return next(one for one in self.scores if one.split == "val")
+
+    @property
+    def test(self) -> Score:
+        """The first score on the test split."""
+        return next(one for one in self.scores if one.split == "test")
 
     @property
     def collapsed(self) -> bool | None:
-        """Whether it does no better than a guess; None where `majority` is not known.
+        """Whether it does no better than a guess; None where it is not known what a guess does.
 
-        It is compared with always naming the most frequent class of the validation split, which
-        gets `majority` of n right: a point has collapsed unless it gets more right than that by
-        over two standard deviations of n such guesses. All in integers.
+        A count of right answers is compared with always naming the most frequent class of the
+        validation split, which gets `majority` of n right: a point has collapsed unless it gets
+        more right than that by over two standard deviations of n such guesses. All in integers.
+        Any other score is compared with `baseline`.
         """
-        if self.majority is None:
-            return None
-        more, n = self.val.part - self.majority, self.val.total
+        share = self.val.share
+        if share is None or self.majority is None:
+            if self.baseline is None:
+                return None
+            better = self.val.value - self.baseline
+            return not (better > 0 if self.val.higher else better < 0)
+        more, n = share.part - self.majority, share.total
         return more <= 0 or more * more * n <= 4 * self.majority * (n - self.majority)
 
     @property
@@ -229,10 +302,12 @@ class Point:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Point:
         """Rebuild a point from `to_dict`'s values (after a round trip through JSON, too)."""
-        shares = ("val", "test", "sparsity", "conv_sparsity", "model_sparsity")
+        shares = ("sparsity", "conv_sparsity", "model_sparsity")
+        values = with_scores(values)
         return cls(
             **{
                 **values,
+                "scores": tuple(Score(**each) for each in values["scores"]),
                 **{name: Share(**values[name]) for name in shares},
                 "level": parse_level(values["level"]) if values["level"] else (),
                 "epochs": Epochs(**values["epochs"]),
@@ -246,3 +321,15 @@ class Point:
                 ),
             }
         )
+
+
+def with_scores(values: dict[str, Any]) -> dict[str, Any]:
+    """A point's values as they are written now: until version 0.1 accuracy was two shares."""
+    if "scores" in values or not {"val", "test"} <= values.keys():
+        return values
+    shares: dict[Literal["val", "test"], Any] = {"val": values["val"], "test": values["test"]}
+    scores = [
+        asdict(accuracy(split, share["part"], share["total"])) for split, share in shares.items()
+    ]
+    rest = {name: value for name, value in values.items() if name not in shares}
+    return {**rest, "scores": scores}

@@ -14,7 +14,10 @@ To add an entry inside the package: write its file, then one line here.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -151,20 +154,50 @@ expected one of json. Did you mean 'json'?
         self._own.update(entries)
 
     def _imported(self, name: str, path: str) -> Any:
-        module, _, attribute = path.partition(_SEPARATOR)
-        try:
+        return imported(self.kind, path, name)
+
+
+def imported(kind: str, path: str, name: str = "") -> Any:
+    """What `package.module:name` leads to, imported with the current folder on `sys.path`.
+
+    Args:
+        kind: What it should be, for messages: `"method"`.
+        path: The path, as the user or secateur's own tables wrote it.
+        name: What it was asked for by, where that is another word.
+
+    Raises:
+        UsageError: It cannot be imported, or there is nothing of that name.
+
+    Example:
+        >>> imported("codec", "json:dumps")([1])
+        '[1]'
+    """
+    module, _, attribute = path.partition(_SEPARATOR)
+    try:
+        with current_folder_importable():
             found: Any = importlib.import_module(module)
-            for part in attribute.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError, ValueError) as failure:
-            raise UsageError(
-                f"looking up {'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}",
-                repr(name),
-                given=f"{path!r}, which cannot be imported ({failure})",
-                expected="package.module:name, of a module that Python finds here",
-                remedy="Check the spelling, and that its package is installed or in this folder.",
-            ) from failure
-        return found
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as failure:  # whatever the module raises as it is run
+        raise UsageError(
+            f"looking up {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
+            repr(name or path),
+            given=f"{path!r}, which cannot be imported ({failure})",
+            expected="package.module:name, of a module that Python finds here",
+            remedy="Check the spelling, and that its package is installed or in this folder.",
+        ) from failure
+    return found
+
+
+@contextmanager
+def current_folder_importable() -> Iterator[None]:
+    """An installed command does not look there; `python -m` does."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 MODELS = Registry(
@@ -244,7 +277,19 @@ EXECUTORS = Registry(
     "executor", {"local": "secateur.study.executors.local:LocalExecutor"}, "secateur.executors"
 )
 
+TASKS = Registry(
+    "task",
+    {
+        "classification": "secateur.tasks.classification:Classification",
+        "regression": "secateur.tasks.regression:Regression",
+        "segmentation": "secateur.tasks.segmentation:Segmentation",
+        "sequence-classification": "secateur.tasks.classification:SequenceClassification",
+        "language-model": "secateur.tasks.language_model:LanguageModel",
+    },
+    "secateur.tasks",
+)
+
 METRICS = Registry("metric", {}, "secateur.metrics")
 
-ALL = (MODELS, DATASETS, CRITERIA, COLLECTORS, METHODS, TRACKERS, EXECUTORS, METRICS)
+ALL = (MODELS, DATASETS, CRITERIA, COLLECTORS, METHODS, TRACKERS, EXECUTORS, TASKS, METRICS)
 """Every registry: what was added to them in one process is handed to its workers."""

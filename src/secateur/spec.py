@@ -26,10 +26,13 @@ from pydantic import (
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
-from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, Registry
+from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS, Registry
 
 GIVEN = "given"
-"""The name of data that are handed over in Python."""
+"""The name of data, a task or a function that is handed over in Python."""
+
+WORD = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+"""What a metric may be called."""
 
 # How `struct` writes the types of less than double precision.
 _LETTERS = {"float16": "e", "float32": "f", "bfloat16": "f"}
@@ -114,6 +117,10 @@ class StudySpec(_Settings):
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     model: Named = Named(name="conv4")
     data: Named = Named(name="fashion-mini")
+    task: Named = Named(name="classification")
+    train: str = ""
+    evaluate: str = ""
+    quality: dict[Annotated[str, Field(pattern=WORD)], Literal["higher", "lower"]] = {}
     training: TrainingSpec = TrainingSpec()
     levels: tuple[Level, ...] = ((0.5,), (0.7,), (0.8,), (0.9,), (0.95,))
     methods: dict[str, SerializeAsAny[MethodSpec]] = Field(min_length=1)
@@ -159,6 +166,19 @@ class StudySpec(_Settings):
             for name, given in methods.items()
         }
 
+    @field_validator("train", "evaluate")
+    @classmethod
+    def _a_path(cls, path: str) -> str:
+        if path and path != GIVEN and not re.fullmatch(r"[\w.]+:[\w.]+", path):
+            raise ValueError("package.module:function, of a function of your own")
+        return path
+
+    @model_validator(mode="after")
+    def _measured(self) -> StudySpec:
+        if self.quality and not self.evaluate:
+            raise ValueError("`evaluate` beside `quality`: a function that measures these metrics")
+        return self
+
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> StudySpec:
         known = _look_up(info.context or {})
@@ -166,6 +186,8 @@ class StudySpec(_Settings):
             known(DATASETS, self.data.name)
         if ":" not in self.model.name:
             MODELS.check(self.model.name)
+        if self.task.name != GIVEN:
+            known(TASKS, self.task.name)
         known(EXECUTORS, self.executor)
         for name in self.metrics:
             known(METRICS, name)
@@ -358,7 +380,10 @@ def _brief(value: object) -> str:
 
 
 def _settings_at(place: list[str]) -> type[BaseModel]:
-    kinds: dict[str, type[BaseModel]] = {"model": Named, "data": Named, "training": TrainingSpec}
+    kinds: dict[str, type[BaseModel]] = {
+        **dict.fromkeys(("model", "data", "task"), Named),
+        "training": TrainingSpec,
+    }
     return kinds.get(place[0], StudySpec) if len(place) > 1 else StudySpec
 
 

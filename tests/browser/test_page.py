@@ -15,12 +15,13 @@ import pytest
 
 from secateur.cli.export import find
 from secateur.foundation.html import plain
-from secateur.point import Point, Share
+from secateur.point import Point, Share, accuracy
 from secateur.report import page
 from secateur.report.export_table import to_csv
 from secateur.study.aggregate import Replicate, replicates
-from secateur.study.frontier import frontier, pick
+from secateur.study.frontier import frontier
 from secateur.study.metrics import AXES
+from secateur.study.pick import pick
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -215,7 +216,7 @@ def test_floors_are_compared_exactly_and_ties_broken_alike(
             step=step,
             seed=seed,
             digest=f"{method}-{step}-{seed}",
-            val=Share(correct, 1000),
+            scores=(accuracy("val", correct, 1000), base.test),
             sparsity=Share(zeros, 100),
             macs=macs,
         )

@@ -120,10 +120,10 @@ def test_other_tasks_are_told_what_is_taken(item: Any) -> None:
     [torch.zeros(3), (torch.zeros(3), torch.zeros(3)), [], None, {}, 5, iter(())],
     ids=["tensor", "tensors", "list", "none", "dict", "number", "iterator"],
 )
-def test_what_is_no_image_data_is_refused_before_anything(data: Any) -> None:
+def test_what_is_no_data_is_refused_before_anything(data: Any) -> None:
     for use in (
         lambda: secateur.sweep("lenet-5", data, out="never"),
         lambda: secateur.fit(torch.nn.Linear(2, 2), data, epochs=1),
     ):
-        with pytest.raises(DataError, match="image classification"):
+        with pytest.raises(DataError, match="data with three splits"):
             use()

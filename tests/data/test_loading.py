@@ -52,5 +52,5 @@ def test_a_loader_of_the_user_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DATASETS, "_own", {"own": own, "wrong": wrong})
     assert len(load("own", size=4, count=12).train) == 12
-    with pytest.raises(DataError, match="returned is of type int, expected an ImageData"):
+    with pytest.raises(DataError, match="returned is of type int, expected data with three splits"):
         load("wrong", size=4)

@@ -1,6 +1,6 @@
 """Points of a made-up study, for the tests of this room."""
 
-from secateur.point import Epochs, Latency, Point, Share
+from secateur.point import Epochs, Latency, Point, Share, accuracy
 
 CONTROLS = ("dense", "random-filter", "scratch")
 METHODS = ("combined", "l1-filter", "magnitude", "slimming", "random-filter", "scratch")
@@ -14,8 +14,10 @@ def point(method: str, step: int, seed: int, level: float, correct: int) -> Poin
         step=step,
         seed=seed,
         digest=f"{method}-{step}-{seed}",
-        val=Share(correct + 3 * seed, 2000),
-        test=Share(2 * correct + 5 * seed, 4000),
+        scores=(
+            accuracy("val", correct + 3 * seed, 2000),
+            accuracy("test", 2 * correct + 5 * seed, 4000),
+        ),
         sparsity=Share(round(level * 1000), 1000),
         conv_sparsity=Share(round(level * 900), 1000),
         model_sparsity=Share(round(level * 1000), 1010),

@@ -10,8 +10,8 @@ from secateur.report.plot import plot
 @pytest.mark.parametrize(
     ("y", "title", "role"),
     [
-        ("test_accuracy", "Test accuracy (4,000 images)", "was scored once and chose nothing"),
-        ("val_accuracy", "Validation accuracy (2,000 images)", "made the choices"),
+        ("test_accuracy", "Test accuracy (4,000 examples)", "was scored once and chose nothing"),
+        ("val_accuracy", "Validation accuracy (2,000 examples)", "made the choices"),
     ],
 )
 def test_it_says_which_accuracy_is_drawn(y: str, title: str, role: str) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from study_points import CONTROLS, LEVELS, METHODS, point, study
 
+from secateur.point import accuracy
 from secateur.report.drawing import draw, layout
 from secateur.report.plot import plot
 from secateur.report.style import COLOURS, GREY, MARKERS
@@ -59,7 +60,10 @@ def test_filled_markers_are_the_frontier_by_validation() -> None:
         point("slimming", 1, 0, 0.9, 1500),
     ]
     turned = {1800: 3000, 1700: 3000, 1600: 3900, 1500: 3900}
-    points = [replace(p, test=replace(p.test, part=turned[p.val.part])) for p in points]
+    points = [
+        replace(p, scores=(p.val, accuracy("test", turned[p.val.part], p.test.total)))
+        for p in points
+    ]
     axes = draw(plot(points)).axes[0]
     markers = [line for line in axes.get_lines() if line.get_marker() in MARKERS]
     faces = [line.get_markerfacecolor() for line in markers]

@@ -86,4 +86,6 @@ def test_another_suffix(picture: Picture, name: str, tmp_path: Path) -> None:
 def test_a_notebook_gets_the_svg_and_words(picture: Picture) -> None:
     shown = picture._repr_mimebundle_(include=None, exclude=None)
     assert shown["image/svg+xml"].encode() == picture.bytes("svg")
-    assert shown["text/plain"].startswith("Picture(Test accuracy (4,000 images) against MACs: comb")
+    assert shown["text/plain"].startswith(
+        "Picture(Test accuracy (4,000 examples) against MACs: comb"
+    )

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from secateur.cli.export import find
-from secateur.point import Latency, Layer, Point, Share
+from secateur.point import Latency, Layer, Point, accuracy
 from secateur.report.page import values
 from secateur.study.aggregate import replicates
-from secateur.study.frontier import frontier, pick
-from secateur.study.metrics import AXES
+from secateur.study.frontier import frontier
+from secateur.study.metrics import axes_of
+from secateur.study.pick import pick
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS, RunFolder
@@ -36,8 +37,8 @@ def folder(tmp_path: Path, make_point: Make, put: Put) -> Path:
             digest = f"{seed}{point.digest}"
             moved = replace(
                 point, seed=seed, digest=digest, layers=(layer,), artifact_bytes=100 + seed,
-                val=Share(80 - step + seed, 99), curve=({"epoch": 1, "loss": float("nan"),
-                                                         "val_accuracy": 0.123456},),
+                scores=(accuracy("val", 80 - step + seed, 99), point.test),
+                curve=({"epoch": 1, "loss": float("nan"), "val_accuracy": 0.123456},),
             )  # fmt: skip
             parents = {"base": dense[0].digest}
             made.append((replace(run, seed=seed, digest=digest, parents=parents), moved))
@@ -80,7 +81,7 @@ def test_means_are_exact_and_ranks_order_them_as_secateur_does(folder: Path) -> 
     dense = by_step["dense", 0]
     assert "bytes" not in dense["mean"]
     assert "latency" not in one["rank"]
-    assert [axis["name"] for axis in values(store)["axes"]] == list(AXES)
+    assert [axis["name"] for axis in values(store)["axes"]] == list(axes_of(store.points()))
 
 
 def test_names_mean_one_point_each(folder: Path) -> None:

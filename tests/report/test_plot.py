@@ -4,6 +4,7 @@ import pytest
 from study_points import CONTROLS, METHODS, point, study
 
 from secateur.errors import UnknownNameError, UsageError
+from secateur.point import accuracy
 from secateur.report.plot import plot
 
 
@@ -23,7 +24,9 @@ def test_a_method_keeps_its_look_when_others_are_left_out() -> None:
 
 def test_the_frontier_is_the_whole_studys_and_by_validation() -> None:
     points = [point("a", 0, 0, 0.5, 1800), point("b", 0, 0, 0.6, 1900)]
-    points = [replace(p, test=replace(p.test, part=4000 - p.test.part)) for p in points]
+    points = [
+        replace(p, scores=(p.val, accuracy("test", 4000 - p.test.part, 4000))) for p in points
+    ]
     shown = plot(points, methods=["a"], y="test_accuracy")
     assert [level.method for level in shown.best] == ["b"]
     assert [level.method for level in shown.shown] == ["a"]

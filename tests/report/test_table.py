@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from secateur.point import Epochs, Latency, Point, Share
+from secateur.point import Epochs, Latency, Point, Share, accuracy
 from secateur.report.table import show, table, to_json
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import frontier
@@ -27,8 +27,7 @@ def point(method: str, level: tuple[float, ...], correct: int, step: int, seed: 
         step=step,
         seed=seed,
         digest=f"{method}-{step}-{seed}",
-        val=Share(correct, 2000),
-        test=Share(2 * correct - 20, 4000),
+        scores=(accuracy("val", correct, 2000), accuracy("test", 2 * correct - 20, 4000)),
         sparsity=Share(zeros, 1000),
         conv_sparsity=Share(zeros // 10, 100),
         model_sparsity=Share(zeros, 1010),
@@ -224,7 +223,9 @@ def test_what_has_collapsed_is_marked_and_explained() -> None:
     marked = [line for line in lines if line.startswith("x ")]
     assert len(marked) == 1
     assert "combined" in marked[0]
-    assert "x collapsed: no better than always naming" in " ".join(" ".join(lines).split())
+    assert "x collapsed: no better than an answer that ignores its input" in " ".join(
+        " ".join(lines).split()
+    )
     assert "collapsed" not in " ".join(printed())
     found = to_json(points, frontier(levels, controls=CONTROLS))
     assert [one["collapsed"] for one in found] == [one.method == "combined" for one in points]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.errors import UnknownNameError, UsageError
-from secateur.point import Epochs, Latency, Point, Share
+from secateur.point import Epochs, Latency, Point, Share, accuracy
 from secateur.study.aggregate import Estimate, estimate, replicates
-from secateur.study.metrics import AXES
+from secateur.study.metrics import axes_of
 
 
 def point(seed: int = 0, correct: int = 90, method: str = "magnitude", step: int = 0) -> Point:
@@ -21,8 +21,7 @@ def point(seed: int = 0, correct: int = 90, method: str = "magnitude", step: int
         step=step,
         seed=seed,
         digest=f"{method}-{step}-{seed}",
-        val=Share(correct, 100),
-        test=Share(correct - 2, 100),
+        scores=(accuracy("val", correct, 100), accuracy("test", correct - 2, 100)),
         sparsity=Share(zeros, 1000),
         conv_sparsity=Share(zeros // 10, 100),
         model_sparsity=Share(zeros, 1010),
@@ -137,9 +136,10 @@ def test_every_axis_reads_its_count() -> None:
         "latency_64": Fraction(1, 2),
     }
     (replicate,) = replicates([point()])
-    assert {name: replicate.mean(name) for name in AXES} == expected
-    higher = {name for name in AXES if AXES[name].higher}
-    assert higher == {name for name in AXES if name.endswith(("accuracy", "sparsity"))}
+    axes = axes_of([point()])
+    assert {name: replicate.mean(name) for name in axes} == expected
+    higher = {name for name in axes if axes[name].higher}
+    assert higher == {name for name in axes if name.endswith(("accuracy", "sparsity"))}
 
 
 def test_an_axis_that_was_not_measured_says_so() -> None:

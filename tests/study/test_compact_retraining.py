@@ -48,7 +48,7 @@ def test_both_follow_the_same_path(build, optimizer):
     ]
     for one, other in zip(*curves, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-9)
-        assert one.val_accuracy == other.val_accuracy
+        assert one.val == other.val
     back = copy.deepcopy(model)
     back.load_state_dict(record.expand(record.model.state_dict(), like=model.state_dict()))
     images = DATA.example(16).double()

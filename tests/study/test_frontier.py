@@ -6,43 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.errors import UnknownNameError, UsageError
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Point
 from secateur.study.aggregate import replicates
-from secateur.study.frontier import frontier, hypervolume, hypervolumes, pick
+from secateur.study.frontier import frontier, hypervolume, hypervolumes
+from secateur.study.pick import pick
 
-CONTROLS = ("random-filter", "scratch", "dense")
-
-
-def point(
-    zeros: int, correct: int, method: str = "magnitude", step: int = 0, seed: int = 0
-) -> Point:
-    """A point of sparsity `zeros / 100` and validation accuracy `correct / 100`."""
-    return Point(
-        method=method,
-        level=(zeros / 100,),
-        step=step,
-        seed=seed,
-        digest=f"{method}-{step}-{seed}",
-        val=Share(correct, 100),
-        test=Share(100 - correct, 100),
-        sparsity=Share(zeros, 100),
-        conv_sparsity=Share(zeros, 100),
-        model_sparsity=Share(zeros, 100),
-        parameters=100,
-        nonzero=100 - zeros,
-        masked_macs=1000,
-        nonzero_macs=1000,
-        compact_parameters=100,
-        macs=1000 - 10 * zeros,
-        epochs=Epochs(12, 0, 4),
-        seconds=1.0,
-        checkpoint="weights.safetensors",
-    )
-
-
-def names(found: object) -> list[tuple[str, int]]:
-    return [(one.method, one.step) for one in found]  # type: ignore[attr-defined]
-
+from .frontier_points import CONTROLS, names, point
 
 pairs = st.tuples(st.integers(0, 12), st.integers(0, 12))
 points = st.lists(pairs, max_size=12).map(
@@ -143,88 +112,6 @@ class TestFrontier:
         assert frontier(frontier(drawn)) == frontier(drawn)
 
 
-class TestPick:
-    study = (
-        point(0, 92, "dense"),
-        point(50, 92, step=0),
-        point(80, 90, step=1),
-        point(90, 85, step=2),
-        point(95, 99, "random-filter"),
-    )
-
-    def test_the_sparsest_that_meets_the_floor(self) -> None:
-        found = pick(self.study, min_accuracy=0.9, controls=CONTROLS)
-        assert found.met
-        assert found.floor == 0.9
-        assert names([found.replicate]) == [("magnitude", 1)]
-        assert str(found) == (
-            "Pick for a validation accuracy of at least 0.9: "
-            "magnitude at 0.8: sparsity 0.8000, validation accuracy 0.900 (n=1)."
-        )
-
-    @pytest.mark.parametrize(("within", "step"), [(0, 0), (0.01, 0), (0.02, 1), (0.07, 2)])
-    def test_within_of_dense_is_exact_in_decimals(self, within: float, step: int) -> None:
-        found = pick(self.study, within=within, controls=CONTROLS)
-        assert names([found.replicate]) == [("magnitude", step)]
-        assert found.floor == float(Fraction(92, 100) - Fraction(str(within)))
-
-    def test_the_mean_must_meet_it_not_the_best_seed(self) -> None:
-        lucky = [point(95, 88, "slimming", seed=0), point(95, 91, "slimming", seed=1)]
-        found = pick([*self.study, *lucky], min_accuracy=0.9, controls=CONTROLS)
-        assert names([found.replicate]) == [("magnitude", 1)]
-
-    def test_when_none_meets_it_the_best_is_named(self) -> None:
-        found = pick(self.study, min_accuracy=0.95, controls=CONTROLS)
-        assert not found.met
-        # As accurate as dense, and sparser.
-        assert names([found.replicate]) == [("magnitude", 0)]
-        assert str(found) == (
-            "No level reaches a validation accuracy of 0.95; the best is "
-            "magnitude at 0.5: sparsity 0.5000, validation accuracy 0.920 (n=1)."
-        )
-
-    def test_dense_can_be_all_that_is_left(self) -> None:
-        study = [replace(point(0, 92, "dense"), level=()), point(50, 80)]
-        found = pick(study, min_accuracy=0.9, controls=CONTROLS)
-        assert "dense: sparsity 0.0000" in str(found)
-
-    def test_test_accuracy_decides_nothing(self) -> None:
-        # In these points test accuracy runs against validation accuracy.
-        swapped = [replace(p, test=p.val) for p in self.study]
-        one, other = (pick(study, min_accuracy=0.9) for study in (self.study, swapped))
-        assert names([one.replicate]) == names([other.replicate])
-        with pytest.raises(UsageError, match="choose nothing"):
-            pick(self.study, min_accuracy=0.9, x="test_accuracy")
-
-    def test_another_axis_and_direction(self) -> None:
-        dear = replace(point(80, 95, "slimming"), macs=900)
-        found = pick([*self.study, dear], min_accuracy=0.9, x="macs", controls=CONTROLS)
-        assert names([found.replicate]) == [("magnitude", 1)]
-
-    def test_ties_go_to_the_more_accurate_then_to_the_first(self) -> None:
-        study = [point(50, 91, "b"), point(50, 92, "c"), point(50, 92, "a")]
-        assert names([pick(study, min_accuracy=0.9).replicate]) == [("a", 0)]
-
-    @pytest.mark.parametrize("share", [90.0, -0.1, float("nan")])
-    def test_a_floor_is_a_share(self, share: float) -> None:
-        with pytest.raises(UsageError, match="a share from 0 to 1"):
-            pick(self.study, min_accuracy=share)
-
-    def test_one_floor_is_needed(self) -> None:
-        with pytest.raises(UsageError, match="is not given, expected min_accuracy or within"):
-            pick(self.study)
-        with pytest.raises(UsageError, match="is given twice, expected min_accuracy or within"):
-            pick(self.study, min_accuracy=0.9, within=0.1)
-
-    def test_within_needs_the_dense_net(self) -> None:
-        with pytest.raises(UsageError, match="without the dense net"):
-            pick(self.study[1:], within=0.01)
-
-    def test_of_nothing(self) -> None:
-        with pytest.raises(UsageError, match="the study is empty"):
-            pick([], min_accuracy=0.9)
-
-
 class TestHypervolume:
     # Staircase over (0, 0): 0.9 x 0.5 from the sparse point, then a strip 0.4 high and 0.5 wide.
     stairs = (point(50, 90), point(90, 50, step=1), point(40, 40, step=2))
@@ -299,14 +186,3 @@ def test_one_lost_seed_is_enough() -> None:
     good, bad = (replace(point(50, n, seed=n), majority=20) for n in (80, 21))
     assert frontier(replicates([good, bad])) == ()
     assert len(frontier(replicates([good]))) == 1
-
-
-def test_nothing_is_picked_from_chance() -> None:
-    lost = replace(point(50, 20), majority=25)
-    found = pick([lost], min_accuracy=0.1)
-    assert not found.met
-    assert "Every level has collapsed to the accuracy of a guess" in str(found)
-    dense = replace(point(0, 30, method="dense"), majority=28)
-    assert not pick([lost, dense], within=0.5).met
-    alive = replace(point(40, 60, step=1), majority=25)
-    assert pick([lost, dense, alive], within=0.0).replicate.step == 1

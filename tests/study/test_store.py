@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from secateur.errors import StoreError
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Point, Share, accuracy
 from secateur.study import store as store_module
 from secateur.study.database import FORMAT
 from secateur.study.plan import Run
@@ -30,8 +30,7 @@ def point(made_by: Run, correct: int = 7) -> Point:
         step=made_by.step,
         seed=made_by.seed,
         digest=made_by.digest,
-        val=Share(correct, 10),
-        test=Share(6, 10),
+        scores=(accuracy("val", correct, 10), accuracy("test", 6, 10)),
         sparsity=Share(1, 2),
         conv_sparsity=Share(0, 0),
         model_sparsity=Share(1, 3),

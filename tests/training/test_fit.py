@@ -10,7 +10,8 @@ from torch.nn import functional
 
 import secateur.data
 from secateur import models
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DeviceError, MaskError, ModelError, TrainingError
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
@@ -90,7 +91,7 @@ def test_it_learns() -> None:
     halves = image_data("halves", train=split(64), val=split(20), test=split(2), classes=2)
     curve = fit(conv4(halves), halves, TrainingSpec(batch_size=8), epochs=4, device="cpu")
     assert curve[-1].loss < 0.5 * curve[0].loss
-    assert curve[-1].val_accuracy >= 0.9
+    assert curve[-1].val >= 0.9
 
 
 def test_the_curve_is_what_was_seen(data: ImageData) -> None:
@@ -98,7 +99,7 @@ def test_the_curve_is_what_was_seen(data: ImageData) -> None:
 
     def look(entry: Epoch) -> None:
         seen.append(entry)
-        assert entry.val_accuracy == evaluate(model, data, data.val).value
+        assert entry.val == evaluate(model, data, data.val).value
 
     curve = fit(model, data, PLAIN, epochs=3, device="cpu", on_epoch=look)
     assert curve == tuple(seen)
@@ -275,7 +276,7 @@ class _Gives(nn.Module):
         (torch.zeros(8, 2), r"of shape \(8, 2\)"),
         (torch.zeros(8, 3, 1), r"of shape \(8, 3, 1\)"),
         (torch.zeros(8), r"of shape \(8,\)"),
-        ((torch.zeros(8, 3),), "a tuple"),
+        (("no scores",), "a tuple"),
         ({"logits": 1}, "a dict"),
     ],
 )
@@ -284,6 +285,11 @@ def test_an_output_that_is_no_score_a_class_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=f"the model's output is {given}"):
         fit(_Gives(what), data, PLAIN, epochs=1, device="cpu")
+
+
+def test_an_output_that_no_weight_made_is_refused(data: ImageData) -> None:
+    with pytest.raises(ModelError, match="depends on no weight"):
+        fit(_Gives((torch.zeros(8, 3),)), data, PLAIN, epochs=1, device="cpu")
 
 
 def test_an_absent_device_is_refused_before_training(data: ImageData) -> None:

@@ -11,7 +11,7 @@ from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.cli.names import methods as method_names
 from secateur.report.figure import Picture, form_of
-from secateur.report.plot import ACCURACIES, MEASURES, WIDTH, plot
+from secateur.report.plot import MEASURES, WIDTH, plot
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -33,8 +33,12 @@ def figure(
         typer.Option(help=f"One of {', '.join(MEASURES)}.", autocompletion=lambda: list(MEASURES)),
     ] = "sparsity",
     y: Annotated[
-        str, typer.Option(help=f"{' or '.join(ACCURACIES)}.", autocompletion=lambda: [*ACCURACIES])
-    ] = ACCURACIES[0],
+        str,
+        typer.Option(
+            help="val_accuracy, test_rmse, ...; the first score on test data if not given.",
+            autocompletion=lambda: ["test_accuracy", "val_accuracy"],
+        ),
+    ] = "",
     methods: Annotated[
         str,
         typer.Option(
@@ -44,10 +48,10 @@ def figure(
     title: Annotated[str, typer.Option(help="Stands above the figure.")] = "",
     width: Annotated[float, typer.Option(help="In inches; a journal's column is 3.3.")] = WIDTH,
 ) -> None:
-    """Draw accuracy against sparsity, MACs, bytes or latency.
+    """Draw a score against sparsity, MACs, bytes or latency.
 
     Direct labels, colours for the colour-blind, better to the right; the same points give the same
-    bytes. Filled markers are on the frontier, which validation accuracy alone decides.
+    bytes. Filled markers are on the frontier, which the validation score alone decides.
     """
     form_of(out)
     wanted = [name.strip() for name in methods.split(",") if name.strip()]

@@ -16,7 +16,9 @@ from secateur.report.table import show, to_json
 from secateur.study.aggregate import replicates
 from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
-from secateur.study.frontier import hypervolumes, pick
+from secateur.study.frontier import hypervolumes
+from secateur.study.metrics import axis, quality_of
+from secateur.study.pick import pick
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -47,7 +49,7 @@ def frontier(
     store = Store(run)
     if as_json:
         points = store.points()
-        best = non_dominated(replicates(points), (x, "val_accuracy"), CONTROLS)
+        best = non_dominated(replicates(points), (x, quality_of(points)), CONTROLS)
         typer.echo(json.dumps(to_json(points, best), indent=2))
         return
     print_frontier(store, x)
@@ -66,12 +68,16 @@ def print_frontier(store: Store, x: str = "sparsity") -> None:
         _raise_without_points(store)
     levels = replicates(points)
     console = Console()
-    show(console, levels, non_dominated(levels, (x, "val_accuracy"), CONTROLS), CONTROLS)
-    volumes = hypervolumes(points, (x, "val_accuracy")) if x == "sparsity" else {}
+    quality = quality_of(points)
+    show(console, levels, non_dominated(levels, (x, quality), CONTROLS), CONTROLS)
+    # Of an error there is no worst value to measure an area from.
+    bounded = x == "sparsity" and axis(quality, points).unit == "share"
+    volumes = hypervolumes(points, (x, quality)) if bounded else {}
     ranked = sorted(volumes.items(), key=lambda item: -item[1])
     if ranked:
         parts = ", ".join(f"{name} {volume:.4f}" for name, volume in ranked if name != "dense")
-        typer.echo(f"Hypervolume (sparsity x val accuracy, from 0, 0): {parts}")
+        label = axis(quality, points).label.replace("validation", "val")
+        typer.echo(f"Hypervolume (sparsity x {label}, from 0, 0): {parts}")
 
 
 def tell_failures(store: Store) -> None:

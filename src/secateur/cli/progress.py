@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.live import Live
 
 from secateur.cli.tree import StudyTree, clock
 from secateur.errors import SecateurError
+from secateur.point import Point
 from secateur.study.plan import Run
 from secateur.study.progress import SweepProgress
 
@@ -119,19 +120,30 @@ class Progress:
 
 def best_so_far(folder: Path) -> str:
     """The sparsest level close to the dense net, of what a run folder holds; or nothing yet."""
-    from secateur.study.frontier import DENSE, pick
+    from secateur.study.frontier import DENSE
+    from secateur.study.pick import pick
     from secateur.study.store import Store
     from secateur.study.study import CONTROLS
 
     try:
         points = Store(folder).points()
-        found = pick(points, within=WITHIN, controls=CONTROLS).replicate
+        near = _near(points)
+        found = pick(points, within=near, controls=CONTROLS).replicate
     except (SecateurError, sqlite3.Error):
         return ""
-    accuracy = float(found.mean("val_accuracy"))
+    score = found.points[0].val
+    value = float(found.mean(score.name))
+    shown = f"val {value:.4f}" if score.metric == "accuracy" else f"{score.name} {value:.4g}"
     if found.method == DENSE:
-        return f"best so far: the dense net, val {accuracy:.4f}"
+        return f"best so far: the dense net, {shown}"
     return (
-        f"best so far within {WITHIN} of the dense net: {found.method} at {found.level_name}, "
-        f"sparsity {float(found.mean('sparsity')):.4f}, val {accuracy:.4f}"
+        f"best so far within {near:.4g} of the dense net: {found.method} at {found.level_name}, "
+        f"sparsity {float(found.mean('sparsity')):.4f}, {shown}"
     )
+
+
+def _near(points: Sequence[Point]) -> float:
+    """How close is close: a hundredth of a share, or of what the dense net scores."""
+    dense = [abs(one.val.value) for one in points if one.method == "dense"]
+    share = not points or points[0].val.unit == "share"
+    return WITHIN if share or not dense else WITHIN * min(dense)

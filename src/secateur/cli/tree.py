@@ -115,9 +115,14 @@ def _detail(entry: Underway, marks: Marks, name: str) -> Text:
     text.append(marks.full * filled, style="cyan").append(marks.empty * (_BAR - filled), "dim")
     text.append(f"  {entry.epoch}/{entry.run.epochs} epochs")
     if entry.values:
-        loss, accuracy = entry.values["loss"], entry.values["val_accuracy"]
-        text.append(f"  loss {loss:.3f}  val {accuracy:.4f}")
+        text.append("".join(f"  {_number(*item)}" for item in entry.values.items()))
     return text
+
+
+def _number(name: str, value: float) -> str:
+    if name == "loss":
+        return f"loss {value:.3f}"
+    return f"val {value:.4f}" if name == "val_accuracy" else f"{name} {value:.4g}"
 
 
 def _summary(seed: int, runs: Sequence[Run], progress: SweepProgress, marks: Marks) -> Text:

@@ -1,15 +1,29 @@
-"""Data sets, held in memory as uint8 tensors; train, validation and test kept apart.
+"""Data sets; train, validation and test kept apart.
 
-`load` finds one by name, `from_dataset` takes any torch `Dataset`, `image_data` binds tensors of
-your own, `hold_out` divides a split, and `batches` goes through one.
+`load` finds one by name. Of images: `from_dataset` takes any torch `Dataset`, `image_data` binds
+bytes, `hold_out` divides a split, and `batches` goes through one. Of anything: `from_tensors`.
 """
 
 from __future__ import annotations
 
 from secateur.data.batches import batches
+from secateur.data.data import Data
 from secateur.data.dataset import from_dataset
 from secateur.data.holdout import hold_out
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
 from secateur.data.loading import load
+from secateur.data.split import Split
+from secateur.data.tensors import TensorData, from_tensors
 
-__all__ = ["ImageData", "Split", "batches", "from_dataset", "hold_out", "image_data", "load"]
+__all__ = [
+    "Data",
+    "ImageData",
+    "Split",
+    "TensorData",
+    "batches",
+    "from_dataset",
+    "from_tensors",
+    "hold_out",
+    "image_data",
+    "load",
+]

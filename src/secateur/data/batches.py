@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from secateur.data.images import ImageData, Split
+from secateur.data.split import Split
 from secateur.errors import DataError
+
+
+class Images(Protocol):
+    """What making a batch of images has to know of their data; see `ImageData`."""
+
+    @property
+    def flip(self) -> bool:
+        """Whether training images are mirrored."""
+
+    @property
+    def crop(self) -> int:
+        """By how many pixels they are shifted."""
+
+    def normalise(self, images: Tensor, memory_format: torch.memory_format = ...) -> Tensor:
+        """Bytes as the floats that a network reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +45,7 @@ class _Plan:
 
 
 def batches(
-    data: ImageData,
+    data: Images,
     split: Split,
     batch_size: int,
     *,
@@ -101,7 +117,7 @@ def _check(batch_size: int, generator: torch.Generator | None, rank: int, world:
         )
 
 
-def _draw(data: ImageData, split: Split, generator: torch.Generator) -> _Plan:
+def _draw(data: Images, split: Split, generator: torch.Generator) -> _Plan:
     count, device = len(split), split.images.device
     order = torch.randperm(count, generator=generator)
     mirrored = torch.rand(count, generator=generator) < (0.5 if data.flip else 0)
@@ -110,7 +126,7 @@ def _draw(data: ImageData, split: Split, generator: torch.Generator) -> _Plan:
 
 
 def _iterate(
-    data: ImageData,
+    data: Images,
     split: Split,
     batch_size: int,
     plan: _Plan | None,

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from secateur.data.holdout import hold_out
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
 from secateur.data.sources import OfficialFile, locate
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 CIFAR10 = OfficialFile(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from secateur.data.images import ELSEWHERE, ImageData, Split, image_data
+from secateur.data.images import ELSEWHERE, ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 

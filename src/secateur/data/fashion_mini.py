@@ -14,7 +14,8 @@ import numpy
 import torch
 from PIL import Image
 
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 FILE = "fashion_mini.png"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from secateur.data.holdout import hold_out
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 _DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a channel begin so

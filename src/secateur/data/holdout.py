@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from secateur.data.images import Split
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 

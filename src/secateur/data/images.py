@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from secateur.data.batches import batches
+from secateur.data.data import Batch, SplitName, check_split
+from secateur.data.split import Split
 from secateur.errors import DataError
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Some labelled images.
-
-    Attributes:
-        images: uint8, `[N, C, H, W]`.
-        labels: int64, `[N]`.
-
-    Example:
-        >>> split = Split(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
-        >>> len(split)
-        4
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return self.labels.numel()
-
-    def to(self, device: torch.device | str) -> Split:
-        """The same split with its tensors on `device`."""
-        return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +55,34 @@ class ImageData:
         return replace(
             self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device)
         )
+
+    version: ClassVar[str] = ""
+    """Images in memory are named by their contents."""
+
+    def split(self, name: SplitName) -> Split:
+        """The split of a name."""
+        found: Split = getattr(self, check_split(name))
+        return found
+
+    def size(self, split: SplitName) -> int:
+        """How many images a split has."""
+        return len(self.split(split))
+
+    def batches(
+        self, split: SplitName, batch_size: int, *, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Images in channels_last and their labels; see `secateur.data.batches`."""
+        return batches(
+            self,
+            self.split(split),
+            batch_size,
+            generator=generator,
+            memory_format=torch.channels_last,
+        )
+
+    def traits(self) -> dict[str, Any]:
+        """The shape of an image, and the number of classes."""
+        return {"shape": self.shape, "classes": self.classes}
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of everything that a result could depend on, wherever it is held.
@@ -121,43 +129,11 @@ class ImageData:
         return shift.view(-1, 1, 1), scale.view(-1, 1, 1)
 
 
-TAKEN = "images of bytes, [C, H, W], each with one class"
-"""What a sweep and `fit` are fed with, in words."""
-
 ELSEWHERE = (
-    "A sweep and `fit` do image classification; for every other task prune in your own loop: "
-    "secateur.prune, masks.freeze, secateur.compact."
+    "Data that are no images with a class each are made by from_tensors, from_datasets or "
+    "from_loaders; see the guide, Data."
 )
 """What to do with anything else, in words."""
-
-
-def check_images(data: object, operation: str) -> ImageData:
-    """Return data that are `ImageData`, and say of any others what is taken instead.
-
-    Args:
-        data: What somebody handed over.
-        operation: What they are for: `"training"`.
-
-    Raises:
-        DataError: They are a loader, a dataset, tensors, or anything else.
-
-    Example:
-        >>> try:
-        ...     check_images((torch.zeros(4, 3), torch.zeros(4)), "training")
-        ... except DataError as error:
-        ...     print(error.given, "->", error.expected)
-        a tuple -> secateur.data.ImageData: images of bytes, [C, H, W], each with one class
-    """
-    if isinstance(data, ImageData):
-        return data
-    raise DataError(
-        operation,
-        "the data",
-        given=f"a {type(data).__name__}",
-        expected=f"secateur.data.ImageData: {TAKEN}",
-        remedy="Make them with secateur.data.from_dataset(train, val, test, classes=...). "
-        + ELSEWHERE,
-    )
 
 
 def image_data(

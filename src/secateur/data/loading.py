@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from secateur.data.images import ImageData
+from secateur.data.data import Data
 from secateur.errors import DataError
 from secateur.registry import DATASETS
 
 
-def load(name: str, **options: object) -> ImageData:
+def load(name: str, **options: object) -> Any:
     """Load a data set that the registry knows.
 
     Args:
         name: `"fashion-mini"`, `"shapes"`, ...: one of `secateur.registry.DATASETS`.
         **options: What that loader takes, by name.
+
+    Returns:
+        Data of the loader's kind; `ImageData` of those that secateur brings.
 
     Raises:
         UnknownNameError: No data set has this name.
@@ -38,13 +42,13 @@ train, val, test, size, classes, difficulty, seed, flip, crop. Correct the optio
     _check_names(name, parameters, options)
     _check_types(name, parameters, options)
     data = loader(**options)
-    if not isinstance(data, ImageData):
+    if not isinstance(data, Data):
         raise DataError(
             f"loading {name}",
             "what the loader returned",
             given=f"of type {type(data).__name__}",
-            expected="an ImageData",
-            remedy="Return secateur.data.image_data(...) from it.",
+            expected="data with three splits",
+            remedy="Return secateur.data.from_tensors(...) or image_data(...) from it.",
         )
     return data
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from secateur.data.holdout import hold_out
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 Layout = Literal["NHWC", "NCHW", "NHW"]

@@ -10,7 +10,8 @@ import numpy
 import torch
 from numpy.typing import NDArray
 
-from secateur.data.images import ImageData, Split, image_data
+from secateur.data.images import ImageData, image_data
+from secateur.data.split import Split
 from secateur.errors import DataError
 
 _Floats = NDArray[numpy.floating[Any]]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
 from secateur.errors import ModelError, SecateurError
 from secateur.models.shape import Shape
-from secateur.registry import MODELS
+from secateur.registry import MODELS, current_folder_importable
 
 __all__ = ["build", "find"]
 
@@ -47,24 +45,34 @@ def build(
         >>> build("torch.nn:Flatten", (1, 28, 28), 10, start_dim=2)
         Flatten(start_dim=2, end_dim=-1)
     """
+    return build_for(source, {"shape": shape, "classes": classes}, options)
+
+
+def build_for(
+    source: str | Callable[..., object], traits: Mapping[str, Any], options: Mapping[str, Any]
+) -> nn.Module:
+    """Build a net for data of any kind; see `build`.
+
+    Args:
+        source: As for `build`.
+        traits: What the data say of themselves, each passed only if the builder takes it.
+        options: Further arguments of the builder.
+
+    Raises:
+        UnknownNameError: As `build`.
+        ModelError: As `build`.
+
+    Example:
+        >>> build_for("torch.nn:Linear", {"classes": 3}, {"in_features": 2, "out_features": 1})
+        Linear(in_features=2, out_features=1, bias=True)
+    """
     if not isinstance(source, str):
         name = getattr(source, "__qualname__", type(source).__qualname__)
-        return _call(name, source, shape, classes, options)
+        return _call(name, source, traits, options)
     if ":" not in source:
-        return _call(source, MODELS[source], shape, classes, options)
-    with _current_directory_importable():
-        return _call(source, find(source), shape, classes, options)
-
-
-@contextmanager
-def _current_directory_importable() -> Iterator[None]:
-    """An installed command does not look there; `python -m` does."""
-    directory = os.getcwd()
-    sys.path.insert(0, directory)
-    try:
-        yield
-    finally:
-        sys.path.remove(directory)
+        return _call(source, MODELS[source], traits, options)
+    with current_folder_importable():
+        return _call(source, find(source), traits, options)
 
 
 def find(path: str) -> Callable[..., object]:
@@ -75,7 +83,7 @@ def find(path: str) -> Callable[..., object]:
     """
     module_name, _, function_name = path.partition(":")
     try:
-        with _current_directory_importable():
+        with current_folder_importable():
             module = importlib.import_module(module_name)
     except Exception as error:
         raise ModelError(
@@ -100,13 +108,12 @@ def find(path: str) -> Callable[..., object]:
 def _call(
     name: str,
     function: Callable[..., object],
-    shape: Shape,
-    classes: int,
-    options: dict[str, object],
+    traits: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> nn.Module:
     """Call a builder and make sure of what comes back."""
     try:
-        net = function(**_accepted(function, shape=shape, classes=classes), **options)
+        net = function(**{**_accepted(function, traits), **options})
     except SecateurError:
         raise
     except Exception as error:
@@ -114,7 +121,7 @@ def _call(
             f"building {name}",
             "the builder",
             given=f"failing ({_in_one_line(error)})",
-            expected=f"an nn.Module for shape={shape}, classes={classes}",
+            expected=f"an nn.Module for {_words(traits)}",
             remedy="Correct the function or the options given to it.",
         ) from error
     if not isinstance(net, nn.Module):
@@ -128,11 +135,15 @@ def _call(
     return net
 
 
-def _accepted(function: Callable[..., object], **offered: object) -> dict[str, object]:
+def _words(traits: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in traits.items()) or "these data"
+
+
+def _accepted(function: Callable[..., object], offered: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the offered arguments that the function can take by keyword."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return offered
+        return dict(offered)
     return {
         name: value
         for name, value in offered.items()

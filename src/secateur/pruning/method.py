@@ -47,8 +47,8 @@ class Preparation:
         name: Names its runs; part of what their digests are made of.
         title: In words, for progress and messages.
         run: `package.module:function`: from the dense net's copy, the data, the settings of
-            training and `options=`, `seed=`, `device=`, `on_epoch=`, to tensors by weight name and
-            the training curve. The tensors come to the criterion as the statistic `gives`.
+            training and `loop=`, `options=`, `seed=`, `device=`, `on_epoch=`, to tensors by weight
+            name and the training curve. The tensors come to the criterion as the statistic `gives`.
         gives: A statistic's name, as criteria need it.
         epochs: The method's option that says how long it trains; they count in the budget.
         options: All of the method's options that its result depends on.

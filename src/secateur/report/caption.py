@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from secateur.point import Score
 from secateur.report.plot import Plot
 from secateur.study.metrics import axis
 
 
 def heading(plot: Plot) -> str:
-    """The vertical axis and the number of images behind it."""
-    images = {(p.test if plot.y == "test_accuracy" else p.val).total for p in plot.points}
-    sizes = " or ".join(f"{size:,}" for size in sorted(images))
-    return f"{axis(plot.y, plot.points).label} ({sizes} images)".capitalize()
+    """The vertical axis: of a share the number of examples behind it, else unit and direction."""
+    metric = axis(plot.y, plot.points)
+    scores = [one for point in plot.points for one in point.scores if one.name == plot.y]
+    sizes = sorted({one.total for one in scores if one.total})
+    known = [f"{' or '.join(f'{size:,}' for size in sizes)} {_examples(scores)}"] if sizes else []
+    known += [metric.unit] if metric.unit not in ("", "share") else []
+    known += [] if metric.higher else ["less is better, and up"]
+    more = f" ({', '.join(known)})" if known else ""
+    return f"{metric.label[:1].upper()}{metric.label[1:]}{more}"
+
+
+def _examples(scores: Sequence[Score]) -> str:
+    """What a share is of."""
+    return "examples" if {one.metric for one in scores} == {"accuracy"} else "answers"
 
 
 def note(plot: Plot, cut: bool) -> str:
@@ -21,23 +34,25 @@ def note(plot: Plot, cut: bool) -> str:
         cut: Whether the frame cuts a band off.
     """
     ends = [level.epochs.cumulative for level in plot.dense_ends]
-    sentences = [f"{axis(plot.y, plot.points).label} {_role(plot)}.".capitalize(), _seeds(plot)]
+    label, chooses = axis(plot.y, plot.points).label, axis(plot.chooses, plot.points).label
+    sentences = [f"{label[:1].upper()}{label[1:]} {_role(plot)}.", _seeds(plot)]
     if cut:
         sentences.append("The frame cuts off the widest bands.")
     if len(ends) > 1:
         sentences.append(f"Black: dense after {ends[0]} epochs, dashed after {ends[1]}.")
     whose = "the whole study's frontier" if plot.methods else "the frontier"
-    sentences.append(f"Filled markers: on {whose}, by validation accuracy.")
+    sentences.append(f"Filled markers: on {whose}, by {chooses}.")
     if any(level.collapsed for level in plot.shown):
-        sentences.append("Crosses: collapsed, no better than naming the most frequent class.")
+        sentences.append("Crosses: collapsed, no better than an answer that ignores its input.")
     if any(method in plot.controls for method in plot.lines):
         sentences.append("Grey and dashed: controls.")
     return " ".join(sentences)
 
 
 def _role(plot: Plot) -> str:
-    chose = "was scored once and chose nothing"
-    return chose if plot.y == "test_accuracy" else "made the choices"
+    if not axis(plot.y, plot.points).chooses:
+        return "was scored once and chose nothing"
+    return "made the choices" if plot.y == plot.chooses else "was measured beside what chose"
 
 
 def _seeds(plot: Plot) -> str:

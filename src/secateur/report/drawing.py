@@ -111,7 +111,8 @@ def draw(plot: Plot) -> Figure:
     across = axis(plot.x, plot.points)
     scale = scale_of(across, [plot.position(level)[0] for level in _beside_dense(plot)])
     scale.apply(axes)
-    axes.set_ylim(bottom, top)
+    higher = axis(plot.y, plot.points).higher
+    axes.set_ylim(*((bottom, top) if higher else (top, bottom)))
     labels += _draw_dense(axes, plot)
     axes.set_xlabel(scale.label)
     _write_words(figure, plot, page)
@@ -173,7 +174,9 @@ def _heights(plot: Plot) -> tuple[float, float]:
     A zoom into differences that the bands swallow would show noise as if it were a finding.
     """
     ys = [plot.position(level)[1] for level in plot.shown]
-    room = max(max(ys) - min(ys), 0.02)
+    share = axis(plot.y, plot.points).unit == "share"
+    room = max(max(ys) - min(ys), 0.02 * (1 if share else max(map(abs, ys)))) or 1.0
     lows, highs = zip(*(plot.band(level) for level in plot.shown), strict=True)
     bottom, top = max(min(lows), min(ys) - room), min(max(highs), max(ys) + room)
-    return max(0, bottom - 0.08 * room), min(1, top + 0.08 * room)
+    bottom, top = bottom - 0.08 * room, top + 0.08 * room
+    return (max(0, bottom), min(1, top)) if share else (bottom, top)

@@ -9,15 +9,16 @@ from secateur.foundation.html import paragraph, table
 from secateur.point import Point
 from secateur.report.figure import Picture
 from secateur.report.plot import plot
-from secateur.report.table import COLLAPSED_NOTE, COLUMNS, mark
+from secateur.report.table import COLLAPSED_NOTE, columns_of, mark
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE, frontier
+from secateur.study.metrics import axis
 
-CAPTION = "* on the frontier, by validation accuracy. Test accuracy was scored once."
+CAPTION = "* on the frontier, by {}. The {} was scored once."
 
 
 def show_study(words: str, points: Sequence[Point], controls: Collection[str]) -> str:
-    """A study as HTML: a line of words, every level, and accuracy against sparsity as SVG.
+    """A study as HTML: a line of words, every level, and the test score against sparsity as SVG.
 
     Args:
         words: What the study is, and how far it has come.
@@ -32,13 +33,17 @@ def show_study(words: str, points: Sequence[Point], controls: Collection[str]) -
 
 def _levels(levels: Sequence[Replicate], controls: Collection[str]) -> str:
     best = frontier(levels, controls=controls)
+    columns = columns_of(levels)
+    points = levels[0].points
+    labels = [axis(one.name, points).label for one in (points[0].val, points[0].test)]
+    caption = CAPTION.format(*labels)
     ordered = sorted(
         levels, key=lambda one: (one.method != DENSE, one.method in controls, one.method, one.step)
     )
     return table(
-        ["", *(column.head for column in COLUMNS)],
-        [[mark(one, one in best), *(column.cell(one) for column in COLUMNS)] for one in ordered],
-        f"{CAPTION} {COLLAPSED_NOTE}" if any(one.collapsed for one in levels) else CAPTION,
+        ["", *(column.head for column in columns)],
+        [[mark(one, one in best), *(column.cell(one) for column in columns)] for one in ordered],
+        f"{caption} {COLLAPSED_NOTE}" if any(one.collapsed for one in levels) else caption,
         bold=[place for place, one in enumerate(ordered) if one in best],
         faint=[
             place for place, one in enumerate(ordered) if one.method in controls or one.collapsed

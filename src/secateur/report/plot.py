@@ -11,11 +11,10 @@ from secateur.point import Point
 from secateur.report.style import Style, styles
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE, frontier
-from secateur.study.metrics import AXES, axes_of, axis
+from secateur.study.metrics import AXES, axes_of, axis, quality_of, score_metrics
 
-ACCURACIES = ("test_accuracy", "val_accuracy")
-MEASURES = tuple(name for name in AXES if name not in ACCURACIES)
-"""What can stand on the horizontal axis."""
+MEASURES = tuple(AXES)
+"""What can stand on the horizontal axis of any study."""
 
 WIDTH = 6.4
 """Inches: the width of a page's text."""
@@ -30,7 +29,7 @@ class Plot:
     Attributes:
         levels: All replicates of the study.
         x: The horizontal axis, one of `MEASURES`.
-        y: The vertical one, one of `ACCURACIES`.
+        y: The vertical one, one of the task's scores.
         controls: Methods drawn lighter and dashed, that claim no place on the frontier.
         methods: Those to draw; all if empty. The dense net is drawn in any case.
         title: Stands above the figure; may be empty.
@@ -67,9 +66,14 @@ class Plot:
         return styles(names, self.controls)
 
     @cached_property
+    def chooses(self) -> str:
+        """The score that chooses."""
+        return quality_of(self.points)
+
+    @cached_property
     def best(self) -> tuple[Replicate, ...]:
-        """The levels on the frontier of the whole study, by validation accuracy."""
-        return frontier(self.levels, (self.x, "val_accuracy"), self.controls)
+        """The levels on the frontier of the whole study, by the score that chooses."""
+        return frontier(self.levels, (self.x, self.chooses), self.controls)
 
     @cached_property
     def dense_ends(self) -> list[Replicate]:
@@ -105,7 +109,7 @@ def plot(
     points: Iterable[Point],
     *,
     x: str = "sparsity",
-    y: str = "test_accuracy",
+    y: str = "",
     controls: Collection[str] = (),
     methods: Collection[str] = (),
     title: str = "",
@@ -116,7 +120,7 @@ def plot(
     Args:
         points: The points of one study.
         x: The horizontal axis, one of `MEASURES`.
-        y: `test_accuracy` or `val_accuracy`.
+        y: One of the task's scores, such as `val_accuracy`; the first on test data if empty.
         controls: Methods drawn lighter and dashed.
         methods: Those to draw; all if empty.
         title: Stands above the figure, as it is.
@@ -130,11 +134,13 @@ def plot(
     if not levels:
         raise _refuse("the study", "empty", "at least one finished run", "Run it first.")
     there = [point for level in levels for point in level.points]
-    across = [name for name in axes_of(there) if name not in ACCURACIES]
+    scores = [metric.name for metric in score_metrics(there)]
+    across = [name for name in axes_of(there) if name not in scores]
     if x not in across:
         raise UnknownNameError("horizontal axis", x, across)
-    if y not in ACCURACIES:
-        raise UnknownNameError("accuracy", y, ACCURACIES)
+    y = y or quality_of(there, "test")
+    if y not in scores:
+        raise UnknownNameError("accuracy" if "val_accuracy" in scores else "score", y, scores)
     drawn = {level.method for level in levels}
     for name in methods:
         if name not in drawn:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from secateur.point import Latency, Point, Share
+from secateur.point import Latency, Point, Score, Share
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
-from secateur.study.metrics import Metric, metrics_of
+from secateur.study.metrics import AXES, Metric, metrics_of
 
 Value = str | int | float | bool | None
 Record = dict[str, Value]
@@ -44,7 +44,8 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
     best = {(one.method, one.step) for one in frontier(replicates(there), controls=controls)}
     batches = sorted(_BATCHES | {each.batch for point in there for each in point.latency})
     # Latencies come below, with their spread and engine.
-    rows = [metric for metric in metrics_of(there) if metric.unit != "seconds"]
+    timed = {name for name, metric in AXES.items() if metric.unit == "seconds"}
+    rows = [metric for metric in metrics_of(there) if metric.name not in timed]
     machine = dict.fromkeys(name for point in there for name in point.environment)
     return (
         Field("method", str, attrgetter("method")),
@@ -72,9 +73,15 @@ def _metric_fields(metric: Metric) -> Iterator[Field]:
         yield Field(name, int if whole else float, _plain(metric, int if whole else float))
         return
     yield Field(name, float, _plain(metric, float))
-    share: Callable[[Point], Share] = attrgetter(part.rpartition("_")[0])
-    yield Field(part, int, lambda point: share(point).part)
-    yield Field(total, int, lambda point: share(point).total)
+    yield Field(part, int, lambda point: _share(metric, point, "part"))
+    yield Field(total, int, lambda point: _share(metric, point, "total"))
+
+
+def _share(metric: Metric, point: Point, which: str) -> int | None:
+    """One of the two integers of a share: of a score, or of a field of the point."""
+    score = next((one for one in point.scores if one.name == metric.name), None)
+    held: Score | Share | None = score or getattr(point, metric.name, None)
+    return None if held is None else getattr(held, which)
 
 
 def _plain(metric: Metric, kind: type[int] | type[float]) -> Callable[[Point], Value]:
@@ -107,7 +114,7 @@ def records(points: Iterable[Point], controls: Collection[str] = ()) -> list[Rec
     """One flat record a point: every share with its integers, times in seconds.
 
     `val_` columns are of the validation split, `test_` ones of the test split; `on_frontier` says
-    whether the point's level is on the frontier of overall sparsity and mean validation accuracy.
+    whether the point's level is on the frontier of overall sparsity and the score that chooses.
 
     Args:
         points: The points of one study, in the order wanted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
@@ -16,14 +16,14 @@ from rich.text import Text
 from secateur.point import Point, Share
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
-from secateur.study.metrics import TABLE, metrics_of
+from secateur.study.metrics import Metric, axis, own_metrics, quality_of, score_metrics
 
 COLLAPSED = "x"
 COLLAPSED_NOTE = (
-    "x collapsed: no better than always naming the most frequent class, and so on no frontier."
+    "x collapsed: no better than an answer that ignores its input, and so on no frontier."
 )
 CAPTION = (
-    "* on the frontier, by validation accuracy. ± is the 95 % band of the mean over n seeds "
+    "* on the frontier, by {}. ± is the 95 % band of the mean over n seeds "
     "(Student t); one seed has none. left: not zero; compact: what remains once channels are "
     "taken out."
 )
@@ -94,8 +94,6 @@ COLUMNS = (
     Column("level", lambda r: r.level_name),
     Column("sparsity", _share("sparsity")),
     Column("conv sparsity", _share("conv_sparsity"), rank=3),
-    Column("val accuracy", lambda r: str(r.estimate("val_accuracy")), numeric=False),
-    Column("test accuracy", lambda r: str(r.estimate("test_accuracy")), rank=1, numeric=False),
     Column("parameters left/compact", _pair("nonzero", "compact_parameters"), rank=4),
     Column("MACs left/compact", _pair("nonzero_macs", "macs"), rank=5),
     Column("ms at batch 1/64", _latency, rank=6),
@@ -122,7 +120,7 @@ def table(
     Returns:
         A Rich table; `show` prints it.
     """
-    columns = [*COLUMNS, *_own_columns(levels)]
+    columns = columns_of(levels)
     kept = list(columns)
     made = _table(levels, on_frontier, controls, kept)
     while width is not None and _natural_width(made) > width:
@@ -136,18 +134,31 @@ def table(
     return made
 
 
-def _own_columns(levels: Sequence[Replicate]) -> Iterator[Column]:
-    """A column for each metric of the study's own."""
+def columns_of(levels: Sequence[Replicate]) -> list[Column]:
+    """The columns of a study: its scores stand behind the sparsities, its own metrics last."""
     points = [point for level in levels for point in level.points]
-    for metric in metrics_of(points)[len(TABLE) :]:
-        head = f"{metric.label} {metric.unit}".strip()
-        yield Column(head, partial(_own_cell, name=metric.name), rank=8, numeric=False)
+    chooses, reported = quality_of(points), quality_of(points, "test")
+    scores: list[Column] = []
+    more: list[Column] = []
+    for metric in score_metrics(points):
+        first = metric.name in (chooses, reported)
+        head = metric.label.replace("validation", "val")
+        rank = 0 if metric.name == chooses else 1 if first else 8
+        (scores if first else more).append(_column(metric, head, rank))
+    own = [_column(metric, metric.label, 8) for metric in own_metrics(points)]
+    behind = [column.head for column in COLUMNS].index("conv sparsity") + 1
+    return [*COLUMNS[:behind], *scores, *COLUMNS[behind:], *more, *own]
 
 
-def _own_cell(level: Replicate, name: str) -> str:
-    if not all(any(one.name == name for one in point.metrics) for point in level.points):
+def _column(metric: Metric, head: str, rank: int) -> Column:
+    unit = "" if metric.unit == "share" else metric.unit
+    return Column(f"{head} {unit}".strip(), partial(_cell, metric=metric), rank, numeric=False)
+
+
+def _cell(level: Replicate, metric: Metric) -> str:
+    if any(metric.read(point) is None for point in level.points):
         return "-"
-    return str(level.estimate(name))
+    return str(level.estimate(metric.name))
 
 
 def _table(
@@ -189,8 +200,11 @@ def mark(level: Replicate, on_frontier: bool) -> str:
 
 def caption_of(levels: Iterable[Replicate]) -> str:
     """What the marks mean, of those that there are."""
-    collapsed = any(level.collapsed for level in levels)
-    return f"{CAPTION} {COLLAPSED_NOTE}" if collapsed else CAPTION
+    there = list(levels)
+    points = [point for level in there for point in level.points]
+    name = quality_of(points)
+    caption = CAPTION.format(axis(name, points).label if points else "validation accuracy")
+    return f"{caption} {COLLAPSED_NOTE}" if any(level.collapsed for level in there) else caption
 
 
 def _place(level: Replicate, controls: Collection[str]) -> tuple[bool, bool, str, int]:
@@ -241,10 +255,7 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
             "method": point.method,
             "level": _level(point),
             "seed": point.seed,
-            "val_accuracy": point.val.value,
-            "test_accuracy": point.test.value,
-            "val": _integers(point.val, "correct"),
-            "test": _integers(point.test, "correct"),
+            **_scores(point),
             "sparsity": _integers(point.sparsity, "zeros"),
             "conv_sparsity": _integers(point.conv_sparsity, "zeros"),
             "model_sparsity": _integers(point.model_sparsity, "zeros"),
@@ -267,6 +278,15 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
         }
         for point in points
     ]
+
+
+def _scores(point: Point) -> dict[str, Any]:
+    """Every score by name, and the integers of the first share on each split."""
+    shares = {one.split: one.share for one in (point.val, point.test)}
+    return {
+        **{one.name: one.value for one in point.scores},
+        **{split: _integers(share, "correct") for split, share in shares.items() if share},
+    }
 
 
 def _own_metrics(point: Point) -> dict[str, Any]:

@@ -6,9 +6,10 @@ order of the seeds. Floats appear only in an `Estimate`, which is for reading.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from secateur.errors import UsageError
@@ -30,16 +31,20 @@ class Estimate:
         n: How many seeds.
         band: Half the width of the mean's 95 % confidence interval; None for one seed, which
             says nothing about another.
+        unit: Of the metric; a share is written to three decimals, all else to four digits.
     """
 
     mean: float
     n: int
     band: float | None
+    unit: str = "share"
 
     def __str__(self) -> str:
         """`0.912 ±0.004 (n=3)`, or `0.912 (n=1)` where there is no band."""
-        band = "" if self.band is None else f" ±{self.band:.3f}"
-        return f"{self.mean:.3f}{band} (n={self.n})"
+        size = math.floor(math.log10(abs(self.mean))) if self.mean else 0
+        places = 3 if self.unit == "share" else min(max(0, 3 - size), 12)
+        band = "" if self.band is None else f" ±{self.band:.{places}f}"
+        return f"{self.mean:.{places}f}{band} (n={self.n})"
 
 
 def estimate(values: Sequence[int | Fraction]) -> Estimate:
@@ -110,7 +115,8 @@ class Replicate:
         return max((point.epochs for point in self.points), key=lambda spent: spent.cumulative)
 
     def _repr_html_(self) -> str:
-        heads = ["seed", "sparsity", "validation accuracy", "test accuracy", "MACs", "epochs"]
+        scores = [axis(one.name, self.points) for one in (self.points[0].val, self.points[0].test)]
+        heads = ["seed", "sparsity", *(one.label for one in scores), "MACs", "epochs"]
         rows = [
             [p.seed, p.sparsity.value, p.val.value, p.test.value, p.macs, p.epochs.cumulative]
             for p in self.points
@@ -132,8 +138,9 @@ class Replicate:
         Raises:
             UnknownNameError: No such axis.
         """
-        value = axis(name, self.points).value
-        return estimate([value(point) for point in self.points])
+        metric = axis(name, self.points)
+        found = estimate([metric.value(point) for point in self.points])
+        return replace(found, unit=metric.unit)
 
 
 def replicates(points: Iterable[Point]) -> tuple[Replicate, ...]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
 from secateur.foundation.level import PATTERN, Sparsity
-from secateur.point import Latency, Point, Share
+from secateur.point import Latency, Point, Score, Share, with_scores
 
 _LONGEST = 4096
 _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
@@ -28,6 +29,7 @@ _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
 }
 _JSON: dict[type, str] = {str: "text", dict: "object"}
 _LARGEST = 2**63 - 1
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _COUNTS = (
     "step", "seed", "parameters", "nonzero", "masked_macs", "nonzero_macs", "compact_parameters",
     "macs",
@@ -83,7 +85,7 @@ def decode_settings(text: str | None) -> dict[str, Any]:
 
 
 def decode_point(
-    digest: str, result: str, measured: str | None, checkpoint: str, majority: int | None = None
+    digest: str, result: str, measured: str | None, checkpoint: str, guess: Guess | None = None
 ) -> Point:
     """A measured point.
 
@@ -92,7 +94,7 @@ def decode_point(
         result: The JSON that the run left.
         measured: The JSON of its latencies; None where it was not timed.
         checkpoint: Where its weights lie, by its digest and not by its own word.
-        majority: How many validation images are of the most frequent class.
+        guess: What an answer that ignores its input scores.
 
     Raises:
         StoreError: Something in it is missing, of another type, or cannot be.
@@ -103,6 +105,7 @@ def decode_point(
     point = values.get("point") if isinstance(values, dict) else None
     if not isinstance(point, dict):
         raise damaged(what, "without a point")
+    point = _with_scores(what, point)
     fields = {**point, "latency": _read(f"the latency of {digest[:12]}", measured or "[]")}
     try:
         made = _points().validate_json(json.dumps(fields), strict=True)
@@ -111,10 +114,24 @@ def decode_point(
         place = ".".join(map(str, first["loc"]))
         raise damaged(what, f"wrong in {plain(place, 80)!r} ({first['msg']})") from None
     _check_point(what, digest, made)
-    if majority is not None and majority > made.val.total:
+    guess = guess or Guess()
+    if guess.majority is not None and guess.majority > (made.val.total or guess.majority):
         raise damaged(what, "with fewer validation images than its data have of one class")
     curve = tuple(point.get("curve", ()))
-    return replace(made, checkpoint=checkpoint, curve=curve, majority=majority)
+    return replace(
+        made,
+        checkpoint=checkpoint,
+        curve=curve,
+        majority=guess.majority,
+        baseline=guess.baseline,
+    )
+
+
+def _with_scores(what: str, point: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return with_scores(point)
+    except (TypeError, KeyError, ZeroDivisionError):
+        raise damaged(what, "with a share that is none") from None
 
 
 @cache
@@ -123,13 +140,19 @@ def _points() -> TypeAdapter[Point]:
 
 
 def _check_point(what: str, digest: str, point: Point) -> None:
-    shares = (point.val, point.test, point.sparsity, point.conv_sparsity, point.model_sparsity)
+    shares = (point.sparsity, point.conv_sparsity, point.model_sparsity)
     spent = (point.epochs.base, point.epochs.sparsity, point.epochs.retrain)
     counts = (*(getattr(point, name) for name in _COUNTS), *spent, point.artifact_bytes or 0)
     if point.digest != digest:
         raise damaged(what, f"of another digest, {point.digest[:12]!r}")
-    if not all(_is_share(share) for share in shares) or point.val.total < 1:
+    if not all(_is_share(share) for share in shares):
         raise damaged(what, "with a share of more than all")
+    if not all(_is_score(one) for one in point.scores):
+        raise damaged(what, "with a score that is none")
+    if {one.split for one in point.scores} != {"val", "test"}:
+        raise damaged(what, "without a score on each split")
+    if len({one.name for one in point.scores}) < len(point.scores):
+        raise damaged(what, "with two scores of one name")
     if min(counts) < 0 or not 0 <= point.seconds < math.inf:
         raise damaged(what, "with a count below zero")
     if not point.method or not all(map(_is_sparsity, point.level)):
@@ -148,22 +171,53 @@ def _is_share(share: Share) -> bool:
     return 0 <= share.part <= share.total
 
 
+def _is_score(score: Score) -> bool:
+    """A word, a finite number, and of a share integers that give it."""
+    if not _WORD.fullmatch(score.metric) or not math.isfinite(score.value):
+        return False
+    if score.part is None and score.total is None:
+        return True
+    share = score.share
+    return (
+        share is not None and share.total >= 1 and _is_share(share) and share.value == score.value
+    )
+
+
 def _is_timing(one: Latency) -> bool:
     times = (one.median, one.q1, one.q3)
     return min(times) > 0 and min(one.n, one.batch, one.threads) >= 1
 
 
-def decode_majority(text: str | None) -> int | None:
-    """The validation images of the most frequent class, of the note of a study's data.
+@dataclass(frozen=True)
+class Guess:
+    """What an answer that ignores its input scores on the validation split.
+
+    Attributes:
+        majority: How many examples are of the most frequent class.
+        baseline: The first metric of the best such answer, of another task.
+    """
+
+    majority: int | None = None
+    baseline: float | None = None
+
+
+def decode_guess(text: str | None) -> Guess:
+    """What a guess scores, of the note of a study's data.
 
     Raises:
         StoreError: The note is none.
     """
     facts = decode_fact("data", text)
-    count = facts.get("val_majority") if isinstance(facts, dict) else facts
-    if count is None or (type(count) is int and count >= 0):
-        return count
-    raise damaged("the note of its data", "without the count of its most frequent class")
+    if facts is None:
+        return Guess()
+    if not isinstance(facts, dict):
+        raise damaged("the note of its data", "no JSON object")
+    count, baseline = facts.get("val_majority"), facts.get("val_baseline")
+    if count is not None and not (type(count) is int and count >= 0):
+        raise damaged("the note of its data", "without the count of its most frequent class")
+    if baseline is not None and type(baseline) not in (int, float):
+        raise damaged("the note of its data", "with a baseline that is no number")
+    return Guess(count, None if baseline is None else float(baseline))
 
 
 def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, str], list[Any]]:
@@ -187,7 +241,7 @@ def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, s
 def _is_entry(entry: object) -> bool:
     return isinstance(entry, Mapping) and all(
         isinstance(entry.get(name), int | float) and not isinstance(entry.get(name), bool)
-        for name in ("epoch", "loss", "val_accuracy")
+        for name in ("epoch", "loss", *(name for name in entry if name not in ("epoch", "loss")))
     )
 
 

@@ -114,7 +114,8 @@ def read_heartbeat(folder: Path) -> dict[str, Any] | None:
         (`training` or `timing`), `runs`, `ended`, `failed` (counts), `epochs_trained`,
         `epochs_left`, `seconds_left` (None where nothing tells yet), and `underway`, one entry a
         run: `digest`, `title`, `kind`, `method`, `level`, `seed`, `since`, `epoch`, `epochs`, and
-        of the last epoch `loss` and `val_accuracy` (None before the first, or not finite).
+        of the last epoch `loss` and a score such as `val_accuracy` (None before the first, or not
+        finite).
 
     Example:
         >>> read_heartbeat(Path("no/such/folder")) is None
@@ -170,8 +171,8 @@ def _entry(each: Underway) -> dict[str, Any]:
         "since": each.since,
         "epoch": each.epoch,
         "epochs": run.epochs,
-        "loss": _finite(each.values.get("loss")),
-        "val_accuracy": _finite(each.values.get("val_accuracy")),
+        "loss": None,
+        **{name: _finite(value) for name, value in each.values.items()},
     }
 
 

@@ -15,15 +15,17 @@ from torch import nn
 
 import secateur.data
 from secateur import models
-from secateur.data.images import ImageData
+from secateur.data.data import Data
 from secateur.errors import DataError
 from secateur.measure.latency import torch_threads
 from secateur.registry import ALL
 from secateur.spec import StudySpec
 from secateur.study.fingerprint import Parts, check_net
+from secateur.study.loop import loop_of
 from secateur.study.plan import Run
 from secateur.study.store import checkpoint_name
 from secateur.training.fit import stream
+from secateur.training.loop import Loop
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Setup:
         folder: The run folder.
         model: A builder given in Python, instead of the settings' name.
         data: Data given in Python, likewise.
+        given: A task or functions given in Python, where the settings say so.
         expected: Of a network of the user's own, by seed: what the plan was made of.
         fingerprint: Of the data that the plan was made of; empty where nothing was planned.
         registered: By kind, what was added to the registries of the sweep's process.
@@ -43,12 +46,13 @@ class Setup:
     study: StudySpec
     folder: Path
     model: Callable[..., object] | None = None
-    data: ImageData | None = None
+    data: Data | None = None
+    given: Loop | None = None
     expected: Mapping[int, Parts] = field(default_factory=dict)
     fingerprint: str = ""
     registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def load_data(self) -> ImageData:
+    def load_data(self) -> Data:
         """The data, on the CPU.
 
         Raises:
@@ -56,7 +60,7 @@ class Setup:
         """
         if self.data is not None:
             return self.data
-        data = secateur.data.load(self.study.data.name, **self.study.data.options)
+        data: Data = secateur.data.load(self.study.data.name, **self.study.data.options)
         if self.fingerprint and data.fingerprint() != self.fingerprint:
             raise DataError(
                 "reading the data in a worker",
@@ -67,7 +71,7 @@ class Setup:
             )
         return data
 
-    def build_model(self, data: ImageData, seed: int = 0) -> nn.Module:
+    def build_model(self, data: Data, seed: int = 0) -> nn.Module:
         """The network with the initial weights of a seed.
 
         Raises:
@@ -75,10 +79,18 @@ class Setup:
         """
         source = self.model or self.study.model.name
         with _seeded(stream(seed, "init")):
-            net = models.build(source, data.shape, data.classes, **self.study.model.options)
+            net = models.build_for(source, data.traits(), self.study.model.options)
         if seed in self.expected:
             check_net(net, self.expected[seed])
         return net
+
+    def loop(self) -> Loop:
+        """How the nets are trained and scored.
+
+        Raises:
+            UsageError: What the settings name cannot be imported.
+        """
+        return loop_of(self.study, self.given)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The code of methods and metrics that secateur does not bring: it names their runs.
+"""The code of methods, metrics and loops that secateur does not bring: it names their runs.
 
 An edited criterion, or another version of the package that it comes from, makes new runs.
 """
@@ -12,10 +12,11 @@ from typing import Any
 
 from secateur.pruning.method import Method
 from secateur.pruning.statistics import collected
-from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, Registry
-from secateur.spec import StudySpec
+from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, TASKS, Registry
+from secateur.spec import GIVEN, StudySpec
 from secateur.study.content import Contents
 from secateur.study.fingerprint import files
+from secateur.training.loop import Loop
 
 
 def method_codes(study: StudySpec) -> dict[str, str]:
@@ -28,6 +29,23 @@ def method_codes(study: StudySpec) -> dict[str, str]:
     found = {name: "".join(_parts(METHODS[name], name)) for name in sorted(names)}
     found |= {name: "".join(_of(METRICS, name)) for name in study.metrics}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
+
+
+def loop_codes(study: StudySpec, loop: Loop) -> dict[str, str]:
+    """Names of `plan.LOOP` -> SHA-256 of the code of a task or a function of the user's own."""
+    held: dict[str, Any] = {"train:": loop.train, "evaluate:": loop.evaluate}
+    if study.task.name == GIVEN or TASKS.origin(study.task.name) != "secateur":
+        held["task:"] = loop.task
+    texts = {name: "".join(_content(one)) for name, one in held.items() if one is not None}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def _content(entry: Any) -> Iterator[str]:
+    contents = Contents()
+    yield f"{contents.of(entry)}\n"
+    modules = {*contents.modules, getattr(entry, "__module__", type(entry).__module__)}
+    for part, digest in sorted(files(modules).items()):
+        yield f"{part} {digest}\n"
 
 
 def _parts(method: Method, name: str) -> Iterator[str]:

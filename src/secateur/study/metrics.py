@@ -2,20 +2,21 @@
 
 A row says what a metric is called, its unit, which direction is better, its label, and how it is
 read from a point. Records, JSON, CSV, the printed table, the page, the trackers and the axes of
-figures come from these rows. A metric of one's own is a `Metric` with a `measure`, named in a study
+figures come from these rows. The rows of the task's scores (`val_accuracy`, `test_rmse`) come from
+the points themselves. A metric of one's own is a `Metric` with a `measure`, named in a study
 file (`metrics = ["mypkg:METRIC"]`); each point then carries its value and its row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import attrgetter
 from typing import Any, Literal
 
 from secateur.errors import UnknownNameError, UsageError
-from secateur.point import Measured, Point, Share
+from secateur.point import Measured, Point, Score, Share, accuracy
 
 Number = int | float | Fraction
 Unit = Literal["share", "count", "bytes", "seconds", "epochs", ""] | str
@@ -104,20 +105,39 @@ def _from_measured(name: str) -> Callable[[Point], Number | None]:
     return lambda point: next((one.value for one in point.metrics if one.name == name), None)
 
 
-def _of_share(
-    name: str, label: str, parts: tuple[str, str], field: str = "", *, chooses: bool = True
-) -> Metric:
-    share: Callable[[Point], Share] = attrgetter(field or name)
+def _of_zeros(name: str, label: str) -> Metric:
+    share: Callable[[Point], Share] = attrgetter(name)
 
     def read(point: Point) -> Fraction:
         found = share(point)
         return Fraction(found.part, found.total) if found.total else Fraction(0)
 
-    return Metric(name, label, "share", True, read, parts=parts, chooses=chooses)
+    return Metric(name, label, "share", True, read, parts=(f"{name}_zeros", f"{name}_total"))
 
 
-def _of_zeros(name: str, label: str) -> Metric:
-    return _of_share(name, label, (f"{name}_zeros", f"{name}_total"))
+def _of_score(score: Score, first: bool) -> Metric:
+    """The row of a task's score: of a share, its integers are columns, too."""
+    split = "validation" if score.split == "val" else "test"
+
+    def read(point: Point) -> Fraction | None:
+        return next((one.exact for one in point.scores if one.name == score.name), None)
+
+    return Metric(
+        score.name,
+        f"{split} {score.label or score.metric}",
+        score.unit,
+        score.higher,
+        read,
+        parts=_columns(score, first),
+        chooses=score.split == "val",
+    )
+
+
+def _columns(score: Score, first: bool) -> tuple[str, str]:
+    if score.share is None:
+        return "", ""
+    before = score.split if first else score.name
+    return f"{before}_correct", f"{before}_total"
 
 
 def _of_count(name: str, label: str, *, is_axis: bool = True) -> Metric:
@@ -138,10 +158,6 @@ def _of_latency(name: str, batch: int) -> Metric:
 
 
 TABLE: tuple[Metric, ...] = (
-    _of_share("val_accuracy", "validation accuracy", ("val_correct", "val_total"), "val"),
-    _of_share(
-        "test_accuracy", "test accuracy", ("test_correct", "test_total"), "test", chooses=False
-    ),
     _of_zeros("sparsity", "overall sparsity"),
     _of_zeros("conv_sparsity", "sparsity of the convs"),
     _of_zeros("model_sparsity", "zero parameters"),
@@ -175,20 +191,60 @@ TABLE: tuple[Metric, ...] = (
     _of_latency("latency", 1),
     _of_latency("latency_64", 64),
 )
-"""The metrics of every study, in the order of their columns."""
+"""What is counted and timed in every study, in the order of its columns."""
 
 AXES: Mapping[str, Metric] = {one.name: one for one in TABLE if one.is_axis}
-"""What levels of any study can be compared by."""
+"""What levels of any study can be compared by, beside its task's scores."""
+
+
+def score_metrics(points: Iterable[Point]) -> tuple[Metric, ...]:
+    """The rows of the task's scores: of each split the first, then the others.
+
+    Before there is a point, they are those of a classification.
+    """
+    found: dict[str, Metric] = {}
+    for point in points:
+        firsts = {point.val.name, point.test.name}
+        for one in sorted(point.scores, key=lambda score: score.name not in firsts):
+            found.setdefault(one.name, _of_score(one, one.name in firsts))
+    if not found:
+        return tuple(
+            _of_score(one, True) for one in (accuracy("val", 0, 1), accuracy("test", 0, 1))
+        )
+    return tuple(found.values())
+
+
+def quality_of(points: Iterable[Point], split: Literal["val", "test"] = "val") -> str:
+    """The name of the score that chooses, or of the one beside it on the test split.
+
+    Of no points it is the accuracy.
+    """
+    for point in points:
+        return (point.val if split == "val" else point.test).name
+    return f"{split}_accuracy"
+
+
+def own_metrics(points: Iterable[Point]) -> tuple[Metric, ...]:
+    """The rows of the metrics that the points carry beside the task's."""
+    found: dict[str, Metric] = {}
+    taken = {one.name for one in TABLE}
+    for point in points:
+        for one in point.metrics:
+            if one.name not in taken and one.name not in found:
+                read = _from_measured(one.name)
+                found[one.name] = Metric(one.name, one.label, one.unit, one.higher, read)
+    return tuple(found.values())
 
 
 def metrics_of(points: Iterable[Point]) -> tuple[Metric, ...]:
-    """The rows of a study: those of every study, and those that its points carry."""
-    return (*TABLE, *_own(points))
+    """The rows of a study: the task's, those of every study, and the points' own."""
+    there = tuple(points)
+    return (*score_metrics(there), *TABLE, *own_metrics(there))
 
 
 def axes_of(points: Iterable[Point]) -> dict[str, Metric]:
     """What the levels of these points can be compared by, by name."""
-    return {**AXES, **{one.name: one for one in _own(points)}}
+    return {one.name: one for one in metrics_of(points) if one.is_axis}
 
 
 def axis(name: str, points: Iterable[Point] = ()) -> Metric:
@@ -196,7 +252,7 @@ def axis(name: str, points: Iterable[Point] = ()) -> Metric:
 
     Args:
         name: Its name.
-        points: Of the study: they may carry metrics of their own.
+        points: Of the study: its scores and the metrics of its own come from them.
 
     Raises:
         UnknownNameError: There is none.
@@ -207,12 +263,3 @@ def axis(name: str, points: Iterable[Point] = ()) -> Metric:
     if name not in known:
         raise UnknownNameError("axis", name, known)
     return known[name]
-
-
-def _own(points: Iterable[Point]) -> Iterator[Metric]:
-    seen = {one.name for one in TABLE}
-    for point in points:
-        for one in point.metrics:
-            if one.name not in seen:
-                seen.add(one.name)
-                yield Metric(one.name, one.label, one.unit, one.higher, _from_measured(one.name))

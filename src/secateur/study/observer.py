@@ -19,7 +19,7 @@ class Observer(Protocol):
         """A run begins."""
 
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
-        """A run has trained another epoch: `epoch`, `loss`, `val_accuracy`."""
+        """A run has trained another epoch: `epoch`, `loss`, and a score such as `val_accuracy`."""
 
     def ended(self, run: Run, reason: str) -> None:
         """A run is done, or has failed for a reason."""

@@ -16,13 +16,16 @@ from secateur.errors import SpecError
 from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
 from secateur.registry import METHODS
-from secateur.spec import MethodSpec, StudySpec, chosen, digest
+from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Preparation
 
 BASE, POINT = "base", "point"
 """The kinds of runs that give a point; every other kind is the name of a preparation."""
+CLASSIFICATION = Named(name="classification")
+LOOP = ("task:", "train:", "evaluate:")
+"""What stands in `codes` for the loop of a study."""
 _RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
 
 
@@ -78,7 +81,7 @@ def plan(
         sources: What the settings only name: SHA-256 of the data.
         nets: Of a network of the user's own, seed -> SHA-256 of all that it is made of.
         codes: Of methods and metrics that secateur does not bring: name -> SHA-256 of their code
-            and of their criteria's.
+            and of their criteria's; likewise of the task and the functions of `LOOP`.
 
     Returns:
         The runs, seed by seed. `scratch` brings the points of the method that it copies.
@@ -156,6 +159,7 @@ class _Seed:
             "sources": dict(self.sources),
             "training": {k: v for k, v in training.items() if k not in _RETRAINING},
             "seed": self.seed,
+            **self._loop(),
             **self._metrics(),
             **({"prunable": list(self.study.prunable)} if self.study.prunable else {}),
         }
@@ -198,6 +202,20 @@ class _Seed:
         asked = layers_of(self.study, method.name) if method.parts else {}
         asked.pop("prunable", None)
         return {"layers": asked} if asked else {}
+
+    def _loop(self) -> dict[str, Any]:
+        """Nothing for a study of classification by our own loop."""
+        study = self.study
+        held: dict[str, Any] = {
+            "task": None if study.task == CLASSIFICATION else chosen(study.task),
+            "train": study.train,
+            "evaluate": study.evaluate,
+            "quality": list(study.quality.items()),
+        }
+        codes = {name: self.codes[name] for name in LOOP if name in self.codes}
+        if codes:
+            held["loop_codes"] = codes
+        return {name: value for name, value in held.items() if value}
 
     def _metrics(self) -> dict[str, Any]:
         """Points that were measured by other metrics are other points."""

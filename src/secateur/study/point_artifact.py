@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secateur.artifact.manifest import Source
 from secateur.artifact.save import save
@@ -12,22 +12,23 @@ from secateur.channels import compact_with_record
 from secateur.errors import ArtifactError, ChannelError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from secateur.channels.compaction.record import Compaction
-    from secateur.data.images import ImageData
+    from secateur.data.data import Data
+    from secateur.foundation.run_example import Inputs
     from secateur.point import Point
     from secateur.pruning.masks import Masks
     from secateur.spec import StudySpec
 
 # What was counted and scored; times belong to the machine that measured them.
 _METRICS = (
-    "val", "test", "sparsity", "conv_sparsity", "model_sparsity", "parameters", "nonzero",
+    "sparsity", "conv_sparsity", "model_sparsity", "parameters", "nonzero",
     "masked_macs", "compact_parameters", "macs", "nonzero_macs", "epochs",
 )  # fmt: skip
 
 
-def compaction_of(net: nn.Module, masks: Masks, example: Tensor) -> Compaction | ChannelError:
+def compaction_of(net: nn.Module, masks: Masks, example: Inputs) -> Compaction | ChannelError:
     """A point's net without its empty channels, or why they have to stay.
 
     Args:
@@ -49,7 +50,7 @@ def write_artifact(
     net: nn.Module,
     masks: Masks,
     small: Compaction | ChannelError,
-    example: Tensor,
+    example: Inputs,
 ) -> None:
     """Write what `secateur export --to safetensors` writes.
 
@@ -72,7 +73,7 @@ def write_artifact(
         net if record is None else record.model.eval(),
         path,
         masks,
-        {name: values[name] for name in _METRICS},
+        {**_scores(point), **{name: values[name] for name in _METRICS}},
         dense=net,
         kept=None if record is None else record.kept,
         example_inputs=example,
@@ -87,12 +88,22 @@ def write_artifact(
     )
 
 
-def source_of(study: StudySpec, data: ImageData) -> Source:
+def _scores(point: Point) -> dict[str, Any]:
+    """Of accuracy the two shares, as ever; of any other score its value by name."""
+    return {
+        one.split if one.metric == "accuracy" else one.name: (
+            one.value if one.share is None else {"part": one.part, "total": one.total}
+        )
+        for one in point.scores
+    }
+
+
+def source_of(study: StudySpec, data: Data) -> Source:
     """What builds a study's net, as a file says it."""
     return Source(
         name=study.model.name,
-        shape=list(data.shape),
-        classes=data.classes,
+        shape=list(data.traits().get("shape", ())),
+        classes=data.traits().get("classes", 0),
         options=study.model.options,
     )
 
@@ -103,8 +114,8 @@ def artifact_bytes(
     net: nn.Module,
     masks: Masks,
     small: Compaction | ChannelError,
-    data: ImageData,
-    example: Tensor,
+    data: Data,
+    example: Inputs,
 ) -> int | None:
     """The size of the file that `write_artifact` writes, by writing it and taking it away.
 

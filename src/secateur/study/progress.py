@@ -19,7 +19,8 @@ class Underway:
         run: Which.
         since: When it began, in seconds since 1970.
         epoch: Epochs that it has trained.
-        values: What its last epoch gave: `loss`, `val_accuracy`; empty before the first.
+        values: What its last epoch gave: `loss`, `val_accuracy` or another score; empty before
+            the first.
     """
 
     run: Run
@@ -66,7 +67,7 @@ class SweepProgress:
         self.trained += 1
         entry = self.underway[run.digest]
         entry.epoch = int(values["epoch"])
-        entry.values = {name: values[name] for name in ("loss", "val_accuracy")}
+        entry.values = {name: value for name, value in values.items() if name != "epoch"}
 
     def ended(self, run: Run, reason: str) -> None:
         """Count a run as done, or as failed."""

@@ -5,22 +5,21 @@ What it leaves behind is the file of its weights and the values that the store k
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from secateur.channels import compact_with_record
-from secateur.data.batches import batches
+from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
+from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
@@ -33,7 +32,7 @@ from secateur.pruning.method import Method, Part, Preparation
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import collected, gather
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import CRITERIA, METHODS, METRICS
+from secateur.registry import CRITERIA, METHODS, METRICS, imported
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
@@ -42,9 +41,10 @@ from secateur.study.metrics import Metric, measured
 from secateur.study.plan import BASE, POINT, layers_of, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
+from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
-from secateur.training.evaluate import evaluate
-from secateur.training.fit import Epoch, fit, stream
+from secateur.training.epoch import Epoch
+from secateur.training.fit import stream
 from secateur.verbs.units import groups_of
 
 _EXAMPLES = 2
@@ -71,38 +71,36 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
 def _prepare(
     job: Job,
     preparation: Preparation,
-    data: ImageData,
+    data: Data,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> dict[str, Any]:
     model = job.setup.build_model(data, job.run.seed)
     state, _ = load_checkpoint(job.parent("base"))
     model.load_state_dict(state)
-    found, curve = _function_of(preparation)(
+    prepare: Callable[..., Any] = imported("preparation", preparation.run)
+    found, curve = prepare(
         model,
         data,
         job.study.training,
+        loop=job.setup.loop(),
         options=settings_for(job.study, job.run.method),
         seed=stream(job.run.seed, preparation.name),
         device=job.device,
         on_epoch=on_epoch,
     )
     save_checkpoint(job.file_of(job.run.digest), found)
-    return {"curve": [asdict(entry) for entry in curve]}
-
-
-def _function_of(preparation: Preparation) -> Callable[..., Any]:
-    module, _, name = preparation.run.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
+    return {"curve": [entry.to_dict() for entry in curve]}
 
 
 class _CutNet:
     """A network on its way from a parent's weights to a measured point."""
 
-    def __init__(self, job: Job, data: ImageData) -> None:
+    def __init__(self, job: Job, data: Data) -> None:
         self.job = job
         self.data = data
-        self.example = data.example(_EXAMPLES).cpu()
+        self.loop = job.setup.loop()
+        self.example = moved(data.example(_EXAMPLES), "cpu")
+        self.one = moved(data.example(1), "cpu")
         self.model = job.setup.build_model(data, job.run.seed)
         self.masks = Masks({})
         method: Method = METHODS[job.run.method]
@@ -145,15 +143,18 @@ class _CutNet:
             size = self.job.study.training.batch_size
             model = self.model.to(resolve_device(self.job.device))
             prunable = self.job.study.prunable
-            found |= gather(
-                model, names, batches(self.data, self.data.train, size), _loss, prunable=prunable
-            )
+            batches = self.data.batches("train", size)
+            found |= gather(model, names, batches, self._loss, prunable=prunable)
             self.model.cpu()
         scales = found.pop(SCALES, {})
         return Statistics(scales=scales, seed=stream(run.seed, "random"), gathered=found)
 
     def _layers(self) -> Layers:
         return Layers(**layers_of(self.job.study, self.job.run.method))
+
+    def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """What training minimises."""
+        return self.loop.task.loss(forward(model, batch[0]), batch)
 
     def _groups(self, part: Part) -> Groups:
         return groups_of(self.model, part, self.example, self._layers())
@@ -179,7 +180,7 @@ class _CutNet:
         retraining = run.kind == POINT and "base" in run.parents
         sparse = retraining and bool(masks) and training.sparse_retraining
         with sparse_retraining(model, masks) if sparse else nullcontext():
-            return fit(
+            return self.loop.fit(
                 model,
                 self.data,
                 training,
@@ -197,27 +198,27 @@ class _CutNet:
         self.model.to(
             resolve_device(self.job.device)
         )  # a net retrained compact was left on the CPU
-        val = evaluate(self.model, self.data, self.data.val)
+        many = self.job.study.training.batch_size
+        val = self.loop.score(self.model, self.data, "val", many)
         own = tuple(self._measured(name) for name in self.job.study.metrics)
-        test = evaluate(self.model, self.data, self.data.test)
+        test = self.loop.score(self.model, self.data, "test", many)
         # As a checkpoint gives it back, so that the file measured here is the one exported later.
         self.model.cpu().eval()
         self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
         prunable = self.job.study.prunable
         zeros = sparsity(self.model, prunable=prunable)
-        whole = cost(self.model, self.example[:1])
+        whole = cost(self.model, self.one)
         compaction = compaction_of(self.model, self.masks, self.example)
         compact = self.model if isinstance(compaction, ChannelError) else compaction.model.eval()
-        small = cost(compact, self.example[:1])
+        small = cost(compact, self.one)
         point = Point(
             method=run.method,
             level=run.level,
             step=run.step,
             seed=run.seed,
             digest=run.digest,
-            val=val,
-            test=test,
+            scores=(*val, *test),
             sparsity=Share(*zeros.prunable),
             conv_sparsity=Share(*zeros.conv),
             model_sparsity=Share(*zeros.model),
@@ -232,7 +233,7 @@ class _CutNet:
             checkpoint=checkpoint_name(run.digest),
             floored=self.masks.floored,
             environment=environment(),
-            curve=tuple(asdict(entry) for entry in curve),
+            curve=tuple(entry.to_dict() for entry in curve),
             layers=tuple(_layers(self.model, compact, prunable)),
             metrics=own,
         )
@@ -248,9 +249,9 @@ class _CutNet:
         value: object = None
         if metric.measure is not None:
             with torch.no_grad():
-                value = metric.measure(self.model.eval(), self.data, self.data.val)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(float(value)):  # type: ignore[arg-type]
+                value = metric.measure(self.model.eval(), self.data, _val_of(self.data))
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if number is None or not math.isfinite(number):
             raise DataError(
                 "measuring a point",
                 f"the metric {metric.name!r}",
@@ -258,12 +259,12 @@ class _CutNet:
                 expected="a finite number",
                 remedy="Return float(...) from its `measure`.",
             )
-        return measured(metric, float(value))  # type: ignore[arg-type]
+        return measured(metric, float(number))
 
 
-def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """What training minimises; see `secateur.training.fit`."""
-    return functional.cross_entropy(model(batch[0]), batch[1])
+def _val_of(data: Data) -> object:
+    """The validation split of images, as metrics of one's own take it; of other data its name."""
+    return data.val if isinstance(data, ImageData) else "val"
 
 
 def _layers(model: nn.Module, compact: nn.Module, prunable: Sequence[str] = ()) -> Iterator[Layer]:

@@ -6,39 +6,48 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from secateur.data.images import ImageData
+from secateur.data.data import Data
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
+from secateur.point import Share
 from secateur.spec import GIVEN
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
     from secateur.study.job import Setup
     from secateur.study.plan import Run
+    from secateur.training.loop import Loop
 
 _LOG = logging.getLogger("secateur")
 
 
-def facts_of(data: ImageData, fingerprint: str) -> dict[str, Any]:
+def facts_of(data: Data, fingerprint: str, loop: Loop) -> dict[str, Any]:
     """What a store keeps of the data: enough to rebuild a net, and to know a guess from a skill.
 
     Args:
         data: The data of the study.
         fingerprint: What names them.
+        loop: Its task knows what a guess scores.
 
     Returns:
-        `fingerprint`, `shape`, `classes`, and `val_majority`: how many validation images are of
-        the most frequent class.
+        `fingerprint`, `version` where they are not named by their contents, `shape` and `classes`
+        where they have them, and where it is known `val_majority`, how many validation examples
+        are of the most frequent class, or `val_baseline`, what the best guess scores.
     """
-    counts = torch.bincount(data.val.labels.cpu(), minlength=data.classes)
-    return {
-        "fingerprint": fingerprint,
-        "shape": list(data.shape),
-        "classes": data.classes,
-        "val_majority": int(counts.max()),
-    }
+    facts: dict[str, Any] = {"fingerprint": fingerprint}
+    if data.version:
+        facts["version"] = data.version
+    traits = data.traits()
+    if "shape" in traits:
+        facts["shape"] = list(traits["shape"])
+    if "classes" in traits:
+        facts["classes"] = traits["classes"]
+    guess = None if loop.own_qualities else loop.task.baseline(data)
+    if isinstance(guess, Share):
+        facts["val_majority"] = guess.part
+    elif guess is not None:
+        facts["val_baseline"] = guess
+    return facts
 
 
 def check_same_study(store: Store, setup: Setup, runs: Iterable[Run]) -> None:

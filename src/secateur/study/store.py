@@ -30,7 +30,7 @@ from secateur.point import Latency, Point
 from secateur.study.database import FILE, FORMAT, check_tables, connect, make_tables, unusable
 from secateur.study.decoding import (
     decode_fact,
-    decode_majority,
+    decode_guess,
     decode_point,
     decode_settings,
     decode_training,
@@ -57,7 +57,7 @@ class Training:
         kind: `base`, `point`, or the name of a preparation.
         title: Short text for people.
         parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
-        curve: One entry an epoch: `epoch`, `loss`, `val_accuracy`.
+        curve: One entry an epoch: `epoch`, `loss`, and the score that chooses (`val_accuracy`).
     """
 
     digest: str
@@ -242,9 +242,9 @@ class Store:
             "LEFT JOIN latencies USING (digest) "
             "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
         )
-        majority = decode_majority(self.fact("data"))
+        guess = decode_guess(self.fact("data"))
         return tuple(
-            decode_point(digest, result, timed, checkpoint_name(digest), majority)
+            decode_point(digest, result, timed, checkpoint_name(digest), guess)
             for digest, result, timed in rows
         )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.registry import METHODS
 from secateur.study.aggregate import Replicate, replicates
-from secateur.study.frontier import Pick, frontier, pick
+from secateur.study.frontier import frontier
+from secateur.study.metrics import quality_of
+from secateur.study.pick import Pick, pick
 from secateur.study.store import Store
 
 
@@ -73,18 +75,29 @@ class RunFolder:
         return self._store.earlier()
 
     def frontier(self, x: str = "sparsity") -> tuple[Replicate, ...]:
-        """The levels that no other beats on both `x` and mean validation accuracy."""
-        return frontier(replicates(self.points), (x, "val_accuracy"), CONTROLS)
+        """The levels that no other beats on both `x` and the mean of the score that chooses."""
+        points = self.points
+        return frontier(replicates(points), (x, quality_of(points)), CONTROLS)
 
     def pick(
         self,
         *,
         min_accuracy: float | None = None,
         within: float | None = None,
+        at_least: Mapping[str, float] | None = None,
+        at_most: Mapping[str, float] | None = None,
         x: str = "sparsity",
     ) -> Pick:
-        """The best level on `x` whose mean validation accuracy meets a floor."""
-        return pick(self.points, min_accuracy=min_accuracy, within=within, x=x, controls=CONTROLS)
+        """The best level that meets every bound; see `secateur.study.pick.pick`."""
+        return pick(
+            self.points,
+            min_accuracy=min_accuracy,
+            within=within,
+            at_least=at_least,
+            at_most=at_most,
+            x=x,
+            controls=CONTROLS,
+        )
 
     def checkpoint(self, point: Point) -> Path:
         """The file with a point's weights."""

@@ -15,9 +15,8 @@ import torch
 from torch import nn
 
 from secateur import models
-from secateur.data.images import ELSEWHERE, ImageData, check_images
+from secateur.data.data import Data, check_data
 from secateur.errors import ModelError, StoreError
-from secateur.foundation.run_example import run_example
 from secateur.registry import ALL, EXECUTORS, MODELS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
@@ -33,7 +32,7 @@ from secateur.study.fingerprint import (
 )
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
-from secateur.study.method_code import method_codes
+from secateur.study.method_code import loop_codes, method_codes
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, plan, settings_of
 from secateur.study.same_study import check_same_study, facts_of
@@ -41,6 +40,7 @@ from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
+from secateur.training.loop import Loop
 from secateur.verbs.left_out import CutWarning
 
 
@@ -49,7 +49,8 @@ def run_study(
     folder: Path,
     *,
     model: Callable[..., nn.Module] | None = None,
-    data: ImageData | None = None,
+    data: Data | None = None,
+    given: Loop | None = None,
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
@@ -66,6 +67,7 @@ def run_study(
         folder: The run folder; made, or gone on with.
         model: A builder in Python, instead of the settings' name.
         data: Data in Python, likewise.
+        given: A task or functions in Python, where the settings say so.
         device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
         workers: Worker processes; None to choose for the machine.
         threads: Of each run, the base nets' too; None to choose for the machine.
@@ -76,12 +78,13 @@ def run_study(
         StoreError: The folder cannot be written.
     """
     if data is not None:
-        check_images(data, "beginning a study")
+        check_data(data, "beginning a study")
     devices = _devices(device)
     builder = _own_builder(study, model)
     # A name that was registered here is unknown to the workers: they are given what it stands for.
-    given = builder if ":" not in study.model.name else model
-    setup = Setup(study, folder.resolve(), given, data)
+    build = builder if ":" not in study.model.name else model
+    setup = Setup(study, folder.resolve(), build, data, given)
+    loop = setup.loop()
     loaded = setup.load_data()
     nets = _fingerprints(setup, loaded, builder)
     setup = replace(
@@ -92,15 +95,16 @@ def run_study(
     )
     sources = {"data": setup.fingerprint}
     nets_of = {seed: digest_of(parts) for seed, parts in nets.items()}
-    runs = plan(study, sources, nets_of, method_codes(study))
+    codes = {**method_codes(study), **loop_codes(study, loop)}
+    runs = plan(study, sources, nets_of, codes)
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
-    size = preflight(setup, loaded)
+    size = preflight(setup, loaded, loop)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
     with Store.writing(folder) as store, _recording(folder):
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, each, threads, len(study.seeds))
-        store.write_fact("data", json.dumps(facts_of(loaded, setup.fingerprint)))
+        store.write_fact("data", json.dumps(facts_of(loaded, setup.fingerprint, loop)))
         store.begin(settings_of(study), runs)
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())
@@ -154,7 +158,7 @@ def _own_builder(
 
 
 def _fingerprints(
-    setup: Setup, data: ImageData, builder: Callable[..., object] | None
+    setup: Setup, data: Data, builder: Callable[..., object] | None
 ) -> dict[int, Parts]:
     """What the network of each seed is made of; nothing for a reference net."""
     if builder is None:
@@ -166,35 +170,18 @@ def _fingerprints(
     return parts
 
 
-def preflight(setup: Setup, data: ImageData) -> int:
-    """Build the net, run it once and look for what each method prunes; warn where it is little.
+def preflight(setup: Setup, data: Data, loop: Loop) -> int:
+    """Build the net, try the loop on it and look for what is pruned; warn where it is little.
 
     Returns:
         The bytes of one checkpoint.
 
     Raises:
-        ModelError: The net fails, gives no score for each class, or has nothing to prune.
+        ModelError: The net fails, does not answer as its task needs, or has nothing to prune.
     """
     model = setup.build_model(data)
     example = data.example(2)
-    output = run_example(model, example)
-    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    if shape != (len(example), data.classes):
-        raise ModelError(
-            "checking the study",
-            "the model's output",
-            given=f"{shape} for {len(example)} images",
-            expected=f"{(len(example), data.classes)}, one score for each class",
-            remedy=f"Build the model for the data's number of classes. {ELSEWHERE}",
-        )
-    if not output.is_floating_point():
-        raise ModelError(
-            "checking the study",
-            "the model's output",
-            given=f"of {str(output.dtype).removeprefix('torch.')}",
-            expected="real numbers, one score for each class",
-            remedy="Return the scores themselves, and not the classes that they choose.",
-        )
+    loop.check(data, model)
     for sentence in check_study_cuts(setup.study, model, example):
         warnings.warn(sentence, CutWarning, stacklevel=2)
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())

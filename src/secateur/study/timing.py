@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from secateur.channels import compact
-from secateur.data.images import ImageData
+from secateur.data.data import Data
 from secateur.errors import ChannelError, SecateurError
+from secateur.foundation.run_example import (
+    Inputs,
+    batch_size,
+    call_arguments,
+    each_tensor,
+    take_rows,
+)
 from secateur.foundation.threads import cores
 from secateur.measure.latency import compare_within, torch_threads
 from secateur.point import Latency, Point
@@ -33,9 +40,7 @@ _SPARSE = 0.5
 Signature = tuple[object, ...]
 
 
-def time_points(
-    store: Store, setup: Setup, data: ImageData, on_begin: Callable[[int], None]
-) -> None:
+def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int], None]) -> None:
     """Time the compact net of every point of the plan on the CPU, and write the medians.
 
     Each runs in eager torch and, in the same rounds, on the engine of `secateur.compile`, dense
@@ -83,7 +88,7 @@ def time_points(
     )
 
 
-def _compact_net(store: Store, setup: Setup, data: ImageData, point: Point) -> nn.Module:
+def _compact_net(store: Store, setup: Setup, data: Data, point: Point) -> nn.Module:
     model = setup.build_model(data)
     masks = restore(model, store.checkpoint(point.digest))
     try:
@@ -97,7 +102,7 @@ def _is_sparse(net: nn.Module) -> bool:
     return any(float((weight == 0).float().mean()) >= _SPARSE for weight in weights)
 
 
-def _compiled(nets: Mapping[Signature, nn.Module], data: ImageData) -> dict[Signature, Engine]:
+def _compiled(nets: Mapping[Signature, nn.Module], data: Data) -> dict[Signature, Engine]:
     """The engines of those nets that have one; a study does not end at one that has none."""
     found = {}
     for signature, net in nets.items():
@@ -113,11 +118,12 @@ def _compiled(nets: Mapping[Signature, nn.Module], data: ImageData) -> dict[Sign
 def _measure(
     nets: Mapping[Signature, nn.Module],
     engines: Mapping[Signature, Engine],
-    data: ImageData,
+    data: Data,
     batch: int,
 ) -> dict[tuple[str, Signature], Latency]:
-    images = data.example(batch)
-    inputs = images[torch.arange(batch) % len(images)].contiguous()
+    example = data.example(batch)
+    rows = [row % batch_size(example) for row in range(batch)]
+    inputs = each_tensor(take_rows(example, rows), Tensor.contiguous)
     calls = {("eager", signature): _eager(net, inputs) for signature, net in nets.items()}
     names = dict.fromkeys(calls, EAGER)
     for signature, engine in engines.items():
@@ -135,13 +141,16 @@ def _measure(
     }
 
 
-def _eager(net: nn.Module, inputs: Tensor) -> Callable[[], object]:
+def _eager(net: nn.Module, inputs: Inputs) -> Callable[[], object]:
+    args, kwargs = call_arguments(inputs)
+
     def run() -> object:
         with torch.inference_mode():
-            return net(inputs)
+            return net(*args, **kwargs)
 
     return run
 
 
-def _engine(engine: Engine, inputs: Tensor) -> Callable[[], object]:
-    return lambda: engine(inputs)
+def _engine(engine: Engine, inputs: Inputs) -> Callable[[], object]:
+    args, kwargs = call_arguments(inputs)
+    return lambda: engine(*args, **kwargs)

@@ -7,7 +7,6 @@ import select
 import threading
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -48,7 +47,7 @@ def work(
         job: Job = cloudpickle.loads(payload).with_setup(cloudpickle.loads(_read(setup)))
         job.prepare()
         prepare_process(job.threads)
-        result = perform(job, lambda epoch: connection.send(("epoch", asdict(epoch))))
+        result = perform(job, lambda epoch: connection.send(("epoch", epoch.to_dict())))
         connection.send(("done", result))
     except BrokenPipeError:
         return  # the sweep is gone, and with it whoever wanted the result

@@ -10,9 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from secateur.data.data import Batch, Data
-from secateur.errors import ModelError
 from secateur.point import Share
-from secateur.tasks.task import Quality, Task, answer, own_loss, target_of, wrong_output
+from secateur.tasks.task import (
+    Quality,
+    Task,
+    answer,
+    own_loss,
+    target_of,
+    targets_of,
+    wrong_output,
+)
 
 ACCURACY = Quality("accuracy", higher=True, label="accuracy", unit="share")
 
@@ -31,7 +38,7 @@ class Classification(Task):
     """
 
     qualities = (ACCURACY,)
-    evaluation_batch = 256
+    evaluation_batch: int | None = 256
 
     def loss(self, output: Any, batch: Batch) -> Tensor:
         """Cross-entropy, mean over the batch."""
@@ -49,26 +56,29 @@ class Classification(Task):
         del data
         return RightAnswers()
 
-    def check_output(self, output: Any, batch: Batch, data: Data) -> None:
+    def baseline(self, data: Data) -> Share:
+        """Always naming the most frequent class of the validation split."""
+        labels = targets_of(data, "val")
+        return Share(int(torch.bincount(labels).max()), len(labels))
+
+    def check_output(self, output: Any, batch: Batch, data: Data, *, exactly: bool = False) -> None:
         """As many scores as the data have classes, in floating point."""
         labels, scores = target_of(batch), answer(output)
-        classes = data.traits().get("classes")
-        wide = scores.dim() == 2 and classes in (None, scores.shape[1])
+        classes = data.traits().get("classes", 1 + int(labels.max()))
+        wide = scores.dim() == 2 and scores.shape[1] >= classes
+        if exactly and wide and "classes" in data.traits():
+            wide = scores.shape[1] == classes
         if not wide or len(scores) != len(labels):
-            raise ModelError(
-                "checking the study",
-                "the model's output",
-                given=f"{tuple(scores.shape)} for {len(labels)} examples",
-                expected=f"{(len(labels), classes or 'classes')}, one score for each class",
-                remedy="Build the model for the data's number of classes, or choose another task.",
+            raise wrong_output(
+                f"of shape {tuple(scores.shape)} for {len(labels)} examples",
+                f"{(len(labels), classes)}, one score for each class",
+                "Build the model for the data's number of classes, or choose another task.",
             )
         if not scores.is_floating_point():
-            raise ModelError(
-                "checking the study",
-                "the model's output",
-                given=f"of {str(scores.dtype).removeprefix('torch.')}",
-                expected="real numbers, one score for each class",
-                remedy="Return the scores themselves, and not the classes that they choose.",
+            raise wrong_output(
+                f"of {str(scores.dtype).removeprefix('torch.')}",
+                "real numbers, one score for each class",
+                "Return the scores themselves, and not the classes that they choose.",
             )
 
 

@@ -49,9 +49,9 @@ class LanguageModel(Task):
         del data
         return _Tokens(self._ignore)
 
-    def check_output(self, output: Any, batch: Batch, data: Data) -> None:
+    def check_output(self, output: Any, batch: Batch, data: Data, *, exactly: bool = False) -> None:
         """Scores for each position."""
-        del data
+        del data, exactly
         _pair(output, batch)
 
     def baseline(self, data: Data) -> float:

@@ -45,8 +45,8 @@ class Regression(Task):
             )
         self._distance = _LOSSES[minimise]
         self.qualities = (
-            Quality("rmse", higher=False, label="root mean square error", unit=unit),
-            Quality("mae", higher=False, label="mean absolute error", unit=unit),
+            Quality("rmse", higher=False, label="RMSE", unit=unit),
+            Quality("mae", higher=False, label="MAE", unit=unit),
             Quality("r2", higher=True, label="R²"),
         )
 
@@ -60,9 +60,9 @@ class Regression(Task):
         del data
         return _Errors()
 
-    def check_output(self, output: Any, batch: Batch, data: Data) -> None:
+    def check_output(self, output: Any, batch: Batch, data: Data, *, exactly: bool = False) -> None:
         """The same shape as the target."""
-        del data
+        del data, exactly
         _pair(output, batch)
 
     def baseline(self, data: Data) -> float:

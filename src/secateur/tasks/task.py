@@ -46,8 +46,7 @@ class Quality:
         """
         if isinstance(found, Share):
             return self._score(split, found.value, found.part, found.total)
-        number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not number or not math.isfinite(found):
+        if isinstance(found, bool) or not math.isfinite(_number(found)):
             raise TrainingError(
                 "measuring a net",
                 f"the metric {self.metric!r} on the {split} split",
@@ -69,6 +68,10 @@ class Quality:
             part=part,
             total=total,
         )
+
+
+def _number(found: object) -> float:
+    return found if isinstance(found, int | float) else math.nan
 
 
 class Meter(Protocol):
@@ -121,14 +124,20 @@ class Task:
         """
         return check_data(data, operation)
 
-    def check_output(self, output: Any, batch: Batch, data: Data) -> None:
+    def check_output(self, output: Any, batch: Batch, data: Data, *, exactly: bool = False) -> None:
         """Refuse a net that does not answer as this task needs it, before any training.
+
+        Args:
+            output: What the net gives for the batch's inputs.
+            batch: Inputs and target.
+            data: Where the batch is from.
+            exactly: Whether an answer with more than is needed is refused, too.
 
         Raises:
             ModelError: The output has another form.
         """
 
-    def baseline(self, data: Data) -> float | None:
+    def baseline(self, data: Data) -> float | Share | None:
         """The first metric on the validation split of the best answer that ignores the input.
 
         A net that is no better has collapsed. None where no such answer is known.

@@ -31,7 +31,8 @@ class MlflowTracker:
 
     Every run of the study is a run there, found again by the tag `secateur.digest`; they lie
     under one run for the study itself, which holds the figures and the table. `epoch/loss` and
-    `epoch/val_accuracy` are curves; the final numbers have the names of `secateur export-table`.
+    `epoch/val_accuracy` (or another score) are curves; the final numbers have the names of
+    `secateur export-table`.
 
     Raises:
         UsageError: mlflow is missing.
@@ -153,7 +154,8 @@ class MlflowTracker:
         steps = [
             (f"epoch/{name}", entry[name], int(entry["epoch"]))
             for entry in entries
-            for name in ("loss", "val_accuracy")
+            for name in entry
+            if name != "epoch"
         ]
         self._log(shown.run_id, steps)
         shown.epochs = max([shown.epochs, *(step for _, _, step in steps)])

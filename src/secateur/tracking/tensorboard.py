@@ -28,9 +28,9 @@ _HEADLINES = ("val_accuracy", "test_accuracy", "sparsity", "conv_sparsity", "mac
 class TensorBoardTracker:
     """Writes what TensorBoard shows: curves, final numbers, settings and the study's figures.
 
-    `epoch/loss` and `epoch/val_accuracy` are curves; the final numbers have the names of
-    `secateur export-table` and stand at the epochs that the point has consumed. TensorBoard's
-    scalars are of single precision: the text `measured` has every number exactly.
+    `epoch/loss` and `epoch/val_accuracy` (or another score) are curves; the final numbers have the
+    names of `secateur export-table` and stand at the epochs that the point has consumed. Scalars of
+    TensorBoard are of single precision: the text `measured` has every number exactly.
 
     Raises:
         UsageError: tensorboard is missing.
@@ -74,8 +74,9 @@ class TensorBoardTracker:
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
         """Write another step of its curves."""
         writer = self._open[run.digest]
-        for name in ("loss", "val_accuracy"):
-            _add(writer, f"epoch/{name}", values[name], int(values["epoch"]))
+        for name, value in values.items():
+            if name != "epoch":
+                _add(writer, f"epoch/{name}", value, int(values["epoch"]))
         writer.flush()
 
     def finish(self, run: Run, result: Result) -> None:

@@ -83,7 +83,7 @@ class Result:
     Attributes:
         metrics: The numbers of its record (see `secateur.report.records`); none of sparsity
             training.
-        curve: One entry an epoch: `epoch`, `loss`, `val_accuracy`.
+        curve: One entry an epoch: `epoch`, `loss`, and a score such as `val_accuracy`.
         checkpoint: Its weights.
     """
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from secateur.data.batches import batches
-from secateur.data.images import ImageData, Split
+from secateur.data.images import ImageData
+from secateur.data.split import Split
 from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.point import Share
 from secateur.tasks.classification import RightAnswers

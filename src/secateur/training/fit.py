@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from secateur.data.data import Batch, Data, count_of
 from secateur.errors import ModelError, TrainingError
+from secateur.point import Score
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
@@ -54,6 +55,7 @@ def fit(
     task: Task | None = None,
     device: str = "auto",
     on_epoch: Callable[[Epoch], None] | None = None,
+    measure: Callable[[nn.Module, Data], Score] | None = None,
 ) -> tuple[Epoch, ...]:
     """Train `model` in place on the training split.
 
@@ -71,6 +73,8 @@ def fit(
         task: Gives the loss and the metric; classification if None.
         device: As `resolve_device` reads it.
         on_epoch: Called after each epoch.
+        measure: Gives the score of an epoch; the task's first metric on the validation split, if
+            None.
 
     Returns:
         One entry an epoch.
@@ -103,7 +107,10 @@ def fit(
             pass_ = _Pass(fabric, trained, stepper, schedule, data, spec, task, penalty, number)
             loss = pass_.run(order)
             check_weights(model, number)
-            found = score(model, data, "val", task, spec.batch_size)[0]
+            if measure is None:
+                found = score(model, data, "val", task, spec.batch_size)[0]
+            else:
+                found = measure(model, data)
             entry = Epoch(number, loss, found.value, found.metric)
             curve.append(entry)
             if on_epoch:
@@ -142,12 +149,16 @@ def check_loss(loss: object) -> Tensor:
     """
     if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point():
         return loss.reshape(())
-    given = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-    raise ModelError(
+    shape = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+    raise _no_loss(shape)
+
+
+def _no_loss(given: str) -> ModelError:
+    return ModelError(
         "training",
         "the loss",
         given=given,
-        expected="a tensor of one real number",
+        expected="a tensor of one real number, computed from the net's output",
         remedy="Return the mean loss of the batch from the task's `loss`.",
     )
 
@@ -177,7 +188,7 @@ class _Pass:
         for index, batch in enumerate(batches, start=1):
             # The last step of an epoch may have fewer batches to take the mean of.
             first = index - (index - 1) % group
-            loss = self._accumulate(batch, max(1, min(group, count - first + 1)))
+            loss = self._accumulate(batch, index == 1, max(1, min(group, count - first + 1)))
             weighed = loss.detach() * count_of(batch)
             total = weighed.double() if total is None else total + weighed
             if index % group == 0 or index == count:
@@ -189,8 +200,13 @@ class _Pass:
             self._step()
         return 0.0 if total is None else float(total) / examples
 
-    def _accumulate(self, batch: Batch, batches_a_step: int) -> Tensor:
-        loss = check_loss(self.task.loss(forward(self.model, batch[0]), batch))
+    def _accumulate(self, batch: Batch, first: bool, batches_a_step: int) -> Tensor:
+        output = forward(self.model, batch[0])
+        if first:
+            self.task.check_output(output, batch, self.data)
+        loss = check_loss(self.task.loss(output, batch))
+        if not loss.requires_grad:
+            raise _no_loss("one that depends on no weight that is trained")
         if self.penalty is not None:
             loss = loss + self.penalty()
         self.fabric.backward(loss / batches_a_step)

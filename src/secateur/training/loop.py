@@ -11,17 +11,19 @@ from torch import Tensor, nn
 from secateur.data.data import Data, SplitName
 from secateur.errors import TrainingError
 from secateur.foundation.evaluation_mode import evaluation_mode
+from secateur.foundation.run_example import as_it_was, run_example
 from secateur.point import Score
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
-from secateur.tasks.task import Task
+from secateur.tasks.task import Quality, Task
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
-from secateur.training.fit import fit
+from secateur.training.fit import check_loss, fit
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of
 
+_FEW = 64
 Evaluate = Callable[[nn.Module, "OwnSplit"], Mapping[str, Any]]
 """`evaluate(model, split)`: every metric by its word."""
 
@@ -53,11 +55,40 @@ class Loop:
         task: Gives the loss and the metrics.
         train: Trains instead of `fit`.
         evaluate: Measures instead of the task's meter.
+        own_qualities: What `evaluate` measures; empty: what the task does.
     """
 
     task: Task
     train: Train | None = None
     evaluate: Evaluate | None = None
+    own_qualities: tuple[Quality, ...] = ()
+
+    @property
+    def qualities(self) -> tuple[Quality, ...]:
+        """What is measured of every net; the first one chooses."""
+        return self.own_qualities or self.task.qualities
+
+    def check(self, data: Data, model: nn.Module) -> None:
+        """Try what can be tried before anything is trained: answer, loss, measuring.
+
+        Args:
+            data: On the CPU.
+            model: A net that was built for it; left as it was.
+
+        Raises:
+            DataError: The data are not what the task is fed with.
+            ModelError: The net's answer is not what the task needs, or its loss is no scalar.
+            TrainingError: `evaluate` gives other metrics than were announced.
+        """
+        if self.train is None or self.evaluate is None:
+            self.task.check(data, "beginning a study")
+            batch = next(iter(data.batches("val", _FEW)))
+            output = run_example(model, batch[0])
+            self.task.check_output(output, batch, data, exactly=True)
+            check_loss(self.task.loss(output, batch))
+        if self.evaluate is not None:
+            with as_it_was(model):
+                self.score(model, data, "val", _FEW)
 
     def fit(
         self,
@@ -87,6 +118,7 @@ class Loop:
                 task=self.task,
                 device=device,
                 on_epoch=on_epoch,
+                measure=None if self.evaluate is None else self._first,
             )
         rate = spec.learning_rate if learning_rate is None else learning_rate
         return train_own(
@@ -95,6 +127,7 @@ class Loop:
             data,
             spec.model_copy(update={"learning_rate": rate}),
             self.task,
+            self.qualities[0].metric,
             epochs=epochs,
             seed=seed,
             device=resolve_device(device),
@@ -123,7 +156,10 @@ class Loop:
                 expected="a mapping from each metric to its number",
                 remedy="Return a dict such as {'map': 0.5}.",
             )
-        return scores_of(self.task, split, dict(found))
+        return scores_of(self.qualities, split, dict(found))
+
+    def _first(self, model: nn.Module, data: Data) -> Score:
+        return self.score(model, data, "val", _FEW)[0]
 
 
 CLASSIFICATION = Loop(Classification())

@@ -39,6 +39,7 @@ class TrainingRun:
         data: The study's, on that device.
         settings: The `[training]` of the study.
         task: The study's task.
+        metric: The word of the metric that chooses.
         masks: What is kept of each pruned weight; empty where nothing is.
     """
 
@@ -48,6 +49,7 @@ class TrainingRun:
     data: Data
     settings: TrainingSpec
     task: Task
+    metric: str
     masks: Masks
     _model: nn.Module
     _penalty: Callable[[], Tensor] | None = None
@@ -100,9 +102,8 @@ class TrainingRun:
         for name, value in (("loss", loss), *metrics.items()):
             if not math.isfinite(value):
                 raise _refuse(f"the {name} of epoch {number}", f"{value}", "a finite number")
-        metric = self.task.qualities[0].metric
-        found = metrics.get(metric, metrics.get(f"val_{metric}"))
-        entry = Epoch(number, float(loss), None if found is None else float(found), metric)
+        found = metrics.get(self.metric, metrics.get(f"val_{self.metric}"))
+        entry = Epoch(number, float(loss), None if found is None else float(found), self.metric)
         self._curve.append(entry)
         if self._on_epoch:
             self._on_epoch(entry)
@@ -114,6 +115,7 @@ def train_own(
     data: Data,
     settings: TrainingSpec,
     task: Task,
+    metric: str,
     *,
     epochs: int,
     seed: int,
@@ -130,6 +132,7 @@ def train_own(
         data: The study's.
         settings: Passed on.
         task: Passed on.
+        metric: The word of the metric that chooses.
         epochs: What the loop has to report.
         seed: Of torch's generator, and passed on.
         device: Where to train.
@@ -149,8 +152,9 @@ def train_own(
     held = masks if masks is not None else Masks({})
     model.to(device).train()
     run = TrainingRun(
-        epochs, seed, device, data.to(device), settings, task, held, model, penalty, on_epoch
-    )
+        epochs, seed, device, data.to(device), settings, task, metric, held, model, penalty,
+        on_epoch,
+    )  # fmt: skip
     draws = torch.random.fork_rng([device] if device.type == "cuda" else [])
     with draws, run._open:
         torch.manual_seed(stream(seed, "dropout"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -9,7 +12,7 @@ from secateur.data.data import Data, SplitName
 from secateur.errors import TrainingError
 from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.point import Score
-from secateur.tasks.task import Task, forward
+from secateur.tasks.task import Quality, Task, forward
 
 _BATCH = 256
 
@@ -40,21 +43,23 @@ def score(
     with evaluation_mode(model), torch.inference_mode():
         for batch in data.batches(split, task.evaluation_batch or batch_size):
             meter.update(forward(model, batch[0]), batch)
-    return scores_of(task, split, dict(meter.values()))
+    return scores_of(task.qualities, split, dict(meter.values()))
 
 
-def scores_of(task: Task, split: SplitName, values: dict[str, object]) -> tuple[Score, ...]:
-    """The values of a task's metrics, each with its row.
+def scores_of(
+    qualities: Sequence[Quality], split: SplitName, values: Mapping[str, Any]
+) -> tuple[Score, ...]:
+    """The values of metrics, each with its row.
 
     Args:
-        task: Says which there are.
+        qualities: Which there are.
         split: What they were measured on.
         values: A number or a share for each, by its word; more are refused.
 
     Raises:
         TrainingError: One is missing, unknown, or not finite.
     """
-    words = [one.metric for one in task.qualities]
+    words = [one.metric for one in qualities]
     for name in (*words, *values):
         if name not in values or name not in words:
             raise TrainingError(
@@ -65,4 +70,4 @@ def scores_of(task: Task, split: SplitName, values: dict[str, object]) -> tuple[
                 remedy="Return a mapping with exactly these names; `quality` in a study file, or "
                 "the task, says which they are.",
             )
-    return tuple(one.score(split, values[one.metric]) for one in task.qualities)
+    return tuple(one.score(split, values[one.metric]) for one in qualities)

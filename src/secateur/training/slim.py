@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from secateur.data.images import ImageData, check_images
+from secateur.data.data import Data
 from secateur.errors import ModelError
+from secateur.foundation.run_example import each_tensor
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import MethodSpec, TrainingSpec
-from secateur.training.fit import Epoch, fit
+from secateur.training.epoch import Epoch
+from secateur.training.loop import CLASSIFICATION, Loop
 
 _CALIBRATION = 512
 
 
 def slim(
     model: nn.Module,
-    data: ImageData,
+    data: Data,
     spec: TrainingSpec | None = None,
     *,
     epochs: int,
@@ -27,6 +29,7 @@ def slim(
     seed: int = 0,
     device: str = "auto",
     on_epoch: Callable[[Epoch], None] | None = None,
+    loop: Loop | None = None,
 ) -> tuple[Statistics, tuple[Epoch, ...]]:
     """Train a copy of `model` with an L1 term on its batch-norm scales, and read the scales.
 
@@ -43,18 +46,21 @@ def slim(
         seed: As for `fit`.
         device: As for `fit`.
         on_epoch: Called after each epoch.
+        loop: How it is trained; classification by `fit`, if None.
 
     Returns:
         The scales by weight name, and the training curve.
 
     Raises:
-        DataError: The data are not images with one class each, which is what `fit` trains on.
+        DataError: The data are not what the loop's task is fed with.
         ModelError: No convolution takes part in a pass.
     """
-    check_images(data, "sparsity training")
+    loop = loop or CLASSIFICATION
+    loop.task.check(data, "sparsity training")
     copied = copy.deepcopy(model).cpu()
-    images = data.normalise(data.train.images[:_CALIBRATION]).cpu()
-    instrumented = insert_norms(copied, images)
+    first = next(iter(data.batches("train", _CALIBRATION)))[0]
+    inputs = each_tensor(first, lambda one: one.detach().cpu().contiguous())
+    instrumented = insert_norms(copied, inputs)
     if not instrumented.scales:
         raise ModelError(
             "sparsity training",
@@ -67,8 +73,15 @@ def slim(
     def term() -> Tensor:
         return penalty * instrumented.penalty()
 
-    curve = fit(
-        copied, data, spec, epochs=epochs, seed=seed, penalty=term, device=device, on_epoch=on_epoch
+    curve = loop.fit(
+        copied,
+        data,
+        spec or TrainingSpec(),
+        epochs=epochs,
+        seed=seed,
+        penalty=term,
+        device=device,
+        on_epoch=on_epoch,
     )
     scales = {name: scale.cpu() for name, scale in instrumented.statistics().scales.items()}
     return Statistics(scales=scales), curve
@@ -76,9 +89,10 @@ def slim(
 
 def prepare(
     model: nn.Module,
-    data: ImageData,
+    data: Data,
     training: TrainingSpec,
     *,
+    loop: Loop,
     options: MethodSpec,
     seed: int,
     device: str,
@@ -90,6 +104,7 @@ def prepare(
         model: The dense net.
         data: As for `slim`.
         training: As for `slim`.
+        loop: As for `slim`.
         options: Slimming's, with `sparsity_epochs` and `penalty`.
         seed: As for `fit`.
         device: As for `fit`.
@@ -108,5 +123,6 @@ def prepare(
         seed=seed,
         device=device,
         on_epoch=on_epoch,
+        loop=loop,
     )
     return statistics.scales, curve

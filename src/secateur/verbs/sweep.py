@@ -20,7 +20,7 @@ from secateur.tracking.observer import TrackingObserver
 if TYPE_CHECKING:
     from torch import nn
 
-    from secateur.data.images import ImageData
+    from secateur.data.data import Data
     from secateur.study.observer import Observer
 
 
@@ -38,18 +38,19 @@ class Study(core.RunFolder):
         self,
         *,
         x: str = "sparsity",
-        y: str = "test_accuracy",
+        y: str = "",
         methods: Collection[str] = (),
         title: str = "",
         width: float = WIDTH,
         path: str | Path | None = None,
     ) -> Picture:
-        """Draw accuracy against what was saved; a notebook shows the picture.
+        """Draw a score against what was saved; a notebook shows the picture.
 
         Args:
             x: `sparsity`, `conv_sparsity`, `macs`, `bytes`, `latency`, ...: an axis of
                 `secateur.study.metrics.AXES`.
-            y: `test_accuracy` or `val_accuracy`; the figure says which.
+            y: `val_accuracy`, `test_rmse`, ...; the first score on test data if empty. The figure
+                says which.
             methods: Those to draw; all if empty. The dense net stays.
             title: Stands above the figure.
             width: In inches.
@@ -88,7 +89,7 @@ class Study(core.RunFolder):
 
 def sweep(
     model: str | Callable[..., nn.Module] = "conv4",
-    data: str | ImageData = "fashion-mini",
+    data: str | Data = "fashion-mini",
     *,
     methods: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("magnitude", "l1-filter", "dense"),
     levels: Sequence[float | Sequence[float] | Mapping[str, float]] = (0.5, 0.7, 0.8, 0.9, 0.95),
@@ -114,7 +115,7 @@ def sweep(
     Args:
         model: A reference net's name, `package.module:function`, or a function that returns the
             network (called with `shape` and `classes` if it takes them).
-        data: A data set's name, or `ImageData` (see `secateur.data.from_dataset`).
+        data: A data set's name, `package.module:function`, or data that `secateur.data` makes.
         methods: Names, or a table of names and options as in a study file.
         levels: Sparsities for every method, of the weights that take part; a table of patterns
             and sparsities may stand for one.
@@ -139,9 +140,9 @@ def sweep(
     from secateur.study.sweep import run_study
 
     if not isinstance(data, str):
-        from secateur.data.images import check_images
+        from secateur.data.data import check_data
 
-        check_images(data, "beginning a study")
+        check_data(data, "beginning a study")
     methods = [methods] if isinstance(methods, str) else methods
     if not isinstance(methods, Iterable):
         raise _wrong("methods", methods)

@@ -1,8 +1,8 @@
 """What the page shows, as plain JSON values made from the store alone.
 
 Everything that decides anything is exact: levels are compared by their rank on each axis, an
-integer in which equal means are equal, and a floor with the integers of the mean validation
-accuracy. The floats beside them are for reading.
+integer in which equal means are equal, and a floor with the integers of the mean of the score
+that chooses. The floats beside them are for reading.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,9 @@ from secateur.report.export_table import to_csv
 from secateur.report.scale import scale_of
 from secateur.report.style import styles
 from secateur.study.aggregate import Replicate, estimate, replicates
-from secateur.study.frontier import DENSE, breakpoints, frontier
-from secateur.study.metrics import Metric, axes_of
+from secateur.study.frontier import DENSE, frontier
+from secateur.study.metrics import Metric, axes_of, axis, quality_of, score_metrics
+from secateur.study.pick import breakpoints
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _DASHES = {"-": None, "--": "6 4", ":": "1.5 4", "-.": "8 4 1.5 4"}
 """The dashes of the figures, as SVG writes them."""
-ACCURACIES = ("val_accuracy", "test_accuracy")
-_SHARES = ("val", "test", "sparsity", "conv_sparsity", "model_sparsity")
+_SHARES = ("sparsity", "conv_sparsity", "model_sparsity")
 _COUNTS = (
     "parameters", "nonzero", "compact_parameters", "masked_macs", "nonzero_macs", "macs",
     "artifact_bytes",
@@ -64,14 +64,17 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
     machines = _Table(point.environment for point in points)
     places = {point.digest: place for place, point in enumerate(points)}
     names = _Names(points)
+    axes = axes_of(points)
+    scores = [metric.name for metric in score_metrics(points)]
     return {
         "format": FORMAT,
         "study": _study(store, points),
-        "axes": [_axis(metric) for metric in axes_of(points).values()],
+        "axes": [_axis(metric, scores) for metric in axes.values()],
+        "quality": {"val": quality_of(points), "test": quality_of(points, "test")},
         "csv": to_csv(points, CONTROLS).decode(),
         "methods": _methods(levels),
-        "levels": _levels(levels, places, axes_of(points)),
-        "choices": {metric.name: _choice(levels, metric) for metric in axes_of(points).values()},
+        "levels": _levels(levels, places, axes),
+        "choices": {metric.name: _choice(levels, metric) for metric in axes.values()},
         "floor": _usual_floor(levels),
         "points": [
             {
@@ -125,13 +128,13 @@ def _named(setting: Any) -> str:
     return str(setting.get("name", "")) if isinstance(setting, Mapping) else ""
 
 
-def _axis(metric: Metric) -> dict[str, Any]:
+def _axis(metric: Metric, scores: Collection[str]) -> dict[str, Any]:
     return {
         "name": metric.name,
         "label": metric.label,
         "higher": metric.higher,
         "unit": metric.unit,
-        "accuracy": metric.name in ACCURACIES,
+        "score": metric.name in scores,
         "chooses": metric.chooses,
     }
 
@@ -194,7 +197,7 @@ def _choice(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
     places = {id(level): place for place, level in enumerate(levels)}
     if not there or not metric.chooses:
         return {"frontier": [], "picks": [], "log": False}
-    best = frontier(there, (metric.name, "val_accuracy"), CONTROLS)
+    best = frontier(there, (metric.name, quality_of(there[0].points)), CONTROLS)
     return {
         "frontier": [places[id(level)] for level in best],
         "picks": [
@@ -207,13 +210,20 @@ def _choice(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
 
 
 def _usual_floor(levels: Sequence[Replicate]) -> str | None:
-    """Two points below the dense net, as `--within 0.02` has it, rounded down to a thousandth."""
+    """Two points below the dense net, as `--within 0.02` has it, rounded down to a thousandth.
+
+    Of a score that is no share: a fiftieth worse than the dense net, to four digits.
+    """
     rivals = [level for level in levels if _competes(level)]
     dense = [level for level in rivals if level.method == DENSE]
     if not rivals:
         return None
-    best = max(level.mean("val_accuracy") for level in dense or rivals)
-    return f"{max(0, math.floor(1000 * best - 20)) / 1000:.3f}"
+    quality = axis(quality_of(rivals[0].points), rivals[0].points)
+    means = [level.mean(quality.name) for level in dense or rivals]
+    best = max(means) if quality.higher else min(means)
+    if quality.unit == "share":
+        return f"{max(0, math.floor(1000 * best - 20)) / 1000:.3f}"
+    return f"{float(best - abs(best) / 50 if quality.higher else best + abs(best) / 50):.4g}"
 
 
 def _competes(level: Replicate) -> bool:
@@ -243,9 +253,11 @@ def _point(point: Point) -> dict[str, Any]:
         "step": point.step,
         "seed": point.seed,
         **{name: [share.part, share.total] for name, share in held.items()},
+        "scores": {one.name: [_digits(one.value), one.part, one.total] for one in point.scores},
         **{name: getattr(point, name) for name in _COUNTS},
         "collapsed": point.collapsed,
         "majority": point.majority,
+        "baseline": point.baseline,
         "epochs": [
             *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
             point.epochs.statistics,
@@ -281,8 +293,13 @@ def _training(training: Training) -> dict[str, Any]:
         "kind": training.kind,
         "before": [name[:_ID] for name in (previous, parents.get("slim")) if name],
         "loss": [_finite(entry.get("loss")) for entry in training.curve],
-        "val": [_finite(entry.get("val_accuracy")) for entry in training.curve],
+        "val": [_finite(_score_of(entry)) for entry in training.curve],
     }
+
+
+def _score_of(entry: Mapping[str, float]) -> float | None:
+    """The score of an epoch, if its loop has measured one."""
+    return next((value for name, value in entry.items() if name.startswith("val_")), None)
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,6 +1,6 @@
 // The frontier as a chart: lines and bands by Plot, points of our own that can be reached by keys.
 
-const COLLAPSE = 0.25; // Of accuracy.
+const COLLAPSE = 0.25; // Of a share; of any other score, half of the best.
 
 const xOf = (level) => level.mean[state.x];
 const yOf = (level) => level.mean[state.y];
@@ -32,10 +32,17 @@ function isLog(levels) {
   return state.log[state.x] ?? state.values.choices[state.x].log;
 }
 
+/** The score turned so that better is higher, and the ends of its band. */
+const good = (level) => upwards() * yOf(level);
+const goodLow = (level) => good(level) - (level.band[state.y] ?? 0);
+const goodHigh = (level) => good(level) + (level.band[state.y] ?? 0);
+const isShare = () => derived.axes[state.y].unit === "share";
+
 /** Levels that have collapsed: so far below the best that they would flatten all the others. */
 function collapsed(levels) {
-  const line = d3.max(levels, yOf) - COLLAPSE;
-  return levels.filter((level) => yOf(level) < line);
+  const best = d3.max(levels, good);
+  const line = best - (isShare() ? COLLAPSE : 0.5 * Math.abs(best));
+  return levels.filter((level) => good(level) < line);
 }
 
 const leftOut = (levels) => new Set(state.zoom ? collapsed(levels) : []);
@@ -57,19 +64,21 @@ function frameOf(levels) {
     }
   }
   const ends = [least - 0.04 * wide, most + 0.04 * wide].map((end) => (log ? Math.exp(end) : end));
-  const [, highest] = d3.extent(levels, yOf);
+  return { log, x: [Math.max(log ? -Infinity : 0, ends[0]), ends[1]], y: heightsOf(levels) };
+}
+
+/** The limits of the vertical axis, the smaller first. */
+function heightsOf(levels) {
+  const highest = d3.max(levels, good);
   const without = leftOut(levels);
-  const lowest = d3.min(levels, (level) => (without.has(level) ? NaN : yOf(level)));
-  const room = Math.max(highest - lowest, 0.02);
+  const lowest = d3.min(levels, (level) => (without.has(level) ? NaN : good(level)));
+  const room = Math.max(highest - lowest, isShare() ? 0.02 : 0.02 * Math.abs(highest)) || 1;
   // A zoom out for the widest bands would flatten the lines.
-  const end = d3.min(levels, (level) => (yOf(level) < lowest ? lowest : low(level)));
+  const end = d3.min(levels, (level) => (good(level) < lowest ? lowest : goodLow(level)));
   const bottom = Math.max(end, lowest - room) - 0.06 * room;
-  const top = Math.min(d3.max(levels, high), highest + room) + 0.06 * room;
-  return {
-    log,
-    x: [Math.max(log ? -Infinity : 0, ends[0]), ends[1]],
-    y: [Math.max(0, bottom), Math.min(1, top)],
-  };
+  const top = Math.min(d3.max(levels, goodHigh), highest + room) + 0.06 * room;
+  const [least, most] = d3.extent([upwards() * bottom, upwards() * top]);
+  return isShare() ? [Math.max(0, least), Math.min(1, most)] : [least, most];
 }
 
 function drawChart() {
@@ -106,7 +115,13 @@ function drawChart() {
       ticks: frame.log ? logTicks(frame.x, width / 80) : undefined,
       tickFormat: axis.unit === "share" ? undefined : (value) => said(axis, value),
     },
-    y: { domain: frame.y, label: yLabel(), labelArrow: "none", tickSpacing: 50 },
+    y: {
+      domain: frame.y,
+      reverse: !derived.axes[state.y].higher,
+      label: yLabel(),
+      labelArrow: "none",
+      tickSpacing: 50,
+    },
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1 }),
       ...denseMarks(levels, frame),
@@ -139,10 +154,15 @@ function xLabel(axis, log) {
 }
 
 function yLabel() {
-  const points = state.values.points;
-  const part = state.y === "val_accuracy" ? "val" : "test";
-  const images = [...new Set(points.map((point) => point[part][1]))].map(exact).join(" or ");
-  return `${titled(labelOf(derived.axes[state.y]))} (${images} images)`;
+  const axis = derived.axes[state.y];
+  const totals = state.values.points.map((point) => point.scores[axis.name]?.[2]).filter(Boolean);
+  const what = /^(val|test)_accuracy$/.test(axis.name) ? "examples" : "answers";
+  const known = [
+    totals.length && `${[...new Set(totals)].map(exact).join(" or ")} ${what}`,
+    !isShare() && axis.unit,
+    !axis.higher && "less is better, and up",
+  ].filter(Boolean);
+  return titled(labelOf(axis)) + (known.length ? ` (${known.join(", ")})` : "");
 }
 
 function lineMarks(line, frame) {
@@ -186,21 +206,23 @@ function denseMarks(levels, frame) {
 /** The floor: only where the vertical axis is what it is a floor of. */
 function floorMarks(frame) {
   const floor = Number(state.floor);
-  if (state.y !== "val_accuracy" || state.floor === null || floor < frame.y[0]) return [];
-  const below = { x1: frame.x[0], x2: frame.x[1], y1: frame.y[0], y2: Math.min(floor, frame.y[1]) };
+  if (state.y !== quality().name || state.floor === null) return [];
+  const [least, most] = frame.y;
+  const within = Math.min(Math.max(floor, least), most);
+  const [y1, y2] = quality().higher ? [least, within] : [within, most];
+  if (y1 === y2) return [];
+  const beyond = floor !== within;
   return [
-    Plot.rect([0], { ...below, fill: "var(--shade)", clip: true }),
-    floor > frame.y[1]
-      ? null
-      : Plot.ruleY([floor], { stroke: "var(--muted)", strokeDasharray: "2 3" }),
-    floor > frame.y[1]
+    Plot.rect([0], { x1: frame.x[0], x2: frame.x[1], y1, y2, fill: "var(--shade)", clip: true }),
+    beyond ? null : Plot.ruleY([floor], { stroke: "var(--muted)", strokeDasharray: "2 3" }),
+    beyond
       ? null
       : Plot.text([floor], {
           y: Number,
           frameAnchor: "right",
           dx: -6,
           dy: 10,
-          text: () => `floor ${state.floor}`,
+          text: () => `${quality().higher ? "floor" : "at most"} ${state.floor}`,
           fill: "var(--muted)",
         }),
   ];
@@ -213,7 +235,7 @@ function drawCaption() {
   const seeds = few === many ? `${many}` : `${few} to ${many}`;
   const words = [
     many > 1 ? `Mean and 95 % band over ${seeds} seeds.` : "One seed: no band.",
-    "Filled: on the frontier of this axis and validation accuracy. Ringed: the pick.",
+    `Filled: on the frontier of this axis and ${quality().label}. Ringed: the pick.`,
     "Grey and dashed: controls.",
   ];
   const ends = denseEnds(values.levels).map((level) => values.points[level.points[0]].epochs);
@@ -223,12 +245,13 @@ function drawCaption() {
   }
   if (values.levels.some((level) => level.collapsed)) {
     words.push(
-      "Collapsed levels, no better than naming the most frequent class, take no place on the frontier.",
+      "Collapsed levels, no better than an answer that ignores its input, take no place on the frontier.",
     );
   }
-  if (state.y === "test_accuracy") {
+  const axis = derived.axes[state.y];
+  if (!axis.chooses) {
     words.push(
-      "Test accuracy was scored once and chose nothing: frontier and pick go by validation.",
+      `${titled(axis.label)} was scored once and chose nothing: frontier and pick go by validation.`,
     );
   }
   const fallen = leftOut(shown()).size;
@@ -245,7 +268,7 @@ function inWords() {
   const levels = shown();
   if (!levels.length) return "Nothing is shown.";
   const seen = (level) =>
-    `${fully(level, state.values)} (${withBand(axis, level)}, ${share(level.mean[state.y])})`;
+    `${fully(level, state.values)} (${withBand(axis, level)}, ${said(derived.axes[state.y], level.mean[state.y])})`;
   const best = [...derived.frontier].sort((a, b) => xOf(a) - xOf(b));
   const lines = [...linesOf(levels)].map(([method, line]) => {
     const first = line[0];

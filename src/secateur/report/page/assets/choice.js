@@ -5,14 +5,14 @@ function drawControls() {
   const none = !state.values.levels.length;
   fillSelect(
     find("x"),
-    state.values.axes.filter((axis) => !axis.accuracy),
+    state.values.axes.filter((axis) => !axis.score),
     state.x,
     (axis) =>
       none || measured(axis) ? titled(labelOf(axis)) : `${titled(labelOf(axis))} (not measured)`,
   );
   fillSelect(
     find("y"),
-    state.values.axes.filter((axis) => axis.accuracy),
+    state.values.axes.filter((axis) => axis.score),
     state.y,
     (axis) => (axis.chooses ? titled(axis.label) : `${titled(axis.label)} (never chooses)`),
   );
@@ -78,21 +78,37 @@ function swatch(method) {
 }
 
 function drawFloor() {
-  const means = state.values.levels.filter((l) => l.competes).map((l) => l.mean.val_accuracy);
+  const axis = quality();
+  const means = state.values.levels.filter((l) => l.competes).map((l) => l.mean[axis.name]);
   const [slider, number] = [find("floor"), find("floor-number")];
   slider.disabled = number.disabled = !means.length;
+  find("floor-label").textContent = `${titled(axis.label)} of at ${side()}`;
   if (!means.length) return;
-  const least = Math.floor(Math.min(...means) * 1000 - 5) / 1000;
-  slider.min = String(Math.max(0, least));
-  slider.max = String(Math.min(1, Math.ceil(Math.max(...means) * 1000 + 5) / 1000));
-  slider.step = "0.001";
-  number.min = "0";
-  number.max = "1";
-  number.step = "0.001";
+  const step = stepOf(axis, means);
+  const [least, most] = [Math.min(...means), Math.max(...means)];
+  const ends = [Math.floor(least / step - 5) * step, Math.ceil(most / step + 5) * step];
+  const [low, high] = axis.unit === "share" ? [Math.max(0, ends[0]), Math.min(1, ends[1])] : ends;
+  slider.min = String(Number(low.toPrecision(12)));
+  slider.max = String(Number(high.toPrecision(12)));
+  slider.step = number.step = String(step);
+  number.min = axis.unit === "share" ? "0" : "";
+  number.max = axis.unit === "share" ? "1" : "";
   if (document.activeElement !== number) number.value = state.floor;
   slider.value = state.floor;
-  slider.setAttribute("aria-valuetext", `at least ${state.floor}`);
+  slider.setAttribute("aria-valuetext", `at ${side()} ${state.floor}`);
 }
+
+/** Which side of the floor is right: an accuracy is at least so much, an error at most. */
+const side = () => (quality().higher ? "least" : "most");
+
+/** A thousandth of a share; of other numbers a power of ten below a hundredth of their range. */
+function stepOf(axis, means) {
+  if (axis.unit === "share") return 0.001;
+  const range = Math.max(...means) - Math.min(...means) || Math.abs(means[0]) || 1;
+  return Number(`1e${Math.floor(Math.log10(range / 100))}`);
+}
+
+const decimalsOf = (step) => Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
 
 function drawPick() {
   const { pick } = derived;
@@ -100,7 +116,7 @@ function drawPick() {
   find("pick-show").hidden = !pick;
   const axis = derived.axes[state.x];
   if (!pick) {
-    box.textContent = state.values.levels.length ? "Write the floor as a share, as 0.9." : "";
+    box.textContent = state.values.levels.length ? asked() : "";
     find("pick-command").replaceChildren();
     return;
   }
@@ -109,20 +125,28 @@ function drawPick() {
   const far = axis.higher ? "highest" : "lowest";
   const why = met
     ? `the ${far} ${labelOf(axis)} of all that reach it`
-    : "no level reaches it; this is the most accurate";
+    : "no level reaches it; this is the best";
   const words = [
     `${titled(labelOf(axis))} ${withBand(axis, level)},`,
-    `validation accuracy ${withBand(derived.axes.val_accuracy, level)}`,
+    `${quality().label} ${withBand(quality(), level)}`,
     `(n = ${level.points.length}): ${why}.`,
   ].join(" ");
   box.replaceChildren(name, make("br"), words);
   const { quoted } = state.values.study;
   const across = state.x === "sparsity" ? "" : ` --x ${state.x}`;
-  const line = `secateur frontier ${quoted} --min-accuracy ${state.floor}${across}`;
+  const { name: score } = quality();
+  const bound =
+    score === "val_accuracy"
+      ? `--min-accuracy ${state.floor}`
+      : `--at-${side()} ${score}=${state.floor}`;
+  const line = `secateur frontier ${quoted} ${bound}${across}`;
   if (find("pick-command").textContent !== line) {
     find("pick-command").replaceChildren(command(line));
   }
 }
+
+const asked = () =>
+  quality().unit === "share" ? "Write the floor as a share, as 0.9." : "Write a number.";
 
 function listen() {
   find("x").addEventListener("change", (event) => change({ x: event.target.value }));
@@ -132,7 +156,7 @@ function listen() {
   );
   find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
   find("floor").addEventListener("input", (event) =>
-    change({ floor: Number(event.target.value).toFixed(3) }),
+    change({ floor: Number(event.target.value).toFixed(decimalsOf(Number(event.target.step))) }),
   );
   find("floor-number").addEventListener("input", (event) => {
     if (decimal(event.target.value)) change({ floor: event.target.value });

@@ -64,8 +64,7 @@ function measured(point) {
   const part = (held, word) =>
     held[1] ? [share(held[0] / held[1]), `${exact(held[0])} of ${exact(held[1])} ${word}`] : "–";
   const rows = [
-    ["Validation accuracy", part(point.val, "right")],
-    ["Test accuracy", part(point.test, "right")],
+    ...state.values.axes.filter((axis) => axis.score).map((axis) => scoreRow(axis, point)),
     ["Overall sparsity", part(point.sparsity, "zeros")],
     ["Sparsity of the convs", part(point.conv_sparsity, "zeros")],
     ["Zero parameters", part(point.model_sparsity, "zeros")],
@@ -88,6 +87,12 @@ function measured(point) {
     rows.push(["Kept from being emptied", point.floored.join(", ")]);
   }
   return pairs(rows);
+}
+
+function scoreRow(axis, point) {
+  const [value, right, total] = point.scores[axis.name] ?? [null];
+  const more = total ? `${exact(right)} of ${exact(total)} right` : null;
+  return [titled(axis.label), [said(axis, value), more]];
 }
 
 /** Names and values; a pair of texts is a value and what it is made of. */
@@ -198,14 +203,14 @@ function curves(point) {
   const last = seen[seen.length - 1];
   const words =
     `${seen.length} epochs in ${d3.groups(seen, (e) => e.run).length} runs, this run's in colour. ` +
-    `At its end: loss ${last.loss ?? "not finite"}, validation accuracy ${last.val ?? "none"}.`;
+    `At its end: loss ${last.loss ?? "not finite"}, ${quality().label} ${last.val ?? "none"}.`;
   return make(
     "div",
     {},
     make(
       "div",
       { class: "curves" },
-      curve(seen, "val", "Validation accuracy", point),
+      curve(seen, "val", titled(quality().label), point),
       curve(seen, "loss", "Training loss", point),
     ),
     make("p", { class: "muted" }, words),

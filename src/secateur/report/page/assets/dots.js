@@ -32,7 +32,10 @@ function dots(levels, scales, size) {
 
 /** The order from left to right, where better is, and upwards. */
 const rightwards = (a, b) =>
-  (derived.axes[state.x].higher ? 1 : -1) * (xOf(a) - xOf(b)) || yOf(a) - yOf(b);
+  (derived.axes[state.x].higher ? 1 : -1) * (xOf(a) - xOf(b)) || upwards() * (yOf(a) - yOf(b));
+
+/** The sign that makes better higher: less error is drawn above more. */
+const upwards = () => (derived.axes[state.y].higher ? 1 : -1);
 
 function dotOf(level, scales, size) {
   const left = scales.x(xOf(level)) < size.marginLeft - 0.5;
@@ -75,13 +78,13 @@ function announced(level) {
   const words = [
     fully(level, state.values),
     `${labelOf(axis)} ${withBand(axis, level)}`,
-    `validation accuracy ${withBand(derived.axes.val_accuracy, level)}`,
-    `test accuracy ${withBand(derived.axes.test_accuracy, level)}`,
+    `${quality().label} ${withBand(quality(), level)}`,
+    `${quality("test").label} ${withBand(quality("test"), level)}`,
   ];
   if (derived.frontier.has(level)) words.push("on the frontier");
   if (level === derived.pick?.level) words.push("the pick");
   if (isControl(level)) words.push("control");
-  if (level.collapsed) words.push("collapsed to the accuracy of a guess");
+  if (level.collapsed) words.push("collapsed to the score of a guess");
   return words.join(", ");
 }
 
@@ -126,7 +129,7 @@ function onKey(event, level) {
 
 function nearest(level, order, way) {
   const others = order.filter(
-    (other) => other.method !== level.method && way * (yOf(other) - yOf(level)) > 0,
+    (other) => other.method !== level.method && way * upwards() * (yOf(other) - yOf(level)) > 0,
   );
   return others[d3.minIndex(others, (other) => Math.abs(xOf(other) - xOf(level)))];
 }
@@ -136,8 +139,8 @@ function showTip(level, dot) {
   const axis = derived.axes[state.x];
   const rows = [
     [titled(labelOf(axis)), withBand(axis, level)],
-    ["Validation", withBand(derived.axes.val_accuracy, level)],
-    ["Test", withBand(derived.axes.test_accuracy, level)],
+    ["Validation", withBand(quality(), level)],
+    ["Test", withBand(quality("test"), level)],
   ].flatMap(([head, text]) => [make("dt", {}, head), make("dd", {}, text)]);
   tip.replaceChildren(make("strong", {}, fully(level, state.values)), make("dl", {}, ...rows));
   tip.hidden = false;

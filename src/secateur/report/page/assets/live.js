@@ -67,7 +67,9 @@ function stateWords(live, heartbeat, study) {
 
 function underway(run) {
   const bar = make("progress", { max: run.epochs || 1, value: run.epoch, "aria-label": run.title });
-  const val = run.val_accuracy === null ? "" : `, validation accuracy ${share(run.val_accuracy)}`;
+  const axis = quality();
+  const score = run[axis.name] ?? null;
+  const val = score === null ? "" : `, ${axis.label} ${said(axis, score)}`;
   return make(
     "li",
     {},

@@ -3,7 +3,7 @@
 const state = {
   values: null,
   x: "sparsity",
-  y: "val_accuracy",
+  y: null, // The score that chooses, until another is chosen.
   log: {}, // By axis: what the user wants; else the values decide.
   zoom: true, // Whether levels far below all the others are left out of the frame.
   hidden: new Set(),
@@ -26,6 +26,7 @@ function take(values) {
   for (const level of values.levels) {
     for (const place of level.points) derived.levelOf.set(values.points[place].digest, level);
   }
+  if (!derived.axes[state.y]) state.y = values.quality.val;
   state.floor ??= values.floor;
 }
 
@@ -34,12 +35,15 @@ function derive() {
   const { frontier, picks } = choices[state.x];
   derived.frontier = new Set(frontier.map((place) => levels[place]));
   const floor = state.floor === null ? null : decimal(state.floor);
-  derived.pick = floor && pickAt(picks, floor);
+  derived.pick = floor && pickAt(picks, floor, quality().higher);
   const known = derived.levelOf.has(state.selected);
   if (!known && derived.pick) {
     state.selected = state.values.points[derived.pick.level.points[0]].digest;
   }
 }
+
+/** The axis of the score that chooses, and of the one beside it on test data. */
+const quality = (split = "val") => derived.axes[state.values.quality[split]];
 
 const pointOf = (digest) => state.values.points.find((point) => point.digest === digest);
 const isControl = (level) => Boolean(derived.styles[level.method]?.control);

@@ -10,8 +10,10 @@ const latencyAt = (point, batch) =>
 const spentBy = (point) => d3.sum(point.epochs);
 const onFrontier = (point) => derived.frontier.has(derived.levelOf.get(point.digest));
 
-/** Head, the value that sorts, and the text of a cell. */
-const COLUMNS = [
+const asColumn = ([head, value, text]) => ({ head, value, text });
+
+/** Head, the value that sorts, and the text of a cell: what comes before a study's scores. */
+const FIRST = [
   ["method", (p) => p.method, (p) => p.method],
   ["level", (p) => levelNumber(p), (p) => p.level],
   ["seed", (p) => p.seed, (p) => String(p.seed)],
@@ -20,8 +22,10 @@ const COLUMNS = [
     (p) => (p.collapsed ? -1 : onFrontier(p) ? 1 : 0),
     (p) => (p.collapsed ? "collapsed" : onFrontier(p) ? "yes" : ""),
   ],
-  ["val accuracy", (p) => ratio(p.val), (p) => share(ratio(p.val))],
-  ["test accuracy", (p) => ratio(p.test), (p) => share(ratio(p.test))],
+].map(asColumn);
+
+/** What comes behind them. */
+const REST = [
   ["sparsity", (p) => ratio(p.sparsity), (p) => share(ratio(p.sparsity))],
   ["conv sparsity", (p) => ratio(p.conv_sparsity), (p) => share(ratio(p.conv_sparsity))],
   ["zero parameters", (p) => ratio(p.model_sparsity), (p) => share(ratio(p.model_sparsity))],
@@ -38,7 +42,19 @@ const COLUMNS = [
   ["ms, batch 64", (p) => latencyAt(p, 64), (p) => timeText(latencyAt(p, 64))],
   ["epochs", spentBy, (p) => `${p.epochs.join("+")}=${spentBy(p)}`],
   ["seconds", (p) => p.seconds, (p) => String(p.seconds)],
-].map(([head, value, text]) => ({ head, value, text }));
+].map(asColumn);
+
+/** The columns of a study: each of its scores is one. */
+function columns() {
+  const scores = state.values.axes.filter((axis) => axis.score);
+  return [...FIRST, ...scores.map(scoreColumn), ...REST];
+}
+
+function scoreColumn(axis) {
+  const head = axis.label.replace(/^validation /, "val ");
+  const value = (point) => point.scores[axis.name]?.[0] ?? null;
+  return { head, value, text: (point) => (value(point) === null ? "–" : said(axis, value(point))) };
+}
 
 const AT_ONCE = 150; // Rows a turn.
 
@@ -50,7 +66,11 @@ let filling = 0;
 
 function drawTable() {
   const head = find("table").tHead;
-  if (!head.rows.length) head.append(headRow());
+  const heads = JSON.stringify(columns().map((column) => column.head));
+  if (head.dataset.heads !== heads) {
+    head.dataset.heads = heads;
+    head.replaceChildren(headRow());
+  }
   for (const [i, cell] of [...head.rows[0].cells].entries()) {
     const sorted = state.sort.column === i ? (state.sort.up ? "ascending" : "descending") : "none";
     cell.setAttribute("aria-sort", sorted);
@@ -63,7 +83,7 @@ function drawTable() {
 }
 
 function headRow() {
-  const cells = COLUMNS.map((column, i) => {
+  const cells = columns().map((column, i) => {
     const button = make("button", { type: "button" }, column.head);
     button.addEventListener("click", () => {
       const up = state.sort.column === i ? !state.sort.up : true;
@@ -80,7 +100,7 @@ function ordered() {
   const { column, up } = state.sort;
   const points = [...state.values.points];
   if (column === null) return points;
-  const value = COLUMNS[column].value;
+  const { value } = columns()[column];
   const sign = up ? 1 : -1;
   // What was not measured comes last, whichever way.
   return points.sort((a, b) => {
@@ -120,7 +140,9 @@ function newRow(point) {
   );
   const head = make("th", { scope: "row" }, button);
   head.style.setProperty("--c", colourOf(point.method));
-  const cells = COLUMNS.slice(1).map((column) => make("td", {}, column.text(point)));
+  const cells = columns()
+    .slice(1)
+    .map((column) => make("td", {}, column.text(point)));
   const row = make("tr", { "data-digest": point.digest }, head, ...cells);
   row.addEventListener("click", () => {
     change({ selected: point.digest });

@@ -45,7 +45,8 @@ function said(axis, value) {
   if (axis.unit === "share") return share(value);
   if (axis.unit === "seconds") return milliseconds(value);
   if (axis.unit === "bytes") return `${spaced(value)}${value < 999.5 ? " " : ""}B`;
-  return short(value);
+  if (axis.unit === "count" || axis.unit === "epochs") return short(value);
+  return `${Number(value.toPrecision(4))}${axis.unit && ` ${axis.unit}`}`;
 }
 
 function withBand(axis, level) {
