@@ -23,7 +23,7 @@ from secateur.report.records import records
 from secateur.report.table import show, to_json
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
-from secateur.study.metrics import AXES, TABLE, axes_of, axis, metrics_of, own_metric
+from secateur.study.metrics import AXES, TABLE, axes_of, axis, metrics_of, own_metric, own_metrics
 from secateur.study.plan import Run
 from secateur.study.store import Store
 
@@ -52,8 +52,8 @@ def test_names_are_distinct_and_said_in_words() -> None:
     assert all(one.label for one in TABLE)
 
 
-def test_only_the_test_split_may_not_choose() -> None:
-    assert [one.name for one in TABLE if not one.chooses] == ["test_accuracy"]
+def test_only_the_test_split_may_not_choose(points: list[Point]) -> None:
+    assert [one.name for one in metrics_of(points) if not one.chooses] == ["test_accuracy"]
 
 
 def test_every_row_is_read_from_a_point(points: list[Point]) -> None:
@@ -115,7 +115,7 @@ def test_a_point_comes_back_from_json(points: list[Point]) -> None:
 
 def test_a_name_of_every_study_is_not_taken_over(points: list[Point]) -> None:
     taken = replace(points[0], metrics=(Measured("macs", "mine", "", True, 1.0),))
-    assert metrics_of([taken]) == TABLE
+    assert own_metrics([taken]) == ()
     assert axis("macs", [taken]).value(taken) == taken.macs
 
 

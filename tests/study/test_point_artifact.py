@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from secateur.cli import app
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
-from secateur.point import Epochs, Point, Share
+from secateur.point import Epochs, Point, Share, accuracy
 from secateur.pruning.masks import Masks
 from secateur.spec import StudySpec
 from secateur.study.point_artifact import artifact_bytes, compaction_of
@@ -71,7 +71,8 @@ def test_a_net_that_no_file_can_hold_has_no_size() -> None:
     example = data.example(2)
     net = Odd(nn.Flatten(), nn.Linear(example[0].numel(), data.classes)).eval()
     share = Share(0, 1)
-    point = Point("dense", (), 0, 0, "d", share, share, share, share, share, 1, 1, 1, 1, 1, 1,
+    scores = (accuracy("val", 0, 1), accuracy("test", 0, 1))
+    point = Point("dense", (), 0, 0, "d", scores, share, share, share, 1, 1, 1, 1, 1, 1,
                   Epochs(1, 0, 0), 1.0, "points/d.safetensors")  # fmt: skip
     masks = Masks({})
     small = compaction_of(net, masks, example)

@@ -238,7 +238,7 @@ def test_a_model_that_does_not_fit_is_refused_before_the_folder_is_made(
     def flat(shape: Any, classes: int) -> nn.Module:
         return nn.Flatten()
 
-    with pytest.raises(ModelError, match=r"is \(2, 192\) for 2 images, expected \(2, 5\)"):
+    with pytest.raises(ModelError, match=r"of shape \(2, 192\) for 2 examples, expected \(2, 5\)"):
         go(model=flat)
     with pytest.raises(UsageError, match="conv"):
         go(study(methods={"l1-filter": {}}))

@@ -20,15 +20,17 @@ the target is a tensor, or whatever the task's loss takes; None where the inputs
 
 @runtime_checkable
 class Data(Protocol):
-    """What a study is fed with; `ImageData` and all that `secateur.data` makes are such data.
+    """What a study is fed with; `ImageData` and all that `secateur.data` makes are such data."""
 
-    Attributes:
-        name: What to call them in reports.
-        version: What names their contents where these cannot be hashed; else empty.
-    """
+    @property
+    def name(self) -> str:
+        """What to call them in reports."""
+        ...
 
-    name: str
-    version: str
+    @property
+    def version(self) -> str:
+        """What names their contents where these cannot be hashed; else empty."""
+        ...
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of everything that a result could depend on, wherever it is held."""

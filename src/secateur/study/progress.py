@@ -67,7 +67,11 @@ class SweepProgress:
         self.trained += 1
         entry = self.underway[run.digest]
         entry.epoch = int(values["epoch"])
-        entry.values = {name: value for name, value in values.items() if name != "epoch"}
+        entry.values = {
+            name: value
+            for name, value in values.items()
+            if name == "loss" or name.startswith("val_")
+        }
 
     def ended(self, run: Run, reason: str) -> None:
         """Count a run as done, or as failed."""

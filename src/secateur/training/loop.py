@@ -23,7 +23,7 @@ from secateur.training.fit import check_loss, fit
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of
 
-_FEW = 64
+_FEW, _TRIED = 64, 2
 Evaluate = Callable[[nn.Module, "OwnSplit"], Mapping[str, Any]]
 """`evaluate(model, split)`: every metric by its word."""
 
@@ -82,7 +82,7 @@ class Loop:
         """
         if self.train is None or self.evaluate is None:
             self.task.check(data, "beginning a study")
-            batch = next(iter(data.batches("val", _FEW)))
+            batch = next(iter(data.batches("val", _TRIED)))
             output = run_example(model, batch[0])
             self.task.check_output(output, batch, data, exactly=True)
             check_loss(self.task.loss(output, batch))
