@@ -171,7 +171,7 @@ class Shapes(Regression):
 
 
 def test_a_loss_that_is_no_scalar_is_refused_before_training() -> None:
-    with pytest.raises(ModelError, match=r"the loss is of shape \(6, 1\)"):
+    with pytest.raises(ModelError, match=r"the loss is of shape \(2, 1\)"):
         Loop(Shapes()).check(DATA, net())
 
 
