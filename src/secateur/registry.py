@@ -235,6 +235,7 @@ CRITERIA = Registry(
         "scale": "secateur.pruning.criteria.scale:scale",
         "random": "secateur.pruning.criteria.random:random",
         "taylor": "secateur.pruning.criteria.taylor:taylor",
+        "scores": "secateur.pruning.criteria.scores:scores",
     },
     "secateur.criteria",
 )

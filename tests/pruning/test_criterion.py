@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from secateur.pruning.criterion import INITIAL, Criterion, Statistics, needs_of
+from secateur.pruning.criterion import INITIAL, SCORES, Criterion, Statistics, needs_of
 from secateur.registry import COLLECTORS, CRITERIA
 
 EVERY = pytest.mark.parametrize("name", list(CRITERIA))
@@ -17,7 +17,7 @@ def known(rows: torch.Tensor) -> Statistics:
     return Statistics(
         scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])},
         seed=1,
-        gathered=dict.fromkeys((*COLLECTORS, INITIAL), shaped),
+        gathered=dict.fromkeys((*COLLECTORS, INITIAL, SCORES), shaped),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 import secateur
 from secateur.errors import MaskError, SecateurError, SpecError, UnknownNameError
@@ -262,6 +263,30 @@ def test_what_is_named_is_prunable() -> None:
     assert (found.zeros, found.total) == (56, 112)
 
 
+class Experts(nn.Module):
+    """Three matrices in one tensor, behind transformers' linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = Conv1D(8, 6)
+        self.token_mixers = nn.Parameter(torch.randn(3, 8, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bi,eio->beo", self.attention(x), self.token_mixers)
+
+
+def test_layers_of_other_libraries_are_chosen_like_torchs_own() -> None:
+    model, x = Experts(), torch.randn(2, 6)
+    assert secateur.prune(model, sparsity=0.5).total == 48  # the other's name says: tokens
+    named = secateur.prune(model, sparsity=0.5, prunable="token_mixers", only="token_mixers")
+    assert {name: int((~mask).sum()) for name, mask in named.items()} == {"token_mixers": 48}
+    seen = secateur.prune(model, sparsity={"Conv1D": 0.25, "*": 0.75}, example_inputs=x)
+    assert {name: int((~mask).sum()) for name, mask in seen.items()} == {
+        "attention.weight": 12,
+        "token_mixers": 72,
+    }
+
+
 WRONG = {
     "exclude": {"exclude": "conv1"},
     "only": {"only": ["0", "9.*"]},
@@ -310,3 +335,54 @@ def test_all_of_it_is_as_before_without_a_choice() -> None:
         copy.deepcopy(model), sparsity={"*": 0.7}, only="*", max_sparsity=1.0
     )
     assert Masks(plain) == everything
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(SHARES, st.permutations(range(20)))
+def test_weights_go_by_the_scores_that_are_given(sparsity: float, order: list[int]) -> None:
+    model = nn.Linear(5, 4)
+    scores = torch.tensor(order).reshape(4, 5)
+    masks = secateur.prune(model, sparsity=sparsity, scores={"weight": scores})
+    cut = min(nearest(sparsity, 20), 19)
+    assert torch.equal(masks["weight"], scores >= cut)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "filter"])
+@pytest.mark.parametrize("each", ["channel", "weight"])
+def test_channels_go_by_the_scores_that_are_given(granularity: Any, each: str) -> None:
+    model = net()
+    order = {"0": torch.randperm(8), "3": torch.randperm(12), "5": torch.randperm(6)}
+    given = {
+        name: one
+        if each == "channel"
+        else one.reshape(-1, 1, 1, 1).expand(model.get_submodule(name).weight.shape)
+        for name, one in order.items()
+    }
+    masks = secateur.prune(
+        model,
+        "slimming",
+        ranking="layer",
+        granularity=granularity,
+        sparsity=0.5,
+        scores=given,
+        example_inputs=EXAMPLE,
+    )
+    for name, one in order.items():
+        assert torch.equal(masks[f"{name}.bias"], one >= len(one) // 2)
+
+
+def test_scores_are_needed_of_what_takes_part_alone() -> None:
+    scores = {"8": torch.rand(10, 24)}
+    assert secateur.prune(net(), sparsity=0.5, scores=scores, only="8").zeros == 120
+    with pytest.raises(MaskError, match=r"0\.weight is a weight without scores"):
+        secateur.prune(net(), sparsity=0.5, scores=scores)
+    with pytest.raises(MaskError, match="240 scores"):
+        secateur.prune(net(), sparsity=0.5, scores={"8": torch.rand(10)}, only="8")
+
+
+def test_masks_of_ones_own() -> None:
+    model = net()
+    own = {"8.weight": torch.rand(10, 24) < 0.5}
+    masks = secateur.prune(model, sparsity=0.0, previous=own, only="8")
+    assert torch.equal(masks["8.weight"], own["8.weight"])
+    assert zeros(model)["8"] == 240 - int(own["8.weight"].sum())

@@ -19,6 +19,8 @@ SCALES = "norm-scales"
 """The scale of the batch norm behind each filter; sparsity training or the network gives it."""
 INITIAL = "initial-weights"
 """The weights that the network had before it was trained."""
+SCORES = "scores"
+"""Scores that the caller gives: of each weight, or of each unit."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Statistics:
                 parameter,
                 given=f"a weight without {need}",
                 expected="what its criterion needs, gathered for every weight of the scope",
-                remedy="Leave the layer out by a scope, or choose a criterion that needs none.",
+                remedy="Leave the layer out by a scope or by exclude, or choose a criterion that "
+                "needs none.",
             )
         return source[parameter]
 
@@ -102,7 +105,7 @@ def needs(*names: str) -> Callable[[_Criterion], _Criterion]:
     """Say what a criterion reads from its statistics.
 
     Args:
-        names: Names in `registry.COLLECTORS`, `norm-scales` or `initial-weights`.
+        names: Names in `registry.COLLECTORS`, `norm-scales`, `initial-weights` or `scores`.
 
     Example:
         >>> @needs("gradients")
@@ -139,6 +142,6 @@ def scored(criterion: Criterion, name: str, rows: Tensor, known: Statistics) -> 
             name,
             given=f"scored as {given}",
             expected=f"a tensor of {rows.shape[0]} scores, one a unit",
-            remedy="Mend the criterion: it gives one score for each row that it gets.",
+            remedy="Mend the criterion, or the scores that it was given: one for each unit.",
         )
     return scores

@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 from torch import nn
 
@@ -14,7 +13,7 @@ from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
-from secateur.pruning.weights import Found, Tied, Weight, in_scope, sorted_weights
+from secateur.pruning.weights import Found, Weight, in_scope
 
 # A method whose scope is less than this share of the weights does little to the whole.
 _SMALL = Fraction(1, 10)
@@ -27,17 +26,13 @@ class CutWarning(UserWarning):
 
 def warn_of_what_is_left_out(
     model: nn.Module,
+    found: Found,
     masks: Masks,
     parts: Sequence[Part],
     level: Sequence[Sparsity],
-    example_inputs: Any,
-    tied: Tied,
     layers: Layers,
 ) -> None:
     """Warn where a cut that was made for `secateur.prune` does less than one may think."""
-    found = sorted_weights(
-        model, example_inputs=example_inputs, tied=tied, prunable=layers.prunable
-    )
     for sentence in what_is_left_out(model, found, masks, parts, level, layers):
         warnings.warn(f"prune: {sentence}", CutWarning, stacklevel=3)
 

@@ -13,7 +13,7 @@ from secateur.channels.rebuild import uncompiled
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.chosen_layers import ChosenLayers
-from secateur.pruning.criterion import Statistics
+from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.layers import (
     Layers,
     checked_layers,
@@ -26,7 +26,8 @@ from secateur.pruning.request import checked_multiple, checked_word
 from secateur.pruning.select import cut
 from secateur.pruning.slimming_norms import norm_scales
 from secateur.pruning.statistics import Batches, Loss, collected, gather
-from secateur.pruning.weights import Scope, Tied
+from secateur.pruning.user_scores import checked_scores
+from secateur.pruning.weights import Scope, Tied, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import method_settings
 from secateur.verbs.left_out import warn_of_what_is_left_out
@@ -42,6 +43,7 @@ def prune(
     ranking: Ranking | None = None,
     granularity: Granularity | None = None,
     example_inputs: Any = None,
+    scores: Mapping[str, Any] | None = None,
     statistics: Statistics | None = None,
     data: Batches | None = None,
     loss: Loss | None = None,
@@ -71,14 +73,17 @@ def prune(
         granularity: `channel` (with everything that shares it) or `filter` (one convolution's
             alone) instead of the method's own; a method of single weights stays one.
         example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
+        scores: Scores of your own instead of the method's criterion, higher = keep: name of a
+            weight or its module -> a tensor of the weight's shape, or for filters and channels
+            one number each. Every weight that takes part needs some.
         statistics: For `slimming`, what `secateur.slim` returned; without them the scales of the
             batch norms that the model has are used.
         data: Batches of training data, for a method whose criterion looks at gradients or
             activations; a copy of the model goes through them once.
         loss: `loss(model, batch)`: the scalar that training minimises.
         options: The method's own options, as in a study file.
-        previous: Masks that the new ones must lie within (incremental pruning); a dict of names
-            to bool tensors will do.
+        previous: Masks that the new ones must lie within (incremental pruning), or masks of your
+            own to start from; a dict of names to bool tensors, True = kept, will do.
         seed: For the random controls.
         round_to: Every layer whose channels may go keeps a multiple of so many (8 suits most
             hardware): the nearest to what the ranking keeps, at least one multiple; a layer
@@ -121,12 +126,23 @@ def prune(
     if previous is not None:
         previous = checked_masks(previous, "previous")
         _check_within(previous, model, layers)
-    if statistics is None and recipe.prepare and example_inputs is not None:
-        statistics = norm_scales(model, example_inputs)
+    weights = partial(
+        sorted_weights,
+        model,
+        example_inputs=example_inputs,
+        tied=tied,
+        prunable=layers.prunable,
+    )
     known = replace(statistics or Statistics(), seed=seed)
+    if scores is not None:
+        parts = tuple(replace(part, criterion=SCORES) for part in parts)
+        own = checked_scores(scores, weights().weights)
+        known = replace(known, gathered={**known.gathered, SCORES: own})
+    elif recipe.prepare and statistics is None and example_inputs is not None:
+        known = replace(norm_scales(model, example_inputs), seed=seed)
     missing = [name for name in collected(parts) if not known.has(name)]
     if missing and data is not None and loss is not None:
-        gathered = gather(
+        found = gather(
             model,
             missing,
             data,
@@ -136,7 +152,7 @@ def prune(
             tied=tied,
             prunable=layers.prunable,
         )
-        known = replace(known, gathered={**known.gathered, **gathered})
+        known = replace(known, gathered={**known.gathered, **found})
     select = partial(
         cut,
         model,
@@ -155,7 +171,7 @@ def prune(
         masks = select_channels(
             model, example_inputs, lambda groups: select(groups_of=groups), layers
         )
-    warn_of_what_is_left_out(model, masks, parts, level, example_inputs, tied, layers)
+    warn_of_what_is_left_out(model, weights(), masks, parts, level, layers)
     return masks.apply(model)
 
 
