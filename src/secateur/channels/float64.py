@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.labels.op_names import is_query, operator_name
 from secateur.channels.sandbox import WriteBack, is_in_place
+from secateur.channels.scratch import is_lent, lent
 from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import each_tensor, tensors_in
 
@@ -38,6 +39,9 @@ FLOAT32: Wider = {
     torch.complex32: torch.complex64,
 }
 UNCHANGED: Wider = {}
+READERS = frozenset(
+    ("linear", *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)))
+)
 CASTS = {
     "float": torch.float32,
     "half": torch.float16,
@@ -94,7 +98,18 @@ class Widener:
             return self._by_rows(*args, **kwargs)
         if name == "grouped_mm" and self._wider is WIDER:
             return _grouped_product(func, *self.tree(args), **self.tree(kwargs))
+        if name in READERS and len(args) > 1 and not kwargs:
+            return self._widen(
+                func(self.tree(args[0]), self._borrowed(args[1]), *self.tree(args[2:]))
+            )
         return self._widen(func(*self.tree(args), **self.tree(kwargs)))
+
+    def _borrowed(self, weight: Any) -> Any:
+        """The weight of an operator that gives nothing of its memory away."""
+        lends = id(weight) in self._own and not self._jitter and id(weight) not in self._written
+        if lends and is_lent(weight, self._wider.get(weight.dtype)):
+            return lent(weight.detach())
+        return self.tree(weight)
 
     def tree(self, tree: Any) -> Any:
         """The same tree with every tensor and every type in float64."""
@@ -142,10 +157,14 @@ class Widener:
         rows = max(1, LARGE // weight.shape[1])
         source = self.tree(source)
         out = torch.cat(
-            [functional.linear(source, self._moved(part)) for part in torch.split(weight, rows)],
+            [functional.linear(source, self._part(part)) for part in torch.split(weight, rows)],
             dim=-1,
         )
         return out if bias is None else out + self.tree(bias)
+
+    def _part(self, part: Tensor) -> Tensor:
+        lends = not self._jitter and is_lent(part, self._wider.get(part.dtype))
+        return lent(part.detach()) if lends else self._moved(part)
 
     def _double(self, tensor: Tensor) -> Tensor:
         written = self._written.get(id(tensor))

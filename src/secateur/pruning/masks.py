@@ -110,7 +110,7 @@ class Masks(Mapping[str, Tensor]):
     @property
     def zeros(self) -> int:
         """How many elements are pruned."""
-        return sum(mask.numel() - int(mask.sum()) for mask in self.values())
+        return sum(mask.numel() - int(mask.count_nonzero()) for mask in self.values())
 
     def is_within(self, other: Masks) -> bool:
         """Whether everything kept here is kept in `other` too (nested masks)."""

@@ -36,6 +36,7 @@ from secateur.channels.tracing.state import State, is_sized
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO, bringing
 from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import Inputs
+from secateur.foundation.truth import all_true, any_true
 from secateur.pruning.pinned import Pinned
 
 Kept = dict[str, dict[int, Tensor]]
@@ -341,7 +342,7 @@ def masked_copy(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     tensors = {}
     for name, tensor in model.named_parameters():
         value = tensor.detach()
-        if name in masks and not bool(masks[name].all()):
+        if name in masks and not all_true(masks[name]):
             mask = masks[name].to(value.device)
             if _is_unmasked(value, mask):
                 value = torch.where(mask, value, 0)
@@ -352,5 +353,5 @@ def masked_copy(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
 def _is_unmasked(value: Tensor, mask: Tensor) -> bool:
     """Whether anything but zeros lies where the mask is False; a few are asked before all."""
     step = max(1, value.numel() // FEW)
-    few = value.reshape(-1)[::step].ne(0) > mask.reshape(-1)[::step]
-    return bool(few.any()) or bool((value.ne(0) > mask).any())
+    few = value.reshape(-1)[::step].bool() > mask.reshape(-1)[::step]
+    return any_true(few) or any_true(value.bool() > mask)

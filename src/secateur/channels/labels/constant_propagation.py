@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from secateur.channels.labels.axis_labels import Flags, TensorLabels
+from secateur.foundation.truth import any_in_rows
 
 
 def constant_slices(layout: TensorLabels, axis: int, size: int) -> Flags:
@@ -34,8 +35,10 @@ def zero_slices(tensor: Tensor, layout: TensorLabels, axis: int) -> Flags:
 
 def used_slices(tensor: Tensor, axis: int) -> Flags:
     """Bool `[size]`: the slices that hold anything but zeros."""
-    flat = tensor.detach().movedim(axis, 0).reshape(tensor.shape[axis], -1)
-    return flat.ne(0).any(1).cpu().numpy()
+    if tensor.numel() == 0:
+        return np.zeros(tensor.shape[axis], np.bool_)
+    held = tensor.detach().bool().movedim(axis, 0)  # several times as fast as `!= 0`
+    return any_in_rows(held.reshape(len(held), -1)).cpu().numpy()
 
 
 def constant_values(tensor: Tensor, layout: TensorLabels, axis: int) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from secateur.channels.labels.events import Read
 from secateur.channels.labels.op_call import Call
 from secateur.channels.operators import zeros
 from secateur.channels.operators.registry import operator
+from secateur.foundation.truth import any_in_rows
 
 
 def _counts_no_groups(call: Call, _: Sequence[TensorLabels]) -> bool:
@@ -164,9 +165,10 @@ def contract(
 
 
 def _used(weight: Tensor, row_axis: int, axis: int) -> Tensor:
-    flat = weight.detach().movedim((row_axis, axis), (0, 1))
-    used = flat.reshape(*flat.shape[:2], -1).ne(0)
-    return (used[..., 0] if used.shape[-1] == 1 else used.any(-1)).cpu()
+    used = weight.detach().bool().movedim((row_axis, axis), (0, 1))
+    if used.dim() > 2:
+        used = any_in_rows(used.flatten(2).flatten(0, 1)).view(used.shape[:2])
+    return used.cpu()
 
 
 def mark_roles(call: Call, read: AxisLabels | None, write: AxisLabels | None) -> None:
