@@ -17,6 +17,7 @@ from secateur.errors import MaskError, SecateurError, SpecError, UnknownNameErro
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
 from secateur.pruning.weights import prunable_weights
+from secateur.verbs.left_out import CutWarning
 
 EXAMPLE = torch.zeros(2, 3, 8, 8)
 NAMES = ("0", "3", "5", "8")
@@ -277,7 +278,8 @@ class Experts(nn.Module):
 
 def test_layers_of_other_libraries_are_chosen_like_torchs_own() -> None:
     model, x = Experts(), torch.randn(2, 6)
-    assert secateur.prune(model, sparsity=0.5).total == 48  # the other's name says: tokens
+    with pytest.warns(CutWarning, match="name them by prunable"):
+        assert secateur.prune(model, sparsity=0.5).total == 48  # the other's name says: tokens
     named = secateur.prune(model, sparsity=0.5, prunable="token_mixers", only="token_mixers")
     assert {name: int((~mask).sum()) for name, mask in named.items()} == {"token_mixers": 48}
     seen = secateur.prune(model, sparsity={"Conv1D": 0.25, "*": 0.75}, example_inputs=x)
