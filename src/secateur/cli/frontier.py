@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from fractions import Fraction
 from typing import Annotated
 
 import typer
@@ -26,6 +28,7 @@ from secateur.study.study import CONTROLS
 EXAMPLES = """\b
 Examples:
   secateur frontier runs/demo --within 0.02
+  secateur frontier runs/demo --at-most bytes=200k
   secateur frontier runs/demo --json | jq '.[] | select(.on_frontier)'
 """
 
@@ -39,13 +42,23 @@ def frontier(
     within: Annotated[
         float | None, typer.Option(help="Pick the sparsest level this close to the dense net.")
     ] = None,
-    x: Annotated[str, typer.Option(help="The axis beside val accuracy.")] = "sparsity",
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound, AXIS=NUMBER: val_accuracy=0.9. May be given again."),
+    ] = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound, AXIS=NUMBER: bytes=200k, val_rmse=60. May be given again."),
+    ] = None,
+    x: Annotated[str, typer.Option(help="The axis beside the score that chooses.")] = "sparsity",
     as_json: Annotated[bool, typer.Option("--json", help="One object a point.")] = False,
 ) -> None:
-    """Show every level, the non-dominated ones, and the pick under a floor.
+    """Show every level, the non-dominated ones, and the pick under a floor or a budget.
 
-    Validation accuracy chooses; test accuracy was scored once and is only shown.
+    The first validation score chooses; test data were scored once and are only shown. With a bound
+    on that score the best on the axis is picked, with bounds on costs alone the best score.
     """
+    bounds = {"at_least": _bounds("at-least", at_least), "at_most": _bounds("at-most", at_most)}
     store = Store(run)
     if as_json:
         points = store.points()
@@ -54,11 +67,38 @@ def frontier(
         return
     print_frontier(store, x)
     tell_failures(store)
-    if min_accuracy is not None or within is not None:
+    if min_accuracy is not None or within is not None or any(bounds.values()):
         found = pick(
-            store.points(), min_accuracy=min_accuracy, within=within, x=x, controls=CONTROLS
+            store.points(),
+            min_accuracy=min_accuracy,
+            within=within,
+            at_least=bounds["at_least"],
+            at_most=bounds["at_most"],
+            x=x,
+            controls=CONTROLS,
         )
         typer.echo(str(found))
+
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+def _bounds(option: str, given: list[str] | None) -> dict[str, Fraction]:
+    """`bytes=200k` as the axis and the exact number."""
+    found = {}
+    for text in given or ():
+        name, _, number = text.partition("=")
+        match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?(?:e-?\d{1,3})?)\s*([kMG]?)\s*", number)
+        if not name or match is None or name in found:
+            raise UsageError(
+                "picking a level",
+                f"--{option}",
+                given=repr(text) + (" for an axis that has a bound already" * (name in found)),
+                expected="AXIS=NUMBER, as in bytes=200k, each axis once",
+                remedy="The axes stand in the table of `secateur export-table`.",
+            )
+        found[name] = Fraction(match[1]) * _UNITS[match[2]]
+    return found
 
 
 def print_frontier(store: Store, x: str = "sparsity") -> None:

@@ -97,8 +97,8 @@ def pick(
     *,
     min_accuracy: float | None = None,
     within: float | None = None,
-    at_least: Mapping[str, float] | None = None,
-    at_most: Mapping[str, float] | None = None,
+    at_least: Mapping[str, float | Fraction] | None = None,
+    at_most: Mapping[str, float | Fraction] | None = None,
     x: str = "sparsity",
     controls: Collection[str] = (),
 ) -> Pick:
@@ -234,7 +234,7 @@ def _floor(
 
 
 def _bounds(
-    levels: Sequence[Replicate], given: Mapping[str, float], *, at_least: bool
+    levels: Sequence[Replicate], given: Mapping[str, float | Fraction], *, at_least: bool
 ) -> Iterator[Bound]:
     for name, value in given.items():
         check_choosing([name], levels)
