@@ -56,6 +56,15 @@ class Named(_Settings):
         return {"name": value} if isinstance(value, str) else value
 
 
+class BaseSpec(_Settings):
+    """What the dense net starts from: the builder's own weights, or those of a file.
+
+    `checkpoint` is a path: safetensors, or a torch file that holds a state dict.
+    """
+
+    checkpoint: str = ""
+
+
 class TrainingSpec(_Settings):
     """How nets are trained: the dense one, in sparsity training, and in retraining alike."""
 
@@ -121,6 +130,7 @@ class StudySpec(_Settings):
     train: str = ""
     evaluate: str = ""
     quality: dict[Annotated[str, Field(pattern=WORD)], Literal["higher", "lower"]] = {}
+    base: BaseSpec = BaseSpec()
     training: TrainingSpec = TrainingSpec()
     levels: tuple[Level, ...] = ((0.5,), (0.7,), (0.8,), (0.9,), (0.95,))
     methods: dict[str, SerializeAsAny[MethodSpec]] = Field(min_length=1)
@@ -267,7 +277,8 @@ def read_study(path: Path) -> StudySpec:
         UnknownNameError: A method, model or data set is unknown.
     """
     try:
-        return check_study(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _beside(path, check_study(values, str(path)))
     except tomllib.TOMLDecodeError as error:
         raise SpecError(
             "reading a study",
@@ -284,6 +295,14 @@ def read_study(path: Path) -> StudySpec:
             expected="a TOML file in UTF-8",
             remedy="Check the path; `secateur studies` lists the embedded ones.",
         ) from None
+
+
+def _beside(path: Path, study: StudySpec) -> StudySpec:
+    """A checkpoint's path is relative to the study file that names it."""
+    if not study.base.checkpoint:
+        return study
+    absolute = str(path.absolute().parent / study.base.checkpoint)
+    return study.model_copy(update={"base": BaseSpec(checkpoint=absolute)})
 
 
 def check_study(values: Mapping[str, Any], source: str, *, trusted: bool = True) -> StudySpec:
@@ -383,6 +402,7 @@ def _settings_at(place: list[str]) -> type[BaseModel]:
     kinds: dict[str, type[BaseModel]] = {
         **dict.fromkeys(("model", "data", "task"), Named),
         "training": TrainingSpec,
+        "base": BaseSpec,
     }
     return kinds.get(place[0], StudySpec) if len(place) > 1 else StudySpec
 

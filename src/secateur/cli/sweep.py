@@ -82,6 +82,9 @@ def sweep(
     max_sparsity: Annotated[
         Text, typer.Option(help="Of any layer: 0.95, or by pattern: 'conv1=0.5;*=0.95'.")
     ] = None,
+    checkpoint: Annotated[
+        Text, typer.Option(help="Weights that the dense net starts from: .safetensors or .pt.")
+    ] = None,
     base_epochs: Annotated[int | None, typer.Option(help="Of the dense net.")] = None,
     retrain_epochs: Annotated[int | None, typer.Option(help="Of each level.")] = None,
     seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
@@ -121,6 +124,7 @@ def sweep(
             "only": only,
             "prunable": prunable,
             "max_sparsity": max_sparsity,
+            "checkpoint": checkpoint,
             "base_epochs": base_epochs,
             "retrain_epochs": retrain_epochs,
             "seeds": seeds,
@@ -213,6 +217,8 @@ def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudyS
     for name in ("model", "data"):
         if name in given:
             values[name] = {"name": given[name]}
+    if "checkpoint" in given:
+        values["base"] = {"checkpoint": given["checkpoint"]}
     for name in ("base_epochs", "retrain_epochs"):
         if name in given:
             values.setdefault("training", {})[name] = given[name]

@@ -24,6 +24,7 @@ from secateur.study.fingerprint import Parts, check_net
 from secateur.study.loop import loop_of
 from secateur.study.plan import Run
 from secateur.study.store import checkpoint_name
+from secateur.study.trained_start import start_from
 from secateur.training.fit import stream
 from secateur.training.loop import Loop
 
@@ -41,6 +42,7 @@ class Setup:
         expected: Of a network of the user's own, by seed: what the plan was made of.
         fingerprint: Of the data that the plan was made of; empty where nothing was planned.
         registered: By kind, what was added to the registries of the sweep's process.
+        content: SHA-256 of the checkpoint that the dense net starts from; empty without one.
     """
 
     study: StudySpec
@@ -51,6 +53,7 @@ class Setup:
     expected: Mapping[int, Parts] = field(default_factory=dict)
     fingerprint: str = ""
     registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    content: str = ""
 
     def load_data(self) -> Data:
         """The data, on the CPU.
@@ -82,6 +85,17 @@ class Setup:
             net = models.build_for(source, data.traits(), self.study.model.options)
         if seed in self.expected:
             check_net(net, self.expected[seed])
+        return net
+
+    def build_base(self, data: Data, seed: int = 0) -> nn.Module:
+        """The network that the dense net starts as: a checkpoint's where the study names one.
+
+        Raises:
+            ModelError: As `build_model`; or the checkpoint cannot be read or is of another net.
+        """
+        net = self.build_model(data, seed)
+        if self.study.base.checkpoint:
+            start_from(net, Path(self.study.base.checkpoint).expanduser(), self.content)
         return net
 
     def loop(self) -> Loop:

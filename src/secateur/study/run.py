@@ -101,7 +101,8 @@ class _CutNet:
         self.loop = job.setup.loop()
         self.example = moved(data.example(_EXAMPLES), "cpu")
         self.one = moved(data.example(1), "cpu")
-        self.model = job.setup.build_model(data, job.run.seed)
+        build = job.setup.build_base if job.run.kind == BASE else job.setup.build_model
+        self.model = build(data, job.run.seed)
         self.masks = Masks({})
         method: Method = METHODS[job.run.method]
         if job.run.kind == BASE:

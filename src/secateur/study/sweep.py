@@ -39,6 +39,7 @@ from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
+from secateur.study.trained_start import content_of
 from secateur.training.device import resolve_device
 from secateur.training.loop import Loop
 from secateur.verbs.left_out import CutWarning
@@ -83,7 +84,9 @@ def run_study(
     builder = _own_builder(study, model)
     # A name that was registered here is unknown to the workers: they are given what it stands for.
     build = builder if ":" not in study.model.name else model
-    setup = Setup(study, folder.resolve(), build, data, given)
+    path = study.base.checkpoint
+    content = content_of(Path(path).expanduser()) if path else ""
+    setup = Setup(study, folder.resolve(), build, data, given, content=content)
     loop = setup.loop()
     loaded = setup.load_data()
     nets = _fingerprints(setup, loaded, builder)
@@ -93,7 +96,7 @@ def run_study(
         fingerprint=loaded.fingerprint(),
         registered={registry.kind: registry.own for registry in ALL},
     )
-    sources = {"data": setup.fingerprint}
+    sources = {"data": setup.fingerprint, **({"checkpoint": content} if content else {})}
     nets_of = {seed: digest_of(parts) for seed, parts in nets.items()}
     codes = {**method_codes(study), **loop_codes(study, loop)}
     runs = plan(study, sources, nets_of, codes)
@@ -179,7 +182,7 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
     Raises:
         ModelError: The net fails, does not answer as its task needs, or has nothing to prune.
     """
-    model = setup.build_model(data)
+    model = setup.build_base(data)
     example = data.example(2)
     loop.check(data, model)
     for sentence in check_study_cuts(setup.study, model, example):

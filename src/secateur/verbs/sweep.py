@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from secateur.data.data import Data
     from secateur.study.observer import Observer
+    from secateur.tasks.task import Task
+    from secateur.training.loop import Evaluate, Loop
+    from secateur.training.own_loop import Train
 
 
 class Study(core.RunFolder):
@@ -105,6 +108,11 @@ def sweep(
     only: str | Sequence[str] = (),
     prunable: str | Sequence[str] = (),
     max_sparsity: float | Mapping[str, float] | None = None,
+    task: str | Mapping[str, Any] | Task = "classification",
+    train: str | Train | None = None,
+    evaluate: str | Evaluate | None = None,
+    quality: Mapping[str, str] | None = None,
+    checkpoint: str | Path | None = None,
     **training: Any,
 ) -> Study:
     """Prune a network by several methods under one budget, or go on where that stopped.
@@ -131,6 +139,11 @@ def sweep(
         only: The layers that are cut, likewise.
         prunable: Parameters that count as weights, too.
         max_sparsity: The highest share of any layer's weights that may go, for all or by pattern.
+        task: A task's name, a table of name and options, or a `secateur.tasks.Task`.
+        train: `train(model, run)`, or its path, instead of `secateur.fit`.
+        evaluate: `evaluate(model, split)`, or its path, instead of the task's metrics.
+        quality: What `evaluate` measures: word -> `higher` or `lower`; the first one chooses.
+        checkpoint: Weights that the dense net starts from: safetensors, or a torch file.
         **training: Fields of `TrainingSpec`: `base_epochs`, `retrain_epochs`, `batch_size`, ...
 
     Raises:
@@ -159,6 +172,11 @@ def sweep(
         "only": only,
         "prunable": prunable,
         "max_sparsity": max_sparsity,
+        "task": task if isinstance(task, str | Mapping) else GIVEN,
+        "train": _path_or_given(train),
+        "evaluate": _path_or_given(evaluate),
+        "quality": dict(quality or {}),
+        "base": {"checkpoint": str(checkpoint or "")},
     }
     spec = check_study(settings, "the arguments")
     for subject, value, kinds in (
@@ -175,12 +193,33 @@ def sweep(
             folder,
             model=None if isinstance(model, str) else model,
             data=None if isinstance(data, str) else data,
+            given=_given_loop(task, train, evaluate),
             device=device,
             workers=workers,
             threads=threads,
             observer=Several(tracking, observer or Silent()),
         )
     return Study(folder)
+
+
+def _path_or_given(function: object) -> str:
+    """How settings name a function: by its path, or as handed over."""
+    if function is None:
+        return ""
+    return function if isinstance(function, str) else GIVEN
+
+
+def _given_loop(task: object, train: object, evaluate: object) -> Loop:
+    """What was handed over in Python, for the settings that say so."""
+    from secateur.tasks.classification import Classification
+    from secateur.tasks.task import Task
+    from secateur.training.loop import Loop
+
+    return Loop(
+        task if isinstance(task, Task) else Classification(),
+        train if callable(train) else None,
+        evaluate if callable(evaluate) else None,
+    )
 
 
 _EXPECTED = {
