@@ -58,16 +58,18 @@ def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     Raises:
         ChannelError: The network holds something that Python cannot copy.
     """
+    changed = [(name, one, tensors[name]) for name, one in own_tensors(model) if name in tensors]
+    return _rebuilt(model, changed)
+
+
+def _rebuilt(model: nn.Module, changed: list[tuple[str, Tensor, Tensor]]) -> nn.Module:
+    """A copy in which some tensors, given by name, are others."""
     memo: dict[int, Any] = {}
-    for name, tensor in own_tensors(model):
-        if name not in tensors:
-            continue
-        value = tensors[name].detach()
-        memo[id(tensor)] = (
-            nn.Parameter(value, requires_grad=tensor.requires_grad)
-            if isinstance(tensor, nn.Parameter)
-            else value
-        )
+    for _, own, other in changed:
+        value = other.detach()
+        if isinstance(own, nn.Parameter):
+            value = nn.Parameter(value, requires_grad=own.requires_grad)
+        memo[id(own)] = value
     try:
         with _WithoutHistory():
             new = _copied(model, memo)
@@ -80,9 +82,10 @@ def rebuild(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             remedy="Take it out of the module before pruning, and put it back afterwards.",
         ) from failure
     if any(isinstance(module, torch.jit.ScriptModule) for _, module in each_module(new)):
+        others = {name: other for name, _, other in changed}
         for name, tensor in own_tensors(new):
-            if name in tensors and tensor.data_ptr() != tensors[name].data_ptr():
-                tensor.data = tensors[name].detach()  # a scripted module copies its tensors itself
+            if name in others and tensor.data_ptr() != others[name].data_ptr():
+                tensor.data = others[name].detach()  # a scripted module copies its tensors itself
     return new
 
 
@@ -134,11 +137,13 @@ def throwaway(model: nn.Module) -> nn.Module:
         >>> throwaway(net).weight.data_ptr() == net.weight.data_ptr()
         True
     """
-    tensors = {
-        name: one.detach() if isinstance(one, nn.Parameter) else one.detach().clone()
-        for name, one in own_tensors(model)
-    }
-    return rebuild(model, tensors)
+    return _rebuilt(
+        model,
+        [
+            (name, one, one if isinstance(one, nn.Parameter) else one.detach().clone())
+            for name, one in own_tensors(model)
+        ],
+    )
 
 
 class _WithoutHistory(TorchFunctionMode):

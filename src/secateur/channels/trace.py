@@ -34,7 +34,6 @@ class Trace:
         self.state = state
         self.verified: object = None
         self._names, self._nonzero = names, nonzero
-        state.classes = find_classes(state.tape)
         if nonzero is not None:
             state.classes = state.classes.pin(nonzero, MAY_BE_NONZERO)
         self.report = Report(state.classes.report, state.note)
@@ -44,6 +43,7 @@ class Trace:
         for pin in pins:
             self.state.tape.ties.pin(pin.labels, pin.operator, pin.path)
         self.state.held += pins
+        self.state.classes = find_classes(self.state.tape)
         return Trace(self.state, self._names, self._nonzero)
 
     def exactly(self, model: nn.Module, example_inputs: Inputs) -> Trace:

@@ -38,8 +38,10 @@ def each_module(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         yield prefix, module
-        waiting += [
-            (f"{prefix}{name}.", one)
-            for name, one in reversed(module._modules.items())
-            if one is not None
-        ]
+        inside = module._modules
+        if inside:
+            waiting += [
+                (f"{prefix}{name}.", one)
+                for name, one in reversed(inside.items())
+                if one is not None
+            ]

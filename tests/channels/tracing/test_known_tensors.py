@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 import secateur
 from secateur.channels import trace
 from secateur.channels.tracing.known_tensors import Writes
+from secateur.errors import ChannelError
 
 WRITER = torch.library.Library("secateur_births", "DEF")
 WRITER.define("fill(Tensor x, Tensor(a!) out) -> ()")
@@ -267,6 +268,79 @@ def test_a_branch_on_an_input_is_reported_with_its_line() -> None:
     note = trace(Gated(GATES["a branch"]).eval(), torch.rand(3, 4)).report.note
     assert "The branch at test_known_tensors.py:" in note
     assert note.endswith("looks at an input; what is traced is its way for False.")
+
+
+class Sorted(nn.Module):
+    """A mixture of experts whose router tells Python how many rows each of them gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(4, 3)
+        self.up = nn.ModuleList(nn.Linear(4, 6) for _ in range(3))
+        self.down = nn.ModuleList(nn.Linear(6, 4) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = self.router(x).argmax(1)
+        order, counts = chosen.argsort(), nn.functional.one_hot(chosen, 3).sum(0).tolist()
+        parts = x[order].split(counts)
+        rows = [
+            down(torch.relu(up(part)))
+            for up, down, part in zip(self.up, self.down, parts, strict=True)
+        ]
+        return torch.zeros_like(x).index_add(0, order, torch.cat(rows))
+
+
+def test_counts_that_layers_decide_may_be_read_as_a_list() -> None:
+    torch.manual_seed(0)
+    net, x = Sorted().eval(), torch.randn(9, 4)
+    masks = secateur.prune(net, "l1-filter", sparsity=0.4, scope="all", example_inputs=x)
+    small = secateur.compact(net, masks, x)
+    assert small.up[0].out_features < 6
+    assert small.router.out_features == 3
+    assert "Python reads whole numbers that layers decide" in masks.report.note
+    with torch.no_grad():
+        for other in (x, torch.randn(5, 4)):
+            torch.testing.assert_close(net(other), small(other))
+
+
+def test_other_numbers_that_layers_decide_are_refused() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.a(x)
+            return y / max(y.flatten().tolist())
+
+    with pytest.raises(ChannelError, match=r"tolist at test_known_tensors\.py"):
+        trace(Scaled().eval(), torch.rand(3, 4))
+
+
+class Counted(nn.Module):
+    """A graph as large as an input says, whose channels are zero behind a ReLU all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.act = nn.Linear(4, 6), nn.Linear(6, 2), nn.ReLU()
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        y = self.a(x)
+        nodes = int(edges.max()) + 1
+        summed = y.new_zeros((nodes, y.shape[1])).index_add(0, edges[1], y[edges[0]])
+        out: Tensor = self.b(self.act(summed))
+        return out
+
+
+def test_a_switch_is_no_number_of_an_input() -> None:
+    torch.manual_seed(0)
+    net = Counted().eval()
+    given = (torch.randn(5, 4), torch.tensor([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0]]))
+    masks = secateur.prune(net, "l1-filter", sparsity=0.5, scope="all", example_inputs=given)
+    small = secateur.compact(net, masks, given)
+    assert small.a.out_features == 3
+    with torch.no_grad():
+        torch.testing.assert_close(net(*given), small(*given))
 
 
 class Remembering(nn.Module):

@@ -97,6 +97,13 @@ ONE_TO_ONE = [
     "real",
     "identity",
 ]
+# Of these, what is no tensor among the arguments is a switch (`inplace`, `training`) or chance: no
+# number becomes a value.
+SWITCHED = (
+    *("relu", "relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid"),
+    *("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"),
+    *("feature_alpha_dropout", "feature_dropout"),
+)
 MEETING = [
     "floor_divide",
     "pow",
@@ -130,8 +137,9 @@ MEETING = [
 ]
 
 
+@operator(*SWITCHED, follows_any_cut=True, keeps_zero=zeros.of_one, keeps_shape=True)
 @operator(
-    *ONE_TO_ONE,
+    *(name for name in ONE_TO_ONE if name not in SWITCHED),
     follows_any_cut=True,
     keeps_zero=zeros.of_one,
     keeps_shape=True,

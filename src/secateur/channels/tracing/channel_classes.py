@@ -74,7 +74,10 @@ def find_classes(tape: Tape) -> Classes:
 
     def hold(labels: Vector, operator: str, path: str) -> None:
         touched = component[labels]
-        new = np.unique(touched[~pinned[touched]])
+        free = touched[~pinned[touched]]
+        if not free.size:
+            return
+        new = np.unique(free)
         pinned[new] = True
         channels = int(rows[new].sum())
         if channels:
@@ -84,7 +87,7 @@ def find_classes(tape: Tape) -> Classes:
         hold(pin.labels, pin.operator, pin.path)
     for name, layout in tape.parameters.items():
         for axis in layout.axes:
-            if axis is not None and np.ptp(component[axis.labels]) == 0:
+            if axis is not None and _is_one(component[axis.labels]):
                 hold(axis.labels, "the only class of its axis", name)
     return Classes(
         component,
@@ -93,6 +96,10 @@ def find_classes(tape: Tape) -> Classes:
         tuple((path, operator) for _, path, operator in tape.roles.writes),
         tuple(Pinned(operator, path, n) for (operator, path), n in report.items()),
     )
+
+
+def _is_one(members: Vector) -> bool:
+    return bool((members == members[0]).all())
 
 
 def groups_of(tape: Tape, classes: Classes, names: frozenset[str], *, conv_only: bool) -> Groups:

@@ -115,7 +115,7 @@ class Tape(TorchFunctionMode):
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
-        self.branches: dict[str, bool] = {}
+        self.told: dict[str, str] = {}
         self.orders: dict[str, Vector] = {}
         self.passes: list[Pass] = []
         self.outputs: list[list[Tensor]] = []
@@ -234,7 +234,10 @@ class Tape(TorchFunctionMode):
         run = self._widener and self._widener.run
         call.out = run(func, name, args, kwargs) if run else func(*args, **kwargs)
         if name == "__bool__" and line:
-            self.branches[line] = bool(call.out)
+            self.told[line] = (
+                f"The branch at {line} looks at an input; what is traced is its way for "
+                f"{bool(call.out)}."
+            )
         outputs = tensors_in(call.out)
         if name != "__set__" and (outputs or not is_query(name)):
             self.origins.note_writes(call, placed)
@@ -291,6 +294,13 @@ class Tape(TorchFunctionMode):
         if layout.given:
             self.origins.note_answer(name)
             return line or "a line"
+        if name == "tolist" and _is_count(tensor):
+            self.origins.note_answer(name)
+            self.told[line] = (
+                f"At {line or 'a line'} Python reads whole numbers that layers decide; what is "
+                "traced is what it did with those of the example."
+            )
+            return ""
         raise ChannelError(
             "tracing channels",
             self.path or "the model",
@@ -387,3 +397,8 @@ class Tape(TorchFunctionMode):
 
 def _reason(failure: Exception) -> str:
     return f"{type(failure).__name__} in its rule"
+
+
+def _is_count(tensor: Tensor) -> bool:
+    """Whether a tensor holds whole numbers: places and counts (of tokens for each expert, say)."""
+    return tensor.dtype in (torch.int64, torch.int32)

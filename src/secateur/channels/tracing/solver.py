@@ -61,7 +61,7 @@ def solve(
     if again is not None:
         return again
     tape = record(model, example_inputs, constants=constants)
-    notes = [record_training(tape, model, example_inputs), *map(_branched, tape.branches.items())]
+    notes = [record_training(tape, model, example_inputs), *tape.told.values()]
     note = "\n".join(filter(None, notes))
     modes = tuple(one.training for one in tape.passes)
     state = State(tape, find_classes(tape), modes=modes, note=note)
@@ -108,11 +108,6 @@ def _settled(
     else:
         state.note = "\n".join(filter(None, [state.note, _UNFINISHED]))
     return state
-
-
-def _branched(branch: tuple[str, bool]) -> str:
-    line, answer = branch
-    return f"The branch at {line} looks at an input; what is traced is its way for {answer}."
 
 
 def _as_known(
