@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from secateur.training.fit import fit as fit
     from secateur.training.slim import slim as slim
     from secateur.verbs.prune import prune as prune
+    from secateur.verbs.sensitivity import sensitivity as sensitivity
     from secateur.verbs.sweep import Study as Study
     from secateur.verbs.sweep import sweep as sweep
 
@@ -59,6 +60,7 @@ _HOMES = {
     "load_state_dict": "secateur.artifact.load",
     "prune": "secateur.verbs.prune",
     "save": "secateur.artifact.save",
+    "sensitivity": "secateur.verbs.sensitivity",
     "slim": "secateur.training.slim",
     "sparse_retraining": "secateur.runtime.layers.retraining",
     "sparsify": "secateur.runtime.layers.sparsify",

@@ -19,6 +19,7 @@ from secateur.cli import (
     inspect,
     listing,
     report,
+    sensitivity,
     sweep,
     watch,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "listing",
     "main",
     "report",
+    "sensitivity",
     "sweep",
     "watch",
 ]

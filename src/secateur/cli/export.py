@@ -19,6 +19,7 @@ from secateur.spec import GIVEN, StudySpec, check_study
 from secateur.study import presets
 from secateur.study.decoding import damaged
 from secateur.study.folder import component, inside
+from secateur.study.own_word import is_harmless
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
 _LARGEST = 1 << 16
 _DIGITS = 8
-_WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
@@ -158,7 +158,7 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
         )
     shape, classes = _data_of(store, own or study)
     options = study.model.options if own is None else own.model.options
-    if own is None and not all(_is_harmless(value) for value in options.values()):
+    if own is None and not all(is_harmless(value) for value in options.values()):
         raise StoreError(
             "exporting a point",
             "an option of the network",
@@ -167,14 +167,6 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
             remedy="Pass the study file that was swept with --study.",
         )
     return Source(name=name, shape=list(shape), classes=classes, options=options)
-
-
-def _is_harmless(value: object) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_harmless, value))
-    if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None
-    return value is None or isinstance(value, int | float)
 
 
 def _data_of(store: Store, study: StudySpec) -> tuple[Shape, int]:

@@ -131,7 +131,7 @@ def _allocate(
     kept = torch.ones(groups.count, dtype=torch.bool)
     floored: list[str] = []
     weights = _together(pools)
-    owners = _owners(groups, weights)
+    owners = layer_weights(groups, weights)
     members = _members(groups, units)
     widths = _widths(groups)
     for pool in pools:
@@ -172,15 +172,16 @@ def _members(groups: Groups, units: _Units) -> dict[str, Tensor]:
     return {name: member for name, member in found.items() if member.numel()}
 
 
-def _owners(groups: Groups, weights: Mapping[str, Weight]) -> dict[str, list[Weight]]:
+def layer_weights(groups: Groups, weights: Mapping[str, Weight]) -> dict[str, list[Weight]]:
     """The weights that compute the groups of each layer; that of the layer itself comes first."""
-    owners: dict[str, list[Weight]] = {}
+    found: dict[str, list[Weight]] = {}
     for slot, weight in _scored_slots(groups, weights):
         for number in torch.unique(groups.layer[slot.groups[slot.groups >= 0]]).tolist():
-            owners.setdefault(groups.layers[number], []).append(weight)
+            found.setdefault(groups.layers[number], []).append(weight)
     return {
-        name: sorted(found, key=lambda weight: weight.module != name)
-        for name, found in owners.items()
+        name: sorted(found[name], key=lambda weight: weight.module != name)
+        for name in groups.layers
+        if name in found
     }
 
 

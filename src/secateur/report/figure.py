@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from secateur.errors import UsageError
 from secateur.report import caption
@@ -12,6 +13,9 @@ from secateur.report.file import write_whole
 from secateur.report.plot import Plot
 from secateur.report.style import styled
 from secateur.study.metrics import axis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 200
 # Neither a date nor a version: the same points are the same bytes with the same matplotlib.
@@ -56,9 +60,13 @@ class Picture:
             self._draw()
         return self._drawn[form]
 
+    def draw(self) -> Figure:
+        """The figure, on a canvas of its own."""
+        return draw(self.plot)
+
     def _draw(self) -> None:
         with styled():
-            figure = draw(self.plot)
+            figure = self.draw()
             for form, metadata in _METADATA.items():
                 image = io.BytesIO()
                 figure.savefig(image, format=form, dpi=DPI, metadata=metadata)

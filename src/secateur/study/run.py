@@ -63,7 +63,8 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
     data = job.setup.load_data().to(resolve_device(job.device))
     if job.run.preparing:
         return _prepare(job, METHODS[job.run.method].prepare, data, on_epoch)
-    cut_net = _CutNet(job, data)
+    cut_net = CutNet(job, data)
+    cut_net.begin()
     curve = cut_net.train(on_epoch)
     return {"point": cut_net.measure(curve, begun).to_dict()}
 
@@ -92,8 +93,13 @@ def _prepare(
     return {"curve": [entry.to_dict() for entry in curve]}
 
 
-class _CutNet:
-    """A network on its way from a parent's weights to a measured point."""
+class CutNet:
+    """A network on its way from a parent's weights to a measured point.
+
+    Args:
+        job: The run.
+        data: The study's.
+    """
 
     def __init__(self, job: Job, data: Data) -> None:
         self.job = job
@@ -103,35 +109,48 @@ class _CutNet:
         self.one = moved(data.example(1), "cpu")
         build = job.setup.build_base if job.run.kind == BASE else job.setup.build_model
         self.model = build(data, job.run.seed)
+        self.method: Method = METHODS[job.run.method]
         self.masks = Masks({})
-        method: Method = METHODS[job.run.method]
-        if job.run.kind == BASE:
-            return
-        if method.start == "initial":
-            masks = load_checkpoint(job.parent("like"))[1]
-            self.masks = (masks or Masks({})).apply(self.model)
-        else:
-            self._cut(method)
 
-    def _cut(self, method: Method) -> None:
-        run = self.job.run
-        role = "previous" if "previous" in run.parents else "base"
-        state, previous = load_checkpoint(self.job.parent(role))
-        self.model.load_state_dict(state)
-        options = settings_for(self.job.study, run.method)
+    @property
+    def layers(self) -> Layers:
+        """The study's choice of layers for the method."""
+        return Layers(**layers_of(self.job.study, self.job.run.method))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The method's cuts, with the study's settings."""
+        return parts_of(self.method, settings_for(self.job.study, self.job.run.method))
+
+    def begin(self) -> None:
+        """Cut what the run starts from; of a base run nothing, of a copied method its net anew."""
+        if self.job.run.kind == BASE:
+            return
+        if self.method.start == "initial":
+            masks = load_checkpoint(self.job.parent("like"))[1]
+            self.masks = (masks or Masks({})).apply(self.model)
+            return
+        previous = self.load()
         self.masks = cut(
             self.model,
-            parts_of(method, options),
-            run.level,
+            self.parts,
+            self.job.run.level,
             groups_of=self._groups,
-            statistics=self._statistics(method),
+            statistics=self.statistics(),
             previous=previous,
-            layers=self._layers(),
+            layers=self.layers,
         ).apply(self.model)
 
-    def _statistics(self, method: Method) -> Statistics:
+    def load(self) -> Masks | None:
+        """Take the weights that the run starts from; the masks that they came with."""
+        role = "previous" if "previous" in self.job.run.parents else "base"
+        state, previous = load_checkpoint(self.job.parent(role))
+        self.model.load_state_dict(state)
+        return previous
+
+    def statistics(self) -> Statistics:
         """What the method's criteria need: prepared, kept from before, or gathered now."""
-        run = self.job.run
+        run, method = self.job.run, self.method
         found: dict[str, Mapping[str, Tensor]] = {}
         if method.prepare is not None:
             prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
@@ -150,15 +169,12 @@ class _CutNet:
         scales = found.pop(SCALES, {})
         return Statistics(scales=scales, seed=stream(run.seed, "random"), gathered=found)
 
-    def _layers(self) -> Layers:
-        return Layers(**layers_of(self.job.study, self.job.run.method))
-
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """What training minimises."""
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
     def _groups(self, part: Part) -> Groups:
-        return groups_of(self.model, part, self.example, self._layers())
+        return groups_of(self.model, part, self.example, self.layers)
 
     def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
         """Train for the run's epochs: the compact net where channels are gone, else on masks."""

@@ -7,39 +7,30 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from secateur import models
-from secateur.data.data import Data, check_data
-from secateur.errors import ModelError, StoreError
-from secateur.registry import ALL, EXECUTORS, MODELS
+from secateur.data.data import Data
+from secateur.errors import StoreError
+from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.cut_check import check_study_cuts
 from secateur.study.executors.protocol import Event, Executor
 from secateur.study.executors.workers import share_out
-from secateur.study.fingerprint import (
-    Parts,
-    digest_of,
-    fingerprints,
-    import_anew,
-    note_files,
-)
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
-from secateur.study.method_code import loop_codes, method_codes
 from secateur.study.observer import Observer, Several, Silent
-from secateur.study.plan import Run, plan, settings_of
+from secateur.study.plan import Run, settings_of
+from secateur.study.planned import plan_study
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import PREPARATION, keep_threads
 from secateur.study.timing import time_points
-from secateur.study.trained_start import content_of
 from secateur.training.device import resolve_device
 from secateur.training.loop import Loop
 from secateur.verbs.left_out import CutWarning
@@ -78,28 +69,10 @@ def run_study(
         UsageError: The study cannot be run as it stands, or `SECATEUR_ISA` is none of this CPU.
         StoreError: The folder cannot be written.
     """
-    if data is not None:
-        check_data(data, "beginning a study")
     devices = _devices(device)
-    builder = _own_builder(study, model)
-    # A name that was registered here is unknown to the workers: they are given what it stands for.
-    build = builder if ":" not in study.model.name else model
-    path = study.base.checkpoint
-    content = content_of(Path(path).expanduser()) if path else ""
-    setup = Setup(study, folder.resolve(), build, data, given, content=content)
-    loop = setup.loop()
-    loaded = setup.load_data()
-    nets = _fingerprints(setup, loaded, builder)
-    setup = replace(
-        setup,
-        expected=nets,
-        fingerprint=loaded.fingerprint(),
-        registered={registry.kind: registry.own for registry in ALL},
-    )
-    sources = {"data": setup.fingerprint, **({"checkpoint": content} if content else {})}
-    nets_of = {seed: digest_of(parts) for seed, parts in nets.items()}
-    codes = {**method_codes(study), **loop_codes(study, loop)}
-    runs = plan(study, sources, nets_of, codes)
+    planned = plan_study(study, folder, model=model, data=data, given=given)
+    setup, runs = planned.setup, planned.runs
+    loaded, loop = planned.data, planned.loop
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded, loop)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
@@ -135,42 +108,6 @@ def _devices(name: str) -> list[str]:
     if device.type == "cuda" and name in ("auto", "cuda"):
         return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     return [str(device)]
-
-
-def _own_builder(
-    study: StudySpec, model: Callable[..., nn.Module] | None
-) -> Callable[..., object] | None:
-    """The user's own builder: given, named by a path, or registered; None for a reference net."""
-    if isinstance(model, nn.Module) or (model is not None and not callable(model)):
-        raise ModelError(
-            "beginning a study",
-            "the model",
-            given=f"a {type(model).__name__}",
-            expected="a name, or a function that builds the network",
-            remedy="Pass a function that returns a new one: every seed starts from its own.",
-        )
-    if model is not None:
-        return model
-    name = study.model.name
-    if ":" in name:
-        import_anew(name)
-        return models.find(name)
-    builder: Callable[..., object] = MODELS[name]
-    ours = getattr(builder, "__module__", "").startswith("secateur.")
-    return None if ours else builder
-
-
-def _fingerprints(
-    setup: Setup, data: Data, builder: Callable[..., object] | None
-) -> dict[int, Parts]:
-    """What the network of each seed is made of; nothing for a reference net."""
-    if builder is None:
-        return {}
-    parts = fingerprints(
-        builder, lambda seed: setup.build_model(data, seed), sorted(setup.study.seeds)
-    )
-    note_files(next(iter(parts.values())))
-    return parts
 
 
 def preflight(setup: Setup, data: Data, loop: Loop) -> int:

@@ -20,16 +20,14 @@ from secateur.pruning.layers import (
     checked_level,
 )
 from secateur.pruning.masks import Masks, checked_masks
-from secateur.pruning.method import Granularity, Method, Part, find_method
+from secateur.pruning.method import Granularity, Method, find_method
 from secateur.pruning.patterns import Pattern
-from secateur.pruning.request import checked_multiple, checked_word
+from secateur.pruning.request import checked_multiple
 from secateur.pruning.select import cut
-from secateur.pruning.slimming_norms import norm_scales
-from secateur.pruning.statistics import Batches, Loss, collected, gather
+from secateur.pruning.statistics import Batches, Loss
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import Scope, Tied, sorted_weights
-from secateur.registry import METHODS
-from secateur.spec import method_settings
+from secateur.verbs.cut_inputs import known_statistics, wanted_parts
 from secateur.verbs.left_out import warn_of_what_is_left_out
 from secateur.verbs.units import select_channels
 
@@ -116,7 +114,7 @@ def prune(
         (108, 120)
     """
     recipe = method if isinstance(method, Method) else find_method(method)
-    parts = _parts(recipe, scope, ranking, granularity, options)
+    parts = wanted_parts(recipe, scope, ranking, granularity, options)
     layers = checked_layers(exclude, only, prunable, max_sparsity)
     level = checked_level(sparsity)
     round_to = checked_multiple(
@@ -133,18 +131,12 @@ def prune(
         tied=tied,
         prunable=layers.prunable,
     )
-    known = replace(statistics or Statistics(), seed=seed)
-    if scores is not None:
-        parts = tuple(replace(part, criterion=SCORES) for part in parts)
-        own = checked_scores(scores, weights().weights)
-        known = replace(known, gathered={**known.gathered, SCORES: own})
-    elif recipe.prepare and statistics is None and example_inputs is not None:
-        known = replace(norm_scales(model, example_inputs), seed=seed)
-    missing = [name for name in collected(parts) if not known.has(name)]
-    if missing and data is not None and loss is not None:
-        found = gather(
+    if scores is None:
+        known = known_statistics(
             model,
-            missing,
+            recipe,
+            parts,
+            statistics,
             data,
             loss,
             seed=seed,
@@ -152,7 +144,10 @@ def prune(
             tied=tied,
             prunable=layers.prunable,
         )
-        known = replace(known, gathered={**known.gathered, **found})
+    else:
+        parts = tuple(replace(part, criterion=SCORES) for part in parts)
+        own = checked_scores(scores, weights().weights)
+        known = Statistics(gathered={SCORES: own}, seed=seed)
     select = partial(
         cut,
         model,
@@ -189,47 +184,3 @@ def _check_within(previous: Masks, model: nn.Module, layers: Layers) -> None:
                 expected="masks that keep every element of what is left out",
                 remedy=f"Take {name} out of one of both.",
             )
-
-
-def _parts(
-    method: Method,
-    scope: Scope | None,
-    ranking: Ranking | None,
-    granularity: Granularity | None,
-    options: Mapping[str, Any] | None,
-) -> tuple[Part, ...]:
-    """A method's parts with what the caller wants instead, and with its options."""
-    settings = method_settings(
-        method.name, method.options, dict(options or {}), "the options of prune"
-    )
-    own = {name: getattr(settings, name) for name in sorted(method.cut_options())}
-    for kind, word, known in (
-        ("scope", scope, Scope),
-        ("ranking", ranking, Ranking),
-        ("granularity", granularity, Granularity),
-    ):
-        checked_word(kind, word, known)
-    if not method.parts:
-        raise MaskError(
-            "prune",
-            "the method",
-            given=f"{method.name!r}, a control that cuts nothing",
-            expected="a method that prunes",
-            remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
-        )
-    return tuple(
-        replace(_changed(part, scope, ranking, granularity), options=own) for part in method.parts
-    )
-
-
-def _changed(
-    part: Part, scope: Scope | None, ranking: Ranking | None, granularity: Granularity | None
-) -> Part:
-    if part.granularity == "weight":
-        granularity = None
-    return replace(
-        part,
-        scope=scope or part.scope,
-        ranking=ranking or part.ranking,
-        granularity=granularity or part.granularity,
-    )

@@ -1,0 +1,127 @@
+"""Inputs of a cut: what a caller wants of a method, and what its criteria know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from secateur.errors import MaskError
+from secateur.pruning.allocation import Ranking
+from secateur.pruning.criterion import Statistics
+from secateur.pruning.method import Granularity, Method, Part
+from secateur.pruning.patterns import Pattern
+from secateur.pruning.request import checked_word
+from secateur.pruning.slimming_norms import norm_scales
+from secateur.pruning.statistics import Batches, Loss, collected, gather
+from secateur.pruning.weights import Scope, Tied
+from secateur.registry import METHODS
+from secateur.spec import method_settings
+
+
+def known_statistics(
+    model: nn.Module,
+    method: Method,
+    parts: Sequence[Part],
+    given: Statistics | None = None,
+    data: Batches | None = None,
+    loss: Loss | None = None,
+    *,
+    seed: int = 0,
+    example_inputs: Any = None,
+    tied: Tied = "keep",
+    prunable: Sequence[Pattern] = (),
+) -> Statistics:
+    """What a method's criteria know: what was given, the scales of norms, what data show.
+
+    Args:
+        model: The network.
+        method: The method.
+        parts: Its cuts.
+        given: What the caller knows.
+        data: Batches of training data.
+        loss: The scalar loss of one.
+        seed: For criteria that draw, and for whatever the pass over the data draws.
+        example_inputs: A batch that the model accepts.
+        tied: Whether a matrix that an embedding shares is a weight.
+        prunable: Patterns of parameters that are weights, too.
+
+    Raises:
+        MaskError: What the data show is not finite.
+    """
+    if given is None and method.prepare and example_inputs is not None:
+        given = norm_scales(model, example_inputs)
+    known = replace(given or Statistics(), seed=seed)
+    missing = [name for name in collected(parts) if not known.has(name)]
+    if not missing or data is None or loss is None:
+        return known
+    found = gather(
+        model,
+        missing,
+        data,
+        loss,
+        seed=seed,
+        example_inputs=example_inputs,
+        tied=tied,
+        prunable=prunable,
+    )
+    return replace(known, gathered={**known.gathered, **found})
+
+
+def wanted_parts(
+    method: Method,
+    scope: Scope | None,
+    ranking: Ranking | None,
+    granularity: Granularity | None,
+    options: Mapping[str, Any] | None,
+) -> tuple[Part, ...]:
+    """A method's parts with what the caller wants instead, and with its options.
+
+    Args:
+        method: The method.
+        scope: Instead of its own.
+        ranking: Instead of its own.
+        granularity: Instead of its own, of parts that cut filters or channels.
+        options: Its own options, as in a study file.
+
+    Raises:
+        UnknownNameError: No such word, or option.
+        SpecError: An option is out of range.
+        MaskError: The method cuts nothing.
+    """
+    settings = method_settings(
+        method.name, method.options, dict(options or {}), "the options of prune"
+    )
+    own = {name: getattr(settings, name) for name in sorted(method.cut_options())}
+    for kind, word, known in (
+        ("scope", scope, Scope),
+        ("ranking", ranking, Ranking),
+        ("granularity", granularity, Granularity),
+    ):
+        checked_word(kind, word, known)
+    if not method.parts:
+        raise MaskError(
+            "prune",
+            "the method",
+            given=f"{method.name!r}, a control that cuts nothing",
+            expected="a method that prunes",
+            remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
+        )
+    return tuple(
+        replace(_changed(part, scope, ranking, granularity), options=own) for part in method.parts
+    )
+
+
+def _changed(
+    part: Part, scope: Scope | None, ranking: Ranking | None, granularity: Granularity | None
+) -> Part:
+    if part.granularity == "weight":
+        granularity = None
+    return replace(
+        part,
+        scope=scope or part.scope,
+        ranking=ranking or part.ranking,
+        granularity=granularity or part.granularity,
+    )
