@@ -93,3 +93,17 @@ def test_a_study_that_cuts_what_it_asks_for_says_nothing() -> None:
 def test_patterns_of_any_level_that_are_none_of_the_methods_are_named() -> None:
     (said,) = check("l1-filter", levels=[0.5, {"Conv2d": 0.5, "Linear": 0.9}])
     assert said == "no weight that the method prunes is matched by 'Linear'"
+
+
+def test_a_pattern_of_the_studys_is_refused_though_the_methods_have_their_own() -> None:
+    values = {"methods": {"magnitude": {"exclude": []}, "dense": {}}, "exclude": ["conv9"]}
+    with pytest.raises(MaskError, match="conv9"):
+        list(check_study_cuts(StudySpec.model_validate(values), net(), EXAMPLE))
+
+
+def test_tables_behind_other_levels_of_an_incremental_method_are_noted() -> None:
+    levels = [0.5, {"Linear": 0.9}]
+    (said,) = check(levels=levels)
+    assert said.startswith("each level starts from the one before")
+    assert check(methods={"magnitude": {"schedule": "one-shot"}}, levels=levels) == []
+    assert check(levels=levels[1:]) == []

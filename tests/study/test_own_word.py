@@ -49,6 +49,15 @@ def test_what_would_be_imported_or_opened_is_refused(changes: dict[str, Any]) ->
         check(**changes)
 
 
+def test_what_is_handed_over_does_not_count() -> None:
+    study = StudySpec.model_construct(
+        **{**dict(StudySpec.model_validate(PLAIN)), "model": named("mynets:build")}
+    )
+    check_harmless(study, Path("run"), {"model"})
+    with pytest.raises(UsageError, match="the model"):
+        check_harmless(study, Path("run"), {"data"})
+
+
 @pytest.mark.parametrize(
     ("value", "harmless"),
     [(1, True), (None, True), ("relu", True), ([1, "a"], True), ("a/b", False), ({}, False)],

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
+import secateur
 from secateur.errors import MaskError, StoreError, UnknownNameError, UsageError
 from secateur.point import Score
 from secateur.spec import StudySpec, check_study
@@ -81,6 +83,19 @@ def test_what_is_not_there_is_named(folder: Path) -> None:
         study_sensitivity(other, folder, "magnitude", [0.5], device="cpu")
     with pytest.raises(MaskError, match="the seed is 7, expected one of 0"):
         study_sensitivity(study(), folder, "magnitude", [0.5], seed=7, device="cpu")
+
+
+def test_in_python_a_net_of_ones_own_is_handed_over(folder: Path) -> None:
+    held = secateur.Study(folder)
+    assert held.sensitivity(levels=[0.5], device="cpu").layers == tuple(SIZES)
+    with pytest.raises(StoreError, match="base"):  # another net than the folder's
+        held.sensitivity(levels=[0.5], device="cpu", model=another)
+
+
+def another(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    net = nn.Sequential(nn.Conv2d(shape[0], 2, 3), nn.Flatten())
+    net.add_module("classifier", nn.Linear(2 * 26 * 26, classes))
+    return net
 
 
 @pytest.mark.parametrize("method", ["dense", "scratch"])

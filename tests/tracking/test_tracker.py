@@ -36,3 +36,20 @@ def test_tags_find_a_run_and_its_parents() -> None:
 def test_the_studys_digest_is_that_of_its_runs() -> None:
     assert Tracked(Path("elsewhere"), {}, RUNS).digest == TRACKED.digest
     assert Tracked(Path("run"), {}, RUNS[:-1]).digest != TRACKED.digest
+
+
+def test_a_choice_of_layers_is_told_of_the_method_or_else_of_the_study() -> None:
+    study = StudySpec.model_validate(
+        {
+            "methods": {"magnitude": {"exclude": "conv1"}, "l1-filter": {"exclude": []}},
+            "exclude": "fc",
+            "max_sparsity": 0.9,
+        }
+    )
+    runs = plan(study, {"data": "..."})
+    tracked = Tracked(Path("run"), settings_of(study), runs)
+    told = {run.method: tracked.parameters(run) for run in runs if run.kind == "point"}
+    assert told["magnitude"]["exclude"] == '["conv1"]'
+    assert told["magnitude"]["max_sparsity"] == '[["*", 0.9]]'
+    assert "exclude" not in told["l1-filter"]
+    assert not [name for name in told["magnitude"] if name.startswith("method.exclude")]

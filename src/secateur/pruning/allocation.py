@@ -202,6 +202,8 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
 
 def _beyond(layer: Candidates) -> Tensor:
     """Bool `[units]`: the best ones, without which the layer would lose more than it may."""
+    if layer.most == 1:
+        return torch.zeros_like(layer.scores, dtype=torch.bool)
     scores, sizes = _effective(layer), _sizes(layer)
     order = torch.sort(scores, stable=True).indices
     most = math.floor(_share(layer.most) * int(sizes.sum()))

@@ -36,6 +36,8 @@ def check_study_cuts(study: StudySpec, model: nn.Module, example: Any) -> Iterat
     Raises:
         UsageError: As `check_cuts`.
     """
+    # A pattern of the study's is refused even where each method has its own.
+    ChosenLayers(model, Layers(study.exclude, study.only, (), study.max_sparsity or ()))
     said: dict[str, list[str]] = {}
     for name in study.methods:
         for sentence in check_cuts(study, name, model, example):
@@ -86,6 +88,12 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         said += idle_patterns(chosen, scope)
     if not levels:
         return []
+    incremental = (settings_for(study, name).schedule or method.schedule) == "incremental"
+    if incremental and any(isinstance(one, tuple) for level in levels[1:] for one in level):
+        said.append(
+            "each level starts from the one before, whose zeros stay in the layers that a table "
+            "does not name; with schedule = 'one-shot' each starts from the dense net"
+        )
     tried = cut(
         model,
         [replace(part, criterion="random") for part in parts],

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from secateur.errors import UsageError
 from secateur.registry import DATASETS, MODELS, TASKS
-from secateur.spec import Named, StudySpec
+from secateur.spec import StudySpec
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
 
-def check_harmless(study: StudySpec, folder: Path) -> None:
+def check_harmless(study: StudySpec, folder: Path, handed: Collection[str] = ()) -> None:
     """Refuse to run a study on a folder's word alone where that would import or open something.
 
     Args:
         study: What the folder says.
         folder: The run folder.
+        handed: What the user hands over instead: `model`, `data`.
 
     Raises:
         UsageError: It names code or files.
@@ -29,13 +31,14 @@ def check_harmless(study: StudySpec, folder: Path) -> None:
         if path:
             raise _refused(what, str(path), folder)
     for what, named, known in (
-        ("the network", study.model, MODELS),
-        ("the data", study.data, DATASETS),
-        ("the task", study.task, TASKS),
+        ("model", study.model, MODELS),
+        ("data", study.data, DATASETS),
+        ("task", study.task, TASKS),
     ):
-        if named.name not in known or not _is_plain(named):
-            raise _refused(what, named.name, folder)
-    for option, value in study.data.options.items():
+        harmless = named.name in known and all(map(is_harmless, named.options.values()))
+        if what not in handed and not harmless:
+            raise _refused(f"the {what}", named.name, folder)
+    for option, value in () if "data" in handed else study.data.options.items():
         if isinstance(value, str):
             raise _refused("the data", f"{study.data.name} with {option} = {value}", folder)
 
@@ -54,15 +57,12 @@ def is_harmless(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def _is_plain(named: Named) -> bool:
-    return all(map(is_harmless, named.options.values()))
-
-
 def _refused(what: str, given: str, folder: Path) -> UsageError:
     return UsageError(
         "reading a run folder",
         what,
         given=f"{given!r:.80}, by the word of {folder} alone",
         expected="your own word for it: what a run folder names is neither imported nor opened",
-        remedy=f"Give the study file instead: secateur sensitivity study.toml --out {folder}.",
+        remedy=f"Give the study file instead (secateur sensitivity study.toml --out {folder}); in "
+        "Python hand over model= and data=.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -27,15 +27,19 @@ from secateur.training.loop import Loop
 from secateur.verbs.cut_alone import cut_each_layer
 
 
-def study_in(folder: Path) -> StudySpec:
+def study_in(folder: Path, handed: Collection[str] = ()) -> StudySpec:
     """The study of a run folder, where its word alone is enough to build the net and the data.
+
+    Args:
+        folder: The run folder.
+        handed: What the user hands over, so that the folder's word for it does not count.
 
     Raises:
         StoreError: There is no study in the folder.
         UsageError: It names code or files, which a folder's word alone never opens.
     """
     study = check_study(Store(folder).settings, str(folder), trusted=False)
-    check_harmless(study, folder)
+    check_harmless(study, folder, handed)
     return study
 
 

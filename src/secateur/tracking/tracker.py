@@ -12,6 +12,9 @@ from secateur.foundation.level_text import level_text
 from secateur.spec import digest
 from secateur.study.plan import Run
 
+_LAYERS = ("exclude", "only", "prunable", "max_sparsity")
+_NOT = ("levels", *_LAYERS)
+
 
 @dataclass(frozen=True)
 class Tracked:
@@ -50,9 +53,18 @@ class Tracked:
             "data": self.settings["data"]["name"],
             "data.options": self.settings["data"]["options"],
             **{f"training.{name}": value for name, value in self.settings["training"].items()},
-            **{f"method.{name}": value for name, value in options.items() if name != "levels"},
+            **{f"method.{name}": value for name, value in options.items() if name not in _NOT},
+            **{name: _of_both(self.settings, options, name) for name in _LAYERS},
         }
-        return {name: _text(value) for name, value in flat.items() if value not in (None, {}, "")}
+        return {
+            name: _text(value) for name, value in flat.items() if value not in (None, {}, "", [])
+        }
+
+
+def _of_both(settings: Mapping[str, Any], options: Mapping[str, Any], name: str) -> Any:
+    """A method's own setting, or the study's."""
+    own = options.get(name)
+    return settings.get(name) if own is None else own
 
 
 def tags(run: Run) -> dict[str, str]:

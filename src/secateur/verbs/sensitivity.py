@@ -32,6 +32,11 @@ Evaluate = Callable[[nn.Module], float | Share | Score]
 class Sensitivity(core.Sensitivity):
     """What cutting each layer alone does to a network, with its table and its picture."""
 
+    @classmethod
+    def of_values(cls, found: core.Sensitivity) -> Sensitivity:
+        """The same values, to be looked at."""
+        return cls(found.method, found.score, found.cuts, found.total)
+
     def table(self) -> list[dict[str, Any]]:
         """One flat record a cut: `pandas.DataFrame(sensitivity.table())`."""
         return sensitivity_records(self)
@@ -149,7 +154,7 @@ def sensitivity(
         tied=tied,
         layers=layers,
     )
-    return Sensitivity(found.method, found.score, found.cuts, found.total)
+    return Sensitivity.of_values(found)
 
 
 def _score(found: object, *, higher: bool) -> Score:

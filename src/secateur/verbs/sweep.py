@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from secateur.tasks.task import Task
     from secateur.training.loop import Evaluate, Loop
     from secateur.training.own_loop import Train
+    from secateur.verbs.sensitivity import Sensitivity
 
 
 class Study(core.RunFolder):
@@ -85,6 +86,50 @@ class Study(core.RunFolder):
         `secateur.report.records`.
         """
         return records(self.points, core.CONTROLS)
+
+    def sensitivity(
+        self,
+        method: str = "magnitude",
+        *,
+        levels: Sequence[float] = (0.25, 0.5, 0.75, 0.9),
+        seed: int | None = None,
+        device: str = "auto",
+        model: Callable[..., nn.Module] | None = None,
+        data: Data | None = None,
+    ) -> Sensitivity:
+        """Cut each layer of the dense net alone, without retraining, and score it.
+
+        Args:
+            method: A method that prunes, with its settings in the study if it has some.
+            levels: Sparsities, each of one layer.
+            seed: Whose dense net; the study's first if None.
+            device: As for `sweep`.
+            model: What builds the network, unless it is a reference net.
+            data: The data, unless they have a registered name.
+
+        Returns:
+            The study's first metric on the validation split, for each layer and level.
+
+        Raises:
+            UsageError: The method cuts nothing, a level is none, or what the folder names is yours
+                to hand over.
+            StoreError: The folder has no such dense net.
+        """
+        from secateur.study.sensitivity import study_in, study_sensitivity
+        from secateur.verbs.sensitivity import Sensitivity
+
+        handed = {name for name, one in (("model", model), ("data", data)) if one is not None}
+        found = study_sensitivity(
+            study_in(self.folder, handed),
+            self.folder,
+            method,
+            levels,
+            seed=seed,
+            device=device,
+            model=model,
+            data=data,
+        )
+        return Sensitivity.of_values(found)
 
     def _repr_html_(self) -> str:
         return show_study(repr(self), self.points, core.CONTROLS)
