@@ -226,3 +226,44 @@ def test_what_fails_in_a_rule_is_pinned_and_named(monkeypatch: pytest.MonkeyPatc
         traced = trace(net, x)
         assert traced.groups("all").count == 8
         assert any("in its rule, test_trace.py:" in pin.operator for pin in traced.report)
+
+
+class Sawed(nn.Module):
+    """A layer whose zeros do not stay zeros: found only where that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.a(x))
+        out: Tensor = self.c(torch.cos(self.b(y)) * x.sum())
+        return out
+
+
+def test_a_trace_that_is_made_exact_is_the_exact_one() -> None:
+    torch.manual_seed(0)
+    net, x = Sawed().eval(), torch.rand(3, 4)
+    loose, exact = trace(net, x, exact=False), trace(net, x)
+    assert loose.groups("all").count > exact.groups("all").count
+    assert not loose.is_exact
+    made = loose.exactly(net, x)
+    assert made.is_exact
+    assert list(made.report) == list(exact.report)
+    found, expected = made.groups("all"), exact.groups("all")
+    assert found.layers == expected.layers
+    assert torch.equal(found.layer, expected.layer)
+
+
+def test_a_training_pass_that_names_its_arguments_is_known_for_the_same() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.flatten(input=torch.clamp(self.a(x), max=3.0), start_dim=1)
+            out: Tensor = self.b(y)
+            return out
+
+    assert len(trace(Named(), torch.rand(3, 4)).state.tape.passes) == 1

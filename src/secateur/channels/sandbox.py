@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,16 @@ def is_in_place(func: Any, kwargs: Any) -> bool:
         (True, False)
     """
     name = str(getattr(func, "__name__", ""))
-    dunder = name.startswith("__")
-    if dunder:
+    return _writes(name) or bool(
+        kwargs and not name.startswith("__") and kwargs.get("out") is not None
+    )
+
+
+@lru_cache(maxsize=4096)
+def _writes(name: str) -> bool:
+    if name.startswith("__"):
         return name == "__setitem__" or (name[2] == "i" and name not in NO_WRITES)
-    return name.endswith("_") or bool(kwargs and (kwargs.get("out") is not None))
+    return name.endswith("_")
 
 
 NO_WRITES = frozenset({"__index__", "__int__", "__invert__", "__iter__"})

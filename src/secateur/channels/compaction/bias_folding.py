@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.tracing.channel_classes import Classes
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)

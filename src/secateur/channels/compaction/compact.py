@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from secateur.channels.compaction.bias_folding import round_folds
-from secateur.channels.compaction.cutting import Cutter, Outcome, build, masked_copy
+from secateur.channels.compaction.copies import build, masked_copy
+from secateur.channels.compaction.cutting import Cutter, Outcome
 from secateur.channels.compaction.record import Compaction
 from secateur.channels.compaction.verified_cut import VerifiedCut, fingerprint
 from secateur.channels.compaction.verify import Trial, check_numbers

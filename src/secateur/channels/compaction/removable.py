@@ -10,7 +10,7 @@ import torch
 from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.events import Read
 from secateur.channels.tracing.channel_classes import Classes
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.tape import Tape
 from secateur.channels.tracing.zero_check import is_needless
 
 

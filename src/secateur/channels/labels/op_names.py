@@ -25,7 +25,13 @@ def operator_name(func: Any) -> str:
         >>> operator_name(torch.Tensor.add_), operator_name(torch.Tensor.__rsub__)
         ('add', 'sub')
     """
-    return _kept_name(func) if is_lasting(func) else _name(func)
+    try:
+        return _names[func]
+    except (KeyError, TypeError):
+        name = _name(func)
+    if is_lasting(func):
+        _names[func] = name
+    return name
 
 
 def is_lasting(func: Any) -> bool:
@@ -58,7 +64,7 @@ def _name(func: Any) -> str:
     return stem
 
 
-_kept_name = lru_cache(maxsize=4096)(_name)
+_names: dict[Any, str] = {}
 
 
 def _foreign_name(func: Any) -> str:

@@ -17,8 +17,8 @@ from secateur.channels.tracing.module_numbers import (
     numbers_of,
     set_numbers,
 )
-from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.state import State
+from secateur.channels.tracing.tape import Tape
 from secateur.foundation.run_example import Inputs, arguments
 
 
@@ -58,7 +58,8 @@ def dry_run_cut(
         useful = [one for one in trials if one not in useless]
         state.attributes += useful
         numbers |= {(one.path, one.name): _read(small, one) for one in useful}
-        failures = _dry_run(small, state, cut, args, kwargs) if useless else left
+        if useful:
+            failures = _dry_run(small, state, cut, args, kwargs) if useless else left
     return numbers, failures
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from secateur.channels.labels.axis_labels import Flags, Vector
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.tape import Tape
 from secateur.pruning.groups import Groups, Role, Slot
 from secateur.pruning.pinned import Pinned
 

@@ -9,7 +9,7 @@ import torch
 
 from secateur.channels.labels.axis_labels import AxisLabels, Flags, TensorLabels, Vector
 from secateur.channels.tracing.channel_classes import Classes
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.tape import Tape
 
 
 @dataclass(frozen=True, slots=True, eq=False)

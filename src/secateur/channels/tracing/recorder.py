@@ -1,8 +1,9 @@
 """The recorder: one forward pass, written down on a tape, operator by operator.
 
 The network runs once under a `TorchFunctionMode`. Every call of a torch function passes through
-`Tape`, which computes it as usual, looks its rule up in the table of `secateur.channels.operators`,
-and files the layout of the result. Operators without a rule pin what they touch.
+`Recorder`, which computes it as usual, looks its rule up in the table of
+`secateur.channels.operators`, and files the layout of the result. Operators without a rule pin what
+they touch.
 """
 
 from __future__ import annotations
@@ -17,19 +18,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from secateur.channels.float64 import UNCHANGED, WIDER, Widener, Wider
+from secateur.channels.float64 import WIDER, Widener, Wider
 from secateur.channels.labels.axis_labels import TensorLabels, Vector, plain
-from secateur.channels.labels.constraints import Ties
-from secateur.channels.labels.events import (
-    Attribute,
-    Hold,
-    Pass,
-    Place,
-    Read,
-    Roles,
-    SplitChoice,
-    Step,
-)
+from secateur.channels.labels.events import Attribute, Pass, Place, Step
 from secateur.channels.labels.op_call import Call
 from secateur.channels.labels.op_names import (
     CARRIES,
@@ -41,8 +32,8 @@ from secateur.channels.labels.op_names import (
     operator_name,
 )
 from secateur.channels.labels.signature import in_places
+from secateur.channels.operators import OPERATORS
 from secateur.channels.operators.registry import (
-    Operator,
     follows_any_cut,
     may_be_nonzero,
     sums_only_zeros,
@@ -51,24 +42,22 @@ from secateur.channels.sandbox import WriteBack, is_in_place
 from secateur.channels.source_line import calling_line
 from secateur.channels.tracing.known_tensors import Unseen, unwrapped
 from secateur.channels.tracing.provenance import Origins, is_constant, is_known, keeps_constants
+from secateur.channels.tracing.tape import Tape
 from secateur.errors import ChannelError
 from secateur.foundation.module_stack import module_stack
-from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import tensors_in
 
-MANY = 16
 READS_VALUES = frozenset(("mul", "masked_fill", "div", "true_divide"))
 RESHAPES = frozenset(
     ("unsqueeze", "squeeze", "transpose", "t", "swapaxes", "swapdims", "resize", "as_strided")
 )
 
 
-class Tape(TorchFunctionMode):
+class Recorder(Tape, TorchFunctionMode):
     """Records a forward pass.
 
     Args:
         model: The network; copies of it run, one for each pass.
-        operators: The table of operators by name: their rules and traits.
         constants: Follow what is constant for every input (compaction needs it, tracing not), in
             float64.
         choices: Which way to take at each choice, by its place.
@@ -81,7 +70,6 @@ class Tape(TorchFunctionMode):
     def __init__(
         self,
         model: nn.Module,
-        operators: Mapping[str, Operator],
         *,
         constants: bool = False,
         choices: Mapping[Place, int] | None = None,
@@ -89,25 +77,13 @@ class Tape(TorchFunctionMode):
         wider: Wider = WIDER,
         unsteady: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__()
+        TorchFunctionMode.__init__(self)
+        Tape.__init__(self, model, constants=constants, choices=choices, wider=wider)
+        for name in unsteady & set(self.parameters):
+            self.parameters[name] = replace(self.parameters[name], constant=False)
         self.origins = Origins(unsteady)
-        self.wider = wider if constants else UNCHANGED
-        self.device = next((one.device for one in model.parameters()), torch.device("cpu"))
-        self._holds = holds or {}
-        self.ties = Ties()
-        self.roles = Roles()
-        self.reads: list[Read] = []
-        self.steps: list[Step] = []
-        self.asked: list[TensorLabels] = []
-        self.multiples: list[tuple[Vector, int]] = []
-        self.choices: list[SplitChoice] = []
-        self.counts: dict[tuple[str, str], Attribute] = {}
-        self.constants = constants
-        self.stack: list[str] = []
         self.last_path = ""
-        self.parameters: dict[str, TensorLabels] = {}
-        self._operators = operators
-        self._preset = choices or {}
+        self._holds = holds or {}
         self._widener: Widener | None = None
         self._keep: WriteBack | None = None
         self._running = False
@@ -115,21 +91,6 @@ class Tape(TorchFunctionMode):
         self._guards: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._modules: dict[str, nn.Module] = {}
         self._paths: dict[int, str] = {}
-        self.told: dict[str, str] = {}
-        self.orders: dict[str, Vector] = {}
-        self.passes: list[Pass] = []
-        self.outputs: list[list[Tensor]] = []
-        self._lists: tuple[list[Any], ...] = (
-            *(self.ties.left, self.ties.right, self.ties.pins, self.roles.writes),
-            *(self.roles.reads, self.reads, self.steps, self.asked, self.choices, self.passes),
-            self.outputs,
-        )
-        for name, tensor in own_tensors(model):
-            axes = (self.ties.fresh(n) if n > 1 else None for n in tensor.shape)
-            given = not isinstance(tensor, nn.Parameter)
-            self.parameters[name] = TensorLabels(
-                tuple(axes), constant=name not in unsteady, may_be_nonzero=given, given=given
-            )
 
     def begin(self, model: nn.Module, keep: WriteBack, *, training: bool) -> None:
         """A copy of the network is about to run: know its tensors and modules."""
@@ -140,17 +101,6 @@ class Tape(TorchFunctionMode):
         self._modules = dict(model.named_modules())
         self._paths = {id(module): name for name, module in self._modules.items()}
         self.origins.begin(model, self.parameters)
-
-    def mark(self) -> tuple[int, ...]:
-        """How long every list is now."""
-        return self.ties.count, *map(len, self._lists), len(self.counts)
-
-    def rewind(self, mark: tuple[int, ...]) -> None:
-        """Forget what was written down behind a mark."""
-        self.ties.count = mark[0]
-        for one, length in zip(self._lists, mark[1:-1], strict=True):
-            del one[length:]
-        self.counts = dict(list(self.counts.items())[: mark[-1]])
 
     def look_back(self, model: nn.Module) -> None:
         """The copy has run: note what it has changed of its own."""
@@ -163,11 +113,6 @@ class Tape(TorchFunctionMode):
         self._widener, self._keep, self._modules, self._paths = None, None, {}, {}
         self._unseen = None
         self.origins.end()
-
-    @property
-    def path(self) -> str:
-        """The module that is running."""
-        return self.stack[-1] if self.stack else ""
 
     def layout(self, tensor: Tensor) -> TensorLabels:
         """The layout of a tensor; one whose birth was not seen is fixed, and not constant."""
@@ -187,23 +132,11 @@ class Tape(TorchFunctionMode):
         """Note the layout of a tensor."""
         self.origins.file(tensor, layout)
 
-    def choose(self, options: int, labels: Vector) -> int:
-        """Take the preset way, or the first."""
-        step = len(self.steps)
-        place = (step, sum(choice.place[0] == step for choice in self.choices[-MANY:]))
-        taken = min(self._preset.get(place, 0), options - 1)
-        self.choices.append(SplitChoice(place, options, taken, labels))
-        return taken
-
     def count(self, name: str, labels: Vector) -> None:
         """An attribute of the running module counts these labels, if it has it and it fits."""
         value = getattr(self._modules[self.path], name, None)
         if type(value) is int and value == labels.size:
             self.counts.setdefault((self.path, name), Attribute(self.path, name, None, labels))
-
-    def is_counted(self, name: str) -> bool:
-        """Whether an attribute of the running module is known to count labels."""
-        return (self.path, name) in self.counts
 
     def name_of(self, tensor: Tensor) -> str | None:
         """The name of one of the network's own tensors."""
@@ -314,8 +247,10 @@ class Tape(TorchFunctionMode):
         return tensor in self._guards
 
     def _note_guard(self, call: Call, outputs: list[Tensor]) -> None:
-        asked = tensors_in((call.args, call.kwargs))
-        if call.name in FINITENESS or (call.name in CARRIES and all(map(self.is_guard, asked))):
+        carries = call.name in CARRIES and all(
+            map(self.is_guard, tensors_in((call.args, call.kwargs)))
+        )
+        if carries or call.name in FINITENESS:
             self._guards.update((tensor, True) for tensor in outputs)
 
     def _record(self, call: Call, outputs: list[Tensor]) -> None:
@@ -343,7 +278,7 @@ class Tape(TorchFunctionMode):
 
     def _ruled(self, call: Call, outputs: list[Tensor]) -> tuple[list[TensorLabels], bool]:
         """The layouts that come out, and whether the operator follows every cut."""
-        entry, reads = self._operators.get(call.name), len(self.reads)
+        entry, reads = OPERATORS.get(call.name), len(self.reads)
         given = None if entry is None else entry.rule(call)
         if entry is None or given is None:
             return self._without_rule(call, outputs, "" if entry else "no rule"), False
@@ -366,25 +301,6 @@ class Tape(TorchFunctionMode):
             call.pin_axes(layout, reason=f"{reason}{line and f', {line}'}")
         constant = is_known(call) and is_constant(inputs)
         return [plain(tensor.dim(), constant=constant) for tensor in outputs]
-
-    def hold(self, number: int, strength: int) -> None:
-        """Hold the channels of a step in place, see `Hold`; it may be held again, harder."""
-        step = self.steps[number]
-        if strength == Hold.PAIR:
-            for labels in step.lengths[1:]:
-                if labels.size == step.lengths[0].size:
-                    self.ties.tie(step.lengths[0], labels, step.name, step.path)
-        elif strength == Hold.LENGTHS:
-            for labels in step.lengths:
-                self._hold_labels(labels, step)
-        elif strength == Hold.ALL:
-            for layout in [*step.inputs, *(out[0] for out in step.outputs)]:
-                for axis in layout.axes:
-                    if axis is not None:
-                        self._hold_labels(axis.labels, step)
-
-    def _hold_labels(self, labels: Vector, step: Step) -> None:
-        self.ties.pin(labels, f"{step.name} (a size written in the code)", step.path)
 
     def modules(self) -> AbstractContextManager[None]:
         """While open, `path` follows the modules that run."""

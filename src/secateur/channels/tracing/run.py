@@ -9,12 +9,11 @@ from torch import nn
 from secateur.channels.float64 import UNCHANGED, WIDER, double
 from secateur.channels.labels.events import Place
 from secateur.channels.modes import mode
-from secateur.channels.operators import OPERATORS
 from secateur.channels.output_comparison import outputs_of
 from secateur.channels.rebuild import throwaway
 from secateur.channels.sandbox import sandbox
 from secateur.channels.source_line import line_of
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.recorder import Recorder
 from secateur.errors import ChannelError
 from secateur.foundation.run_example import Inputs, arguments, tensors_in
 
@@ -27,7 +26,7 @@ def record(
     choices: Mapping[Place, int] | None = None,
     holds: Mapping[int, int] | None = None,
     modes: Sequence[bool] = (False,),
-) -> Tape:
+) -> Recorder:
     """Run a network once in each mode and write everything down.
 
     Args:
@@ -44,9 +43,8 @@ def record(
     wider = WIDER if constants else UNCHANGED
     unsteady: frozenset[str] = frozenset()
     while True:
-        tape = Tape(
+        tape = Recorder(
             model,
-            OPERATORS,
             constants=constants,
             choices=choices,
             holds=holds,
@@ -66,7 +64,9 @@ def record(
         unsteady = frozenset(tape.origins.unsteady)
 
 
-def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, training: bool) -> None:
+def record_pass(
+    tape: Recorder, model: nn.Module, example_inputs: Inputs, *, training: bool
+) -> None:
     """Run a network once more, in some mode, and write it down behind what is on the tape.
 
     Raises:
@@ -96,7 +96,7 @@ def record_pass(tape: Tape, model: nn.Module, example_inputs: Inputs, *, trainin
 
 
 def _refused(
-    tape: Tape, model: nn.Module, example_inputs: Inputs, failure: Exception, *, training: bool
+    tape: Recorder, model: nn.Module, example_inputs: Inputs, failure: Exception, *, training: bool
 ) -> ChannelError:
     """What is to be said of a run that failed: it is the network's fault only if it fails alone."""
     line = line_of(failure)

@@ -18,9 +18,9 @@ from secateur.channels.labels.events import Hold
 from secateur.channels.tracing.attribute_search import dry_run_cut, unplayable
 from secateur.channels.tracing.channel_classes import find_classes
 from secateur.channels.tracing.cut import Cut, random_cut
-from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import record
 from secateur.channels.tracing.state import State, is_sized
+from secateur.channels.tracing.tape import Tape
 from secateur.channels.tracing.training_pass import record_training
 from secateur.channels.tracing.zero_check import inexact
 from secateur.errors import ChannelError

@@ -12,7 +12,7 @@ from secateur.channels.labels.axis_labels import Flags, TensorLabels
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.labels.events import Attribute, Place
 from secateur.channels.tracing.channel_classes import Classes
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.tape import Tape
 
 
 @dataclass(slots=True)

@@ -11,13 +11,14 @@ from secateur.channels.labels.events import Step
 from secateur.channels.tracing.channel_classes import find_classes
 from secateur.channels.tracing.cut import Cut
 from secateur.channels.tracing.dry_run import skeleton, trains_alike
-from secateur.channels.tracing.recorder import Tape
+from secateur.channels.tracing.recorder import Recorder
 from secateur.channels.tracing.run import record_pass
+from secateur.channels.tracing.tape import Tape
 from secateur.errors import ChannelError
 from secateur.foundation.run_example import Inputs, arguments
 
 
-def record_training(tape: Tape, model: nn.Module, example_inputs: Inputs) -> str:
+def record_training(tape: Recorder, model: nn.Module, example_inputs: Inputs) -> str:
     """Run the network in training mode too; keep the pass where it is another one.
 
     Returns:

@@ -12,9 +12,9 @@ from secateur.channels.labels.axis_labels import Flags
 from secateur.channels.labels.events import Read
 from secateur.channels.rebuild import rebuild
 from secateur.channels.tracing.channel_classes import Classes, foldable_weights, roles_of
-from secateur.channels.tracing.recorder import Tape
 from secateur.channels.tracing.run import record
 from secateur.channels.tracing.state import State
+from secateur.channels.tracing.tape import Tape
 from secateur.foundation.run_example import Inputs
 
 MAY_BE_NONZERO = "may be non-zero where it is read once masked"
