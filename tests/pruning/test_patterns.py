@@ -83,7 +83,14 @@ def test_a_wrapped_network_is_known_by_its_own_names() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "near"),
-    [("fcc", "'fc'"), ("conv2d", "'Conv2d'"), ("featurs.*", "'features.*'"), (nn.Embedding, "")],
+    [
+        ("fcc", "'fc'"),
+        ("conv2d", "'Conv2d'"),
+        ("featurs.*", "'features.*'"),
+        (nn.Embedding, ""),
+        ("conv1", "'features.0.conv1'"),
+        ("scal", "'features.0.scale'"),
+    ],
 )
 def test_the_nearest_names_are_said(pattern: Pattern, near: str) -> None:
     error = PatternIndex(net()).refused("exclude", pattern)

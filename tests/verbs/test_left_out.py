@@ -43,6 +43,11 @@ def test_a_cut_that_removes_nothing_says_so() -> None:
     assert found[1].startswith("prune: nothing was removed of 338 weights at a sparsity of 0.5")
 
 
+def test_a_choice_of_layers_that_pins_every_channel_says_so() -> None:
+    found = said("l1-filter", sparsity=0.5, exclude="Linear", example_inputs=EXAMPLE)
+    assert found[-1].startswith("prune: nothing was removed of 18 weights at a sparsity of 0.5")
+
+
 def test_less_than_was_asked_for_is_counted() -> None:
     found = said("magnitude", sparsity=0.9, max_sparsity={"Linear": 0.5})
     # 17 of the convolution's 18, whose floor is one, and 160.

@@ -63,7 +63,10 @@ class PatternIndex:
         kinds = {kind.__name__ for path, kind in self._classes.items() if path}
         names = [*paths, *sorted(kinds), *(name for name, _ in self._named)]
         names += [f"{path}.*" for path in paths]
-        return difflib.get_close_matches(pattern, dict.fromkeys(names), n=_NEAREST, cutoff=0.5)
+        last = {name.rpartition(".")[2]: name for name in reversed(names)}
+        inside = difflib.get_close_matches(pattern, last, n=_NEAREST, cutoff=0.75)
+        whole = difflib.get_close_matches(pattern, dict.fromkeys(names), n=_NEAREST, cutoff=0.5)
+        return list(dict.fromkeys([*whole, *(last[name] for name in inside)]))[:_NEAREST]
 
     def refused(
         self, subject: str, pattern: Pattern, why: str = "matches nothing", remedy: str = ""

@@ -76,7 +76,7 @@ def what_is_left_out(
     if layers.max_sparsity and all(part.granularity == "weight" for part in parts):
         yield from _held_back(chosen, masks, parts, level, found.weights)
     highest = max(map(_highest, level))
-    if masks.total and not masks.zeros and highest * own >= 1:
+    if not masks.zeros and highest * own >= 1:
         yield (
             f"nothing was removed of {own} weights at a sparsity of {highest:g}: the units that "
             "may go are larger than that, or a floor, a highest sparsity or pins hold them; see "

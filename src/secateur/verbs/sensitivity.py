@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from secateur.channels.rebuild import uncompiled
@@ -87,7 +88,8 @@ def sensitivity(
     Args:
         model: Any network.
         evaluate: `evaluate(model)`: its score on validation data, never on test data. It is called
-            in evaluation mode, once for each layer and level, and once for the whole network.
+            in evaluation mode and without gradients, once for the whole network and once for each
+            layer and level.
         method: A name in `registry.METHODS` that prunes, `package.module:name`, or a `Method`.
         levels: Sparsities, each of one layer's weights.
         higher: Whether more of the score is better.
@@ -140,7 +142,7 @@ def sensitivity(
     )
 
     def score(net: nn.Module) -> Score:
-        with evaluation_mode(net):
+        with evaluation_mode(net), torch.no_grad():
             return _score(evaluate(net), higher=higher)
 
     found = cut_each_layer(
