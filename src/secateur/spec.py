@@ -86,6 +86,7 @@ class TrainingSpec(_Settings):
 class MethodSpec(_Settings):
     """The levels of one method, and the options that every method takes.
 
+    `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
     `ranking` and `granularity` override the method's own for every part that has channels;
     `exclude`, `only` and `max_sparsity` stand instead of the study's. A method that takes more has
     a class of its own derived from this one; see `Method.options`.
@@ -93,6 +94,7 @@ class MethodSpec(_Settings):
 
     levels: tuple[Level, ...] = ()
     schedule: Literal["one-shot", "incremental"] | None = None
+    scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer"] | None = None
     granularity: Literal["filter", "channel"] | None = None
     exclude: Patterns | None = None

@@ -165,3 +165,17 @@ def test_it_is_the_same_in_every_process() -> None:
         env={**os.environ, "PYTHONHASHSEED": "7"},
     )
     assert there.stdout.strip() == names["said"]
+
+
+class Remembers:
+    """As configurations of `transformers` do: the hash of their text at the start."""
+
+    def __init__(self, number: int, words: str) -> None:
+        self._original_object_hash = number
+        self.words = words
+
+
+def test_what_hash_gave_is_no_content() -> None:
+    one, other = (Contents().of(Remembers(number, "same")) for number in (1, 2))
+    assert one == other
+    assert one != Contents().of(Remembers(1, "other"))

@@ -161,9 +161,11 @@ class Contents:
             if isinstance(name, str) and hasattr(value, name)
         ]
         if isinstance(held, Mapping):
-            yield from self._pairs(held)
+            yield from self._pairs(
+                {name: one for name, one in held.items() if not _is_hash(name, one)}
+            )
         for name in slots:
-            if name not in ("__dict__", "__weakref__"):
+            if name not in ("__dict__", "__weakref__") and not _is_hash(name, getattr(value, name)):
                 yield from (name, self.of(getattr(value, name)))
         if not held and not slots:
             yield _words(value)
@@ -180,6 +182,11 @@ class Contents:
         if found is not None:
             self.modules[module or ""] = found
         return True
+
+
+def _is_hash(name: object, value: object) -> bool:
+    """Whether an attribute remembers what `hash` gave: of text, another number in each process."""
+    return isinstance(name, str) and "hash" in name.lower() and type(value) is int
 
 
 def tensor_content(tensor: torch.Tensor) -> str:

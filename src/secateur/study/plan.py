@@ -26,6 +26,7 @@ BASE, POINT = "base", "point"
 CLASSIFICATION = Named(name="classification")
 LOOP = ("task:", "train:", "evaluate:")
 """What stands in `codes` for the loop of a study."""
+_CUT = {"scope", "ranking", "granularity"}
 _RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
 
 
@@ -250,7 +251,8 @@ class _Seed:
             "level": list(level),
             "parents": parents,
             "options": chosen(
-                settings_for(self.study, name), {"ranking", "granularity"} | method.cut_options()
+                settings_for(self.study, name),
+                {"scope", "ranking", "granularity"} | method.cut_options(),
             ),
             "training": chosen(self.study.training, _RETRAINING),
             **self._code(name),
@@ -341,6 +343,10 @@ def _check(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise _wrong(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
+        if spec.scope and len(method.parts) != 1:
+            raise _wrong(
+                f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"
+            )
         if not method.parts and spec.levels:
             raise _wrong(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
         pruned = copied(spec) if method.start == "initial" else name

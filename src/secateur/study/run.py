@@ -306,14 +306,15 @@ def _channels(module: nn.Module, weight: Tensor) -> int:
 
 
 def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
-    """A method's parts, with the study's own ranking and granularity on the channel cuts."""
+    """A method's parts, with the study's own scope, and its ranking and granularity of channels."""
     changed: dict[str, Any] = {
         name: value
         for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
         if value is not None
     }
+    scope = {"scope": options.scope} if options.scope else {}
     own = {name: getattr(options, name) for name in sorted(method.cut_options())}
     return tuple(
-        replace(part, options=own, **({} if part.granularity == "weight" else changed))
+        replace(part, options=own, **scope, **({} if part.granularity == "weight" else changed))
         for part in method.parts
     )
