@@ -51,6 +51,7 @@ ROOMS = (
     "tracking",
     "verbs.sensitivity",
     "verbs.sweep",
+    "integrations",
     "cli",
     "__main__",
 )

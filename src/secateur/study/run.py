@@ -312,7 +312,7 @@ def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
         for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
         if value is not None
     }
-    scope = {"scope": options.scope} if options.scope else {}
+    scope: dict[str, Any] = {"scope": options.scope} if options.scope else {}
     own = {name: getattr(options, name) for name in sorted(method.cut_options())}
     return tuple(
         replace(part, options=own, **scope, **({} if part.granularity == "weight" else changed))
