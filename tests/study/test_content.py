@@ -1,6 +1,7 @@
 """What a value holds is its digest: the same in every process, another for another value."""
 
 import functools
+import io
 import os
 import subprocess
 import sys
@@ -110,6 +111,35 @@ def test_a_global_that_a_function_reads_counts(monkeypatch: pytest.MonkeyPatch) 
     before = of(build)
     monkeypatch.setitem(globals(), "SCALE", 3.0)
     assert of(build) != before
+
+
+def test_what_was_put_into_torch_from_outside_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> object:
+        return nn.functional.relu
+
+    before, kind = of(build), of(nn.ReLU)
+    monkeypatch.setattr(nn.functional, "relu", lambda x: x)
+    assert of(build) != before
+    monkeypatch.setattr(nn.ReLU, "forward", lambda _, x: x)
+    assert of(nn.ReLU) != kind
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support")
+@pytest.mark.filterwarnings("ignore:.*quantiz")
+def test_what_a_repr_cuts_short_counts() -> None:
+    """Sparse and quantized tensors, and what is pickled with more than it shows."""
+    many = torch.ones(5000)
+    other = many.clone()
+    other[2500] = 2
+    for kind in (
+        lambda x: x.to_sparse(),
+        lambda x: x.reshape(50, 100).to_sparse_csr(),
+        lambda x: x.reshape(50, 100).to_sparse_csc(),
+        lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8),
+    ):
+        assert of(kind(many)) == of(kind(many.clone()))
+        assert of(kind(many)) != of(kind(other))
+    assert of(io.BytesIO(b"1")) == of(io.BytesIO(b"1")) != of(io.BytesIO(b"2"))
 
 
 def test_code_that_stands_in_no_file_counts() -> None:

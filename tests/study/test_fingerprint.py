@@ -145,6 +145,25 @@ def frozen() -> nn.Module:
     return net
 
 
+def hooked(times: float) -> nn.Module:
+    net = Net(1)
+    net.linear.register_full_backward_hook(lambda *args: (args[1][0] * times,))
+    return net
+
+
+def hooked_weight(times: float) -> nn.Module:
+    net = Net(1)
+    net.linear.weight.register_hook(lambda grad: grad * times)
+    return net
+
+
+def sparse(value: float) -> nn.Module:
+    net = Net(1)
+    net.register_buffer("edges", (torch.arange(3000.0) + (torch.arange(3000) == 1500) * value))
+    net.edges = net.edges.to_sparse()
+    return net
+
+
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "as it is": lambda: Net(1),
     "an attribute": lambda: Net(2),
@@ -152,6 +171,12 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "an option in a map": lambda: Net(1, shadow=1),
     "a frozen weight": frozen,
     "another type": lambda: Net(1).double(),
+    "a hook on gradients": lambda: hooked(2),
+    "another hook on gradients": lambda: hooked(3),
+    "a hook on a weight's gradient": lambda: hooked_weight(2),
+    "another hook on a weight's gradient": lambda: hooked_weight(3),
+    "a sparse buffer": lambda: sparse(0),
+    "another sparse buffer": lambda: sparse(1),
     "dropout": lambda: nn.Sequential(nn.Dropout(0.1)),
     "more dropout": lambda: nn.Sequential(nn.Dropout(0.2)),
 }

@@ -11,15 +11,16 @@ import functools
 import hashlib
 import re
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy
 import torch
+
+from secateur.study.ownership import has_file, is_installed, is_mine, is_own
 
 _DEEPEST = 60
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, PurePath)
@@ -35,6 +36,8 @@ class Contents:
 
     Attributes:
         modules: The user's own modules that what was digested stands in or reads from.
+        installed: Names of modules of installed packages, likewise.
+        codes: Of the user's own functions that were met.
         globals: `(module, name)` of every global of theirs that a function reads, and its value.
 
     Example:
@@ -46,6 +49,8 @@ class Contents:
 
     def __init__(self) -> None:
         self.modules: dict[str, types.ModuleType] = {}
+        self.installed: set[str] = set()
+        self.codes: list[types.CodeType] = []
         self.globals: dict[tuple[str, str], object] = {}
         self._seen: dict[int, str] = {}
         self._kept: list[object] = []  # an id means an object only as long as that lives
@@ -102,6 +107,7 @@ class Contents:
         if isinstance(value, types.CodeType):
             return ("code", *_code_words(value))
         if isinstance(value, types.BuiltinFunctionType | types.WrapperDescriptorType):
+            self._note(getattr(value, "__module__", None))
             return ("builtin", name_of(value))
         return None
 
@@ -109,6 +115,7 @@ class Contents:
         yield from ("function", name_of(function))
         if not self._note(function.__module__):
             return
+        self.codes.append(function.__code__)
         if not has_file(function.__module__):
             yield from _code_words(function.__code__)
         yield self.of((function.__defaults__, function.__kwdefaults__))
@@ -117,7 +124,7 @@ class Contents:
                 yield self.of(cell.cell_contents)
             except ValueError:  # not bound yet
                 yield "empty"
-        names = sorted(set(_names(function.__code__)))
+        names = sorted(set(names_of(function.__code__)))
         for name in names:
             if name in function.__globals__:
                 yield from (name, self._global(function.__module__, name, function, names))
@@ -132,7 +139,7 @@ class Contents:
         value = function.__globals__[name]
         if isinstance(value, types.ModuleType):
             if not self._note(value.__name__):
-                return value.__name__
+                return "".join((value.__name__, *map(self.of, _patches_in(value, names, set()))))
             held = vars(value)
             for each in names:
                 if each in held:
@@ -144,11 +151,18 @@ class Contents:
     def _class(self, kind: type) -> Iterator[str]:
         yield from ("class", name_of(kind))
         if not self._note(kind.__module__):
+            yield from self._patches(kind)
             return
         for base in kind.__bases__:
             yield self.of(base)
         for name, value in sorted(vars(kind).items()):
             if name not in _NOT_CONTENT and not isinstance(value, types.MemberDescriptorType):
+                yield from (name, self.of(value))
+
+    def _patches(self, kind: type) -> Iterator[str]:
+        """The functions of the user's own in a class that is not."""
+        for name, value in sorted(vars(kind).items()):
+            if is_mine(value):
                 yield from (name, self.of(value))
 
     def _object(self, value: Any) -> Iterator[str]:
@@ -169,6 +183,18 @@ class Contents:
                 yield from (name, self.of(getattr(value, name)))
         if not held and not slots:
             yield _words(value)
+            yield from self._pickled(value)
+
+    def _pickled(self, value: Any) -> Iterator[str]:
+        """What an object in C would be pickled as, whose `repr` may leave something out."""
+        if isinstance(value, torch.Generator) or type(value).__module__.startswith("numpy.random"):
+            return  # where it stands now is no setting
+        try:
+            made = value.__reduce_ex__(4)
+        except Exception:  # whatever it raises: it is not pickled
+            return
+        if isinstance(made, tuple) and (any(made[2:3]) or made[1] != (type(value),)):
+            yield from map(self.of, (list(part) if _is_lazy(part) else part for part in made))
 
     def _pairs(self, held: Mapping[Any, Any]) -> list[str]:
         return sorted(self.of(name) + self.of(each) for name, each in list(held.items()))
@@ -177,6 +203,8 @@ class Contents:
         """Whether a module is the user's own; it is noted if so."""
         found = sys.modules.get(module or "")
         if module != "__main__" and (found is None or not is_own(found)):
+            if found is not None and is_installed(found):
+                self.installed.add(found.__name__)
             # Functions that were pickled by value have no module here, and are the user's too.
             return found is None and module is not None
         if found is not None:
@@ -196,29 +224,24 @@ def tensor_content(tensor: torch.Tensor) -> str:
     plain = tensor.detach()
     words = (str(plain.dtype), str(tuple(plain.shape)))
     if plain.layout != torch.strided or plain.is_quantized or plain.is_meta:
-        return _digest(*words, str(plain.layout), "" if plain.is_meta else _words(plain))
+        held = () if plain.is_meta else map(tensor_content, _dense_parts(plain))
+        return _digest(*words, str(plain.layout), "" if plain.is_meta else _words(plain), *held)
     flat = plain.cpu().contiguous().resolve_conj().resolve_neg().reshape(-1)
     digest = hashlib.sha256(" ".join(words).encode())
     digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
     return digest.hexdigest()
 
 
-def is_own(module: types.ModuleType) -> bool:
-    """Whether a module is the user's own and not of Python, of an installed package, or of ours."""
-    if module.__name__.partition(".")[0] in ("secateur", "torch"):
-        return False
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return module.__name__ not in sys.builtin_module_names and module.__spec__ is None
-    parts = Path(file).parts
-    if "site-packages" in parts or "dist-packages" in parts or file.endswith((".so", ".pyd")):
-        return False
-    return not Path(file).is_relative_to(sysconfig.get_path("stdlib"))
-
-
-def has_file(name: str) -> bool:
-    """Whether a module is imported by name from a file of its own, as the workers will do."""
-    return name != "__main__" and getattr(sys.modules.get(name), "__file__", None) is not None
+def _dense_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a sparse or quantized tensor is made of; its `repr` is cut short."""
+    if tensor.layout == torch.sparse_coo:
+        whole = tensor.coalesce()
+        return (whole.indices(), whole.values())
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    return (tensor.int_repr(),) if tensor.is_quantized else ()
 
 
 def name_of(value: Any) -> str:
@@ -227,12 +250,37 @@ def name_of(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}:{name}"
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def names_of(code: types.CodeType) -> Iterator[str]:
     """The names that a function and those in it may look up, parts of dotted imports included."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from names_of(constant)
+
+
+def constants_of(code: types.CodeType) -> Iterator[object]:
+    """The constants of a function and of those in it."""
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from constants_of(constant)
+        else:
+            yield from constant if isinstance(constant, tuple) else (constant,)
+
+
+def _patches_in(
+    module: types.ModuleType, names: list[str], seen: set[str]
+) -> Iterator[types.FunctionType]:
+    """The functions of the user's own among those names of a module that is not."""
+    seen.add(module.__name__)
+    for held in map(vars(module).get, names):
+        if isinstance(held, types.ModuleType) and held.__name__ not in seen:
+            yield from _patches_in(held, names, seen)
+        elif is_mine(held):
+            yield held
+
+
+def _is_lazy(value: object) -> bool:
+    return isinstance(value, Iterator)
 
 
 def _code_words(code: types.CodeType) -> Iterator[str]:

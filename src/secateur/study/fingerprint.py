@@ -20,10 +20,20 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import nn
 
 from secateur.errors import ModelError
-from secateur.study.content import Contents, has_file, is_own, name_of, tensor_content
+from secateur.study.content import Contents, name_of, tensor_content
+from secateur.study.ownership import has_file, is_own
+from secateur.study.surroundings import (
+    PACKAGE,
+    READ,
+    VARIABLE,
+    files_read,
+    installed_modules,
+    surroundings,
+)
 
 Parts = dict[str, str]
 """What there is, by its name for messages, as digests."""
@@ -31,7 +41,7 @@ Parts = dict[str, str]
 _LOADED: Parts = {}
 
 _MODULE_STATE = frozenset(vars(nn.Module()))
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _FILE, _GLOBAL, _ATTRIBUTE = "the file of ", "the global ", "the attribute "
 _CODE = "the code of "
 
@@ -66,7 +76,9 @@ def fingerprints(
         if has_file(module) and (found := _settled(value)) is not None:
             shared[f"{_GLOBAL}{module}:{name}"] = found
     kinds = {kind.__module__ for module in modules for kind in type(module).__mro__}
+    kinds |= installed_modules(contents)
     shared |= files({*contents.modules, *kinds, getattr(builder, "__module__", "") or ""})
+    shared |= surroundings(net, contents)
     parts = {seeds[0]: first, **{seed: net_parts(build(seed)) for seed in seeds[1:]}}
     return {
         seed: shared
@@ -124,9 +136,13 @@ def check_net(net: nn.Module, expected: Mapping[str, str]) -> None:
         ModelError: Something is not as the plan has it; it is named.
     """
     found = net_parts(net)
+    if any(name.startswith(READ) for name in expected):
+        found |= files_read(net)
     for name, digest in expected.items():
-        if name.startswith(_CODE):
-            continue  # what is pickled by value is the same, and files are compared as text
+        if name.startswith((_CODE, PACKAGE, VARIABLE)):
+            # What is pickled by value is the same, files are compared as text, and a worker has
+            # the sweep's packages and environment.
+            continue
         if name.startswith(_FILE):
             now = _file_digest(sys.modules.get(name.removeprefix(_FILE)))
             # One that only the plan's process has imported plays no part here.
@@ -159,14 +175,21 @@ def net_parts(net: nn.Module) -> Parts:
     """A net as it stands: parameters, buffers, layers and their attributes."""
     parts: Parts = {}
     contents = Contents()
+    places: dict[object, list[str]] = {}
     for name, parameter in net.named_parameters(remove_duplicate=False):
         trained = "" if parameter.requires_grad else " frozen"
         parts[f"the parameter {name}"] = tensor_content(parameter) + trained
+        places.setdefault(id(parameter), []).append(name)
+        for place, hook in enumerate((parameter._backward_hooks or {}).values()):
+            parts[f"{_ATTRIBUTE}{name}._backward_hooks.{place}"] = contents.of(hook)
     for name, buffer in net.named_buffers(remove_duplicate=False):
         parts[f"the buffer {name}"] = tensor_content(buffer)
+        places.setdefault(id(buffer), []).append(name)
+    for names in places.values():
+        if len(names) > 1:  # equal weights are trained apart, and one weight is not
+            parts[f"the shared {names[0]}"] = " ".join(names)
     for path, module in net.named_modules(remove_duplicate=False):
-        layer = f"{name_of(type(module))}({_words(module)})"
-        parts[f"the layer {path or '(the whole)'}"] = hashlib.sha256(layer.encode()).hexdigest()
+        parts[f"the layer {path or '(the whole)'}"] = _layer(module)
         for name, value in vars(module).items():
             if name not in _MODULE_STATE:
                 parts[f"{_ATTRIBUTE}{path}.{name}"] = contents.of(value)
@@ -174,6 +197,15 @@ def net_parts(net: nn.Module) -> Parts:
             for place, hook in enumerate(getattr(module, hooks).values()):
                 parts[f"{_ATTRIBUTE}{path}.{hooks}.{place}"] = contents.of(hook)
     return parts
+
+
+def _layer(module: nn.Module) -> str:
+    words = f"{name_of(type(module))}({_words(module)})"
+    if isinstance(module, nn.ModuleDict):  # other than in a class's text, the order is a setting
+        words += f" {list(module)}"
+    if isinstance(module, torch.jit.ScriptModule):
+        words += f" {module.inlined_graph}"
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def _words(module: nn.Module) -> str:
@@ -213,25 +245,30 @@ def files(roots: set[str]) -> Parts:
     return parts
 
 
-def _source(module: ModuleType | None) -> Path | None:
+def _text(module: ModuleType | None) -> bytes | None:
+    """What a module's file holds, in an archive too; None for one that has none."""
     file = getattr(module, "__file__", None)
-    return Path(file) if file and file.endswith(".py") else None
+    loader = getattr(getattr(module, "__spec__", None), "loader", None)
+    try:
+        return Path(file).read_bytes() if file else None
+    except OSError:
+        read = getattr(loader, "get_data", None)
+    try:
+        return bytes(read(file)) if read else None
+    except (OSError, ImportError):
+        return None
 
 
 def _file_digest(module: ModuleType | None) -> str | None:
-    source = _source(module)
-    try:
-        return hashlib.sha256(source.read_bytes()).hexdigest() if source else None
-    except OSError:
-        return None
+    text = _text(module)
+    return None if text is None else hashlib.sha256(text).hexdigest()
 
 
 def _imports(module: ModuleType) -> Iterator[str]:
     """The modules of the user's own that a module imports, wherever in its text."""
-    source = _source(module)
     try:
-        tree = ast.parse(source.read_bytes()) if source else ast.Module([], [])
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(_text(module) or b"")
+    except (SyntaxError, ValueError):  # no source: compiled
         return
     package = module.__package__ or ""
     for node in ast.walk(tree):
