@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from report import write_report
 from secateur.measure.environment import environment
-from secateur.point import Epochs, Latency, Layer, Point, Share
+from secateur.point import Epochs, Latency, Layer, Point, Share, accuracy
 from secateur.report import page
 from secateur.study.plan import Run
 from secateur.study.store import Store
@@ -75,8 +75,10 @@ def _point(method: str, step: int, sparsity: float, chance: random.Random) -> Po
         step=step,
         seed=0,
         digest=digest,
-        val=Share(correct + chance.randrange(12), 2000),
-        test=Share(2 * correct + chance.randrange(24), 4000),
+        scores=(
+            accuracy("val", correct + chance.randrange(12), 2000),
+            accuracy("test", 2 * correct + chance.randrange(24), 4000),
+        ),
         sparsity=Share(zeros, total),
         conv_sparsity=Share(zeros // 8, total // 8),
         model_sparsity=Share(zeros, total + 458),

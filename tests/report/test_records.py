@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from study_points import CONTROLS, study
 
-from secateur.point import Share
+from secateur.point import Measured, Score, Share
 from secateur.report.records import metrics, records, schema
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
@@ -69,3 +69,17 @@ def test_metrics_are_measured_numbers_only() -> None:
     found = metrics(records(study(), CONTROLS)[0])
     assert {"val_accuracy", "test_accuracy", "macs", "latency_1_median"} <= set(found)
     assert not {"seed", "step", "control", "on_frontier", "method", "latency_64_n"} & set(found)
+
+
+def test_a_score_that_is_no_share_stands_beside_its_guess() -> None:
+    scores = tuple(Score("rmse", split, 9.5, False) for split in ("val", "test"))
+    points = [replace(one, scores=scores, baseline=12.5) for one in study()]
+    record = records(points)[0]
+    assert (record["val_rmse"], record["test_rmse"], record["val_baseline"]) == (9.5, 9.5, 12.5)
+    assert not {"val_majority", "val_correct", "val_accuracy"} & set(record)
+
+
+def test_a_metric_of_one_s_own_takes_no_column_s_place() -> None:
+    own = tuple(Measured(name, name, "", False, 7.0) for name in ("method", "seconds", "energy"))
+    record = records([replace(one, metrics=own) for one in study()])[0]
+    assert (record["method"], record["seconds"], record["energy"]) == ("dense", 1.0, 7.0)

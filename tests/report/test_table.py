@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from secateur.point import Epochs, Latency, Point, Share, accuracy
+from secateur.point import Epochs, Latency, Point, Score, Share, accuracy
 from secateur.report.table import show, table, to_json
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import frontier
@@ -118,6 +118,20 @@ def test_the_caption_explains_itself() -> None:
     text = " ".join(printed(200))
     assert "on the frontier, by validation accuracy" in text
     assert "one seed has none" in text
+
+
+def test_an_error_says_its_unit_and_direction_and_is_no_markup() -> None:
+    scores = tuple(
+        Score("rmse", split, 52.756, False, label="[/]RMSE", unit="[red]")
+        for split in ("val", "test")
+    )
+    text = " ".join(
+        " ".join(printed(levels=replicates([replace(POINTS[-1], scores=scores)]))).split()
+    )
+    assert "by validation [/]RMSE (less is better)." in text
+    assert "[/]RMSE" in text.split("dense")[0]
+    assert "[red]" in text
+    assert "52.76 (n=1)" in text
 
 
 def test_a_study_that_was_not_timed_has_dashes() -> None:

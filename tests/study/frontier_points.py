@@ -1,6 +1,8 @@
 """Points of a given sparsity and accuracy, for the frontier and the pick."""
 
-from secateur.point import Epochs, Point, Share, accuracy
+from dataclasses import replace
+
+from secateur.point import Epochs, Point, Score, Share, accuracy
 
 CONTROLS = ("random-filter", "scratch", "dense")
 
@@ -29,6 +31,15 @@ def point(
         seconds=1.0,
         checkpoint="weights.safetensors",
     )
+
+
+def rmse(zeros: int, error: float, method: str = "magnitude", step: int = 0) -> Point:
+    """A point whose score is an error: less is better."""
+    scores = tuple(
+        Score("rmse", split, error + more, higher=False, label="RMSE", unit="mJ")
+        for split, more in (("val", 0.0), ("test", 1.0))
+    )
+    return replace(point(zeros, 0, method, step), scores=scores)
 
 
 def names(found: object) -> list[tuple[str, int]]:

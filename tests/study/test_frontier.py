@@ -11,7 +11,7 @@ from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier, hypervolume, hypervolumes
 from secateur.study.pick import pick
 
-from .frontier_points import CONTROLS, names, point
+from .frontier_points import CONTROLS, names, point, rmse
 
 pairs = st.tuples(st.integers(0, 12), st.integers(0, 12))
 points = st.lists(pairs, max_size=12).map(
@@ -186,3 +186,18 @@ def test_one_lost_seed_is_enough() -> None:
     good, bad = (replace(point(50, n, seed=n), majority=20) for n in (80, 21))
     assert frontier(replicates([good, bad])) == ()
     assert len(frontier(replicates([good]))) == 1
+
+
+def test_an_error_is_measured_from_what_a_guess_makes() -> None:
+    errors = [replace(rmse(*one), baseline=20.0) for one in ((0, 10.0, "dense"), (50, 12.0))]
+    assert hypervolume(errors) == 0.5 * 8
+    assert hypervolumes(errors) == {"dense": 0.0, "magnitude": 4.0}
+    worse = replace(rmse(90, 25.0, step=1), baseline=20.0)
+    assert hypervolume([*errors, worse]) == 0.5 * 8
+
+
+def test_an_error_without_a_guess_has_no_area() -> None:
+    with pytest.raises(UsageError, match=r"the validation RMSE is less of which.*reference="):
+        hypervolume([rmse(50, 12.0)])
+    with pytest.raises(UsageError, match="the MACs"):
+        hypervolume([point(50, 80)], ("macs", "val_accuracy"))

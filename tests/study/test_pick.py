@@ -4,12 +4,11 @@ from fractions import Fraction
 import pytest
 
 from secateur.errors import UnknownNameError, UsageError
-from secateur.point import Point, Score
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier, hypervolume
 from secateur.study.pick import breakpoints, pick
 
-from .frontier_points import CONTROLS, names, point
+from .frontier_points import CONTROLS, names, point, rmse
 
 
 class TestPick:
@@ -105,15 +104,6 @@ def test_nothing_is_picked_from_chance() -> None:
     assert pick([lost, dense, alive], within=0.0).replicate.step == 1
 
 
-def rmse(zeros: int, error: float, method: str = "magnitude", step: int = 0) -> Point:
-    """A point whose score is an error: less is better."""
-    scores = tuple(
-        Score("rmse", split, error + more, higher=False, label="RMSE", unit="mJ")
-        for split, more in (("val", 0.0), ("test", 1.0))
-    )
-    return replace(point(zeros, 0, method, step), scores=scores)
-
-
 ERRORS = (
     rmse(0, 10.0, "dense"),
     rmse(50, 10.5, step=0),
@@ -176,3 +166,8 @@ def test_an_error_collapses_to_its_baseline() -> None:
 
 def test_the_area_under_errors_has_a_reference_of_its_own() -> None:
     assert hypervolume(ERRORS[:2], reference=(0, 20)) == pytest.approx(0.5 * 9.5)
+
+
+def test_bounds_are_said_without_exponents() -> None:
+    found = pick(ERRORS, at_most={"macs": 1_234_567.0, "bytes": 200_000})
+    assert "MACs of at most 1234567 and a bytes on disk of at most 200000" in str(found)

@@ -13,6 +13,7 @@ from secateur.point import Share
 from secateur.registry import TASKS
 from secateur.tasks import Quality, Task, find_task
 from secateur.tasks.task import answer, target_of
+from secateur.training.loop import Loop
 from secateur.training.score import score
 
 
@@ -190,3 +191,20 @@ def test_a_metric_that_is_not_finite_is_refused(bad: float) -> None:
         model.weight.fill_(bad)
     with pytest.raises(TrainingError, match="'error' on the val split is"):
         score(model, data, "val", Halves())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [("a b", ""), ("total", ""), ("majority", ""), ("rmse", "x" * 81), ("rmse", "a\nb"), ("", "")],
+)
+def test_a_metric_that_could_name_no_column(given: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match="naming a metric"):
+        Quality(given[0], higher=True, label=given[1])
+
+
+def test_two_metrics_of_one_name() -> None:
+    class Twice(Task):
+        qualities = (Quality("error", higher=False), Quality("error", higher=True))
+
+    with pytest.raises(UsageError, match="each word once"):
+        Loop(Twice())

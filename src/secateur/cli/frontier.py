@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated
 
@@ -13,12 +14,14 @@ from rich.console import Console
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.errors import StoreError, UsageError
+from secateur.foundation.decimal_text import decimal_text
+from secateur.point import Point
 from secateur.report.figures import figures
 from secateur.report.table import show, to_json
 from secateur.study.aggregate import replicates
 from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
-from secateur.study.frontier import hypervolumes
+from secateur.study.frontier import hypervolumes, reference_of
 from secateur.study.metrics import axis, quality_of
 from secateur.study.pick import pick
 from secateur.study.store import Store
@@ -80,6 +83,7 @@ def frontier(
         typer.echo(str(found))
 
 
+_NUMBER = re.compile(r"\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -88,7 +92,7 @@ def _bounds(option: str, given: list[str] | None) -> dict[str, Fraction]:
     found = {}
     for text in given or ():
         name, _, number = text.partition("=")
-        match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?(?:e-?\d{1,3})?)\s*([kMG]?)\s*", number)
+        match = _NUMBER.fullmatch(number)
         if not name or match is None or name in found:
             raise UsageError(
                 "picking a level",
@@ -110,14 +114,20 @@ def print_frontier(store: Store, x: str = "sparsity") -> None:
     console = Console()
     quality = quality_of(points)
     show(console, levels, non_dominated(levels, (x, quality), CONTROLS), CONTROLS)
-    # Of an error there is no worst value to measure an area from.
-    bounded = x == "sparsity" and axis(quality, points).unit == "share"
-    volumes = hypervolumes(points, (x, quality)) if bounded else {}
-    ranked = sorted(volumes.items(), key=lambda item: -item[1])
-    if ranked:
-        parts = ", ".join(f"{name} {volume:.4f}" for name, volume in ranked if name != "dense")
-        label = axis(quality, points).label.replace("validation", "val")
-        typer.echo(f"Hypervolume (sparsity x {label}, from 0, 0): {parts}")
+    if x == "sparsity":
+        _tell_hypervolumes(points, quality)
+
+
+def _tell_hypervolumes(points: Sequence[Point], quality: str) -> None:
+    axes = ("sparsity", quality)
+    try:
+        worst = reference_of(points, axes)
+    except UsageError:
+        return  # an error of which nobody knows what a guess makes has no area
+    ranked = sorted(hypervolumes(points, axes, worst).items(), key=lambda item: -item[1])
+    parts = ", ".join(f"{name} {volume:.4f}" for name, volume in ranked if name != "dense")
+    label = axis(quality, points).label.replace("validation", "val")
+    typer.echo(f"Hypervolume (sparsity x {label}, from 0, {decimal_text(worst[1])}): {parts}")
 
 
 def tell_failures(store: Store) -> None:

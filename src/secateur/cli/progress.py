@@ -14,6 +14,7 @@ from rich.live import Live
 
 from secateur.cli.tree import StudyTree, clock
 from secateur.errors import SecateurError
+from secateur.foundation.decimal_text import decimal_text
 from secateur.point import Point
 from secateur.study.plan import Run
 from secateur.study.progress import SweepProgress
@@ -133,11 +134,14 @@ def best_so_far(folder: Path) -> str:
         return ""
     score = found.points[0].val
     value = float(found.mean(score.name))
-    shown = f"val {value:.4f}" if score.metric == "accuracy" else f"{score.name} {value:.4g}"
+    shown = f"{score.name} {decimal_text(value)}"
+    if score.metric == "accuracy":
+        shown = f"val {value:.4f}"
     if found.method == DENSE:
         return f"best so far: the dense net, {shown}"
     return (
-        f"best so far within {near:.4g} of the dense net: {found.method} at {found.level_name}, "
+        f"best so far within {decimal_text(near)} of the dense net: "
+        f"{found.method} at {found.level_name}, "
         f"sparsity {float(found.mean('sparsity')):.4f}, {shown}"
     )
 

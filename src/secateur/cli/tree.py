@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from rich.console import Console, Group
 from rich.text import Text
 from rich.tree import Tree
 
+from secateur.foundation.decimal_text import decimal_text
 from secateur.foundation.level_text import level_text
 from secateur.study.plan import Run
 from secateur.study.progress import SweepProgress, Underway
@@ -122,7 +124,11 @@ def _detail(entry: Underway, marks: Marks, name: str) -> Text:
 def _number(name: str, value: float) -> str:
     if name == "loss":
         return f"loss {value:.3f}"
-    return f"val {value:.4f}" if name == "val_accuracy" else f"{name} {value:.4g}"
+    return f"val {value:.4f}" if name == "val_accuracy" else f"{name} {_plain(value)}"
+
+
+def _plain(value: float) -> str:
+    return decimal_text(value) if math.isfinite(value) else str(value)
 
 
 def _summary(seed: int, runs: Sequence[Run], progress: SweepProgress, marks: Marks) -> Text:

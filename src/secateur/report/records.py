@@ -47,7 +47,8 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
     timed = {name for name, metric in AXES.items() if metric.unit == "seconds"}
     rows = [metric for metric in metrics_of(there) if metric.name not in timed]
     machine = dict.fromkeys(name for point in there for name in point.environment)
-    return (
+    measured = [each for metric in rows for each in _metric_fields(metric)]
+    first = [
         Field("method", str, attrgetter("method")),
         Field("level", str, attrgetter("level_name")),
         Field("step", int, attrgetter("step")),
@@ -56,14 +57,24 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
         Field("control", bool, lambda point: point.method in controls),
         Field("on_frontier", bool, lambda point: (point.method, point.step) in best),
         Field("collapsed", bool, attrgetter("collapsed")),
-        *(each for metric in rows for each in _metric_fields(metric)),
-        Field("val_majority", int, attrgetter("majority")),
+    ]
+    last = [
+        _guess(there),
         *(each for batch in batches for each in _latency_fields(batch)),
         Field("seconds", float, attrgetter("seconds")),
         Field("floored", str, lambda point: " ".join(point.floored)),
         Field("checkpoint", str, attrgetter("checkpoint")),
         *(Field(f"environment_{name}", str, _environment(name)) for name in machine),
-    )
+    ]
+    taken = {column.name for column in (*first, *last)}
+    return (*first, *(one for one in measured if one.name not in taken), *last)
+
+
+def _guess(points: Collection[Point]) -> Field:
+    """What an answer that ignores its input scores: right answers of a share, else the score."""
+    if any(point.val.share is None for point in points):
+        return Field("val_baseline", float, attrgetter("baseline"))
+    return Field("val_majority", int, attrgetter("majority"))
 
 
 def _metric_fields(metric: Metric) -> Iterator[Field]:

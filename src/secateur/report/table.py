@@ -130,7 +130,7 @@ def table(
         kept.remove(spare)
         made = _table(levels, on_frontier, controls, kept)
     gone = ", ".join(column.head for column in columns if column not in kept)
-    made.caption = caption_of(levels) + (f" Too narrow for: {gone}." if gone else "")
+    made.caption = Text(caption_of(levels) + (f" Too narrow for: {gone}." if gone else ""))
     return made
 
 
@@ -179,7 +179,9 @@ def _table(
     for column in columns:
         # Folded rather than cut with an ellipsis: on a very narrow terminal no digit is lost.
         justify: Literal["left", "right"] = "right" if column.numeric else "left"
-        made.add_column(column.head.replace(" ", "\n"), justify=justify, overflow="fold")
+        # As text: a metric's label of somebody else's store may look like markup.
+        head = Text(column.head.replace(" ", "\n"))
+        made.add_column(head, justify=justify, overflow="fold")
     ordered = sorted(levels, key=lambda level: _place(level, controls))
     for _, same_method in groupby(ordered, key=lambda level: level.method):
         for level in same_method:
@@ -202,8 +204,8 @@ def caption_of(levels: Iterable[Replicate]) -> str:
     """What the marks mean, of those that there are."""
     there = list(levels)
     points = [point for level in there for point in level.points]
-    name = quality_of(points)
-    caption = CAPTION.format(axis(name, points).label if points else "validation accuracy")
+    quality = axis(quality_of(points), points)
+    caption = CAPTION.format(quality.label + ("" if quality.higher else " (less is better)"))
     return f"{caption} {COLLAPSED_NOTE}" if any(level.collapsed for level in there) else caption
 
 

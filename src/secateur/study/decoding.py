@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
 from secateur.foundation.level import PATTERN, Sparsity
-from secateur.point import Latency, Point, Score, Share, with_scores
+from secateur.point import Latency, Measured, Point, Score, Share, with_scores
 
 _LONGEST = 4096
 _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
@@ -30,6 +30,7 @@ _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
 _JSON: dict[type, str] = {str: "text", dict: "object"}
 _LARGEST = 2**63 - 1
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_LONGEST_LABEL = 80
 _COUNTS = (
     "step", "seed", "parameters", "nonzero", "masked_macs", "nonzero_macs", "compact_parameters",
     "macs",
@@ -153,6 +154,8 @@ def _check_point(what: str, digest: str, point: Point) -> None:
         raise damaged(what, "without a score on each split")
     if len({one.name for one in point.scores}) < len(point.scores):
         raise damaged(what, "with two scores of one name")
+    if not all(_is_measured(one) for one in point.metrics):
+        raise damaged(what, "with a metric that is none")
     if min(counts) < 0 or not 0 <= point.seconds < math.inf:
         raise damaged(what, "with a count below zero")
     if not point.method or not all(map(_is_sparsity, point.level)):
@@ -175,12 +178,23 @@ def _is_score(score: Score) -> bool:
     """A word, a finite number, and of a share integers that give it."""
     if not _WORD.fullmatch(score.metric) or not math.isfinite(score.value):
         return False
+    if not _is_labelled(score):
+        return False
     if score.part is None and score.total is None:
         return True
     share = score.share
     return (
         share is not None and share.total >= 1 and _is_share(share) and share.value == score.value
     )
+
+
+def _is_measured(one: Measured) -> bool:
+    return bool(one.name) and math.isfinite(one.value) and _is_labelled(one)
+
+
+def _is_labelled(one: Score | Measured) -> bool:
+    """Whether it can stand on an axis and over a column."""
+    return max(map(len, (one.label, one.unit))) <= _LONGEST_LABEL
 
 
 def _is_timing(one: Latency) -> bool:

@@ -139,10 +139,39 @@ def _dominates(one: tuple[Fraction, ...], other: tuple[Fraction, ...]) -> bool:
     return one != other and all(a >= b for a, b in zip(one, other, strict=True))
 
 
+def reference_of(points: Sequence[Point], axes: tuple[str, str]) -> tuple[float, float]:
+    """The worst value on each axis that still counts, to measure a hypervolume from.
+
+    Of the score that chooses it is what the best answer that ignores its input scores, where that
+    is known. Of whatever else is better the more there is of it, accuracy included, it is nothing.
+
+    Raises:
+        UnknownNameError: No such axis.
+        UsageError: An error or a cost has no worst value.
+    """
+    return _worst(axes[0], points), _worst(axes[1], points)
+
+
+def _worst(name: str, points: Sequence[Point]) -> float:
+    metric = axis(name, points)
+    baseline = next((one.baseline for one in points if one.baseline is not None), None)
+    if name == quality_of(points) and baseline is not None:
+        return baseline
+    if metric.higher:
+        return 0.0
+    raise UsageError(
+        "measuring a hypervolume",
+        f"the {metric.label}",
+        given="less of which is better, without a worst value",
+        expected="the point to measure from",
+        remedy="Pass reference=(x, y), in the units of the axes.",
+    )
+
+
 def hypervolume(
     candidates: Iterable[Point | Replicate],
     axes: tuple[str, str] | None = None,
-    reference: tuple[float, float] = (0, 0),
+    reference: tuple[float, float] | None = None,
 ) -> float:
     """The area that `candidates` dominate, down to the reference point; more is better.
 
@@ -152,18 +181,19 @@ def hypervolume(
     Args:
         candidates: Replicates (by their means) or points.
         axes: Two names of axes; sparsity and the score that chooses, if None.
-        reference: The worst value on each axis that still counts, in the axis's own unit:
-            sparsity 0 and accuracy 0, or the score of a guess. Whatever is not better than it
-            on both axes adds nothing, and so the dense net at sparsity 0 never does.
+        reference: The worst value on each axis that still counts, in the axis's own unit; as
+            `reference_of` has it, if None. Whatever is not better than it on both axes adds
+            nothing, and so the dense net at sparsity 0 never does.
 
     Raises:
         UnknownNameError: No such axis.
-        UsageError: No axis, or one of test data.
+        UsageError: No axis, one of test data, or one of which no worst value is known.
     """
     there = list(candidates)
     axes = axes or default_axes(there)
     check_choosing(axes, there)
     points = _all_points(there)
+    reference = reference or reference_of(points, axes)
     origin = [
         (1 if axis(name, points).higher else -1) * Fraction(repr(float(bound)))
         for name, bound in zip(axes, reference, strict=True)
@@ -179,17 +209,18 @@ def hypervolume(
 def hypervolumes(
     points: Iterable[Point],
     axes: tuple[str, str] | None = None,
-    reference: tuple[float, float] = (0, 0),
+    reference: tuple[float, float] | None = None,
 ) -> Mapping[str, float]:
     """The hypervolume of each method's means, by name, controls included, collapsed ones not.
 
     Raises:
         UnknownNameError: No such axis.
-        UsageError: An axis of test data.
+        UsageError: An axis of test data, or one of which no worst value is known.
     """
     levels: dict[str, list[Replicate]] = {}
     there = replicates(points)
     axes = axes or default_axes(there)
+    reference = reference or reference_of(_all_points(there), axes)
     for replicate in there:
         own = levels.setdefault(replicate.method, [])
         if not replicate.collapsed:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secateur.errors import UsageError
+from secateur.foundation.decimal_text import decimal_text
 from secateur.foundation.html import paragraph
 from secateur.point import Point
 from secateur.study.aggregate import Replicate, replicates
@@ -42,7 +43,7 @@ class Bound:
 
     def text(self, label: str) -> str:
         """`validation accuracy of at least 0.9`."""
-        return f"{label} of at {'least' if self.at_least else 'most'} {float(self.value):.4g}"
+        return f"{label} of at {'least' if self.at_least else 'most'} {decimal_text(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Pick:
         found += str(best.estimate(quality))
         for one in self.bounds:
             if one.axis != quality and axis(one.axis, best.points).read(best.points[0]) is not None:
-                found += f", {axis(one.axis, best.points).label} {float(best.mean(one.axis)):.6g}"
+                found += f", {axis(one.axis, best.points).label} "
+                found += decimal_text(best.mean(one.axis), 6)
         asked = " and ".join(
             f"a {one.text(axis(one.axis, best.points).label)}" for one in self.bounds
         )

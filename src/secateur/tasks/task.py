@@ -8,6 +8,7 @@ file as `task = "mine:MyTask"`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,11 @@ from secateur.errors import DataError, ModelError, SecateurError, TrainingError,
 from secateur.foundation.run_example import call_arguments
 from secateur.point import Score, Share
 from secateur.registry import TASKS
+from secateur.spec import WORD
+
+# What the columns beside a score are called: `val_total`, `val_majority`.
+_TAKEN = frozenset({"baseline", "correct", "majority", "total"})
+_LONGEST = 80
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,31 @@ class Quality:
         higher: Whether more of it is better.
         label: In words, for axes and heads; the word itself if empty.
         unit: Its sign; `share` for a share that keeps its integers.
+
+    Raises:
+        UsageError: It cannot name an axis and a column.
     """
 
     metric: str
     higher: bool
     label: str = ""
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        texts = (self.label, self.unit)
+        if (
+            not re.fullmatch(WORD, self.metric)
+            or self.metric in _TAKEN
+            or not all(text.isprintable() and len(text) <= _LONGEST for text in texts)
+        ):
+            raise UsageError(
+                "naming a metric",
+                repr(self.metric),
+                given=f"the label {self.label!r:.90} and the unit {self.unit!r:.90}",
+                expected="a word of letters, digits and _ that is none of "
+                f"{', '.join(sorted(_TAKEN))}; label and unit of at most {_LONGEST} letters",
+                remedy="Say it in the label; the word names an axis and a column.",
+            )
 
     def score(self, split: SplitName, found: float | Share) -> Score:
         """What was measured, with its row.

@@ -14,6 +14,7 @@ from secateur.report.export_table import to_csv
 from secateur.report.figures import figures
 from secateur.report.records import metrics, records
 from secateur.study.folder import inside
+from secateur.study.metrics import quality_of
 from secateur.study.plan import Run
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -154,9 +155,10 @@ def _results(folder: Path, digests: Collection[str]) -> dict[str, Result]:
     store = Store(folder)
     points = store.points()
     measured = {str(record["digest"]): metrics(record) for record in records(points, CONTROLS)}
+    scores = (quality_of(points), quality_of(points, "test"))
     return {
         each.digest: Result(
-            store.checkpoint(each.digest), measured.get(each.digest, {}), each.curve
+            store.checkpoint(each.digest), measured.get(each.digest, {}), each.curve, scores
         )
         for each in store.trainings()
         if each.digest in digests

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorboard"
 _SHOWN = "shown.json"
-# What the HPARAMS tab puts beside the settings.
-_HEADLINES = ("val_accuracy", "test_accuracy", "sparsity", "conv_sparsity", "macs")
+# What the HPARAMS tab puts beside the settings and the scores.
+_HEADLINES = ("sparsity", "conv_sparsity", "macs")
 
 
 class TensorBoardTracker:
@@ -109,7 +109,7 @@ class TensorBoardTracker:
     def _write_settings(self, writer: SummaryWriter, run: Run, result: Result) -> None:
         from torch.utils.tensorboard.summary import hparams
 
-        headlines = {name: result.metrics[name] for name in _HEADLINES}
+        headlines = {name: result.metrics[name] for name in (*result.scores, *_HEADLINES)}
         # Not add_hparams: that makes another folder, with the time in its name, each time.
         file = writer._get_file_writer()  # type: ignore[no-untyped-call]
         summaries = hparams(  # type: ignore[no-untyped-call]

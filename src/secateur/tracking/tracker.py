@@ -52,6 +52,7 @@ class Tracked:
             "model.options": self.settings["model"]["options"],
             "data": self.settings["data"]["name"],
             "data.options": self.settings["data"]["options"],
+            "task": self.settings.get("task", {}).get("name"),
             **{f"training.{name}": value for name, value in self.settings["training"].items()},
             **{f"method.{name}": value for name, value in options.items() if name not in _NOT},
             **{name: _of_both(self.settings, options, name) for name in _LAYERS},
@@ -97,11 +98,13 @@ class Result:
             training.
         curve: One entry an epoch: `epoch`, `loss`, and a score such as `val_accuracy`.
         checkpoint: Its weights.
+        scores: Those of the metrics that the study is about: the first score on each split.
     """
 
     checkpoint: Path
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: Sequence[Mapping[str, float]] = ()
+    scores: Sequence[str] = ()
 
 
 class Tracker(Protocol):

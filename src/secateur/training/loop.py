@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from secateur.data.data import Data, SplitName
-from secateur.errors import TrainingError
+from secateur.errors import TrainingError, UsageError
 from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.foundation.run_example import as_it_was, run_example
 from secateur.point import Score
@@ -56,12 +56,26 @@ class Loop:
         train: Trains instead of `fit`.
         evaluate: Measures instead of the task's meter.
         own_qualities: What `evaluate` measures; empty: what the task does.
+
+    Raises:
+        UsageError: Two metrics have one name.
     """
 
     task: Task
     train: Train | None = None
     evaluate: Evaluate | None = None
     own_qualities: tuple[Quality, ...] = ()
+
+    def __post_init__(self) -> None:
+        words = [one.metric for one in self.qualities]
+        if len(set(words)) < len(words):
+            raise UsageError(
+                "beginning a study",
+                "its metrics",
+                given=", ".join(words),
+                expected="each word once",
+                remedy="Give the second one another name.",
+            )
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
