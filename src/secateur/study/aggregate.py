@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from secateur.errors import UsageError
 from secateur.foundation.html import table
@@ -129,8 +130,16 @@ class Replicate:
         Raises:
             UnknownNameError: No such axis.
         """
-        value = axis(name, self.points).value
-        return statistics.mean(Fraction(value(point)) for point in self.points)
+        if name not in self._means:
+            value = axis(name, self.points).value
+            total = sum((Fraction(value(point)) for point in self.points), Fraction())
+            self._means[name] = total / self.n
+        return self._means[name]
+
+    @cached_property
+    def _means(self) -> dict[str, Fraction]:
+        """By axis: the frontier, each pick and the page ask for the same ones again and again."""
+        return {}
 
     def estimate(self, name: str) -> Estimate:
         """The mean over the seeds on the axis `name`, and its band, for reading.

@@ -259,7 +259,12 @@ def axis(name: str, points: Iterable[Point] = ()) -> Metric:
     """
     if name in AXES:
         return AXES[name]
-    known = axes_of(points)
+    there = tuple(points)
+    for point in there:  # without the rows of all scores: every comparison asks for one
+        for score in point.scores:
+            if score.name == name:
+                return _of_score(score, name in (point.val.name, point.test.name))
+    known = axes_of(there)
     if name not in known:
         raise UnknownNameError("axis", name, known)
     return known[name]
