@@ -34,6 +34,9 @@ GIVEN = "given"
 WORD = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 """What a metric may be called."""
 
+FILES = ("scores", "masks")
+"""The settings that name a file of tensors."""
+
 # How `struct` writes the types of less than double precision.
 _LETTERS = {"float16": "e", "float32": "f", "bfloat16": "f"}
 # What others call it.
@@ -88,8 +91,8 @@ class MethodSpec(_Settings):
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
     `ranking` and `granularity` override the method's own for every part that has channels;
-    `exclude`, `only` and `max_sparsity` stand instead of the study's. A method that takes more has
-    a class of its own derived from this one; see `Method.options`.
+    `exclude`, `only`, `max_sparsity`, `scores` and `masks` stand instead of the study's. A method
+    that takes more has a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
@@ -100,6 +103,8 @@ class MethodSpec(_Settings):
     exclude: Patterns | None = None
     only: Patterns | None = None
     max_sparsity: Highest | None = None
+    scores: str | None = None
+    masks: str | None = None
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -143,6 +148,8 @@ class StudySpec(_Settings):
     only: Patterns = ()
     prunable: Patterns = ()
     max_sparsity: Highest | None = None
+    scores: str = ""
+    masks: str = ""
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -300,11 +307,25 @@ def read_study(path: Path) -> StudySpec:
 
 
 def _beside(path: Path, study: StudySpec) -> StudySpec:
-    """A checkpoint's path is relative to the study file that names it."""
-    if not study.base.checkpoint:
-        return study
-    absolute = str(path.absolute().parent / study.base.checkpoint)
-    return study.model_copy(update={"base": BaseSpec(checkpoint=absolute)})
+    """Paths of a checkpoint, of scores and of masks are relative to the study file."""
+
+    def beside(name: str | None) -> str | None:
+        return str(path.absolute().parent / Path(name).expanduser()) if name else name
+
+    changed: dict[str, Any] = {}
+    if study.base.checkpoint:
+        changed["base"] = BaseSpec(checkpoint=str(path.absolute().parent / study.base.checkpoint))
+    for name in FILES:
+        if getattr(study, name):
+            changed[name] = beside(getattr(study, name))
+    own = {
+        method: spec.model_copy(update={name: beside(getattr(spec, name)) for name in FILES})
+        for method, spec in study.methods.items()
+        if any(getattr(spec, name) for name in FILES)
+    }
+    if own:
+        changed["methods"] = {**study.methods, **own}
+    return study.model_copy(update=changed) if changed else study
 
 
 def check_study(values: Mapping[str, Any], source: str, *, trusted: bool = True) -> StudySpec:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from secateur.errors import UsageError
-from secateur.spec import BaseSpec, StudySpec
+from secateur.spec import BaseSpec, MethodSpec, StudySpec
 from secateur.study.own_word import check_harmless, is_harmless
 
 PLAIN: dict[str, Any] = {"methods": {"dense": {}}}
@@ -41,6 +41,8 @@ def test_a_study_of_registered_names_and_numbers_is_harmless() -> None:
         {"train": "mine:train"},
         {"evaluate": "mine:evaluate"},
         {"base": BaseSpec(checkpoint="weights.pt")},
+        {"masks": "masks.safetensors"},
+        {"methods": {"magnitude": MethodSpec(scores="/etc/passwd")}},
     ],
     ids=repr,
 )

@@ -158,6 +158,13 @@ def of(*methods: str) -> set[str]:
             {"exclude": "fc", "methods": {**ALL, "combined": {"exclude": []}}},
             POINTS - of("dense", "combined"),
         ),
+        ({"masks": "m.safetensors"}, POINTS - of("dense")),
+        ({"methods": {**ALL, "combined": {"scores": "s.safetensors"}}}, of("combined")),
+        # A control by other scores than its own would be none.
+        (
+            {"scores": "s.safetensors"},
+            POINTS - of("dense", "random-weight", "random-filter"),
+        ),
         # What is measured, too.
         ({"prunable": ["table"]}, set(PINNED)),
         # Unset in other words.
@@ -307,3 +314,12 @@ def test_a_table_is_a_level() -> None:
     # The order counts: a layer may match both.
     one, other = (by_title(study(levels=[table])) for table in tables)
     assert one["magnitude a=0.5;b=0.9 seed 0"] != other["magnitude b=0.9;a=0.5 seed 0"]
+
+
+def test_what_is_in_a_file_names_its_runs_and_not_its_path() -> None:
+    def masked(path: str, content: str) -> set[str]:
+        spec = study(masks=path)
+        return {run.digest for run in plan(spec, SOURCES, codes={path: content})}
+
+    assert masked("a", "1") == masked("b", "1")
+    assert masked("a", "1") != masked("a", "2")

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
-from secateur.errors import TrainingError
+from secateur.errors import MaskError, TrainingError
 from secateur.point import Point
 from secateur.pruning.masks import Masks
 from secateur.registry import METHODS
@@ -25,6 +26,7 @@ from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import parts_of, perform
 from secateur.study.store import checkpoint_name
+from secateur.study.tensor_files import contents_of
 
 SETTINGS: dict[str, Any] = {
     "levels": [0.5, 0.7],
@@ -282,3 +284,32 @@ def test_what_is_left_out_is_the_same_bits_through_every_cut_and_retraining(
         assert zeros["3.weight"] == asked
         total = made.point(run).sparsity
         assert (total.part, total.total) == (sum(zeros.values()), 216 + 576 + 8 * data.classes)
+
+
+def test_scores_and_masks_of_ones_own(tmp_path: Path, data: ImageData) -> None:
+    scores = {"0": torch.randperm(8), "3": torch.randperm(8)}
+    mask = torch.rand(data.classes, 8) < 0.5
+    save_file(scores, tmp_path / "scores.safetensors")
+    save_file({"7.weight": mask}, tmp_path / "masks.safetensors")
+    own = {"scores": str(tmp_path / "scores.safetensors")}
+    settings = {
+        **SETTINGS,
+        "levels": [0.5],
+        "masks": str(tmp_path / "masks.safetensors"),
+        "methods": {"l1-filter": own, "random-weight": {"only": ["0"]}},
+    }
+    made = Bench(tmp_path, data, settings)
+    setup = replace(made.job.setup, contents=contents_of(made.study))
+    made.job = replace(made.job, setup=setup)
+    made.all()
+    _, masks = load_checkpoint(made.file(made.find("l1-filter")))
+    assert masks
+    for name, order in scores.items():
+        assert torch.equal(masks[f"{name}.bias"], order >= 4)
+    assert torch.equal(masks["7.weight"], mask)
+    _, control = load_checkpoint(made.file(made.find("random-weight")))
+    assert control
+    assert int((~control["0.weight"]).sum()) == 108
+    (tmp_path / "masks.safetensors").write_bytes(b"other")
+    with pytest.raises(MaskError, match="not as it was when the sweep began"):
+        made.perform(made.find("l1-filter"))

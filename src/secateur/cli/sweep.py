@@ -20,7 +20,7 @@ from secateur.cli.progress import Progress, best_so_far
 from secateur.errors import UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
-from secateur.spec import StudySpec, check_study
+from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
 from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
@@ -85,6 +85,12 @@ def sweep(
     checkpoint: Annotated[
         Text, typer.Option(help="Weights that the dense net starts from: .safetensors or .pt.")
     ] = None,
+    scores: Annotated[
+        Text, typer.Option(help="A safetensors file of scores, instead of the criteria.")
+    ] = None,
+    masks: Annotated[
+        Text, typer.Option(help="A safetensors file of masks (bool, True = kept) to start from.")
+    ] = None,
     base_epochs: Annotated[int | None, typer.Option(help="Of the dense net.")] = None,
     retrain_epochs: Annotated[int | None, typer.Option(help="Of each level.")] = None,
     seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
@@ -124,6 +130,8 @@ def sweep(
             "only": only,
             "prunable": prunable,
             "max_sparsity": max_sparsity,
+            "scores": scores,
+            "masks": masks,
             "checkpoint": checkpoint,
             "base_epochs": base_epochs,
             "retrain_epochs": retrain_epochs,
@@ -226,10 +234,14 @@ def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudyS
         wanted = _words(given["methods"])
         own = values.get("methods", {})
         values["methods"] = {METHODS.check(name): own.get(name, {}) for name in wanted}
-    readers: dict[str, Callable[[str], object]] = {"levels": _levels, "max_sparsity": str}
-    for name in ("levels", "exclude", "only", "prunable", "max_sparsity"):
+    readers: dict[str, Callable[[str], object]] = {
+        "levels": _levels,
+        **dict.fromkeys(("exclude", "only", "prunable"), _words),
+        **dict.fromkeys(("max_sparsity", *FILES), str),
+    }
+    for name, read in readers.items():
         if name in given:
-            values[name] = readers.get(name, _words)(given[name])
+            values[name] = read(given[name])
             for method in values["methods"].values():
                 method.pop(name, None)
     if "seeds" in given:

@@ -9,15 +9,20 @@ from typing import Any
 from torch import nn
 
 from secateur.pruning.chosen_layers import ChosenLayers
+from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
+from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method
 from secateur.pruning.select import cut
+from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.plan import copied, layers_of, settings_for
+from secateur.study.plan import copied, files_of, layers_of, settings_for
 from secateur.study.run import parts_of
+from secateur.study.tensor_files import read_tensors
+from secateur.verbs.cut_inputs import check_masks
 from secateur.verbs.left_out import idle_patterns, what_is_left_out
 from secateur.verbs.units import groups_of
 
@@ -49,8 +54,8 @@ def check_study_cuts(study: StudySpec, model: nn.Module, example: Any) -> Iterat
 def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> list[str]:
     """Look for what a method prunes and for every layer that its settings name; try a cut.
 
-    The cut is that of the lowest level, by scores drawn at random: statistics of data are not
-    there yet, and which units go makes no difference to how many do.
+    The cut is that of the lowest level, by the user's scores or by some drawn at random:
+    statistics of data are not there yet, and which units go makes no difference to how many do.
 
     Args:
         study: The settings.
@@ -63,7 +68,8 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
 
     Raises:
         ModelError: There is nothing to prune.
-        MaskError: A pattern matches nothing, or the choice of layers leaves nothing to prune.
+        MaskError: A pattern matches nothing, the choice of layers leaves nothing to prune, or
+            files of scores or masks do not fit.
         ChannelError: The channels cannot be traced.
     """
     method: Method = METHODS[name]
@@ -94,11 +100,21 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
             "each level starts from the one before, whose zeros stay in the layers that a table "
             "does not name; with schedule = 'one-shot' each starts from the dense net"
         )
+    files = files_of(study, name)
+    criterion, known, previous = "random", Statistics(), None
+    if "scores" in files:
+        given = checked_scores(read_tensors(files["scores"]), found.weights)
+        criterion, known = SCORES, Statistics(gathered={SCORES: given})
+    if "masks" in files:
+        previous = Masks(read_tensors(files["masks"]))
+        check_masks(previous, model, layers)
     tried = cut(
         model,
-        [replace(part, criterion="random") for part in parts],
+        [replace(part, criterion=criterion) for part in parts],
         levels[0],
         groups_of=lambda part: groups[part.granularity, part.scope],
+        statistics=known,
+        previous=previous,
         layers=layers,
     )
     said += what_is_left_out(model, found, tried, parts, levels[0], layers)

@@ -43,6 +43,7 @@ class Setup:
         fingerprint: Of the data that the plan was made of; empty where nothing was planned.
         registered: By kind, what was added to the registries of the sweep's process.
         content: SHA-256 of the checkpoint that the dense net starts from; empty without one.
+        contents: Of every file of scores or masks, by its path, likewise.
     """
 
     study: StudySpec
@@ -54,6 +55,7 @@ class Setup:
     fingerprint: str = ""
     registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     content: str = ""
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def load_data(self) -> Data:
         """The data, on the CPU.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from secateur.errors import UsageError
 from secateur.registry import DATASETS, MODELS, TASKS
-from secateur.spec import StudySpec
+from secateur.spec import FILES, StudySpec
 
 _WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
@@ -24,9 +24,11 @@ def check_harmless(study: StudySpec, folder: Path, handed: Collection[str] = ())
     Raises:
         UsageError: It names code or files.
     """
+    every = (study, *study.methods.values())
     for what, path in (
         ("the loop", study.train or study.evaluate),
         ("the trained start", study.base.checkpoint),
+        *(("scores or masks", getattr(one, name)) for one in every for name in FILES),
     ):
         if path:
             raise _refused(what, str(path), folder)

@@ -16,7 +16,7 @@ from secateur.errors import SpecError
 from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
 from secateur.registry import METHODS
-from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
+from secateur.spec import FILES, MethodSpec, Named, StudySpec, chosen, digest
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Preparation
@@ -82,7 +82,8 @@ def plan(
         sources: What the settings only name: SHA-256 of the data.
         nets: Of a network of the user's own, seed -> SHA-256 of all that it is made of.
         codes: Of methods and metrics that secateur does not bring: name -> SHA-256 of their code
-            and of their criteria's; likewise of the task and the functions of `LOOP`.
+            and of their criteria's; likewise of the task and the functions of `LOOP`, and of files
+            of scores and masks by their paths.
 
     Returns:
         The runs, seed by seed. `scratch` brings the points of the method that it copies.
@@ -198,11 +199,15 @@ class _Seed:
         """What names the runs of a method of one's own beside its settings."""
         return {"code": self.codes[name]} if name in self.codes else {}
 
-    def _layers(self, method: Method) -> dict[str, Any]:
+    def _layers(self, name: str, method: Method) -> dict[str, Any]:
         """What a cut is named by beside its level; the base run's name covers `prunable`."""
-        asked = layers_of(self.study, method.name) if method.parts else {}
+        if not method.parts:
+            return {}
+        asked = layers_of(self.study, name)
         asked.pop("prunable", None)
-        return {"layers": asked} if asked else {}
+        files = files_of(self.study, name).items()
+        held = {word: self.codes.get(path, path) for word, path in files}
+        return {**({"layers": asked} if asked else {}), **({"files": held} if held else {})}
 
     def _loop(self) -> dict[str, Any]:
         """Nothing for a study of classification by our own loop."""
@@ -242,7 +247,7 @@ class _Seed:
         spent = dict(start.spent)
         spent["sparsity"] = prepared.spent["sparsity"] if prepared else 0
         spent["retrain"] += epochs
-        if _gathers(method):
+        if _gathers(method) and "scores" not in files_of(self.study, name):
             # Each cut gathers them anew, in one pass over the training split.
             spent["statistics"] = spent.get("statistics", 0) + 1
         made_by = {
@@ -257,7 +262,7 @@ class _Seed:
             "training": chosen(self.study.training, _RETRAINING),
             **self._code(name),
             **self._metrics(),
-            **self._layers(method),
+            **self._layers(name, method),
         }
         return Run(
             digest(made_by),
@@ -329,6 +334,23 @@ def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
         "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
     }
     return {name: value for name, value in asked.items() if value}
+
+
+def files_of(study: StudySpec, method: str) -> dict[str, str]:
+    """The files of scores and masks that a method's cuts go by: its own settings, or the study's.
+
+    The study's scores are nothing to a control: it would be none.
+
+    Returns:
+        `scores` and `masks`, where they are set -> the path.
+    """
+    if not METHODS[method].parts:
+        return {}
+    own = settings_for(study, method)
+    every = {"scores": "" if METHODS[method].control else study.scores, "masks": study.masks}
+    asked = {name: getattr(own, name) for name in FILES}
+    found = {name: every[name] if asked[name] is None else asked[name] for name in FILES}
+    return {name: path for name, path in found.items() if path}
 
 
 def copied(spec: MethodSpec) -> str:

@@ -23,6 +23,7 @@ from secateur.study.fingerprint import (
 from secateur.study.job import Setup
 from secateur.study.method_code import loop_codes, method_codes
 from secateur.study.plan import Run, plan
+from secateur.study.tensor_files import contents_of
 from secateur.study.trained_start import content_of
 from secateur.training.loop import Loop
 
@@ -71,7 +72,8 @@ def plan_study(
     build = builder if ":" not in study.model.name else model
     path = study.base.checkpoint
     content = content_of(Path(path).expanduser()) if path else ""
-    setup = Setup(study, folder.resolve(), build, data, given, content=content)
+    contents = contents_of(study)
+    setup = Setup(study, folder.resolve(), build, data, given, content=content, contents=contents)
     loop = setup.loop()
     loaded = setup.load_data()
     nets = _fingerprints(setup, loaded, builder)
@@ -82,7 +84,7 @@ def plan_study(
         registered={registry.kind: registry.own for registry in ALL},
     )
     nets_of = {seed: digest_of(parts) for seed, parts in nets.items()}
-    codes = {**method_codes(study), **loop_codes(study, loop)}
+    codes = {**method_codes(study), **loop_codes(study, loop), **contents}
     sources = {"data": setup.fingerprint, **({"checkpoint": content} if content else {})}
     runs = plan(study, sources, nets_of, codes)
     return PlannedStudy(setup, loaded, loop, runs)

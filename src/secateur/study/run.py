@@ -24,13 +24,14 @@ from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Measured, Point, Share
-from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
+from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, Preparation
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import collected, gather
+from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import CRITERIA, METHODS, METRICS, imported
 from secateur.runtime.layers.retraining import sparse_retraining
@@ -38,9 +39,10 @@ from secateur.spec import MethodSpec
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.job import Job
 from secateur.study.metrics import Metric, measured
-from secateur.study.plan import BASE, POINT, layers_of, settings_for
+from secateur.study.plan import BASE, POINT, files_of, layers_of, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
+from secateur.study.tensor_files import read_tensors
 from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
@@ -120,7 +122,14 @@ class CutNet:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The method's cuts, with the study's settings."""
-        return parts_of(self.method, settings_for(self.job.study, self.job.run.method))
+        parts = parts_of(self.method, settings_for(self.job.study, self.job.run.method))
+        scored = "scores" in self.files
+        return tuple(replace(part, criterion=SCORES) for part in parts) if scored else parts
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The study's files of scores and masks for the method."""
+        return files_of(self.job.study, self.job.run.method)
 
     def begin(self) -> None:
         """Cut what the run starts from; of a base run nothing, of a copied method its net anew."""
@@ -146,11 +155,18 @@ class CutNet:
         role = "previous" if "previous" in self.job.run.parents else "base"
         state, previous = load_checkpoint(self.job.parent(role))
         self.model.load_state_dict(state)
-        return previous
+        if "masks" not in self.files:
+            return previous
+        own = Masks(read_tensors(self.files["masks"], self.job.setup.contents))
+        return own if previous is None else previous.merged(own)
 
     def statistics(self) -> Statistics:
         """What the method's criteria need: prepared, kept from before, or gathered now."""
         run, method = self.job.run, self.method
+        if "scores" in self.files:
+            given = read_tensors(self.files["scores"], self.job.setup.contents)
+            weights = prunable_weights(self.model, prunable=self.job.study.prunable)
+            return Statistics(gathered={SCORES: checked_scores(given, weights)})
         found: dict[str, Mapping[str, Tensor]] = {}
         if method.prepare is not None:
             prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]

@@ -10,7 +10,10 @@ from torch import nn
 
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
+from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import Statistics
+from secateur.pruning.layers import Layers
+from secateur.pruning.masks import Masks
 from secateur.pruning.method import Granularity, Method, Part
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_word
@@ -125,3 +128,28 @@ def _changed(
         ranking=ranking or part.ranking,
         granularity=granularity or part.granularity,
     )
+
+
+def check_masks(previous: Masks, model: nn.Module, layers: Layers) -> None:
+    """Refuse masks of another network, and such as would cut what is to keep every element.
+
+    Args:
+        previous: What a cut starts from.
+        model: The network.
+        layers: Its choice of layers.
+
+    Raises:
+        MaskError: They are such masks.
+    """
+    excluded = {id(one) for one in ChosenLayers(model, layers).excluded.values()}
+    for name, parameter in previous.parameters_of(model).items():
+        lost = parameter.detach()[~previous[name].to(parameter.device)]
+        if id(parameter) in excluded and bool(lost.count_nonzero()):
+            raise MaskError(
+                "prune",
+                "the masks that are there",
+                given=f"masks that cut {int(lost.count_nonzero())} elements of {name}, which "
+                "exclude leaves out",
+                expected="masks that keep every element of what is left out",
+                remedy=f"Take {name} out of one of both.",
+            )

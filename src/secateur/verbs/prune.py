@@ -10,12 +10,9 @@ from typing import Any
 from torch import nn
 
 from secateur.channels.rebuild import uncompiled
-from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
-from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.layers import (
-    Layers,
     checked_layers,
     checked_level,
 )
@@ -27,7 +24,7 @@ from secateur.pruning.select import cut
 from secateur.pruning.statistics import Batches, Loss
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import Scope, Tied, sorted_weights
-from secateur.verbs.cut_inputs import known_statistics, wanted_parts
+from secateur.verbs.cut_inputs import check_masks, known_statistics, wanted_parts
 from secateur.verbs.left_out import warn_of_what_is_left_out
 from secateur.verbs.units import select_channels
 
@@ -123,7 +120,7 @@ def prune(
     model = uncompiled(model)
     if previous is not None:
         previous = checked_masks(previous, "previous")
-        _check_within(previous, model, layers)
+        check_masks(previous, model, layers)
     weights = partial(
         sorted_weights,
         model,
@@ -168,19 +165,3 @@ def prune(
         )
     warn_of_what_is_left_out(model, weights(), masks, parts, level, layers)
     return masks.apply(model)
-
-
-def _check_within(previous: Masks, model: nn.Module, layers: Layers) -> None:
-    """Refuse masks of another network, and such as would cut what is to keep every element."""
-    excluded = {id(one) for one in ChosenLayers(model, layers).excluded.values()}
-    for name, parameter in previous.parameters_of(model).items():
-        lost = parameter.detach()[~previous[name].to(parameter.device)]
-        if id(parameter) in excluded and bool(lost.count_nonzero()):
-            raise MaskError(
-                "prune",
-                "previous",
-                given=f"masks that cut {int(lost.count_nonzero())} elements of {name}, which "
-                "exclude leaves out",
-                expected="masks that keep every element of what is left out",
-                remedy=f"Take {name} out of one of both.",
-            )

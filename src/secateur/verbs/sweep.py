@@ -153,6 +153,8 @@ def sweep(
     only: str | Sequence[str] = (),
     prunable: str | Sequence[str] = (),
     max_sparsity: float | Mapping[str, float] | None = None,
+    scores: str | Path = "",
+    masks: str | Path = "",
     task: str | Mapping[str, Any] | Task = "classification",
     train: str | Train | None = None,
     evaluate: str | Evaluate | None = None,
@@ -184,6 +186,9 @@ def sweep(
         only: The layers that are cut, likewise.
         prunable: Parameters that count as weights, too.
         max_sparsity: The highest share of any layer's weights that may go, for all or by pattern.
+        scores: A safetensors file of scores instead of the criteria of all methods but controls,
+            as for `secateur.prune`: higher = kept.
+        masks: A safetensors file of masks that every cut starts from: bool, True = kept.
         task: A task's name, a table of name and options, or a `secateur.tasks.Task`.
         train: `train(model, run)`, or its path, instead of `secateur.fit`.
         evaluate: `evaluate(model, split)`, or its path, instead of the task's metrics.
@@ -217,6 +222,8 @@ def sweep(
         "only": only,
         "prunable": prunable,
         "max_sparsity": max_sparsity,
+        "scores": str(scores),
+        "masks": str(masks),
         "task": task if isinstance(task, str | Mapping) else GIVEN,
         "train": _path_or_given(train),
         "evaluate": _path_or_given(evaluate),
