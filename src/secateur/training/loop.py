@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from secateur.data.data import Data, SplitName
@@ -160,7 +161,7 @@ class Loop:
         """
         if self.evaluate is None:
             return score(model, data, split, self.task, batch_size)
-        with evaluation_mode(model):
+        with evaluation_mode(model), torch.no_grad():
             found = self.evaluate(model, OwnSplit(split, data, batch_size))
         if not isinstance(found, Mapping):
             raise TrainingError(
