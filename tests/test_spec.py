@@ -407,3 +407,12 @@ def test_an_unknown_word_suggests_the_nearest(values: dict[str, Any], nearest: s
 def test_levels_that_are_none(levels: Any) -> None:
     with pytest.raises(SpecError):
         checked(levels=levels)
+
+
+@pytest.mark.parametrize("named", ["weights.pt", "deep/weights.pt", "/absolute.pt", "~/mine.pt"])
+def test_a_checkpoint_lies_beside_the_file_that_names_it(named: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(f'[base]\ncheckpoint = "{named}"\n[methods.magnitude]\n')
+    found = Path(read_study(path).base.checkpoint)
+    assert found == tmp_path / Path(named).expanduser()
+    assert found.is_absolute()

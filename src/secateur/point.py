@@ -96,12 +96,15 @@ class Epochs:
             was taken from it.
         retrain: Of retraining, along the whole chain of levels that led here.
         statistics: Passes over the training data in which statistics for criteria were gathered.
+        given: Whether it started from weights that were given: a checkpoint's, or a builder's that
+            were trained no further. The epochs spent on those are known to nobody here.
     """
 
     base: int
     sparsity: int
     retrain: int
     statistics: int = 0
+    given: bool = False
 
     @property
     def cumulative(self) -> int:

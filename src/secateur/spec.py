@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import math
 import re
-import struct
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +24,7 @@ from pydantic import (
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
+from secateur.foundation.numbers import plain_numbers
 from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS, Registry
 
 GIVEN = "given"
@@ -37,8 +36,6 @@ WORD = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 FILES = ("scores", "masks")
 """The settings that name a file of tensors."""
 
-# How `struct` writes the types of less than double precision.
-_LETTERS = {"float16": "e", "float32": "f", "bfloat16": "f"}
 # What others call it.
 _MEANT = {"include": "only", "skip": "exclude", "layers": "only", "ignore": "exclude"}
 
@@ -314,7 +311,7 @@ def _beside(path: Path, study: StudySpec) -> StudySpec:
 
     changed: dict[str, Any] = {}
     if study.base.checkpoint:
-        changed["base"] = BaseSpec(checkpoint=str(path.absolute().parent / study.base.checkpoint))
+        changed["base"] = BaseSpec(checkpoint=beside(study.base.checkpoint) or "")
     for name in FILES:
         if getattr(study, name):
             changed[name] = beside(getattr(study, name))
@@ -355,36 +352,6 @@ def check_study(values: Mapping[str, Any], source: str, *, trusted: bool = True)
             expected="plain settings",
             remedy="Give numbers, words, lists and tables.",
         ) from None
-
-
-def plain_numbers(value: Any) -> Any:
-    """Numbers and arrays of NumPy and torch as Python's, wherever they stand in settings.
-
-    A number of single precision is taken for the shortest decimal that it is: `float32(0.9)` is
-    the level 0.9 and not 0.8999999761581421, which would name other runs.
-
-    Example:
-        >>> import numpy
-        >>> plain_numbers({"levels": numpy.array([0.5, 0.9], "float32"), "seeds": numpy.int64(3)})
-        {'levels': [0.5, 0.9], 'seeds': 3}
-    """
-    if isinstance(value, Mapping):
-        return {plain_numbers(name): plain_numbers(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | range):
-        return [plain_numbers(each) for each in value]
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        return _decimals(value.tolist(), _LETTERS.get(str(value.dtype).removeprefix("torch."), ""))
-    return value
-
-
-def _decimals(value: Any, letter: str) -> Any:
-    if isinstance(value, list):
-        return [_decimals(each, letter) for each in value]
-    if not letter or not isinstance(value, float) or not math.isfinite(value):
-        return value
-    texts = (f"{value:.{digits}g}" for digits in range(1, 10))
-    exact = struct.pack(letter, value)
-    return next(float(text) for text in texts if struct.pack(letter, float(text)) == exact)
 
 
 def _spec_error(

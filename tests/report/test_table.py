@@ -195,7 +195,14 @@ def test_json_has_the_promised_fields_and_integers() -> None:
         "nonzero_macs": 7_654_321,
         "macs": 999_600,
         "artifact_bytes": None,
-        "epochs": {"base": 12, "sparsity": 2, "retrain": 8, "statistics": 0, "cumulative": 22},
+        "epochs": {
+            "base": 12,
+            "sparsity": 2,
+            "retrain": 8,
+            "statistics": 0,
+            "given": False,
+            "cumulative": 22,
+        },
         "latency": [
             {
                 "n": 9,
@@ -244,3 +251,8 @@ def test_what_has_collapsed_is_marked_and_explained() -> None:
     found = to_json(points, frontier(levels, controls=CONTROLS))
     assert [one["collapsed"] for one in found] == [one.method == "combined" for one in points]
     assert {one["val_majority"] for one in found} == {1595}
+
+
+def test_weights_that_were_given_are_named_in_the_budget() -> None:
+    given = replace(POINTS[-1], epochs=Epochs(0, 0, 4, given=True))
+    assert rows(printed(levels=replicates([given])))[0][-2:] == ["given,", "0+0+4=4"]

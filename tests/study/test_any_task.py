@@ -191,11 +191,11 @@ def test_a_checkpoint_is_the_start_and_names_the_runs(tmp_path: Path) -> None:
         found.append(
             study(
                 tmp_path / str(seed), model=net, data=numbers(), task="regression",
-                checkpoint=path, base_epochs=0,
+                checkpoint=path, base_epochs=0, methods=["magnitude", "scratch", "dense"],
             )
         )  # fmt: skip
         base = found[-1].points[0]
-        assert base.epochs.base == 0
+        assert (base.epochs.base, base.epochs.given) == (0, True)
         state, _ = load_checkpoint(found[-1].checkpoint(base))
         assert all(torch.equal(state[name], one) for name, one in start.state_dict().items())
     one, other = ({point.digest for point in each.points} for each in found)

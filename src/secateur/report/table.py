@@ -86,7 +86,8 @@ def _engine_at(replicate: Replicate, batch: int) -> str:
 
 def _epochs(replicate: Replicate) -> str:
     spent = replicate.epochs
-    return f"{spent.base}+{spent.sparsity}+{spent.retrain}={spent.cumulative}"
+    sums = f"{spent.base}+{spent.sparsity}+{spent.retrain}={spent.cumulative}"
+    return f"given, {sums}" if spent.given else sums
 
 
 COLUMNS = (

@@ -261,7 +261,7 @@ class CutNet:
             nonzero_macs=small.nonzero_macs,
             compact_parameters=small.parameters,
             macs=small.macs,
-            epochs=Epochs(**run.spent),
+            epochs=Epochs(**run.spent, given=self._given()),
             seconds=round(time.monotonic() - begun, 3),
             checkpoint=checkpoint_name(run.digest),
             floored=self.masks.floored,
@@ -275,6 +275,12 @@ class CutNet:
         )
         # Last, so that the time that it takes is counted as this run's too.
         return replace(point, artifact_bytes=size, seconds=round(time.monotonic() - begun, 3))
+
+    def _given(self) -> bool:
+        """Whether the net's first weights may have been trained elsewhere."""
+        initial = METHODS[self.job.run.method].start == "initial"
+        study = self.job.study
+        return not study.training.base_epochs or (bool(study.base.checkpoint) and not initial)
 
     def _measured(self, name: str) -> Measured:
         """A metric of the user's own, on the validation split."""

@@ -262,6 +262,7 @@ def _point(point: Point) -> dict[str, Any]:
             *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
             point.epochs.statistics,
         ],
+        "given": point.epochs.given,
         "latency": [
             [one.batch, one.n, one.median, one.q1, one.q3, one.engine, one.threads]
             for one in point.latency

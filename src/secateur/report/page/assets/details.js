@@ -142,6 +142,8 @@ function barCell(part, total, words, title = null) {
   return make("td", { title }, bar, make("span", { class: "number" }, words));
 }
 
+const GIVEN = "It started from weights that were given. Epochs spent on those are not known.";
+
 function budget(point) {
   const [base, sparsity, retrain] = point.epochs;
   const parts = [
@@ -173,7 +175,8 @@ function budget(point) {
     ),
   );
   const time = make("p", { class: "muted" }, `This run alone took ${duration(point.seconds)}.`);
-  return make("div", {}, strip, make("table", { class: "budget" }, ...rows), time);
+  const given = point.given ? [make("p", { class: "muted" }, GIVEN)] : [];
+  return make("div", {}, strip, make("table", { class: "budget" }, ...rows), ...given, time);
 }
 
 /** The trainings that led to a point, the oldest first. */

@@ -40,7 +40,7 @@ const REST = [
   ],
   ["ms, batch 1", (p) => latencyAt(p, 1), (p) => timeText(latencyAt(p, 1))],
   ["ms, batch 64", (p) => latencyAt(p, 64), (p) => timeText(latencyAt(p, 64))],
-  ["epochs", spentBy, (p) => `${p.epochs.join("+")}=${spentBy(p)}`],
+  ["epochs", spentBy, (p) => `${p.given ? "given, " : ""}${p.epochs.join("+")}=${spentBy(p)}`],
   ["seconds", (p) => p.seconds, (p) => String(p.seconds)],
 ].map(asColumn);
 
