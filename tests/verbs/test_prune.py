@@ -290,7 +290,7 @@ def test_layers_of_other_libraries_are_chosen_like_torchs_own() -> None:
     }
 
 
-WRONG = {
+WRONG: dict[str, dict[str, Any]] = {
     "exclude": {"exclude": "conv1"},
     "only": {"only": ["0", "9.*"]},
     "only, no weight": {"only": "1"},
