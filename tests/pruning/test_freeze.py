@@ -16,8 +16,8 @@ from torch.nn import functional
 import secateur.data
 from secateur.data.images import ImageData
 from secateur.errors import MaskError
-from secateur.pruning import freeze as freeze_module
 from secateur.pruning.criterion import Statistics
+from secateur.pruning.held import held_of
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method
 from secateur.pruning.select import cut
@@ -411,7 +411,7 @@ def test_replaced_masks_are_not_kept_alive() -> None:
     model, masks = linear_net()
     optimizer = _MAKERS["sgd"](list(model.parameters()))
     masks.freeze(optimizer)
-    words = freeze_module._HELD[model[0].weight].words
+    words = held_of(model[0].weight).words
     gone = weakref.ref(words)
     del words
     for _ in range(2):  # one handle holds what was before it, and nothing holds that handle

@@ -81,12 +81,18 @@ def _rebuilt(model: nn.Module, changed: list[tuple[str, Tensor, Tensor]]) -> nn.
             expected="modules whose attributes `copy.deepcopy` can copy",
             remedy="Take it out of the module before pruning, and put it back afterwards.",
         ) from failure
-    if any(isinstance(module, torch.jit.ScriptModule) for _, module in each_module(new)):
-        others = {name: other for name, _, other in changed}
-        for name, tensor in own_tensors(new):
-            if name in others and tensor.data_ptr() != others[name].data_ptr():
-                tensor.data = others[name].detach()  # a scripted module copies its tensors itself
+    _fill_scripted(new, {name: other for name, _, other in changed})
     return new
+
+
+def _fill_scripted(new: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """A scripted module copies its tensors itself, whatever it is told."""
+    for prefix, module in each_module(new):
+        if isinstance(module, torch.jit.ScriptModule):
+            for name, own in [*module._parameters.items(), *module._buffers.items()]:
+                other = tensors.get(prefix + name)
+                if own is not None and other is not None:
+                    setattr(module, name, other.detach().requires_grad_(own.requires_grad))
 
 
 def uncompiled(model: nn.Module) -> nn.Module:

@@ -2,137 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
-from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 from secateur.errors import MaskError
+from secateur.pruning.held import Held, Owner, held_of, words_of
 from secateur.pruning.naming import masked_parameters
-from secateur.pruning.optimizers import after_step, trained_by, wrapped
-
-_BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
-
-
-class _Held:
-    """One parameter that is held, and its mask as machine words: all ones where kept.
-
-    There is one for a parameter, whoever freezes it and how often.
-
-    Attributes:
-        words: Of the parameter's shape; zero where it is pruned.
-        owner: The mark of the freeze that set the words last; never the freeze, which may hold
-            what was there before it.
-    """
-
-    def __init__(self, parameter: nn.Parameter, words: Tensor) -> None:
-        self._parameter = TensorWeakRef(parameter)
-        self.words = words
-        self.owner: object = None
-        self.steppers: list[_Stepper] = []
-        self._handle: RemovableHandle | None = None
-        if parameter.requires_grad:
-            register: Any = parameter.register_post_accumulate_grad_hook
-            self._handle = register(self._clear_gradient)
-
-    def clear(self) -> None:
-        """Write +0 into every pruned element of the parameter now."""
-        parameter = self._parameter()
-        if parameter is not None:
-            self._clear(parameter)
-
-    def clear_gradient(self) -> None:
-        """The same for a gradient that is there already."""
-        parameter = self._parameter()
-        if parameter is not None:
-            self._clear_gradient(parameter)
-
-    def release(self) -> None:
-        """Let the parameter train again."""
-        parameter = self._parameter()
-        if parameter is not None:
-            _HELD.pop(parameter, None)
-        self.owner = None
-        if self._handle is not None:
-            self._handle.remove()
-        for stepper in self.steppers:
-            stepper.drop(self)
-        self.steppers = []
-
-    def _clear_gradient(self, parameter: Tensor) -> None:
-        gradient = parameter.grad
-        if gradient is None:
-            return
-        if gradient.layout == torch.sparse_coo:
-            parameter.grad = self._cleared_sparse(gradient)
-        elif gradient.layout != torch.strided:
-            parameter.grad = gradient.to_dense()
-            self._clear(parameter.grad)
-        else:
-            self._clear(gradient)
-
-    def _clear(self, tensor: Tensor) -> None:
-        # An AND of the bits clears NaN, infinity and -0 as well; a product would keep all three.
-        bits, words = _bits(tensor.detach()), self._words_for(tensor)
-        bits.bitwise_and_(words.unsqueeze(-1) if bits.ndim > words.ndim else words)
-
-    def _cleared_sparse(self, gradient: Tensor) -> Tensor:
-        gradient = gradient.coalesce()
-        words = self._words_for(gradient)[tuple(gradient.indices())]
-        bits = _bits(gradient.values())
-        bits.bitwise_and_(words.unsqueeze(-1) if bits.ndim > words.ndim else words)
-        return gradient
-
-    def _words_for(self, tensor: Tensor) -> Tensor:
-        """The words on the device and of the size of a tensor: a model may have been moved."""
-        if tensor.shape != self.words.shape:
-            raise MaskError(
-                "holding pruned weights",
-                "a frozen parameter",
-                given=f"of shape {tuple(tensor.shape)} by now",
-                expected=f"{tuple(self.words.shape)}, as when it was frozen",
-                remedy="Call remove() on the freeze before the network's shapes change.",
-            )
-        kind = _word_type(tensor)
-        if self.words.device != tensor.device or self.words.dtype != kind:
-            self.words = _words(self.words != 0, tensor)
-        return self.words
-
-
-class _Stepper:
-    """One optimizer, and all that is cleared after its steps."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._held: dict[int, _Held] = {}
-        self._undo: Callable[[], None] | None = None
-        self._optimizer = weakref.ref(optimizer)
-
-    def add(self, held: _Held) -> None:
-        optimizer = self._optimizer()
-        if self._undo is None and optimizer is not None:
-            self._undo = after_step(optimizer, self._clear)
-        if id(held) not in self._held:
-            self._held[id(held)] = held
-            held.steppers.append(self)
-
-    def drop(self, held: _Held) -> None:
-        self._held.pop(id(held), None)
-        if not self._held and self._undo is not None:
-            self._undo()
-            self._undo = None
-
-    def _clear(self) -> None:
-        for held in self._held.values():
-            held.clear()
-
-
-_HELD: MutableMapping[Tensor, _Held] = WeakTensorKeyDictionary()
-_STEPPERS: MutableMapping[Any, _Stepper] = WeakIdKeyDictionary()
+from secateur.pruning.optimizers import trained_by, wrapped
+from secateur.pruning.stepping import Stepper, clear_state, follow_names, stepper_of
 
 
 class Freeze:
@@ -148,6 +28,11 @@ class Freeze:
     one's place, and `remove` of this one then lets go only what it still holds. As a context
     manager a freeze gives back at the end what was held before.
 
+    What is held is known by its name: a parameter that takes a held one's place (a checkpoint
+    loaded with `assign=True`, a layer put in another's place, a parametrization that keeps zeros)
+    is held after the next step of any `torch.optim.Optimizer`, and a second optimizer that trains
+    a held parameter is followed, too.
+
     Args:
         masks: What to hold: parameter names -> bool tensors, True = kept.
         model: The network whose parameters the masks name.
@@ -155,7 +40,9 @@ class Freeze:
             of its parameters may be unmasked.
 
     Raises:
-        MaskError: The masks do not fit the model, or the optimizer trains none of it.
+        MaskError: The masks do not fit the model, or the optimizer trains none of it. Later, at a
+            step: a held parameter has changed its shape, or is computed from others that do not
+            keep its zeros.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -180,30 +67,35 @@ class Freeze:
                 expected="the optimizer of the model that the masks were applied to",
                 remedy="Build the optimizer from this model's parameters (after any copy).",
             )
-        self._mark = object()
-        self._held: list[_Held] = []
-        self._before: list[tuple[_Held, Tensor, object]] = []
-        steppers = [_stepper(one) for one in optimizers]
-        for name, parameter in parameters.items():
+        self._mark = Owner()
+        self._before: list[tuple[Held, Tensor, Owner | None]] = []
+        steppers = [stepper_of(one) for one in optimizers]
+        taken = [
+            (name, parameter, self._take(parameter, masks[name], steppers))
+            for name, parameter in parameters.items()
             # What another optimizer trains and holds stays with it.
-            if id(parameter) in trained or parameter not in _HELD:
-                self._take(parameter, masks[name], steppers)
-        for held in self._held:
+            if id(parameter) in trained or held_of(parameter) is None
+        ]
+        for _, _, held in taken:
             held.clear()
             held.clear_gradient()
-        _clear_state(optimizers, parameters, masks)
+        for optimizer in optimizers:
+            for name, parameter in parameters.items():
+                clear_state(optimizer, parameter, masks[name])
+        follow_names(model, taken)
 
-    def _take(self, parameter: nn.Parameter, mask: Tensor, steppers: Iterable[_Stepper]) -> None:
-        words = _words(mask, parameter)
-        held = _HELD.get(parameter)
+    def _take(self, parameter: nn.Parameter, mask: Tensor, steppers: Iterable[Stepper]) -> Held:
+        words = words_of(mask, parameter)
+        held = held_of(parameter)
         if held is None:
-            held = _HELD[parameter] = _Held(parameter, words)
+            held = Held(parameter, words)
         else:
             self._before.append((held, held.words, held.owner))
         held.words, held.owner = words, self._mark
-        self._held.append(held)
+        self._mark.held.append(held)
         for stepper in steppers:
             stepper.add(held)
+        return held
 
     def clear(self) -> None:
         """Write +0 into every pruned element now."""
@@ -214,11 +106,11 @@ class Freeze:
         """Let the pruned elements train again."""
         for held in self._own():
             held.release()
-        self._held, self._before = [], []
+        self._mark.held, self._before = [], []
 
-    def _own(self) -> list[_Held]:
+    def _own(self) -> list[Held]:
         """What no later freeze has taken over."""
-        return [held for held in self._held if held.owner is self._mark]
+        return [held for held in self._mark.held if held.owner is self._mark]
 
     def __enter__(self) -> Self:
         return self
@@ -233,43 +125,3 @@ class Freeze:
             if held.owner is self._mark:
                 held.words, held.owner = words, owner
         self.remove()
-
-
-def _stepper(optimizer: Any) -> _Stepper:
-    known = _STEPPERS.get(optimizer)
-    if known is None:
-        known = _STEPPERS[optimizer] = _Stepper(optimizer)
-    return known
-
-
-def _clear_state(
-    optimizers: Iterable[Any], parameters: Mapping[str, nn.Parameter], masks: Mapping[str, Tensor]
-) -> None:
-    """What the optimizers have gathered of pruned elements so far: momentum and the like."""
-    for optimizer in optimizers:
-        state = getattr(optimizer, "state", {})
-        for name, parameter in parameters.items():
-            for value in state.get(parameter, {}).values():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    value.masked_fill_(~masks[name].to(value.device), 0)
-
-
-def _word_type(tensor: Tensor) -> torch.dtype:
-    size = tensor.element_size()
-    return _BITS[size // 2 if tensor.is_complex() else size]
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    """A tensor's memory as integers; of complex numbers, with one more axis of two."""
-    kind = _word_type(tensor)
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).view(kind)
-
-
-def _words(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask as words, on the device, of the word size and of the memory layout of a tensor."""
-    kind = _word_type(like)
-    if like.layout == torch.strided:
-        words = torch.zeros_like(like, dtype=kind)
-    else:
-        words = torch.zeros(like.shape, dtype=kind, device=like.device)
-    return words.masked_fill_(mask.to(like.device), -1)

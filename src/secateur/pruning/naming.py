@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from secateur.errors import MaskError
 
 # torch.compile adds a level wherever it is called; the others hold one net and nothing beside it.
-_COMPILED = "_orig_mod"
-_HOLDERS = (_COMPILED, "module", "_forward_module", "_fsdp_wrapped_module", "model")
+COMPILED = "_orig_mod"
+_HOLDERS = (COMPILED, "module", "_forward_module", "_fsdp_wrapped_module", "model")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -43,7 +43,7 @@ def plain_name(name: str) -> str:
         >>> plain_name("_orig_mod.block._orig_mod.weight")
         'block.weight'
     """
-    return ".".join(part for part in name.split(".") if part != _COMPILED)
+    return ".".join(part for part in name.split(".") if part != COMPILED)
 
 
 def parameters_by_name(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -213,7 +213,9 @@ def _check_compared(compared: Sequence[bool]) -> None:
 
 def _trials(masked: nn.Module, example: Any, cut: Cut) -> Iterator[tuple[Trial, list[Tensor]]]:
     """The runs to compare, each with what the masked network gives."""
-    seen = cut.tape.outputs if cut.tape.wider is WIDER else []
+    # What a scripted part took on the tape, where its operators are watched, it may not take alone.
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in masked.modules())
+    seen = cut.tape.outputs if cut.tape.wider is WIDER and not scripted else []
     first, outputs = (Trial(example, WIDER), seen[0]) if seen else first_trial(masked, example)
     yield first, outputs
     for number, one in enumerate(cut.tape.passes):
