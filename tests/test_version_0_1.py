@@ -9,14 +9,18 @@ import hashlib
 import json
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import secateur
 from secateur.cli import app
+from secateur.report.server import LivePage, LiveStudy
 from secateur.spec import StudySpec, read_study
 from secateur.study import presets
 from secateur.study.plan import plan
@@ -80,6 +84,85 @@ def test_a_point_is_handed_out(folder: Path) -> None:
         *("--out", str(out)),
     )
     assert secateur.inspect(out).totals()["parameters"] == point["compact_parameters"]
+
+
+COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "frontier": (("run", "--x", "bytes", "--at-least", "val_accuracy=0.01"), "magnitude at 0.8"),
+    "figure": (("run", "--out", "figure.svg"), "figure.svg"),
+    "export-table": (("run", "--to", "csv"), "slimming"),
+    "report": (("run",), "report.html"),
+    "export": (
+        (
+            "run",
+            "--point",
+            "l1-filter:0.8:0",
+            "--study",
+            "study.toml",
+            "--out",
+            "point.safetensors",
+        ),
+        "bytes",
+    ),
+    "inspect": (("point.safetensors",), "study kept"),
+    "bench": (
+        ("point.safetensors", "--model", "tinynet:build", "--engines", "torch", "--repeats", "2"),
+        "torch",
+    ),
+    "sensitivity": (("study.toml", "--out", "run", "--levels", "0.5", "--json"), "0.weight"),
+    "sweep": (("study.toml", "--out", "run", "--workers", "1"), "frontier"),
+    "watch": (("run", "--port", "0"), "Watching run"),
+    "doctor": (("--out", "run"), "torch"),
+    "methods": (("slimming",), "slimming"),
+    "models": ((), "conv4"),
+    "data": ((), "shapes"),
+    "studies": (("original",), "[methods."),
+}
+"""What each command is asked, in an order in which files come before their readers; and a word of
+what it says."""
+
+
+def test_every_command_is_asked() -> None:
+    assert COMMANDS.keys() == get_command(app).commands.keys()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The statuses of the pages that were watched; none is waited for."""
+    statuses: list[int] = []
+
+    def serve(page: LivePage) -> None:
+        statuses.append(LiveStudy(page.folder).study().status)
+
+    monkeypatch.setattr(LivePage, "serve", serve)
+    return statuses
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_folder_opens_in_every_command(served: list[int]) -> None:
+    for name, (arguments, word) in COMMANDS.items():
+        said = secateur_command(name, *arguments)
+        assert word in said, (name, said)
+    assert served == [200]
+
+
+def test_a_checkpoint_that_only_the_store_names_is_not_opened(
+    folder: Path, served: list[int]
+) -> None:
+    """What it names is not there: whoever opened it would fail."""
+    name_a_checkpoint(folder / "study.sqlite", "/nowhere/at/all.safetensors")
+    for name, (arguments, word) in COMMANDS.items():
+        if arguments[:1] == ("run",):
+            assert word in secateur_command(name, *arguments)
+    assert served == [200]
+
+
+def name_a_checkpoint(store: Path, path: str) -> None:
+    with closing(sqlite3.connect(store)) as opened, opened:
+        (text,) = opened.execute("SELECT value FROM facts WHERE name = 'settings'").fetchone()
+        settings = {**json.loads(text), "base": {"checkpoint": path}}
+        opened.execute(
+            "UPDATE facts SET value = ? WHERE name = 'settings'", (json.dumps(settings),)
+        )
 
 
 @pytest.mark.parametrize("kind", ["compact", "masked"])
