@@ -164,6 +164,29 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """A target, and the cut that met it before any retraining.
+
+    Attributes:
+        target: What was asked for: `macs=0.5`.
+        sparsity: The smallest sparsity found that meets it.
+        limit: The limit in the cost's own unit, where a share was asked for, too.
+        cost: What the cut net costs: multiply-adds, parameters, bytes, or milliseconds.
+        q1: Of milliseconds the first quartile; else the cost itself.
+        q3: Likewise the third.
+        dense: What the dense net costs.
+    """
+
+    target: str
+    sparsity: float
+    limit: float
+    cost: float
+    q1: float
+    q3: float
+    dense: float
+
+
+@dataclass(frozen=True)
 class Layer:
     """One prunable weight of a point's net, and what is left of it.
 
@@ -230,6 +253,7 @@ class Point:
             written before it was recorded, and of a task without classes.
         baseline: What the best answer that ignores its input scores on the validation split, by
             the metric that chooses; None where no such answer is known.
+        reached: Where the level is a target: the sparsity found for it, and what it cost then.
     """
 
     method: str
@@ -259,6 +283,7 @@ class Point:
     majority: int | None = None
     metrics: tuple[Measured, ...] = ()
     baseline: float | None = None
+    reached: Reached | None = None
 
     @property
     def val(self) -> Score:
@@ -317,6 +342,7 @@ class Point:
                 "floored": tuple(values["floored"]),
                 "curve": tuple(values["curve"]),
                 "latency": tuple(Latency(**each) for each in values["latency"]),
+                "reached": Reached(**values["reached"]) if values.get("reached") else None,
                 "metrics": tuple(Measured(**each) for each in values.get("metrics", ())),
                 "layers": tuple(
                     Layer(**{**each, "shape": tuple(each["shape"])})

@@ -226,3 +226,30 @@ def test_what_is_wrong_is_told_before_training(
     with pytest.raises((UsageError, secateur.SecateurError), match=words):
         study(tmp_path / "run", **{"model": net, "data": waves(), **change})
     assert not (tmp_path / "run" / "study.sqlite").exists()
+
+
+def test_targets_are_levels(tmp_path: Path) -> None:
+    found = study(
+        tmp_path, model=classifier, data=waves(), base_epochs=1,
+        levels=[{"macs": 0.6}, {"bytes": 6000}],
+        methods={"magnitude": {}, "l1-filter": {"levels": [{"parameters": 0.5}]}, "dense": {}},
+    )  # fmt: skip
+    assert not found.failures
+    by_name = {(one.method, one.level_name): one for one in found.points if one.level}
+    assert set(by_name) == {
+        ("magnitude", "macs=0.6"), ("magnitude", "bytes=6000"), ("l1-filter", "parameters=0.5"),
+    }  # fmt: skip
+    for point in by_name.values():
+        assert point.reached is not None
+        assert point.reached.cost <= point.reached.limit
+    macs = by_name["magnitude", "macs=0.6"]
+    assert macs.nonzero_macs <= 0.6 * macs.masked_macs
+    half = by_name["l1-filter", "parameters=0.5"]
+    assert half.compact_parameters <= half.parameters / 2
+    size = by_name["magnitude", "bytes=6000"].artifact_bytes
+    assert size is not None
+    assert size <= 6000
+    assert {"target_limit", "target_cost", "target_dense"} <= set(found.table()[0])
+    with pytest.raises(UsageError, match="out of reach: from"):
+        study(tmp_path / "far", model=classifier, data=waves(), levels=[{"macs": 3}],
+              methods=["l1-filter"])  # fmt: skip

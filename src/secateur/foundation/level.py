@@ -13,9 +13,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from secateur.foundation.target import Target, is_target, parse_target
+
 Shares = tuple[tuple[str, float], ...]
 """Pattern -> share of the weights; the first that matches counts."""
-Sparsity = float | Shares
+Share = float | Shares
+"""What a cut takes: a number, or a table of patterns."""
+Sparsity = Share | Target
 Levels = tuple[Sparsity, ...]
 
 PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]{1,200}")
@@ -30,7 +34,7 @@ def parse_level(value: object) -> Levels:
 
     Args:
         value: `0.5`, `"0.5"`, `"0.3/0.9"`, `[0.3, 0.9]`, a table of patterns, or one in words:
-            `"features.*=0.5;classifier=0.9"`.
+            `"features.*=0.5;classifier=0.9"`; or a target: `{"macs": 0.5}`, `"bytes=200k"`.
 
     Raises:
         ValueError: It is not made of numbers from 0 up to, but not including, 1, and of patterns.
@@ -41,12 +45,26 @@ def parse_level(value: object) -> Levels:
         >>> parse_level({"features.*": 0.5, "fc": 0.9})
         ((('features.*', 0.5), ('fc', 0.9)),)
     """
+    if is_target(value):
+        return (parse_target(value),)
     parts = value.split(_PARTS) if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
         parts = [parts]
     if not parts:
         raise ValueError("at least one sparsity")
+    if len(parts) == 1 and is_target(parts[0]):
+        return (parse_target(parts[0]),)
     return tuple(_part(part) for part in parts)
+
+
+def target_of(level: Levels) -> Target | None:
+    """The target that a level asks for; None where it asks for sparsities."""
+    return level[0] if len(level) == 1 and isinstance(level[0], Target) else None
+
+
+def shares_of(level: Levels) -> tuple[Share, ...]:
+    """The sparsities of a level that asks for no target."""
+    return tuple(part for part in level if not isinstance(part, Target))
 
 
 def parse_shares(value: object, *, highest: bool = False) -> Shares:
@@ -120,7 +138,13 @@ def order(level: Levels) -> tuple[tuple[float, str], ...]:
         >>> sorted([((("a", 0.8), ("b", 0.6)),), (0.5,), (0.9,)], key=order)[1]
         ((('a', 0.8), ('b', 0.6)),)
     """
-    return tuple((part, "") if isinstance(part, float) else _mean(part) for part in level)
+    return tuple(_key(part) for part in level)
+
+
+def _key(part: Sparsity) -> tuple[float, str]:
+    if isinstance(part, Target):
+        return -part.limit, part.cost  # less is asked of a net by a higher limit
+    return (part, "") if isinstance(part, float) else _mean(part)
 
 
 def _mean(shares: Shares) -> tuple[float, str]:

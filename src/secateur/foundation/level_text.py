@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from secateur.foundation.target import Target
+
 if TYPE_CHECKING:
     from secateur.foundation.level import Sparsity
 
@@ -24,6 +26,8 @@ def level_text(level: Sequence[Sparsity]) -> str:
 
 
 def _part(part: Sparsity) -> str:
-    if isinstance(part, tuple):
-        return ";".join(f"{pattern}={share:g}" for pattern, share in part)
-    return f"{part:g}"
+    if isinstance(part, Target):
+        return str(part)
+    if isinstance(part, float | int):
+        return f"{part:g}"
+    return ";".join(f"{pattern}={share:g}" for pattern, share in part)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.foundation.html import Cell, table
+from secateur.point import Reached
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.naming import masked_parameters
 from secateur.pruning.pinned import Pinned, Report
@@ -34,6 +35,7 @@ class Masks(Mapping[str, Tensor]):
 
     Attributes:
         report: Which channels could not be cut, and why, where they were traced.
+        reached: Where a target was asked for: the sparsity found, and what the net costs.
         traced: The trace that the masks were made with; `compact` takes it up. Never pickled.
 
     Raises:
@@ -70,6 +72,7 @@ class Masks(Mapping[str, Tensor]):
         self._model: nn.Module | None = None
         self.floored = floored
         self.report = Report()
+        self.reached: Reached | None = None
         self.traced: Any = None
 
     def __getitem__(self, name: str) -> Tensor:
@@ -223,7 +226,7 @@ class Masks(Mapping[str, Tensor]):
     def __getstate__(self) -> dict[str, object]:
         """Copies and pickles hold the masks, never the model they were applied to."""
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
-        return {**held, "_model": None, "traced": None}
+        return {**held, "_model": None, "traced": None, "reached": self.reached}
 
 
 def checked_masks(masks: object, subject: str) -> Masks:
@@ -266,4 +269,4 @@ def _unpack(text: str, shape: list[int]) -> Tensor:
 
 
 # A file with masks in it is read by torch.load(weights_only=True): they are tensors and words.
-torch.serialization.add_safe_globals([Masks, Report, Pinned])
+torch.serialization.add_safe_globals([Masks, Report, Pinned, Reached])

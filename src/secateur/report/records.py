@@ -60,6 +60,7 @@ def fields(points: Iterable[Point], controls: Collection[str] = ()) -> tuple[Fie
     ]
     last = [
         _guess(there),
+        *_target_fields(there),
         *(each for batch in batches for each in _latency_fields(batch)),
         Field("seconds", float, attrgetter("seconds")),
         Field("floored", str, lambda point: " ".join(point.floored)),
@@ -75,6 +76,18 @@ def _guess(points: Collection[Point]) -> Field:
     if any(point.val.share is None for point in points):
         return Field("val_baseline", float, attrgetter("baseline"))
     return Field("val_majority", int, attrgetter("majority"))
+
+
+def _target_fields(points: Iterable[Point]) -> Iterator[Field]:
+    """Of a study whose levels are targets: what was asked for, and what was reached."""
+    if any(point.reached for point in points):
+        yield Field("target_limit", float, _of_reached("limit"))
+        yield Field("target_cost", float, _of_reached("cost"))
+        yield Field("target_dense", float, _of_reached("dense"))
+
+
+def _of_reached(name: str) -> Callable[[Point], Value]:
+    return lambda point: None if point.reached is None else float(getattr(point.reached, name))
 
 
 def _metric_fields(metric: Metric) -> Iterator[Field]:

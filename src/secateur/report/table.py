@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from secateur.foundation.level import Sparsity
+from secateur.foundation.target import Target
 from secateur.point import Point, Share
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
@@ -271,6 +273,7 @@ def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list
             "artifact_bytes": point.artifact_bytes,
             "epochs": {**asdict(point.epochs), "cumulative": point.epochs.cumulative},
             **_own_metrics(point),
+            **_reached(point),
             "latency": [asdict(each) for each in point.latency],
             "seconds": point.seconds,
             "digest": point.digest,
@@ -306,8 +309,19 @@ def _chance(point: Point) -> dict[str, Any]:
 
 def _level(point: Point) -> object:
     """A number or a table, the list where a method's parts differ, null where nothing is cut."""
-    parts = [dict(part) if isinstance(part, tuple) else part for part in point.level]
+    parts = [_asked(part) for part in point.level]
     return parts if len(parts) > 1 else next(iter(parts), None)
+
+
+def _asked(part: Sparsity) -> Any:
+    if isinstance(part, Target):
+        return str(part)
+    return part if isinstance(part, float) else dict(part)
+
+
+def _reached(point: Point) -> dict[str, Any]:
+    """Nothing for a level that is a sparsity."""
+    return {} if point.reached is None else {"reached": asdict(point.reached)}
 
 
 def _integers(share: Share, part: str) -> dict[str, int]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from secateur.foundation.level import shares_of, target_of
+from secateur.foundation.target import Target
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method
+from secateur.pruning.method import Method, Part
 from secateur.pruning.select import cut
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
@@ -24,6 +26,7 @@ from secateur.study.run import parts_of
 from secateur.study.tensor_files import read_tensors
 from secateur.verbs.cut_inputs import check_masks
 from secateur.verbs.left_out import idle_patterns, what_is_left_out
+from secateur.verbs.target import check_reach
 from secateur.verbs.units import groups_of
 
 
@@ -85,7 +88,10 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         for part in parts
         if part.granularity != "weight"
     }
-    levels = study.levels_of(name) if parts else ()
+    asked = study.levels_of(name) if parts else ()
+    targets = [target for level in asked if (target := target_of(level)) is not None]
+    _check_targets(model, example, targets, parts, layers)
+    levels = [shares_of(level) for level in asked if target_of(level) is None]
     said: list[str] = []
     for level in levels:
         chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
@@ -119,3 +125,28 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
     )
     said += what_is_left_out(model, found, tried, parts, levels[0], layers)
     return list(dict.fromkeys(said))
+
+
+def _check_targets(
+    model: nn.Module,
+    example: Any,
+    targets: Sequence[Target],
+    parts: Sequence[Part],
+    layers: Layers,
+) -> None:
+    """Refuse counts that no cut of this net reaches: they depend little on its weights."""
+    tried = [replace(part, criterion="random") for part in parts]
+
+    def cut_at(net: nn.Module, sparsity: float) -> Masks:
+        return cut(
+            net,
+            tried,
+            (sparsity,),
+            groups_of=lambda part: groups_of(net, part, example, layers),
+            layers=layers,
+        ).apply(net)
+
+    structured = any(part.granularity != "weight" for part in parts)
+    for target in targets:
+        if target.cost in ("macs", "parameters"):
+            check_reach(model, target, cut_at, example, structured=structured)

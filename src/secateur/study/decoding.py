@@ -20,7 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
 from secateur.foundation.level import PATTERN, Sparsity
-from secateur.point import Latency, Measured, Point, Score, Share, with_scores
+from secateur.foundation.target import COSTS, Target
+from secateur.point import Latency, Measured, Point, Reached, Score, Share, with_scores
 
 _LONGEST = 4096
 _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
@@ -160,11 +161,20 @@ def _check_point(what: str, digest: str, point: Point) -> None:
         raise damaged(what, "with a count below zero")
     if not point.method or not all(map(_is_sparsity, point.level)):
         raise damaged(what, "without a method, or with a level outside 0 to 1")
+    if point.reached is not None and not _is_reached(point.reached):
+        raise damaged(what, "with a target that was reached by no number")
     if not all(_is_timing(each) for each in point.latency):
         raise damaged(what, "with a latency that is no time")
 
 
+def _is_reached(one: Reached) -> bool:
+    numbers = (one.limit, one.cost, one.q1, one.q3, one.dense)
+    return 0 <= one.sparsity < 1 and all(0 <= number < math.inf for number in numbers)
+
+
 def _is_sparsity(part: Sparsity) -> bool:
+    if isinstance(part, Target):
+        return part.cost in COSTS and 0 < part.limit < math.inf and part.batch >= 1
     if isinstance(part, float):
         return 0 <= part < 1
     return all(PATTERN.fullmatch(pattern) and 0 <= share < 1 for pattern, share in part)

@@ -19,13 +19,14 @@ from secateur.channels import compact_with_record
 from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
+from secateur.foundation.level import Share as Asked
+from secateur.foundation.level import shares_of, target_of
 from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
-from secateur.point import Epochs, Layer, Measured, Point, Share
+from secateur.point import Epochs, Layer, Measured, Point, Reached, Share
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
-from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, Preparation
@@ -47,9 +48,22 @@ from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
 from secateur.training.fit import stream
+from secateur.verbs.target import reach
 from secateur.verbs.units import groups_of
 
 _EXAMPLES = 2
+
+
+def _room(limit: float) -> float:
+    """A file's size at the cut, so that it is no larger than the limit after retraining.
+
+    Retrained weights compress a little worse, and the file says what was measured of its net.
+    """
+    return 0.98 * limit - 1200
+
+
+def _all_of_it(limit: float) -> float:
+    return limit
 
 
 def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[str, Any]:
@@ -113,6 +127,7 @@ class CutNet:
         self.model = build(data, job.run.seed)
         self.method: Method = METHODS[job.run.method]
         self.masks = Masks({})
+        self.reached: Reached | None = None
 
     @property
     def layers(self) -> Layers:
@@ -140,15 +155,35 @@ class CutNet:
             self.masks = (masks or Masks({})).apply(self.model)
             return
         previous = self.load()
-        self.masks = cut(
+        self.masks = self._cut(previous)
+
+    def _cut(self, previous: Masks | None) -> Masks:
+        """The masks of the run's level, applied; of a target at the sparsity that reaches it."""
+        level, known = self.job.run.level, self.statistics()
+        target = target_of(level)
+
+        def cut_at(net: nn.Module, asked: Sequence[Asked]) -> Masks:
+            return cut(
+                net,
+                self.parts,
+                asked,
+                groups_of=lambda part: groups_of(net, part, self.example, self.layers),
+                statistics=known,
+                previous=previous,
+                layers=self.layers,
+            ).apply(net)
+
+        if target is None:
+            return cut_at(self.model, shares_of(level))
+        self.reached = reach(
             self.model,
-            self.parts,
-            self.job.run.level,
-            groups_of=self._groups,
-            statistics=self.statistics(),
-            previous=previous,
-            layers=self.layers,
-        ).apply(self.model)
+            target,
+            lambda net, share: cut_at(net, (share,)),
+            self.example,
+            structured=any(part.granularity != "weight" for part in self.parts),
+            room=_room if target.cost == "bytes" else _all_of_it,
+        )
+        return cut_at(self.model, (self.reached.sparsity,))
 
     def load(self) -> Masks | None:
         """Take the weights that the run starts from; the masks that they came with."""
@@ -188,9 +223,6 @@ class CutNet:
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """What training minimises."""
         return self.loop.task.loss(forward(model, batch[0]), batch)
-
-    def _groups(self, part: Part) -> Groups:
-        return groups_of(self.model, part, self.example, self.layers)
 
     def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
         """Train for the run's epochs: the compact net where channels are gone, else on masks."""
@@ -269,6 +301,7 @@ class CutNet:
             curve=tuple(entry.to_dict() for entry in curve),
             layers=tuple(_layers(self.model, compact, prunable)),
             metrics=own,
+            reached=self.reached,
         )
         size = artifact_bytes(
             self.job.study, point, self.model, self.masks, compaction, self.data, self.example

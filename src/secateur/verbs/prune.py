@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from secateur.channels.rebuild import uncompiled
+from secateur.foundation.target import Target
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.layers import (
@@ -26,6 +27,7 @@ from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import Scope, Tied, sorted_weights
 from secateur.verbs.cut_inputs import check_masks, known_statistics, wanted_parts
 from secateur.verbs.left_out import warn_of_what_is_left_out
+from secateur.verbs.target import checked_target, reach
 from secateur.verbs.units import select_channels
 
 
@@ -33,7 +35,11 @@ def prune(
     model: nn.Module,
     method: str | Method = "magnitude",
     *,
-    sparsity: float | Mapping[Pattern, float] | Sequence[float | Mapping[Pattern, float]],
+    sparsity: float
+    | Mapping[Pattern, float]
+    | Sequence[float | Mapping[Pattern, float]]
+    | None = None,
+    target: str | Mapping[str, float] | Target | None = None,
     scope: Scope | None = None,
     ranking: Ranking | None = None,
     granularity: Granularity | None = None,
@@ -63,6 +69,10 @@ def prune(
             patterns, `{"features.*": 0.5, "classifier": 0.9}`: the weights of each pattern are
             ranked by themselves, the first that matches counts, and what none matches stays whole.
             For `combined` one of these, or one for the convolutions and one for the rest.
+        target: What the cut net may cost, instead of a sparsity: `{"macs": 0.5}`,
+            `{"parameters": 100_000}`, `{"bytes": 200_000}`, `{"latency_ms": 2.0, "batch": 1}`;
+            below 1 a share of the dense net's. The smallest sparsity that reaches it is found by
+            bisection, on copies; `masks.reached` says what it costs. Needs `example_inputs`.
         scope: `all`, `conv` or `non-conv` instead of the method's own.
         ranking: `global` or `layer` instead of the method's own.
         granularity: `channel` (with everything that shares it) or `filter` (one convolution's
@@ -98,8 +108,8 @@ def prune(
 
     Raises:
         UnknownNameError: No such method, scope, ranking or granularity.
-        MaskError: The sparsity or `round_to` is out of range, a pattern matches nothing, or a
-            weight is not finite.
+        MaskError: The sparsity or `round_to` is out of range, a pattern matches nothing, a weight
+            is not finite, a target is out of reach, or not one of sparsity and target is given.
         ModelError: There is nothing to prune, or the example is missing or does not fit.
         ChannelError: The channels cannot be traced.
 
@@ -112,6 +122,38 @@ def prune(
     """
     recipe = method if isinstance(method, Method) else find_method(method)
     parts = wanted_parts(recipe, scope, ranking, granularity, options)
+    if target is not None or sparsity is None:
+        again = partial(
+            prune,
+            method=recipe,
+            scope=scope,
+            ranking=ranking,
+            granularity=granularity,
+            example_inputs=example_inputs,
+            scores=scores,
+            statistics=statistics,
+            data=data,
+            loss=loss,
+            options=options,
+            previous=previous,
+            seed=seed,
+            round_to=round_to,
+            tied=tied,
+            exclude=exclude,
+            only=only,
+            prunable=prunable,
+            max_sparsity=max_sparsity,
+        )
+        found = reach(
+            uncompiled(model),
+            checked_target(target, sparsity),
+            lambda net, share: again(net, sparsity=share),
+            example_inputs,
+            structured=any(part.granularity != "weight" for part in parts),
+        )
+        masks = again(model, sparsity=found.sparsity)
+        masks.reached = found
+        return masks
     layers = checked_layers(exclude, only, prunable, max_sparsity)
     level = checked_level(sparsity)
     round_to = checked_multiple(

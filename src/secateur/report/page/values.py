@@ -11,6 +11,7 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +259,7 @@ def _point(point: Point) -> dict[str, Any]:
         "collapsed": point.collapsed,
         "majority": point.majority,
         "baseline": point.baseline,
+        "reached": None if point.reached is None else asdict(point.reached),
         "epochs": [
             *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
             point.epochs.statistics,

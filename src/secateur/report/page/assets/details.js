@@ -82,6 +82,11 @@ function measured(point) {
       ],
     ]),
   ];
+  if (point.reached) {
+    const { target, cost, limit, dense } = point.reached;
+    const more = `${short(cost)} of at most ${short(limit)}, dense ${short(dense)}, when it was cut`;
+    rows.push(["Target", [target, more]]);
+  }
   if (!point.latency.length) rows.push(["Latency", "not measured yet"]);
   if (point.floored.length) {
     rows.push(["Kept from being emptied", point.floored.join(", ")]);

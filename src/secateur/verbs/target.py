@@ -1,0 +1,205 @@
+"""Reaching a target: the smallest sparsity whose cut net costs no more than was asked.
+
+Costs fall as sparsity rises, so the sparsity is found by bisection over the number of weights; what
+counts is the net as it comes out, its channels taken out where that is exact.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from secateur.artifact.save import save
+from secateur.channels import compact_with_record
+from secateur.errors import ChannelError, MaskError
+from secateur.foundation.target import Target, parse_target
+from secateur.measure.cost import cost
+from secateur.measure.latency import latency
+from secateur.point import Reached
+from secateur.pruning.masks import Masks
+from secateur.verbs.left_out import CutWarning
+
+_HIGHEST = 0.999
+_NEAR = 0.995
+"""A cost between this share of the limit and the limit is near enough."""
+
+CutAt = Callable[[nn.Module, float], Masks]
+"""From a copy of the net and a sparsity to the masks, applied."""
+
+
+def reach(
+    model: nn.Module,
+    target: Target,
+    cut_at: CutAt,
+    example_inputs: Any,
+    *,
+    structured: bool,
+    room: Callable[[float], float] = lambda limit: limit,
+) -> Reached:
+    """Find the smallest sparsity that reaches a target.
+
+    Args:
+        model: The dense net; copies of it are cut.
+        target: What is asked for. Of single weights, MACs and parameters are those that are not
+            zero; of channels, all that the compact net has.
+        cut_at: Cuts a copy at a sparsity.
+        example_inputs: A batch that the net accepts.
+        structured: Whether channels are cut, and not single weights alone.
+        room: From the limit to what the search keeps to, where the net will cost more later.
+
+    Returns:
+        The sparsity, and what its net costs.
+
+    Raises:
+        MaskError: No sparsity up to 0.999 reaches it, and the reachable range is named; or there
+            is no example.
+    """
+    if example_inputs is None:
+        raise MaskError(
+            "reaching a target",
+            str(target),
+            given="without example inputs",
+            expected="a batch that the net accepts: costs are counted on it",
+            remedy="Pass example_inputs=.",
+        )
+    costs = _Costs(model, target, cut_at, example_inputs, structured)
+    dense = costs.dense()
+    limit = target.limit * dense if target.is_share else target.limit
+    asked = room(limit)
+    if costs.of(0.0)[0] <= asked:
+        return Reached(str(target), 0.0, limit, *costs.of(0.0), dense)
+    _check(costs, target, asked, dense)
+    low, high = 0, round(_HIGHEST * costs.weights)
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = costs.of(middle / costs.weights)[0]
+        if found > asked:
+            low = middle
+        else:
+            high = middle
+            if found >= _NEAR * asked:
+                break
+    sparsity = high / costs.weights
+    return Reached(str(target), sparsity, limit, *costs.of(sparsity), dense)
+
+
+def check_reach(
+    model: nn.Module, target: Target, cut_at: CutAt, example_inputs: Any, *, structured: bool
+) -> None:
+    """Refuse a target that no sparsity reaches, by one cut.
+
+    Args:
+        model: As for `reach`.
+        target: As for `reach`.
+        cut_at: As for `reach`.
+        example_inputs: As for `reach`.
+        structured: As for `reach`.
+
+    Raises:
+        MaskError: No sparsity up to 0.999 reaches it; the reachable range is named.
+    """
+    costs = _Costs(model, target, cut_at, example_inputs, structured)
+    dense = costs.dense()
+    _check(costs, target, target.limit * dense if target.is_share else target.limit, dense)
+
+
+def _check(costs: _Costs, target: Target, asked: float, dense: float) -> None:
+    least = costs.of(_HIGHEST)[0]
+    if least > asked:
+        raise MaskError(
+            "reaching a target",
+            str(target),
+            given=f"out of reach: from {least:.6g} at a sparsity of {_HIGHEST} to {dense:.6g}",
+            expected=f"a limit in that range, or a share of at least {least / dense:.3g}",
+            remedy="Raise it, or let more layers take part.",
+        )
+
+
+def checked_target(target: object, sparsity: object) -> Target:
+    """The target that was asked for, where it stands alone.
+
+    Raises:
+        MaskError: It is none, or a sparsity is given beside it, or neither.
+    """
+    if target is None or sparsity is not None:
+        raise MaskError(
+            "prune",
+            "the sparsity",
+            given="given beside a target" if sparsity is not None else "not given",
+            expected="a sparsity or a target",
+            remedy="Pass one of the two.",
+        )
+    try:
+        return parse_target(target)
+    except ValueError as error:
+        raise MaskError(
+            "prune",
+            "the target",
+            given=f"{target!r:.60}",
+            expected=str(error),
+            remedy='Mend it, as in target={"macs": 0.5}.',
+        ) from None
+
+
+class _Costs:
+    """What the net costs at a sparsity: the number, and its quartiles where it is a time."""
+
+    def __init__(
+        self, model: nn.Module, target: Target, cut_at: CutAt, example: Any, structured: bool
+    ) -> None:
+        self._model, self._target, self._cut, self._example = model, target, cut_at, example
+        self._structured = structured
+        self._known: dict[float, tuple[float, float, float]] = {}
+        self.weights = max(1, self._masks(copy.deepcopy(model), 0.0).total)
+
+    def of(self, sparsity: float) -> tuple[float, float, float]:
+        """The cost and its quartiles."""
+        if sparsity not in self._known:
+            net = copy.deepcopy(self._model)
+            masks = self._masks(net, sparsity)
+            self._known[sparsity] = self._measured(net, masks)
+        return self._known[sparsity]
+
+    def dense(self) -> float:
+        """What the net costs as it is: every parameter, whatever its value."""
+        if self._target.cost in ("macs", "parameters"):
+            return float(getattr(cost(self._model, self._example), self._target.cost))
+        return self.of(0.0)[0]
+
+    def _masks(self, net: nn.Module, sparsity: float) -> Masks:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CutWarning)  # a step of the search is no cut
+            return self._cut(net, sparsity)
+
+    def _measured(self, net: nn.Module, masks: Masks) -> tuple[float, float, float]:
+        try:
+            record = compact_with_record(net, masks, self._example)
+        except ChannelError:
+            record = None
+        small = (net if record is None else record.model).eval()
+        if self._target.cost == "latency_ms":
+            timed = latency(small, self._example, batch=self._target.batch)
+            return 1e3 * timed.median, 1e3 * timed.q1, 1e3 * timed.q3
+        if self._target.cost == "bytes":
+            kept = None if record is None else record.kept
+            size = _file_size(small, masks, net, kept, self._example)
+            return size, size, size
+        counted = cost(small, self._example)
+        if self._target.cost == "macs":
+            found = counted.macs if self._structured else counted.nonzero_macs
+        else:
+            found = counted.parameters if self._structured else counted.nonzero
+        return found, found, found
+
+
+def _file_size(small: nn.Module, masks: Masks, dense: nn.Module, kept: Any, example: Any) -> int:
+    with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
+        path = Path(folder, "net.safetensors")
+        save(small, path, masks, dense=dense, kept=kept, example_inputs=example)
+        return path.stat().st_size
