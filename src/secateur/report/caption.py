@@ -26,18 +26,21 @@ def _examples(scores: Sequence[Score]) -> str:
     return "examples" if {one.metric for one in scores} == {"accuracy"} else "answers"
 
 
-def note(plot: Plot, cut: bool) -> str:
+def note(plot: Plot, cut: bool, below: int = 0) -> str:
     """The small print under the figure.
 
     Args:
         plot: What it shows.
         cut: Whether the frame cuts a band off.
+        below: How many levels lie below the frame.
     """
     ends = [level.epochs.cumulative for level in plot.dense_ends]
     label, chooses = axis(plot.y, plot.points).label, axis(plot.chooses, plot.points).label
     sentences = [f"{label[:1].upper()}{label[1:]} {_role(plot)}.", _seeds(plot)]
     if cut:
         sentences.append("The frame cuts off the widest bands.")
+    if below:
+        sentences.append(f"Far below the frame: {below} level{'s' * (below > 1)}.")
     if len(ends) > 1:
         sentences.append(f"Black: dense after {ends[0]} epochs, dashed after {ends[1]}.")
     whose = "the whole study's frontier" if plot.methods else "the frontier"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secateur.report import caption
+from secateur.report.heights import ends, number, out_of_frame
 from secateur.report.label_placement import GAP, attach, separate
 from secateur.report.plot import Plot
 from secateur.report.scale import scale_of
@@ -25,6 +26,7 @@ LABEL_SIZE, NOTE_SIZE, HEADING_SIZE, TITLE_SIZE = 8.5, 7.0, 9.0, 10.5
 POINT = 1 / 72
 # All in inches, so that type keeps its place whatever the width.
 LEFT, UNDER, NOTE_LINE, HEAD, TITLE = 0.48, 0.46, 0.14, 0.28, 0.22
+TICK = 0.14
 SHAPE, LEAST_HEIGHT = 0.58, 1.7
 
 
@@ -36,7 +38,8 @@ class FigureLayout:
         width: Of the page.
         height: Of the page.
         bottom: Of the frame: its distance from the page's lower edge.
-        right: Of the frame: its distance from the page's left edge.
+        left: Of the frame: its distance from the page's left edge.
+        right: Of the frame: that of its right side from the same edge.
         frame: Height of the frame.
         title: The title, broken into lines; empty if there is none.
         note: The small print, likewise.
@@ -45,6 +48,7 @@ class FigureLayout:
     width: float
     height: float
     bottom: float
+    left: float
     right: float
     frame: float
     title: str
@@ -54,23 +58,36 @@ class FigureLayout:
     def axes(self) -> tuple[float, float, float, float]:
         """The frame as matplotlib wants it: left, bottom, width, height as shares of the page."""
         across, up = self.width, self.height
-        return LEFT / across, self.bottom / up, (self.right - LEFT) / across, self.frame / up
+        width = (self.right - self.left) / across
+        return self.left / across, self.bottom / up, width, self.frame / up
 
 
-def layout(plot: Plot, note: str) -> FigureLayout:
+def _left(plot: Plot) -> float:
+    """Room for the numbers beside the vertical axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    if axis(plot.y, plot.points).unit == "share":
+        return LEFT
+    bottom, top = ends(plot)
+    seen = [one for one in MaxNLocator(9).tick_values(bottom, top) if bottom <= one <= top]
+    widest = max((_text_width(number(one), LABEL_SIZE) for one in seen), default=0.0)
+    return max(LEFT, widest + TICK)
+
+
+def layout(plot: Plot, note: str, left: float = LEFT) -> FigureLayout:
     """Room for the longest label at the right, and for as many lines of small print as it takes."""
     names = [*plot.lines, *([DENSE] if plot.dense_ends else [])]
     widest = max(_text_width(name, LABEL_SIZE) for name in names)
     right = plot.width - min(widest + (GAP + 3) * POINT, 0.4 * plot.width)
     # On a screen letters are fitted to pixels, and get wider by up to a thirtieth.
-    across = 0.96 * (plot.width - LEFT)
+    across = 0.96 * (plot.width - left)
     lines = _wrapped(note, across, NOTE_SIZE)
     bottom = UNDER + NOTE_LINE * (len(lines) + 0.5)
-    frame = max(SHAPE * (right - LEFT), LEAST_HEIGHT)
+    frame = max(SHAPE * (right - left), LEAST_HEIGHT)
     title = _wrapped(plot.title, across, TITLE_SIZE, "bold") if plot.title else []
     height = bottom + frame + HEAD + TITLE * len(title)
     return FigureLayout(
-        plot.width, height, bottom, right, frame, "\n".join(title), "\n".join(lines)
+        plot.width, height, bottom, left, right, frame, "\n".join(title), "\n".join(lines)
     )
 
 
@@ -100,19 +117,23 @@ def draw(plot: Plot) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    bottom, top = _heights(plot)
-    bands = [plot.band(level) for level in plot.shown]
+    bottom, top = ends(plot)
+    out = out_of_frame(plot)
+    bands = [plot.band(level) for level in plot.shown if level not in out]
     cut = any(low < bottom or high > top for low, high in bands)
-    page = layout(plot, caption.note(plot, cut))
+    page = layout(plot, caption.note(plot, cut, len(out)), _left(plot))
     figure = Figure(figsize=(page.width, page.height))
     FigureCanvasAgg(figure)
     axes = figure.add_axes(page.axes)
-    labels = [_draw_method(axes, plot, method, line) for method, line in plot.lines.items()]
+    higher = axis(plot.y, plot.points).higher
+    edge = bottom if higher else top
+    labels = [_draw_method(axes, plot, method, edge) for method in plot.lines]
     across = axis(plot.x, plot.points)
     scale = scale_of(across, [plot.position(level)[0] for level in _beside_dense(plot)])
     scale.apply(axes)
-    higher = axis(plot.y, plot.points).higher
     axes.set_ylim(*((bottom, top) if higher else (top, bottom)))
+    if axis(plot.y, plot.points).unit != "share":
+        axes.yaxis.set_major_formatter(lambda value, _: number(value))
     labels += _draw_dense(axes, plot)
     axes.set_xlabel(scale.label)
     _write_words(figure, plot, page)
@@ -122,7 +143,7 @@ def draw(plot: Plot) -> Figure:
 
 
 def _write_words(figure: Figure, plot: Plot, page: FigureLayout) -> None:
-    left, up = LEFT / page.width, page.bottom + page.frame
+    left, up = page.left / page.width, page.bottom + page.frame
     heading, title = (up + 0.09) / page.height, (up + HEAD + 0.02) / page.height
     figure.text(left, heading, caption.heading(plot), fontsize=HEADING_SIZE)
     figure.text(left, title, page.title, fontsize=TITLE_SIZE, fontweight="bold")
@@ -130,8 +151,8 @@ def _write_words(figure: Figure, plot: Plot, page: FigureLayout) -> None:
     small.set_linespacing(1.4)
 
 
-def _draw_method(axes: Axes, plot: Plot, method: str, line: Sequence[Replicate]) -> Annotation:
-    style = plot.styles[method]
+def _draw_method(axes: Axes, plot: Plot, method: str, edge: float) -> Annotation:
+    style, line, out = plot.styles[method], plot.lines[method], out_of_frame(plot)
     xs, ys = zip(*(plot.position(level) for level in line), strict=True)
     axes.plot(xs, ys, style.dash, color=style.colour, linewidth=style.width, zorder=style.layer)
     lows, highs = zip(*(plot.band(level) for level in line), strict=True)
@@ -148,7 +169,8 @@ def _draw_method(axes: Axes, plot: Plot, method: str, line: Sequence[Replicate])
         axes.plot(
             x, y, marker, color=style.colour, mfc=face, mew=1.1, ms=4.6, zorder=style.layer + 2
         )
-    return attach(axes, method, (xs[-1], ys[-1]), style.ink)
+    seen = [plot.position(level) for level in line if level not in out]
+    return attach(axes, method, seen[-1] if seen else (xs[-1], edge), style.ink)
 
 
 def _draw_dense(axes: Axes, plot: Plot) -> list[Annotation]:
@@ -166,17 +188,3 @@ def _draw_dense(axes: Axes, plot: Plot) -> list[Annotation]:
 def _beside_dense(plot: Plot) -> Sequence[Replicate]:
     """What has a place on the horizontal axis; the dense net alone has to have one too."""
     return [one for one in plot.shown if one.method != DENSE] or plot.dense_ends
-
-
-def _heights(plot: Plot) -> tuple[float, float]:
-    """Limits that hold every mean and the bands, unless these would flatten the lines.
-
-    A zoom into differences that the bands swallow would show noise as if it were a finding.
-    """
-    ys = [plot.position(level)[1] for level in plot.shown]
-    share = axis(plot.y, plot.points).unit == "share"
-    room = max(max(ys) - min(ys), 0.02 * (1 if share else max(map(abs, ys)))) or 1.0
-    lows, highs = zip(*(plot.band(level) for level in plot.shown), strict=True)
-    bottom, top = max(min(lows), min(ys) - room), min(max(highs), max(ys) + room)
-    bottom, top = bottom - 0.08 * room, top + 0.08 * room
-    return (max(0, bottom), min(1, top)) if share else (bottom, top)

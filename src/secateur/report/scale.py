@@ -37,7 +37,7 @@ class Scale:
     def label(self) -> str:
         """What stands under the axis."""
         text = self.axis.label.removesuffix(", s")
-        if self.axis.unit == "share":
+        if self.axis.counts_zeros:
             return f"{text} (share of zeros)"
         how = ["log scale"] * self.log + ["less is to the right"] * (self.start > self.end)
         return f"{text} ({', '.join(how)})" if how else text
@@ -81,10 +81,11 @@ def scale_of(name: str | Metric, values: Sequence[float]) -> Scale:
     if log:
         low, high = math.log(low), math.log(high)
     # One level alone, or values that hardly differ, are not drawn far apart.
-    wide = max(high - low, 0.02 * max(1.0, high) if higher or log else 0.05 * high) or 1.0
+    wide = max(high - low, 0.02 * max(1.0, high) if higher or log else 0.05 * abs(high)) or 1.0
+    least = 0.0 if log or low >= 0 else -math.inf
     before, after = (0.08, 0.03) if higher else (0.03, 0.08)
     low, high = low - before * wide, high + after * wide
     if log:
         low, high = math.exp(low), math.exp(high)
-    low = max(low, 0.0)
+    low = max(low, least)
     return Scale(axis, log, *((low, high) if higher else (high, low)))

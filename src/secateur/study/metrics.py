@@ -52,6 +52,11 @@ class Metric:
     missing: str = "Give the sweep's command again to go on with it."
     measure: Callable[[Any, Any, Any], float] | None = None
 
+    @property
+    def counts_zeros(self) -> bool:
+        """Whether it is a share of zeros."""
+        return self.parts[0].endswith("_zeros")
+
     def value(self, point: Point) -> int | Fraction:
         """The exact value at a point.
 
