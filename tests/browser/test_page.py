@@ -15,7 +15,7 @@ import pytest
 
 from secateur.cli.export import find
 from secateur.foundation.html import plain
-from secateur.point import Point, Share, accuracy
+from secateur.point import Measured, Point, Score, Share, accuracy
 from secateur.report import page
 from secateur.report.export_table import to_csv
 from secateur.study.aggregate import Replicate, replicates
@@ -429,3 +429,68 @@ def test_a_failed_run_is_shown_with_its_reason(open_page: Open, run: Path, tmp_p
     assert opened.text("#failures dd") == "the loss is not finite"
     assert "1 run failed" in opened.text("#subtitle")
     assert json.loads(json.dumps(page.values(Store(folder))))["failures"]
+
+
+# --- another score than accuracy ---------------------------------------------------------------
+
+
+def test_an_error_is_turned_and_bounded_from_above(
+    open_page: Open, copy: Callable[..., Path], points: tuple[Point, ...]
+) -> None:
+    made = [
+        replace(
+            points[0],
+            method=method,
+            level=(level,) if level else (),
+            step=step,
+            digest=f"{method}-{step}",
+            scores=tuple(
+                Score(word, split, error + more, False, word.upper(), "mJ")
+                for split in ("val", "test")
+                for word, more in (("rmse", 0.0), ("mae", -1.0))
+            ),
+            metrics=(Measured("change", "change", "", False, -level - 1),),
+            sparsity=Share(round(100 * level), 100),
+            curve=({"epoch": 1, "loss": 3.0, "val_rmse": error},),
+            majority=None,
+        )
+        for method, step, level, error in (
+            ("dense", 0, 0.0, 50.0),
+            ("magnitude", 0, 0.5, 51.25),
+            ("magnitude", 1, 0.9, 54.0),
+            ("magnitude", 2, 0.95, 523_456.0),
+            ("l1-filter", 0, 0.5, 52.0),
+        )
+    ]
+    opened = open_page(copy(made))
+    body = opened.page.locator("main")
+    assert "ccuracy" not in str(body.text_content())
+    assert opened.page.locator("#floor-number").input_value() == "51"
+    assert "at most" in opened.text("#floor-label")
+    labels = opened.page.locator("#chart svg").get_attribute("aria-label")
+    assert labels.startswith("Validation RMSE (mJ, less is better, and up)")
+    height = {
+        place: opened.page.locator(f'.dot[data-key="{place}"]').bounding_box()["y"]
+        for place in ("magnitude/0", "magnitude/1", "l1-filter/0", "magnitude/2")
+    }
+    assert height["magnitude/0"] < height["l1-filter/0"] < height["magnitude/1"]
+    assert height["magnitude/1"] < height["magnitude/2"]  # an arrow head below the frame
+    assert "Below the frame, at the arrow heads: 1 level" in opened.text("#caption")
+    for ceiling in ("51", "51.25", "52", "54", "60", "523456", "49"):
+        opened.page.fill("#floor-number", ceiling)
+        found = pick(made, at_most={"val_rmse": float(ceiling)}, controls=CONTROLS)
+        assert chosen(opened) == {key(found.replicate)}, ceiling
+        assert f"--at-most val_rmse={ceiling}" in opened.text("#pick-command")
+    opened.page.locator('.dot[data-key="magnitude/1"]').dispatch_event("click")
+    assert "54.00 mJ" not in opened.text("#details-body")  # a whole number has no places
+    assert "54 mJ" in opened.text("#details-body")
+    assert "validation RMSE 54 mJ" in opened.text(".curves + p")
+    opened.page.select_option("#y", "val_mae")
+    opened.page.locator('.dot[data-key="magnitude/0"]').focus()
+    assert "Validation MAE" in opened.text("#tip")
+    opened.page.select_option("#x", "change")
+    assert "Change (less is to the right)" in opened.text("#chart")
+    right = opened.page.locator('.dot[data-key="magnitude/1"]').bounding_box()["x"]
+    assert right > opened.page.locator('.dot[data-key="magnitude/0"]').bounding_box()["x"] + 50
+    assert "change" in opened.page.locator("#table thead button").all_text_contents()
+    assert opened.complaints == []

@@ -1,6 +1,8 @@
 """Points of a made-up study, for the tests of this room."""
 
-from secateur.point import Epochs, Latency, Point, Share, accuracy
+from dataclasses import replace
+
+from secateur.point import Epochs, Latency, Point, Score, Share, accuracy
 
 CONTROLS = ("dense", "random-filter", "scratch")
 METHODS = ("combined", "l1-filter", "magnitude", "slimming", "random-filter", "scratch")
@@ -42,3 +44,20 @@ def study(seeds: int = 3, methods: tuple[str, ...] = METHODS) -> list[Point]:
             correct = round(1820 - 400 * level**8 - 15 * i)
             found += [point(method, step, seed, level, correct) for seed in range(seeds)]
     return found
+
+
+def errors(seeds: int = 1) -> list[Point]:
+    """The same study as one of perplexities: less is better, and one level has exploded."""
+    return [replace(one, scores=_perplexities(one)) for one in study(seeds, METHODS[:3])]
+
+
+def _perplexities(one: Point) -> tuple[Score, ...]:
+    value = 523_456.0 if (one.method, one.step) == ("magnitude", 4) else 2100 - (one.val.part or 0)
+    return tuple(
+        Score(word, split, sign * (value + more), higher, label, "bit")
+        for split, more in (("val", 0.25), ("test", 1.25))
+        for word, sign, higher, label in (
+            ("perplexity", 1.0, False, "perplexity"),
+            ("gain", -1.0, True, ""),
+        )
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from secateur.cli.export import find
-from secateur.point import Latency, Layer, Point, accuracy
+from secateur.point import Latency, Layer, Measured, Point, Score, accuracy
 from secateur.report.page import values
 from secateur.study.aggregate import replicates
 from secateur.study.frontier import frontier
@@ -163,3 +163,53 @@ def test_frontier_and_picks_come_as_values(folder: Path) -> None:
             )
             assert (levels[place], limit is not None) == (found.replicate, found.met)
     assert shown["choices"]["test_accuracy"]["picks"] == []
+
+
+@pytest.fixture
+def perplexities(tmp_path: Path, make_point: Make, put: Put) -> Store:
+    """Levels of a language model, one of which has exploded, with a metric of one's own."""
+    made = []
+    errors = {"dense": [12_345.6], "magnitude": [12_400.0, 12_500.0, 13_000.0, 9_999_999.0]}
+    for method, found in errors.items():
+        for step, error in enumerate(found):
+            run, point = make_point(method, (step / 10,) if method != "dense" else (), 0, step)
+            scores = tuple(
+                Score("perplexity", split, error, False, unit="bit") for split in ("val", "test")
+            )
+            own = (Measured("energy", "energy", "mJ", False, -1.5 - step),)
+            made.append((run, replace(point, scores=scores, metrics=own)))
+    with Store.writing(tmp_path / "lm") as store:
+        store.begin({"name": "lm"}, [run for run, _ in made])
+        for run, point in made:
+            put(store, run, point)
+    return Store(tmp_path / "lm")
+
+
+def test_an_error_turns_the_ranks_and_the_picks(perplexities: Store) -> None:
+    found = values(perplexities)
+    assert found["quality"] == {"val": "val_perplexity", "test": "test_perplexity"}
+    assert [one["rank"]["val_perplexity"] for one in found["levels"]] == [0, -1, -2, -3, -4]
+    assert [one["far"] for one in found["levels"]][:4] == [[]] * 4
+    assert found["levels"][4]["far"] == ["val_perplexity", "test_perplexity"]
+    assert found["floor"] == "12593"  # no exponent: the page reads decimals
+    picks = found["choices"]["sparsity"]["picks"]
+    for limit, place in picks[:-1]:
+        bound = Fraction(*map(int, limit))
+        level = pick(perplexities.points(), at_most={"val_perplexity": bound}).replicate
+        assert found["levels"][place]["step"] == level.step
+
+
+def test_what_the_page_calls_accuracy(perplexities: Store) -> None:
+    found = values(perplexities)
+    del found["csv"]
+    assert "accuracy" not in json.dumps(found)
+
+
+def test_a_metric_of_one_s_own_is_an_axis_and_a_number_of_each_point(perplexities: Store) -> None:
+    found = values(perplexities)
+    (energy,) = (axis for axis in found["axes"] if axis["own"])
+    assert energy == {
+        "name": "energy", "label": "energy", "higher": False, "unit": "mJ",
+        "score": False, "own": True, "zeros": False, "chooses": True,
+    }  # fmt: skip
+    assert [one["metrics"] for one in found["points"]][:2] == [{"energy": -1.5}, {"energy": -1.5}]

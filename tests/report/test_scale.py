@@ -2,7 +2,7 @@ import pytest
 
 from secateur.report.plot import MEASURES
 from secateur.report.scale import scale_of
-from secateur.study.metrics import AXES
+from secateur.study.metrics import AXES, own_metric
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -41,3 +41,17 @@ def test_ticks_carry_units() -> None:
     assert {"1\N{THIN SPACE}ms", "500\N{THIN SPACE}µs"} <= words
     assert axes.get_xscale() == "log"
     assert axes.xaxis.get_inverted()
+
+
+def test_negative_numbers_are_inside_the_frame() -> None:
+    for higher in (False, True):
+        metric = own_metric("change", lambda *_: 0.0, higher=higher)
+        found = scale_of(metric, [-3.5, -2.5])
+        assert min(found.start, found.end) < -3.5
+        assert -2.5 < max(found.start, found.end) < 0
+
+
+def test_only_shares_of_zeros_are_called_so() -> None:
+    f1 = own_metric("f1", lambda *_: 0.0, unit="share", higher=True)
+    assert scale_of(f1, [0.5, 0.9]).label == "f1"
+    assert scale_of("sparsity", [0.5, 0.9]).label == "overall sparsity (share of zeros)"

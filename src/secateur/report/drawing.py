@@ -26,7 +26,7 @@ LABEL_SIZE, NOTE_SIZE, HEADING_SIZE, TITLE_SIZE = 8.5, 7.0, 9.0, 10.5
 POINT = 1 / 72
 # All in inches, so that type keeps its place whatever the width.
 LEFT, UNDER, NOTE_LINE, HEAD, TITLE = 0.48, 0.46, 0.14, 0.28, 0.22
-TICK = 0.14
+TICK = 0.18
 SHAPE, LEAST_HEIGHT = 0.58, 1.7
 
 

@@ -12,19 +12,16 @@ import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from secateur.errors import UsageError
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
 from secateur.report.export_table import to_csv
-from secateur.report.scale import scale_of
+from secateur.report.page.levels import choice_of, digits, levels_of, usual_floor
 from secateur.report.style import styles
-from secateur.study.aggregate import Replicate, estimate, replicates
-from secateur.study.frontier import DENSE, frontier
-from secateur.study.metrics import Metric, axes_of, axis, quality_of, score_metrics
-from secateur.study.pick import breakpoints
+from secateur.study.aggregate import Replicate, replicates
+from secateur.study.frontier import DENSE
+from secateur.study.metrics import Metric, axes_of, own_metrics, quality_of, score_metrics
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -67,16 +64,17 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
     names = _Names(points)
     axes = axes_of(points)
     scores = [metric.name for metric in score_metrics(points)]
+    own = [metric.name for metric in own_metrics(points)]
     return {
         "format": FORMAT,
         "study": _study(store, points),
-        "axes": [_axis(metric, scores) for metric in axes.values()],
+        "axes": [_axis(metric, scores, own) for metric in axes.values()],
         "quality": {"val": quality_of(points), "test": quality_of(points, "test")},
         "csv": to_csv(points, CONTROLS).decode(),
         "methods": _methods(levels),
-        "levels": _levels(levels, places, axes),
-        "choices": {metric.name: _choice(levels, metric) for metric in axes.values()},
-        "floor": _usual_floor(levels),
+        "levels": levels_of(levels, places, axes, scores),
+        "choices": {metric.name: choice_of(levels, metric) for metric in axes.values()},
+        "floor": usual_floor(levels),
         "points": [
             {
                 **_point(point),
@@ -129,13 +127,15 @@ def _named(setting: Any) -> str:
     return str(setting.get("name", "")) if isinstance(setting, Mapping) else ""
 
 
-def _axis(metric: Metric, scores: Collection[str]) -> dict[str, Any]:
+def _axis(metric: Metric, scores: Collection[str], own: Collection[str]) -> dict[str, Any]:
     return {
         "name": metric.name,
         "label": metric.label,
         "higher": metric.higher,
         "unit": metric.unit,
         "score": metric.name in scores,
+        "own": metric.name in own,
+        "zeros": metric.counts_zeros,
         "chooses": metric.chooses,
     }
 
@@ -160,90 +160,6 @@ def _methods(levels: Sequence[Replicate]) -> list[dict[str, Any]]:
     return found
 
 
-def _levels(
-    levels: Sequence[Replicate], places: Mapping[str, int], axes: Mapping[str, Metric]
-) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = [
-        {
-            "method": level.method,
-            "level": level.level_name,
-            "step": level.step,
-            "points": [places[point.digest] for point in level.points],
-            "competes": _competes(level),
-            "collapsed": level.collapsed,
-            "mean": {},
-            "band": {},
-            "rank": {},
-        }
-        for level in levels
-    ]
-    for name, metric in axes.items():
-        found = [_measured(level, metric) for level in levels]
-        means = [sum(one, Fraction()) / len(one) if one else None for one in found]
-        measured = sorted({mean for mean in means if mean is not None})
-        ranks = {mean: rank for rank, mean in enumerate(measured)}
-        for into, mean, one in zip(made, means, found, strict=True):
-            if mean is not None:
-                into["mean"][name] = _digits(float(mean))
-                into["rank"][name] = ranks[mean] if metric.higher else -ranks[mean]
-                band = estimate(one).band if len(one) > 1 else None
-                if band is not None:
-                    into["band"][name] = _digits(band)
-    return made
-
-
-def _choice(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
-    """Everything that is decided on an axis: the frontier, the picks by floor, the scale."""
-    there = [level for level in levels if _measured(level, metric)]
-    places = {id(level): place for place, level in enumerate(levels)}
-    if not there or not metric.chooses:
-        return {"frontier": [], "picks": [], "log": False}
-    best = frontier(there, (metric.name, quality_of(there[0].points)), CONTROLS)
-    return {
-        "frontier": [places[id(level)] for level in best],
-        "picks": [
-            [None if one.floor is None else [str(part) for part in one.floor.as_integer_ratio()],
-             places[id(one.level)]]
-            for one in breakpoints(there, metric.name, CONTROLS)
-        ],
-        "log": scale_of(metric, [float(level.mean(metric.name)) for level in there]).log,
-    }  # fmt: skip
-
-
-def _usual_floor(levels: Sequence[Replicate]) -> str | None:
-    """Two points below the dense net, as `--within 0.02` has it, rounded down to a thousandth.
-
-    Of a score that is no share: a fiftieth worse than the dense net, to four digits.
-    """
-    rivals = [level for level in levels if _competes(level)]
-    dense = [level for level in rivals if level.method == DENSE]
-    if not rivals:
-        return None
-    quality = axis(quality_of(rivals[0].points), rivals[0].points)
-    means = [level.mean(quality.name) for level in dense or rivals]
-    best = max(means) if quality.higher else min(means)
-    if quality.unit == "share":
-        return f"{max(0, math.floor(1000 * best - 20)) / 1000:.3f}"
-    return f"{float(best - abs(best) / 50 if quality.higher else best + abs(best) / 50):.4g}"
-
-
-def _competes(level: Replicate) -> bool:
-    return not level.collapsed and (level.method == DENSE or level.method not in CONTROLS)
-
-
-def _measured(level: Replicate, metric: Metric) -> list[Fraction]:
-    """One exact number a seed; none where the study has not been measured on the axis yet."""
-    try:
-        return [Fraction(metric.value(point)) for point in level.points]
-    except UsageError:
-        return []
-
-
-def _digits(number: float) -> float | int:
-    """A number to read, in few letters: a page may hold tens of thousands."""
-    return int(number) if number == int(number) else float(f"{number:.7g}")
-
-
 def _point(point: Point) -> dict[str, Any]:
     held = {name: getattr(point, name) for name in _SHARES}
     return {
@@ -254,7 +170,8 @@ def _point(point: Point) -> dict[str, Any]:
         "step": point.step,
         "seed": point.seed,
         **{name: [share.part, share.total] for name, share in held.items()},
-        "scores": {one.name: [_digits(one.value), one.part, one.total] for one in point.scores},
+        "scores": {one.name: [digits(one.value), one.part, one.total] for one in point.scores},
+        "metrics": {one.name: digits(one.value) for one in point.metrics},
         **{name: getattr(point, name) for name in _COUNTS},
         "collapsed": point.collapsed,
         "majority": point.majority,

@@ -1,7 +1,5 @@
 // The frontier as a chart: lines and bands by Plot, points of our own that can be reached by keys.
 
-const COLLAPSE = 0.25; // Of a share; of any other score, half of the best.
-
 const xOf = (level) => level.mean[state.x];
 const yOf = (level) => level.mean[state.y];
 const low = (level) => yOf(level) - (level.band[state.y] ?? 0);
@@ -38,14 +36,13 @@ const goodLow = (level) => good(level) - (level.band[state.y] ?? 0);
 const goodHigh = (level) => good(level) + (level.band[state.y] ?? 0);
 const isShare = () => derived.axes[state.y].unit === "share";
 
-/** Levels that have collapsed: so far below the best that they would flatten all the others. */
-function collapsed(levels) {
-  const best = d3.max(levels, good);
-  const line = best - (isShare() ? COLLAPSE : 0.5 * Math.abs(best));
-  return levels.filter((level) => good(level) < line);
+/** Levels so far below all the others that these would look like one: left out, if there are any. */
+function farBelow(levels) {
+  const far = levels.filter((level) => level.far.includes(state.y));
+  return far.length < levels.length ? far : [];
 }
 
-const leftOut = (levels) => new Set(state.zoom ? collapsed(levels) : []);
+const leftOut = (levels) => new Set(state.zoom ? farBelow(levels) : []);
 
 /**
  * Limits that hold every mean; the dense net's too, unless it lies far from all the others.
@@ -64,7 +61,8 @@ function frameOf(levels) {
     }
   }
   const ends = [least - 0.04 * wide, most + 0.04 * wide].map((end) => (log ? Math.exp(end) : end));
-  return { log, x: [Math.max(log ? -Infinity : 0, ends[0]), ends[1]], y: heightsOf(levels) };
+  const floor = !log && least >= 0 ? 0 : -Infinity;
+  return { log, x: [Math.max(floor, ends[0]), ends[1]], y: heightsOf(levels) };
 }
 
 /** The limits of the vertical axis, the smaller first. */
@@ -121,6 +119,7 @@ function drawChart() {
       label: yLabel(),
       labelArrow: "none",
       tickSpacing: 50,
+      tickFormat: isShare() ? undefined : tick,
     },
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1 }),
@@ -149,8 +148,12 @@ function logTicks([least, most], room) {
 }
 
 function xLabel(axis, log) {
-  if (axis.unit === "share") return `${titled(labelOf(axis))} (share of zeros)`;
-  return `${titled(labelOf(axis))} (${log ? "log scale, " : ""}less is to the right)`;
+  const known = [
+    axis.zeros && "share of zeros",
+    log && "log scale",
+    !axis.higher && "less is to the right",
+  ].filter(Boolean);
+  return titled(labelOf(axis)) + (known.length ? ` (${known.join(", ")})` : "");
 }
 
 function yLabel() {

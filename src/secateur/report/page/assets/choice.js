@@ -22,7 +22,7 @@ function drawControls() {
   const levels = shown();
   find("log").checked = levels.length > 0 && isLog(levels);
   find("log").disabled = derived.axes[state.x].higher;
-  find("zoom-label").hidden = !collapsed(levels).length;
+  find("zoom-label").hidden = !farBelow(levels).length;
   drawMethods();
   drawFloor();
 }
@@ -79,7 +79,8 @@ function swatch(method) {
 
 function drawFloor() {
   const axis = quality();
-  const means = state.values.levels.filter((l) => l.competes).map((l) => l.mean[axis.name]);
+  const near = state.values.levels.filter((l) => l.competes && !l.far.includes(axis.name));
+  const means = near.map((level) => level.mean[axis.name]);
   const [slider, number] = [find("floor"), find("floor-number")];
   slider.disabled = number.disabled = !means.length;
   find("floor-label").textContent = `${titled(axis.label)} of at ${side()}`;

@@ -87,6 +87,9 @@ function measured(point) {
     const more = `${short(cost)} of at most ${short(limit)}, dense ${short(dense)}, when it was cut`;
     rows.push(["Target", [target, more]]);
   }
+  for (const axis of state.values.axes.filter((one) => one.own)) {
+    rows.push([titled(axis.label), said(axis, point.metrics[axis.name])]);
+  }
   if (!point.latency.length) rows.push(["Latency", "not measured yet"]);
   if (point.floored.length) {
     rows.push(["Kept from being emptied", point.floored.join(", ")]);
@@ -211,7 +214,8 @@ function curves(point) {
   const last = seen[seen.length - 1];
   const words =
     `${seen.length} epochs in ${d3.groups(seen, (e) => e.run).length} runs, this run's in colour. ` +
-    `At its end: loss ${last.loss ?? "not finite"}, ${quality().label} ${last.val ?? "none"}.`;
+    `At its end: loss ${last.loss ?? "not finite"}, ` +
+    `${quality().label} ${last.val === null ? "none" : said(quality(), last.val)}.`;
   return make(
     "div",
     {},
@@ -247,7 +251,7 @@ function curve(seen, name, label, point) {
       ticks: 5,
       tickFormat: (value) => (Number.isInteger(value) ? String(value) : ""),
     },
-    y: { label, labelArrow: "none", ticks: 4, grid: false, nice: true },
+    y: { label, labelArrow: "none", ticks: 4, grid: false, nice: true, tickFormat: tick },
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 4 }),
       Plot.line(seen, { x: "epoch", y: name, strokeWidth: 1.4, stroke: "var(--faint)" }),

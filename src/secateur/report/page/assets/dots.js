@@ -73,6 +73,10 @@ function dotOf(level, scales, size) {
   return dot;
 }
 
+/** The vertical axis, where it is another score than the two that are always said. */
+const another = () =>
+  [derived.axes[state.y]].filter((axis) => axis !== quality() && axis !== quality("test"));
+
 function announced(level) {
   const axis = derived.axes[state.x];
   const words = [
@@ -80,6 +84,7 @@ function announced(level) {
     `${labelOf(axis)} ${withBand(axis, level)}`,
     `${quality().label} ${withBand(quality(), level)}`,
     `${quality("test").label} ${withBand(quality("test"), level)}`,
+    ...another().map((other) => `${other.label} ${withBand(other, level)}`),
   ];
   if (derived.frontier.has(level)) words.push("on the frontier");
   if (level === derived.pick?.level) words.push("the pick");
@@ -141,6 +146,7 @@ function showTip(level, dot) {
     [titled(labelOf(axis)), withBand(axis, level)],
     ["Validation", withBand(quality(), level)],
     ["Test", withBand(quality("test"), level)],
+    ...another().map((other) => [titled(other.label), withBand(other, level)]),
   ].flatMap(([head, text]) => [make("dt", {}, head), make("dd", {}, text)]);
   tip.replaceChildren(make("strong", {}, fully(level, state.values)), make("dl", {}, ...rows));
   tip.hidden = false;

@@ -44,15 +44,25 @@ const REST = [
   ["seconds", (p) => p.seconds, (p) => String(p.seconds)],
 ].map(asColumn);
 
-/** The columns of a study: each of its scores is one. */
+/** The columns of a study: each of its scores and of its own metrics is one. */
 function columns() {
   const scores = state.values.axes.filter((axis) => axis.score);
-  return [...FIRST, ...scores.map(scoreColumn), ...REST];
+  const own = state.values.axes.filter((axis) => axis.own);
+  return [...FIRST, ...scores.map(scoreColumn), ...REST, ...own.map(ownColumn)];
+}
+
+function ownColumn(axis) {
+  const value = (point) => point.metrics[axis.name] ?? null;
+  return measuredColumn(axis, axis.label, value);
 }
 
 function scoreColumn(axis) {
   const head = axis.label.replace(/^validation /, "val ");
   const value = (point) => point.scores[axis.name]?.[0] ?? null;
+  return measuredColumn(axis, head, value);
+}
+
+function measuredColumn(axis, head, value) {
   return { head, value, text: (point) => (value(point) === null ? "–" : said(axis, value(point))) };
 }
 

@@ -29,7 +29,7 @@ const share = (value) => value.toFixed(4);
 function short(count) {
   const units = ["", "k", "M", "G", "T"];
   let number = count;
-  while (number >= 999.5 && units.length > 1) {
+  while (Math.abs(number) >= 999.5 && units.length > 1) {
     number /= 1000;
     units.shift();
   }
@@ -39,6 +39,24 @@ function short(count) {
 const spaced = (count) => short(count).replace(/([kMGT])$/, " $1");
 const milliseconds = (seconds) => `${Number((1e3 * seconds).toPrecision(3))} ms`;
 
+/** Whether an axis has a unit of its own, or none: its numbers have four digits. */
+const isPlain = (axis) => !["share", "seconds", "bytes", "count", "epochs"].includes(axis.unit);
+
+/** Four digits, all before the point; of a band as many places as its mean has. */
+function plain(value, like = value) {
+  const size = like ? Math.floor(Math.log10(Math.abs(like))) : 0;
+  const most = Math.min(20, Math.max(0, 3 - size));
+  const least = Number.isInteger(value) ? 0 : most;
+  const places = { minimumFractionDigits: least, maximumFractionDigits: most };
+  return value.toLocaleString("en-US", places);
+}
+
+/** A number beside an axis, in few letters. */
+const tick = (value) =>
+  Math.abs(value) >= 1e5
+    ? d3.format("~s")(value)
+    : value.toLocaleString("en-US", { maximumSignificantDigits: 6 });
+
 /** A number on an axis, in the axis's own unit. */
 function said(axis, value) {
   if (value === undefined || value === null) return "not measured";
@@ -46,13 +64,17 @@ function said(axis, value) {
   if (axis.unit === "seconds") return milliseconds(value);
   if (axis.unit === "bytes") return `${spaced(value)}${value < 999.5 ? " " : ""}B`;
   if (axis.unit === "count" || axis.unit === "epochs") return short(value);
-  return `${Number(value.toPrecision(4))}${axis.unit && ` ${axis.unit}`}`;
+  return withUnit(axis, plain(value));
 }
 
+const withUnit = (axis, text) => (axis.unit ? `${text} ${axis.unit}` : text);
+
 function withBand(axis, level) {
-  const mean = said(axis, level.mean[axis.name]);
+  const mean = level.mean[axis.name];
   const band = level.band[axis.name];
-  return band === undefined ? mean : `${mean} ± ${said(axis, band)}`;
+  if (band === undefined) return said(axis, mean);
+  if (isPlain(axis)) return withUnit(axis, `${plain(mean)} ± ${plain(band, mean)}`);
+  return `${said(axis, mean)} ± ${said(axis, band)}`;
 }
 
 const labelOf = (axis) => axis.label.replace(/, s$/, "");

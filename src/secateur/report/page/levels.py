@@ -1,0 +1,114 @@
+"""Levels as the page has them: means, bands and ranks, the frontier and the picks on each axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from secateur.foundation.decimal_text import decimal_text
+from secateur.report.heights import far_below
+from secateur.report.scale import scale_of
+from secateur.study.aggregate import Replicate
+from secateur.study.frontier import DENSE, frontier
+from secateur.study.metrics import Metric, axis, quality_of
+from secateur.study.pick import breakpoints
+from secateur.study.study import CONTROLS
+
+
+def levels_of(
+    levels: Sequence[Replicate],
+    places: Mapping[str, int],
+    axes: Mapping[str, Metric],
+    scores: Collection[str],
+) -> list[dict[str, Any]]:
+    """What is shown of each level.
+
+    Args:
+        levels: Of the study.
+        places: Where each point stands on the page, by its digest.
+        axes: What the levels are compared by.
+        scores: Those of the axes that can stand upright; `far` names those of them on which a
+            level lies far below all the others.
+    """
+    made: list[dict[str, Any]] = [
+        {
+            "method": level.method,
+            "level": level.level_name,
+            "step": level.step,
+            "points": [places[point.digest] for point in level.points],
+            "competes": _competes(level),
+            "collapsed": level.collapsed,
+            "mean": {},
+            "band": {},
+            "rank": {},
+            "far": [],
+        }
+        for level in levels
+    ]
+    for name, metric in axes.items():
+        there = [
+            (into, level)
+            for into, level in zip(made, levels, strict=True)
+            if is_measured(level, metric)
+        ]
+        means = [level.mean(name) for _, level in there]
+        ranks = {mean: rank for rank, mean in enumerate(sorted(set(means)))}
+        far = far_below(list(map(float, means)), metric) if name in scores else [False] * len(means)
+        for (into, level), mean, is_far in zip(there, means, far, strict=True):
+            into["mean"][name] = digits(float(mean))
+            into["rank"][name] = ranks[mean] if metric.higher else -ranks[mean]
+            into["far"] += [name] * is_far
+            band = level.estimate(name).band
+            if band is not None:
+                into["band"][name] = digits(band)
+    return made
+
+
+def choice_of(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
+    """Everything that is decided on an axis: the frontier, the picks by floor, the scale."""
+    there = [level for level in levels if is_measured(level, metric)]
+    places = {id(level): place for place, level in enumerate(levels)}
+    if not there or not metric.chooses:
+        return {"frontier": [], "picks": [], "log": False}
+    best = frontier(there, (metric.name, quality_of(there[0].points)), CONTROLS)
+    return {
+        "frontier": [places[id(level)] for level in best],
+        "picks": [
+            [None if one.floor is None else [str(part) for part in one.floor.as_integer_ratio()],
+             places[id(one.level)]]
+            for one in breakpoints(there, metric.name, CONTROLS)
+        ],
+        "log": scale_of(metric, [float(level.mean(metric.name)) for level in there]).log,
+    }  # fmt: skip
+
+
+def usual_floor(levels: Sequence[Replicate]) -> str | None:
+    """Two points below the dense net, as `--within 0.02` has it, rounded down to a thousandth.
+
+    Of a score that is no share: a fiftieth worse than the dense net, to four digits.
+    """
+    rivals = [level for level in levels if _competes(level)]
+    dense = [level for level in rivals if level.method == DENSE]
+    if not rivals:
+        return None
+    quality = axis(quality_of(rivals[0].points), rivals[0].points)
+    means = [level.mean(quality.name) for level in dense or rivals]
+    best = max(means) if quality.higher else min(means)
+    if quality.unit == "share":
+        return f"{max(0, math.floor(1000 * best - 20)) / 1000:.3f}"
+    return decimal_text(best - abs(best) / 50 if quality.higher else best + abs(best) / 50)
+
+
+def _competes(level: Replicate) -> bool:
+    return not level.collapsed and (level.method == DENSE or level.method not in CONTROLS)
+
+
+def is_measured(level: Replicate, metric: Metric) -> bool:
+    """Whether all seeds of a level have been measured on an axis."""
+    return all(metric.read(point) is not None for point in level.points)
+
+
+def digits(number: float) -> float | int:
+    """A number to read, in few letters: a page may hold tens of thousands."""
+    return int(number) if number == int(number) else float(f"{number:.7g}")
