@@ -256,3 +256,10 @@ def test_what_has_collapsed_is_marked_and_explained() -> None:
 def test_weights_that_were_given_are_named_in_the_budget() -> None:
     given = replace(POINTS[-1], epochs=Epochs(0, 0, 4, given=True))
     assert rows(printed(levels=replicates([given])))[0][-2:] == ["given,", "0+0+4=4"]
+
+
+def test_json_says_what_a_guess_makes_of_an_error() -> None:
+    scores = tuple(Score("rmse", split, 52.5, False) for split in ("val", "test"))
+    (found,) = to_json([replace(POINTS[-1], scores=scores, baseline=50.0)], ())
+    assert (found["val_rmse"], found["collapsed"], found["val_baseline"]) == (52.5, True, 50.0)
+    assert not {"val", "test", "val_majority"} & set(found)

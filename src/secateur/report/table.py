@@ -301,10 +301,12 @@ def _own_metrics(point: Point) -> dict[str, Any]:
 
 
 def _chance(point: Point) -> dict[str, Any]:
-    """Nothing for a store that does not know the most frequent class: no mark is no answer."""
-    if point.majority is None:
-        return {}
-    return {"collapsed": point.collapsed, "val_majority": point.majority}
+    """Nothing for a store that does not know what a guess scores: no mark is no answer."""
+    if point.majority is not None:
+        return {"collapsed": point.collapsed, "val_majority": point.majority}
+    if point.baseline is not None:
+        return {"collapsed": point.collapsed, "val_baseline": point.baseline}
+    return {}
 
 
 def _level(point: Point) -> object:
