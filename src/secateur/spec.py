@@ -197,7 +197,7 @@ class StudySpec(_Settings):
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> StudySpec:
-        known = _look_up(info.context or {})
+        known = _look_up(info.context or {}, paths=True)
         if self.data.name != GIVEN:
             known(DATASETS, self.data.name)
         if ":" not in self.model.name:
@@ -220,9 +220,16 @@ def own_options(options: type[MethodSpec]) -> set[str]:
     return set(options.model_fields) - set(MethodSpec.model_fields)
 
 
-def _look_up(context: Mapping[str, Any]) -> Callable[[Registry, str], str]:
-    """What the user wrote may be imported; what a run folder says is only looked up."""
-    return Registry.open if context.get("trusted", True) else Registry.check
+def _look_up(context: Mapping[str, Any], paths: bool = False) -> Callable[[Registry, str], object]:
+    """What the user wrote may be imported; what a run folder says is only looked up.
+
+    A path in a run folder is a word that leads nowhere, which `paths` lets pass.
+    """
+    if context.get("trusted", True):
+        return Registry.open
+    if not paths:
+        return Registry.check
+    return lambda registry, name: None if ":" in name else registry.check(name)
 
 
 def _method_settings(name: str, given: object, context: Mapping[str, Any]) -> MethodSpec:

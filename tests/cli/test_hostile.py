@@ -272,6 +272,10 @@ def test_options_of_a_store_are_no_paths(run: Callable[..., Said], folder: Path)
         {"shape": ["../victim", 1, 1], "classes": 10},
         {"shape": [1, 28], "classes": 10},
         {"shape": {}, "classes": True},
+        {"shape": [1, 28, 28], "classes": []},
+        {"shape": [1, 28, 28]},
+        {"shape": [], "classes": 10},
+        {"shape": [1] * 9, "classes": 10},
         [],
     ],
 )
@@ -281,6 +285,21 @@ def test_a_shape_that_no_machine_has_room_for(
     change(folder, "UPDATE facts SET value = ? WHERE name = 'data'", json.dumps(facts))
     code, out, _ = run("export", folder, "--point", "magnitude:0.5:0")
     assert (code, out) == (2, "")
+
+
+def test_functions_named_by_a_store_are_never_imported(
+    run: Callable[..., Said], folder: Path
+) -> None:
+    Path("planted.py").write_text("open('../ran', 'w')\n")
+    named = {name: {"name": "planted:it"} for name in ("data", "task")}
+    text = json.dumps(Store(folder).settings | named | {"train": "planted:it"})
+    change(folder, "UPDATE facts SET value = ? WHERE name = 'settings'", text)
+    assert run("export", folder, "--point", "magnitude:0.5:0")[0] == 0
+    change(folder, "DELETE FROM facts WHERE name = 'data'")
+    assert run("export", folder, "--point", "magnitude:0.5:0")[0] == 2
+    assert run("sensitivity", folder)[0] == 2
+    assert "planted" not in sys.modules
+    assert not Path("../ran").exists()
 
 
 def test_data_named_by_a_store_are_never_opened(

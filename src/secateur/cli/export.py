@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.errors import ChannelError, StoreError, UsageError
 from secateur.point import Point
-from secateur.registry import MODELS
+from secateur.registry import DATASETS, MODELS
 from secateur.spec import GIVEN, StudySpec, check_study
 from secateur.study import presets
 from secateur.study.decoding import damaged
@@ -22,12 +22,10 @@ from secateur.study.folder import component, inside
 from secateur.study.own_word import is_harmless
 from secateur.study.store import Store
 
-if TYPE_CHECKING:
-    from secateur.models.shape import Shape
-
 Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
 _LARGEST = 1 << 16
+_AXES = 8
 _DIGITS = 8
 
 # The first line keeps the paragraph from being wrapped.
@@ -157,6 +155,8 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
             remedy="Pass --model package.module:function, or the study file with --study.",
         )
     shape, classes = _data_of(store, own or study)
+    if name in MODELS and (len(shape) != 3 or not classes):
+        raise damaged("the note of its data", "of no images and classes, for a reference net")
     options = study.model.options if own is None else own.model.options
     if own is None and not all(is_harmless(value) for value in options.values()):
         raise StoreError(
@@ -169,22 +169,23 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
     return Source(name=name, shape=list(shape), classes=classes, options=options)
 
 
-def _data_of(store: Store, study: StudySpec) -> tuple[Shape, int]:
-    """The shape of an image and the number of classes: all that a network is built for."""
+def _data_of(store: Store, study: StudySpec) -> tuple[tuple[int, ...], int]:
+    """The shape of an example, and the number of classes where there are any."""
     facts = store.value("data")
-    if facts is None and not study.data.options:
+    if facts is None and not study.data.options and study.data.name in DATASETS:
         # An older secateur did not note it; without options nothing of the store is a path.
         import secateur.data
 
         data = secateur.data.load(study.data.name)
         return data.shape, data.classes
     held = facts if isinstance(facts, dict) else {}
-    sizes = [*held.get("shape", ()), held.get("classes")]
+    shape, classes = held.get("shape"), held.get("classes", 0)
+    sizes = shape if isinstance(shape, list) else []
     whole = all(type(size) is int and 0 < size <= _LARGEST for size in sizes)
-    if len(sizes) != 4 or not whole or prod(sizes[:3]) > _LARGEST**2:
-        raise damaged("the note of its data", "missing, or no shape and number of classes")
-    channels, height, width, classes = sizes
-    return (channels, height, width), classes
+    whole = whole and type(classes) is int and 0 <= classes <= _LARGEST
+    if not 0 < len(sizes) <= _AXES or not whole or prod(sizes) > _LARGEST**2:
+        raise damaged("the note of its data", "without the one shape of all examples")
+    return tuple(sizes), classes
 
 
 def _write(
@@ -198,15 +199,15 @@ def _write(
     from secateur.study.checkpoint import check_shapes, restore
     from secateur.study.point_artifact import compaction_of, write_artifact
 
-    channels, height, width = source.shape
-    shape = (channels, height, width)
+    shape = tuple(source.shape)
+    traits = {"shape": shape, **({"classes": source.classes} if source.classes else {})}
     weights = store.checkpoint(point.digest)
     if source.name in MODELS:
         # Without memory first: a store may name a shape that no machine has room for.
         with torch.device("meta"):
-            net = models.build(source.name, shape, source.classes, **source.options)
+            net = models.build_for(source.name, traits, source.options)
         check_shapes(net, weights)
-    net = models.build(source.name, shape, source.classes, **source.options)
+    net = models.build_for(source.name, traits, source.options)
     masks = restore(net, weights) or Masks({})
     net.eval()
     example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
