@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from secateur.channels.closures import Closures
 from secateur.errors import ChannelError
 from secateur.foundation.own_tensors import each_module, own_tensors
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 
-FUNCTIONS = (FunctionType, BuiltinFunctionType, torch.jit.ScriptFunction)
-ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, type, *FUNCTIONS))
+BUILT_IN = (BuiltinFunctionType, torch.jit.ScriptFunction)
+ATOMS = frozenset((int, float, bool, str, type(None), torch.dtype, torch.Size, type, *BUILT_IN))
 OWN = frozenset(vars(nn.Module()))
 DICTS = (dict, OrderedDict)
 FLAT = (tuple, list, set, frozenset)
@@ -28,6 +29,7 @@ _WRAPPERS = {
     "DataParallel": ("torch.nn.parallel", "module"),
     "DistributedDataParallel": ("torch.nn.parallel", "module"),
 }
+_CLOSURES = -1  # no object's id: where a memo keeps the functions of a copy
 USUAL = (object.__getstate__, getattr(nn.Module, "__getstate__", None))
 
 
@@ -72,7 +74,7 @@ def _rebuilt(model: nn.Module, changed: list[tuple[str, Tensor, Tensor]]) -> nn.
         memo[id(own)] = value
     try:
         with _WithoutHistory():
-            new = _copied(model, memo)
+            new = _whole(model, memo)
     except Exception as failure:
         raise ChannelError(
             "copying the network",
@@ -110,7 +112,7 @@ def uncompiled(model: nn.Module) -> nn.Module:
     if all(_inner(module) is None for module in model.modules()):
         return model
     memo: dict[int, Any] = {id(one): one for one in (*model.parameters(), *model.buffers())}
-    return _copied(model, memo)
+    return _whole(model, memo)
 
 
 def named_plainly(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -176,6 +178,15 @@ def _uncopied(model: nn.Module) -> str:
     return ""
 
 
+def _whole(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy whose functions close over the copy."""
+    closures = memo[_CLOSURES] = Closures()
+    new = _copied(model, memo)
+    del memo[_CLOSURES]
+    closures.fill(memo)
+    return new
+
+
 def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """As `copy.deepcopy`, which spends most of its time on the empty dicts of hooks."""
     known = memo.get(id(module))
@@ -228,6 +239,8 @@ def _held(value: Any, memo: dict[int, Any]) -> Any:
         return known
     if isinstance(value, nn.Module):
         return _copied(value, memo)
+    if form is FunctionType:
+        return memo[_CLOSURES].copied(value) if _CLOSURES in memo else value
     if form in FLAT and ATOMS.issuperset(map(type, value)):
         copied = value if form is tuple else form(value)
         memo[id(value)] = copied

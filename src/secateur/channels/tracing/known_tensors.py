@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from secateur.channels.closures import is_empty
 from secateur.foundation.own_tensors import each_module, own_tensors
 from secateur.foundation.run_example import tensors_in
 
@@ -216,7 +217,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     yield from _listed(value)
     if isinstance(value, FunctionType) and not _is_torch(value):
         for cell in value.__closure__ or ():
-            if not _is_empty(cell):
+            if not is_empty(cell):
                 yield from _listed(cell.cell_contents)
         for name in value.__code__.co_names:
             yield from _listed(value.__globals__.get(name))
@@ -233,10 +234,3 @@ def _listed(value: Any) -> Iterator[Tensor]:
 
 def _is_torch(value: Any) -> bool:
     return str(value.__module__).partition(".")[0] in ("torch", "builtins")
-
-
-def _is_empty(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is None
-    except ValueError:  # nothing has been put into it yet
-        return True
