@@ -20,8 +20,11 @@ def test_it_rises_from_the_first_to_the_last(schedule: Gradual) -> None:
     assert values == sorted(values)
     assert values[0] == pytest.approx(schedule.initial)
     assert values[-1] == schedule.final
-    due = [step for step in range(200) if schedule.is_due(step)]
-    assert (due[0], due[-1]) == (schedule.begin, schedule.end)
+    cuts = [schedule.last_cut(step) for step in range(200)]
+    planned = sorted({*range(schedule.begin, schedule.end, schedule.every), schedule.end})
+    assert [cut for cut in dict.fromkeys(cuts) if cut is not None] == planned
+    assert all(cut is None or cut <= step for step, cut in enumerate(cuts))
+    assert cuts[: schedule.begin] == [None] * schedule.begin
 
 
 def test_golden() -> None:

@@ -2,21 +2,38 @@
 
     trainer = Trainer(callbacks=[PruningCallback(sparsity=0.8)])
 
-needs `pip install secateur[lightning]`.
+needs `pip install secateur[lightning]`. The library goes by two names, `lightning.pytorch` and
+`pytorch_lightning`; the callback is one of both.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
-
+from secateur.integrations.missing import missing
 from secateur.integrations.pruner import Pruner
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
 
+NAMES = ("lightning.pytorch", "pytorch_lightning")
 
-class PruningCallback(Callback):
+
+def _callbacks() -> tuple[type, ...]:
+    """`Callback` under each name that is in use, or, where none is yet, that is installed.
+
+    A Trainer asks for its own class, and each name has its own.
+    """
+    there = [name for name in NAMES if importlib.util.find_spec(name.partition(".")[0])]
+    if not there:
+        raise missing("lightning")
+    used = [name for name in there if name in sys.modules] or there
+    return tuple(importlib.import_module(name).Callback for name in used)
+
+
+class PruningCallback(*_callbacks()):  # type: ignore[misc]
     """Cuts a module as Lightning trains it, and holds every pruned weight at exactly zero.
 
     The masks are part of Lightning's checkpoints, as text, and come back with `ckpt_path=`.
@@ -51,18 +68,16 @@ class PruningCallback(Callback):
         """The masks as they are now; None before the first cut."""
         return self._pruner.masks
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Cut if it is time, and hold the zeros."""
         self._pruner.start(pl_module, trainer.optimizers, trainer.global_step)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *args: Any, **held: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any, **held: Any) -> None:
         """Cut further where the schedule says so."""
         del args, held
         self._pruner.step(pl_module, trainer.optimizers, trainer.global_step)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Let the weights go."""
         del trainer, pl_module
         self._pruner.stop()
@@ -77,4 +92,4 @@ class PruningCallback(Callback):
         Raises:
             MaskError: They are damaged.
         """
-        self._pruner.from_text(str(state_dict.get("masks", "")), "the checkpoint")
+        self._pruner.from_text(state_dict.get("masks"), "the checkpoint")

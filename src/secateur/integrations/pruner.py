@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from secateur.errors import MaskError
-from secateur.foundation.atomic_write import replaced_by
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
 from secateur.verbs.prune import prune
-
-FILE = "secateur-masks.json"
-"""What the masks are called beside a checkpoint."""
 
 
 class Pruner:
@@ -54,77 +49,73 @@ class Pruner:
             self.schedule = Gradual(float(sparsity), end=0, initial=float(sparsity))
         self.method = method
         self.options = options
-        self._held: list[Freeze] = []
+        self._frozen: Freeze | None = None
+        self._cut: int | None = None
 
     def start(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
-        """Training begins, or goes on, at a step: cut if it is time, and hold the zeros."""
+        """Training begins, or goes on, at a step: hold the zeros, and cut if it is time."""
+        self.resume(model, optimizers)
+        self.step(model, optimizers, step)
+
+    def resume(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
+        """Hold the zeros of the masks there are; the next step may cut."""
+        self._cut = None
         if self.masks is not None:
             self.masks.apply(model)
-        self.step(model, optimizers, step)
-        if not self._held and self.masks is not None:
-            self._hold(model, optimizers)
+        self._hold(model, optimizers)
 
     def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
         """So many steps of the optimizer are done: cut further where the schedule says so."""
-        if not isinstance(self.schedule, Gradual) or not self.schedule.is_due(step):
+        if not isinstance(self.schedule, Gradual):
             return
-        if self.masks is not None and step > self.schedule.end:
+        cut = self.schedule.last_cut(step)
+        if cut is None or cut == self._cut:
             return
         self.masks = prune(
             model,
             self.method,
-            sparsity=self.schedule.sparsity(step),
+            sparsity=self.schedule.sparsity(cut),
             previous=self.masks,
             **self.options,
         )
+        self._cut = cut
         self._hold(model, optimizers)
 
     def _hold(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
         self.stop()
         if self.masks is not None:
-            self._held = [self.masks.freeze(one, model) for one in optimizers]
+            self._frozen = self.masks.freeze(list(optimizers), model)
 
     def stop(self) -> None:
         """Let the weights go; the zeros stay what they are."""
-        for frozen in self._held:
-            frozen.remove()
-        self._held = []
+        if self._frozen is not None:
+            self._frozen.remove()
+        self._frozen = None
 
     def to_text(self) -> str:
         """The masks, for a checkpoint; empty before the first cut."""
         return "" if self.masks is None else self.masks.to_text()
 
-    def from_text(self, text: str, source: str) -> None:
-        """Take over the masks of a checkpoint.
+    def from_text(self, text: object, source: str) -> None:
+        """Take over the masks of a checkpoint: text as `to_text` gave it.
 
         Raises:
             MaskError: The text is damaged.
         """
-        if not text:
-            return
         try:
-            self.masks = Masks.from_text(text)
+            if not isinstance(text, str):
+                raise TypeError(f"a {type(text).__name__}")
+            self.masks = Masks.from_text(text) if text else None
         except Exception as error:  # text of a file: whatever its parsers meet
-            raise MaskError(
-                "going on from a checkpoint",
-                source,
-                given=f"damaged ({type(error).__name__})",
-                expected="masks as this callback wrote them",
-                remedy="Go on from another checkpoint, or pass masks=Masks.of(model).",
-            ) from None
+            raise damaged(source, error) from None
 
-    def save(self, folder: Path) -> None:
-        """Write the masks beside a checkpoint."""
-        draft = folder / f".{FILE}.partial"
-        with replaced_by(draft, folder / FILE):
-            draft.write_text(self.to_text())
 
-    def load(self, folder: Path) -> None:
-        """Read the masks beside a checkpoint, if there are any.
-
-        Raises:
-            MaskError: They are damaged.
-        """
-        path = folder / FILE
-        if path.is_file():
-            self.from_text(path.read_text(), str(path))
+def damaged(source: str, error: Exception) -> MaskError:
+    """What is said of masks in a checkpoint that cannot be read."""
+    return MaskError(
+        "going on from a checkpoint",
+        source,
+        given=f"damaged ({type(error).__name__})",
+        expected="masks as this callback wrote them",
+        remedy="Go on from another checkpoint, or pass masks=Masks.of(model).",
+    )

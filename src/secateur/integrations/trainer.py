@@ -10,19 +10,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
-
 from secateur.errors import TrainingError
+from secateur.integrations.missing import missing
 from secateur.integrations.pruner import Pruner
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
+
+try:
+    from transformers import TrainerCallback, TrainerState
+except ImportError as _missing:
+    raise missing("transformers") from _missing
+
+KEY = "secateur"
+"""What the masks are called in a checkpoint's `trainer_state.json`."""
 
 
 class PruningCallback(TrainerCallback):
     """Cuts a model as `Trainer` trains it, and holds every pruned weight at exactly zero.
 
-    Masks are written beside each checkpoint (`secateur-masks.json`), and found again by
-    `trainer.train(resume_from_checkpoint=...)`.
+    The masks are part of each checkpoint (as text in its `trainer_state.json`, one bit a weight
+    before compression), and come back with `trainer.train(resume_from_checkpoint=...)`, wherever
+    the checkpoint lies. With `load_best_model_at_end`, the masks are the best model's in the end.
 
     Args:
         masks: Masks that are held as they are; or give a sparsity.
@@ -56,27 +64,37 @@ class PruningCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **held: Any) -> None:
         """Take over a checkpoint's masks, cut if it is time, and hold the zeros."""
-        del control
-        if state.global_step:
-            self._pruner.load(_checkpoint(args, state))
+        del args, control
+        self._take_over(state, "the checkpoint")
         self._pruner.start(held["model"], _optimizers(held), state.global_step)
+        self._note(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **held: Any) -> None:
         """Cut further where the schedule says so."""
         del args, control
+        before = self.masks
         self._pruner.step(held["model"], _optimizers(held), state.global_step)
-
-    def on_save(self, args: Any, state: Any, control: Any, **held: Any) -> None:
-        """Write the masks beside the checkpoint."""
-        del control, held
-        folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
-        if state.is_world_process_zero and folder.is_dir():
-            self._pruner.save(folder)
+        if self.masks is not before:
+            self._note(state)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **held: Any) -> None:
-        """Let the weights go."""
-        del args, state, control, held
+        """Let the weights go; of the best model that was loaded, take the masks."""
+        del control
         self._pruner.stop()
+        if args.load_best_model_at_end and state.best_model_checkpoint is not None:
+            path = Path(state.best_model_checkpoint, "trainer_state.json")
+            if path.is_file():
+                self._take_over(TrainerState.load_from_json(str(path)), str(path))
+                if self.masks is not None:
+                    self.masks.apply(held["model"])
+
+    def _take_over(self, state: Any, source: str) -> None:
+        if KEY in state.stateful_callbacks:
+            self._pruner.from_text(state.stateful_callbacks[KEY], source)
+
+    def _note(self, state: Any) -> None:
+        """Leave the masks in the state, which Trainer writes with every checkpoint."""
+        state.stateful_callbacks[KEY] = self._pruner.to_text()
 
 
 def _optimizers(held: dict[str, Any]) -> list[Any]:
@@ -89,10 +107,3 @@ def _optimizers(held: dict[str, Any]) -> list[Any]:
             remedy="Train without DeepSpeed's own optimizer, or freeze in a loop of your own.",
         )
     return [held["optimizer"]]
-
-
-def _checkpoint(args: Any, state: Any) -> Path:
-    """Where a training that goes on came from."""
-    given = getattr(args, "resume_from_checkpoint", None)
-    inside = Path(args.output_dir, f"checkpoint-{state.global_step}")
-    return Path(given) if isinstance(given, str) and not inside.is_dir() else inside

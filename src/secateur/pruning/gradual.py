@@ -26,8 +26,10 @@ class Gradual:
 
     Example:
         >>> plan = Gradual(0.8, end=100, every=50)
-        >>> [(step, round(plan.sparsity(step), 3)) for step in (0, 50, 100) if plan.is_due(step)]
+        >>> [(plan.last_cut(step), round(plan.sparsity(step), 3)) for step in (0, 50, 100)]
         [(0, 0.0), (50, 0.7), (100, 0.8)]
+        >>> plan.last_cut(99)
+        50
     """
 
     final: float
@@ -60,8 +62,14 @@ class Gradual:
         left = 1 - max(0, step - self.begin) / (self.end - self.begin)
         return self.final + (self.initial - self.final) * left**3
 
-    def is_due(self, step: int) -> bool:
-        """Whether a cut is made at a step."""
-        if not self.begin <= step <= self.end:
-            return False
-        return step == self.end or (step - self.begin) % self.every == 0
+    def last_cut(self, step: int) -> int | None:
+        """The step of the last cut that is planned up to a step; None before the first one.
+
+        A counter may pass a planned step by, as Lightning's does that counts every optimizer of a
+        module; so what is asked for is the last cut, not whether there is one at this step.
+        """
+        if step < self.begin:
+            return None
+        if step >= self.end:
+            return self.end
+        return step - (step - self.begin) % self.every
