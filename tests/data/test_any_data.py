@@ -1,5 +1,9 @@
 """Data of any kind: each way to make them keeps one contract."""
 
+import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +11,7 @@ import numpy
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_sequence
 
 import secateur.data
 from secateur.data import external, from_datasets, from_loaders, from_tensors
@@ -119,7 +124,8 @@ def test_a_fingerprint_is_of_the_contents_or_of_the_version(
 def test_inputs_may_be_several_and_of_any_type() -> None:
     inputs = {"ids": torch.arange(6).reshape(3, 2), "mask": numpy.ones((3, 2), bool)}
     other = {"ids": torch.arange(4).reshape(2, 2), "mask": numpy.ones((2, 2), bool)}
-    data = from_tensors("text", train=(inputs, None), val=(other, None), test=(dict(other), None))
+    third = {"ids": torch.arange(8).reshape(4, 2), "mask": numpy.ones((4, 2), bool)}
+    data = from_tensors("text", train=(inputs, None), val=(other, None), test=(third, None))
     ((found, target),) = data.batches("val", 8)
     assert found["mask"].dtype == torch.bool
     assert target is None
@@ -136,9 +142,27 @@ def test_normalising_uses_the_training_split_alone() -> None:
     assert torch.allclose(data.example(2), scaled, atol=1e-6)
 
 
+def test_normalising_is_exact_and_leaves_a_constant_feature_alone() -> None:
+    x = torch.tensor([[0.1, 1e16], [0.1, 1.0], [0.1, -1e16]], dtype=torch.float64)
+    data = from_tensors("n", train=(x, Y[:3]), val=(x[:2], Y[:2]), test=(x[1:], Y[1:3]),
+                        normalise=True)  # fmt: skip
+    train = next(iter(data.batches("train", 9)))[0]
+    assert train[:, 0].abs().max() < 1e-12
+    mean = 1 / 3  # a plain sum of the second feature is 0 or 1, as the order has it
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in (1e16, 1.0, -1e16)) / 3)
+    assert train[1, 1].item() == (1.0 - mean) / deviation
+
+
 class Random(Items):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return torch.rand(2), 0
+
+
+class Broken(Items):
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if index == 2:
+            raise OSError("no disk")
+        return super().__getitem__(index)
 
 
 REFUSED = {
@@ -174,6 +198,26 @@ REFUSED = {
         ),
         "a label of train is 2",
     ),
+    "a label beyond what is left out": (
+        lambda: from_tensors(
+            "x", train=(X, Y + 300), val=(X[:1], Y[:1]), test=(X[:2], Y[:2]), classes=9
+        ),
+        "a label of train is 302, expected less than 9",
+    ),
+    "the same memory in another object": (
+        lambda: from_tensors(
+            "x", train=({"x": X}, Y), val=({"x": X[:1]}, Y[:1]), test=({"x": X}, Y)
+        ),
+        "the test split is the train split itself",
+    ),
+    "a list of numbers": (
+        lambda: from_tensors("x", train=(X, Y.tolist()), val=(X[:1], Y[:1]), test=(X, Y)),
+        "the target of train is of type int",
+    ),
+    "text in an array": (
+        lambda: from_tensors("x", train=(numpy.array(["a"]), Y), val=(X, Y), test=(X, Y)),
+        "an input of train is an array of <U1",
+    ),
     "no pair": (
         lambda: from_tensors("x", train=X, val=(X[:1], Y[:1]), test=(X[:2], Y[:2])),  # type: ignore[arg-type]
         "the train split is a Tensor",
@@ -182,6 +226,32 @@ REFUSED = {
     "an iterable without a version": (lambda: split_of(Stream), "iterable.*version="),
     "no dataset": (
         lambda: from_datasets("x", train=5, val=[1], test=[2]), "the train split is a int"
+    ),
+    "what can be read once": (
+        lambda: from_datasets("x", version="1", train=iter([1]), val=[1], test=[2]),
+        "the train split is a list_iterator, which can be read once",
+    ),
+    "splits in a mapping": (
+        lambda: from_datasets("x", train={0: X}, val=[1], test=[2]), "the train split is a dict"
+    ),
+    "an item that fails": (
+        lambda: split_of(Broken), r"item 2 of train is unreadable \(OSError: no disk\)"
+    ),
+    "an item that fails, of a version": (
+        lambda: split_of(Broken, version="1", collate=lambda items: items[0][99]),
+        r"the first batch of train is unreadable \(IndexError",
+    ),
+    "items that are no pairs": (
+        lambda: from_datasets("x", train=[(X, X, X)], val=[X], test=[Y]), "a batch is 3 values"
+    ),
+    "a label of an item too high": (
+        lambda: list(
+            from_datasets("x", classes=2, **{s: Items(s) for s in SIZES}).batches("test", 4)
+        ),
+        "a label of test is 2",
+    ),
+    "an example without a tensor": (
+        lambda: external("x", version="1", example="none"), "the example is a str"
     ),
     "no version": (
         lambda: from_loaders("x", loader, sizes=SIZES, version="", example=X), "the version is ''"
@@ -200,6 +270,63 @@ def test_what_is_wrong_is_named(case: str) -> None:
         make()
 
 
+class TorchStream(torch.utils.data.IterableDataset[Any]):
+    """Such a dataset inherits a `__getitem__` that only raises."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return iter([(X[index], int(Y[index])) for index in range(4)])
+
+
+def test_a_torch_stream_with_a_length_is_read_as_a_stream() -> None:
+    sets: dict[str, Any] = {split: TorchStream() for split in SIZES}
+    data = from_datasets("stream", version="1", **sets)
+    assert [count_of(batch) for batch in data.batches("val", 3)] == [3, 1]
+
+
+@pytest.mark.parametrize("kept", [slice(0, 2), slice(0, 3)])
+def test_a_pass_that_is_not_the_whole_split_is_refused(kept: slice) -> None:
+    def short(split: str, size: int, generator: torch.Generator | None) -> Any:
+        return loader(split, size, generator)[kept]
+
+    sizes: Any = {**SIZES, "train": 11}
+    data = from_loaders("short", short, sizes=sizes, version="1", example=X)
+    with pytest.raises(DataError, match=r"a pass over train is of .* expected 11"):
+        list(data.batches("train", 4))
+
+
+def test_reading_the_data_draws_no_random_numbers() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    split_of(Random, version="1")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_contents_are_the_same_bytes_in_every_process() -> None:
+    code = (
+        "import numpy, torch; from secateur.data import from_datasets\n"
+        "items = lambda n: [{'x': torch.ones(1) * n, 'tags': set('abcdefghijk'), "
+        "'words': numpy.array(['u', str(n)], object)}]\n"
+        "first = lambda items: {'x': items[0]['x']}\n"
+        "data = from_datasets('x', train=items(1), val=items(2), test=items(3), collate=first)\n"
+        "print(data.fingerprint())"
+    )
+    here: dict[str, Any] = {}
+    exec(code, here)
+    other = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    there = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": other},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.strip() == here["data"].fingerprint()
+
+
 def test_external_data_are_read_by_nobody_else() -> None:
     data = external("boxes", version="3", example=X[:2])
     assert torch.equal(data.example(1), X[:1])
@@ -213,14 +340,20 @@ def test_a_batch_and_a_split_are_what_they_are() -> None:
     for wrong in (X, (X, Y, Y), "text", {"a": 1}):
         with pytest.raises(DataError, match="a batch is"):
             as_batch(wrong, "x")
+    with pytest.raises(DataError, match="a batch is tensors of 3, 10 examples"):
+        as_batch((X, Y[:3]), "x")
+    with pytest.raises(DataError, match="an input is NaN"):
+        as_batch({"x": X, "more": [X / 0]}, "x")
+    packed = pack_sequence([X, X[:3]])
+    assert count_of(as_batch((packed, Y[:2]), "x")) == 2
     assert check_split("val") == "val"
     with pytest.raises(DataError, match="'valid'"):
         check_split("valid")
 
 
 def test_images_are_such_data() -> None:
-    images = secateur.data.load("shapes", train=10, val=4, test=4, size=8)
-    assert check_data(images, "testing") is images
+    images: Any = secateur.data.load("shapes", train=10, val=4, test=4, size=8)
+    assert id(check_data(images, "testing")) == id(images)
     assert (images.size("val"), images.version) == (4, "")
     batch = next(iter(images.batches("train", 3)))
     assert batch[0].is_contiguous(memory_format=torch.channels_last)

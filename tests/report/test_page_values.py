@@ -53,6 +53,16 @@ def folder(tmp_path: Path, make_point: Make, put: Put) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.parametrize(
+    ("version", "words"), [("2024-03", "d, version 2024-03"), (None, "d"), (["no", "text"], "d")]
+)
+def test_data_that_are_named_by_a_version_say_so(folder: Path, version: object, words: str) -> None:
+    facts = {"fingerprint": "f"} | ({} if version is None else {"version": version})
+    with Store.writing(folder) as store:
+        store.write_fact("data", json.dumps(facts))
+    assert values(Store(folder))["study"]["data"] == words
+
+
 def test_values_are_json_and_the_same_from_a_store_and_a_study(folder: Path) -> None:
     found = values(Store(folder))
     assert json.loads(json.dumps(found, allow_nan=False)) == found

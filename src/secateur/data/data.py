@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from secateur.errors import DataError
 from secateur.foundation.run_example import batch_size, tensors_in
@@ -118,22 +120,75 @@ def as_batch(item: object, source: str) -> Batch:
     A pair is both; a mapping is all inputs, with the target among them.
 
     Raises:
-        DataError: It is neither, or holds no tensor.
+        DataError: It is neither, holds no tensor, an input is NaN, or first axes differ.
 
     Example:
         >>> as_batch({"x": torch.ones(2), "labels": torch.ones(2)}, "mine")[1] is None
         True
     """
     if isinstance(item, Mapping) and tensors_in(item):
-        return item, None
+        return _checked((item, None), source)
     if isinstance(item, tuple | list) and len(item) == 2 and tensors_in(item[0]):
-        return item[0], item[1]
+        return _checked((item[0], item[1]), source)
     raise DataError(
         f"reading {source}",
         "a batch",
         given=f"{len(item)} values" if isinstance(item, tuple | list) else type(item).__name__,
         expected="a pair of inputs and target, or a mapping of inputs by name",
         remedy="Return (inputs, target); several inputs are a tuple of their own.",
+    )
+
+
+def _checked(batch: Batch, source: str) -> Batch:
+    inputs, target = batch
+    if not isinstance(inputs, PackedSequence):
+        tensors = [*tensors_in(inputs), *([target] if isinstance(target, Tensor) else [])]
+        sizes = {len(one) for one in tensors if one.dim()}
+        if len(sizes) > 1:
+            raise DataError(
+                f"reading {source}",
+                "a batch",
+                given=f"tensors of {', '.join(map(str, sorted(sizes)))} examples",
+                expected="as many in each: the first axis of every tensor is the examples",
+                remedy="Make the batches so; a tensor that all examples share belongs to the net.",
+            )
+    # Infinities pass: an additive attention mask is made of them.
+    for one in tensors_in(inputs):
+        if one.is_floating_point() and bool(one.isnan().any()):
+            raise DataError(
+                f"reading {source}",
+                "an input",
+                given="NaN",
+                expected="numbers",
+                remedy="Leave out or fill in what is missing.",
+            )
+    return batch
+
+
+def check_labels(source: str, split: str, target: Tensor, classes: int) -> None:
+    """Refuse labels that are not of the classes.
+
+    Raises:
+        DataError: They are no whole numbers, or one is `classes` or more. One below zero, or 255,
+            is left out by the tasks that know such labels.
+    """
+    if target.is_floating_point() or target.dtype == torch.bool:
+        given, expected, subject = str(target.dtype), "whole numbers", f"the target of {split}"
+    else:
+        outside = target[(target >= classes) & (target != 255)]
+        if not outside.numel():
+            return
+        given, expected, subject = (
+            str(int(outside.max())),
+            f"less than {classes}",
+            f"a label of {split}",
+        )
+    raise DataError(
+        f"checking {source}",
+        subject,
+        given=given,
+        expected=expected,
+        remedy="Correct the labels, or the number of classes.",
     )
 
 
@@ -144,4 +199,29 @@ def count_of(batch: Batch) -> int:
         >>> count_of((torch.zeros(4, 7), None))
         4
     """
-    return batch_size(batch[0])
+    inputs = batch[0]
+    return int(inputs.batch_sizes[0]) if isinstance(inputs, PackedSequence) else batch_size(inputs)
+
+
+def all_of(found: Iterable[Batch], source: str, split: SplitName, size: int) -> Iterator[Batch]:
+    """Pass batches on, and see at the end that they were the whole split.
+
+    Scores and learning rates are counted by the split's size; one that a loader cuts short (or
+    that it has used up) would make them wrong without a word.
+
+    Raises:
+        DataError: They held more or fewer examples than the split has.
+    """
+    count = 0
+    for batch in found:
+        count += count_of(batch)
+        yield batch
+    if count != size:
+        raise DataError(
+            f"reading {source}",
+            f"a pass over {split}",
+            given=f"of {count} examples",
+            expected=f"{size}, the size of the split",
+            remedy="Keep the last short batch (drop_last=False), give as many examples at every "
+            "pass, or correct the size.",
+        )

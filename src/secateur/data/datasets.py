@@ -11,11 +11,19 @@ from typing import Any
 import numpy
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import IterableDataset, default_collate
 
-from secateur.data.data import SPLITS, Batch, SplitName, as_batch, check_split
-from secateur.errors import DataError
-from secateur.foundation.run_example import moved
+from secateur.data.data import (
+    SPLITS,
+    Batch,
+    SplitName,
+    all_of,
+    as_batch,
+    check_labels,
+    check_split,
+)
+from secateur.errors import DataError, SecateurError
+from secateur.foundation.run_example import moved, same_chance
 
 _TWICE = 16
 """So many items are read a second time, to see whether they come out the same."""
@@ -64,8 +72,11 @@ class DatasetData:
     ) -> Iterator[Batch]:
         """Go through a split once; an iterable one keeps its own order."""
         held = self.sets[check_split(split)]
-        for items in _grouped(_items(held, generator), batch_size):
-            inputs, target = as_batch(self.collate(items), self.name)
+        groups = _grouped(_items(held, generator), batch_size)
+        found = (as_batch(self.collate(items), self.name) for items in groups)
+        for inputs, target in all_of(found, self.name, split, self.size(split)):
+            if self.classes is not None and isinstance(target, Tensor):
+                check_labels(self.name, split, target, self.classes)
             yield moved(inputs, self.device), moved(target, self.device)
 
     def example(self, count: int = 1) -> Any:
@@ -107,7 +118,8 @@ def from_datasets(
 
     Raises:
         DataError: A split is empty, is the same object as another, cannot be read, or has items
-            that come out differently each time although no `version` names them.
+            that come out differently each time although no `version` names them; or a first
+            batch is not what `Data` promises.
 
     Example:
         >>> items = [(torch.tensor([float(i)]), i % 2) for i in range(6)]
@@ -122,8 +134,21 @@ def from_datasets(
         if sets[one] is sets[other]:  # type: ignore[index]
             raise _wrong(name, f"the {other} split", f"the {one} split itself", "other examples")
     for split, held in sets.items():
-        if not _is_map(held) and not isinstance(held, Iterable):
-            raise _wrong(name, f"the {split} split", f"a {type(held).__name__}", "a dataset")
+        if isinstance(held, Mapping) or not (_is_map(held) or isinstance(held, Iterable)):
+            raise _wrong(
+                name,
+                f"the {split} split",
+                f"a {type(held).__name__}",
+                "a dataset: items by number and a length, or an iterable",
+            )
+        if isinstance(held, Iterator):
+            raise _wrong(
+                name,
+                f"the {split} split",
+                f"a {type(held).__name__}, which can be read once",
+                "an iterable that begins anew at every pass",
+                "Write a class whose __iter__ makes the iterator.",
+            )
         if not _is_map(held) and not version:
             raise _wrong(
                 name,
@@ -132,12 +157,32 @@ def from_datasets(
                 "a version that names them",
                 'Pass version="..." and change it whenever the data change.',
             )
-    sizes = {split: _size(name, split, held) for split, held in sets.items()}
-    content = _named(version) if version else _hashed(name, sets)
-    return DatasetData(name, version, sets, sizes, collate or default_collate, classes, content)
+    with same_chance():  # items that draw are read here, and leave no trace in what is drawn later
+        sizes = {split: _size(name, split, held) for split, held in sets.items()}
+        content = _named(version) if version else _hashed(name, sets)
+        data = DatasetData(name, version, sets, sizes, collate or default_collate, classes, content)
+        for split in SPLITS:
+            _check_first(data, split)
+    return data
+
+
+def _check_first(data: DatasetData, split: SplitName) -> None:
+    try:
+        next(iter(data.batches(split, min(2, data.size(split)))), None)
+    except SecateurError:
+        raise
+    except Exception as error:  # whatever a dataset or a collate of the user's own raises
+        raise _unreadable(data.name, f"the first batch of {split}", error) from error
+
+
+def _unreadable(name: str, subject: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200]
+    return _wrong(name, subject, f"unreadable ({type(error).__name__}: {reason})", "an example")
 
 
 def _is_map(held: Any) -> bool:
+    if isinstance(held, IterableDataset):  # it inherits a __getitem__ that only raises
+        return False
     return hasattr(held, "__getitem__") and hasattr(held, "__len__")
 
 
@@ -179,8 +224,9 @@ def _hashed(name: str, sets: Mapping[SplitName, Any]) -> str:
         digest.update(f"{split}\n".encode())
         for index in range(len(sets[split])):
             place = f"item {index} of {split}"
-            one = _bytes(name, place, sets[split][index])
-            if index < _TWICE and one != _bytes(name, place, sets[split][index]):
+            one = _bytes(name, place, _item(name, place, sets[split], index))
+            again = index < _TWICE
+            if again and one != _bytes(name, place, _item(name, place, sets[split], index)):
                 raise _wrong(
                     name,
                     place,
@@ -192,6 +238,13 @@ def _hashed(name: str, sets: Mapping[SplitName, Any]) -> str:
     return digest.hexdigest()
 
 
+def _item(name: str, place: str, held: Any, index: int) -> Any:
+    try:
+        return held[index]
+    except Exception as error:  # whatever a dataset of the user's own raises
+        raise _unreadable(name, place, error) from error
+
+
 def _bytes(name: str, place: str, item: Any) -> bytes:
     """An item as bytes that depend on its values and types alone."""
     if isinstance(item, Tensor):
@@ -200,6 +253,8 @@ def _bytes(name: str, place: str, item: Any) -> bytes:
         return head + (
             plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
         )
+    if isinstance(item, numpy.ndarray) and item.dtype.hasobject:  # its bytes are addresses
+        return f"array {item.shape} ".encode() + _bytes(name, place, item.tolist())
     if isinstance(item, numpy.ndarray | numpy.generic):
         return f"array {item.shape} {item.dtype} ".encode() + item.tobytes()
     if isinstance(item, Mapping):
@@ -207,6 +262,8 @@ def _bytes(name: str, place: str, item: Any) -> bytes:
         return b"{" + b",".join(_bytes(name, place, one) for pair in pairs for one in pair) + b"}"
     if isinstance(item, Sequence) and not isinstance(item, str | bytes):
         return b"[" + b",".join(_bytes(name, place, one) for one in item) + b"]"
+    if isinstance(item, set | frozenset):  # their order is another in every process
+        return b"<" + b",".join(sorted(_bytes(name, place, one) for one in item)) + b">"
     if item is None or isinstance(item, str | bytes | bool | int | float):
         return f"{type(item).__name__} {item!r}".encode()
     try:

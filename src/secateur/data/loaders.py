@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from secateur.data.data import SPLITS, Batch, SplitName, as_batch, check_split
+from secateur.data.data import SPLITS, Batch, SplitName, all_of, as_batch, check_split
 from secateur.errors import DataError
 from secateur.foundation.run_example import batch_size, moved, take_rows
 
@@ -58,7 +58,8 @@ class LoaderData:
         """Go through a split once.
 
         Raises:
-            DataError: Only the user's own `train` and `evaluate` can read these data.
+            DataError: Only the user's own `train` and `evaluate` can read these data, or the
+                batches are not what `Data` promises.
         """
         if self.factory is None:
             raise DataError(
@@ -69,8 +70,9 @@ class LoaderData:
                 remedy="Set both `train` and `evaluate` in the study, or make the data with "
                 "from_loaders; criteria that look at gradients need batches, too.",
             )
-        for item in self.factory(check_split(split), batch_size, generator):
-            inputs, target = as_batch(item, self.name)
+        loader = self.factory(check_split(split), batch_size, generator)
+        found = (as_batch(item, self.name) for item in loader)
+        for inputs, target in all_of(found, self.name, split, self.size(split)):
             yield moved(inputs, self.device), moved(target, self.device)
 
     def example(self, count: int = 1) -> Any:
@@ -103,7 +105,7 @@ def from_loaders(
         traits: What a builder may ask for by keyword: `{"classes": 10}`.
 
     Raises:
-        DataError: A size or the version is missing.
+        DataError: A size or the version is missing, or the example holds no tensor.
 
     Example:
         >>> x, y = torch.arange(8.0).reshape(8, 1), torch.arange(8)
@@ -144,6 +146,10 @@ def _checked(data: LoaderData) -> LoaderData:
     if not data.version:
         raise _wrong(
             data.name, "the version", f"{data.version!r}", "a word that names the contents"
+        )
+    if batch_size(data.inputs) < 1:
+        raise _wrong(
+            data.name, "the example", f"a {type(data.inputs).__name__}", "inputs of an example"
         )
     for split in SPLITS:
         size = data.sizes.get(split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -12,7 +13,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from secateur.data.data import Batch, SplitName, check_split
+from secateur.data.data import Batch, SplitName, check_labels, check_split
 from secateur.errors import DataError
 from secateur.foundation.run_example import each_tensor, tensors_in
 
@@ -105,8 +106,8 @@ def from_tensors(
             axis) at a time, by the training split's own.
 
     Raises:
-        DataError: A split is empty or is the same object as another, first axes differ, an input
-            is not finite, or a label is outside the classes.
+        DataError: A split is empty or is another's own tensors, first axes differ, an input is not
+            finite, something is no tensor, or a label is outside the classes.
 
     Example:
         >>> x, y = torch.arange(12.0).reshape(6, 2), torch.arange(6.0)
@@ -118,11 +119,11 @@ def from_tensors(
     """
     given: dict[SplitName, Any] = {"train": train, "val": val, "test": test}
     splits = {split: _tensors(name, split, pair) for split, pair in given.items()}
-    _check_apart(name, given)
+    _check_apart(name, splits)
     for split, batch in splits.items():
         _check_split(name, split, batch, splits["train"])
-        if classes is not None:
-            _check_labels(name, split, batch[1], classes)
+        for labels in tensors_in(batch[1]) if classes is not None else ():
+            check_labels(name, split, labels, classes)  # type: ignore[arg-type]
     if normalise:
         splits = _normalised(splits)
     return TensorData(name, splits, classes)
@@ -131,25 +132,36 @@ def from_tensors(
 def _tensors(name: str, split: str, pair: object) -> Batch:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise _wrong(name, f"the {split} split", f"a {type(pair).__name__}", "(inputs, target)")
-    return _as_tensors(pair[0]), _as_tensors(pair[1])
+    target = None if pair[1] is None else _as_tensors(name, f"the target of {split}", pair[1])
+    return _as_tensors(name, f"an input of {split}", pair[0]), target
 
 
-def _as_tensors(tree: Any) -> Any:
+def _as_tensors(name: str, place: str, tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return tree
     if isinstance(tree, numpy.ndarray):
-        return torch.from_numpy(numpy.ascontiguousarray(tree))
+        try:
+            return torch.from_numpy(numpy.ascontiguousarray(tree))
+        except TypeError:  # text, objects, dates
+            raise _wrong(name, place, f"an array of {tree.dtype}", "numbers") from None
     if isinstance(tree, Mapping):
-        return {str(key): _as_tensors(value) for key, value in tree.items()}
+        return {str(key): _as_tensors(name, place, value) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        return tuple(_as_tensors(value) for value in tree)
-    return tree
+        return tuple(_as_tensors(name, place, value) for value in tree)
+    raise _wrong(name, place, f"of type {type(tree).__name__}", "a tensor or a NumPy array")
 
 
-def _check_apart(name: str, given: Mapping[SplitName, Any]) -> None:
-    """Splits never mix: one object is not two of them."""
-    held = {split: id(pair[0]) for split, pair in given.items()}
+def _check_apart(name: str, splits: Mapping[SplitName, Batch]) -> None:
+    """Splits never mix: the same memory is not two of them."""
+    held = {split: _places(batch[0]) for split, batch in splits.items()}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        if held[one] == held[other]:  # type: ignore[index]
+        if held[one] and held[one] == held[other]:  # type: ignore[index]
             raise _wrong(name, f"the {other} split", f"the {one} split itself", "other examples")
+
+
+def _places(inputs: Any) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+    filled = [one for one in tensors_in(inputs) if one.numel()]
+    return [(one.data_ptr(), tuple(one.shape), one.stride()) for one in filled]
 
 
 def _check_split(name: str, split: str, batch: Batch, train: Batch) -> None:
@@ -169,16 +181,6 @@ def _check_split(name: str, split: str, batch: Batch, train: Batch) -> None:
             raise _wrong(name, f"an input of the {split} split", "not finite", "finite numbers")
 
 
-def _check_labels(name: str, split: str, target: Any, classes: int) -> None:
-    for labels in tensors_in(target):
-        if labels.is_floating_point() or labels.dtype == torch.bool:
-            raise _wrong(name, f"the target of {split}", str(labels.dtype), "whole numbers")
-        # A label below zero, or 255, is left out by the tasks that know such labels.
-        if bool(((labels >= classes) & (labels < 255)).any()):
-            worst = int(labels[labels < 255].max())
-            raise _wrong(name, f"a label of {split}", str(worst), f"less than {classes}")
-
-
 def _structure(tree: Any) -> str:
     """What a split is made of, but for its number of examples."""
     if isinstance(tree, Tensor):
@@ -191,24 +193,40 @@ def _structure(tree: Any) -> str:
 
 
 def _normalised(splits: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
-    """In double precision and whole tensors at a time: the same bits on every machine."""
-    means: list[tuple[Tensor, Tensor]] = []
-    for one in tensors_in(splits["train"][0]):
-        flat = one.double().reshape(-1, one.shape[-1] if one.dim() > 1 else 1)
-        deviation = flat.std(0, correction=0)
-        means.append((flat.mean(0), torch.where(deviation > 0, deviation, 1.0)))
+    scales = [
+        _mean_and_deviation(one) if one.is_floating_point() else None
+        for one in tensors_in(splits["train"][0])
+    ]
     made: dict[SplitName, Batch] = {}
     for split, (inputs, target) in splits.items():
-        places = iter(means)
+        left = iter(scales)
 
-        def scaled(one: Tensor, places: Iterator[tuple[Tensor, Tensor]] = places) -> Tensor:
-            mean, deviation = next(places)
-            if not one.is_floating_point():
+        def scaled(one: Tensor, left: Iterator[tuple[Tensor, Tensor] | None] = left) -> Tensor:
+            scale = next(left)
+            if scale is None:
                 return one
+            mean, deviation = (own.to(one.device) for own in scale)
             return ((one.double() - mean) / deviation).to(one.dtype)
 
         made[split] = (each_tensor(inputs, scaled), target)
     return made
+
+
+def _mean_and_deviation(one: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each feature, float64; a feature that never varies has deviation 1.
+
+    Sums are exact and rounded once, so that they are the same bits on every machine and with any
+    number of threads.
+    """
+    features = one.detach().cpu().double().reshape(-1, one.shape[-1] if one.dim() > 1 else 1).T
+    means, deviations = [], []
+    for values in features:
+        mean = math.fsum(values.tolist()) / len(values)
+        variance = math.fsum((values - mean).square().tolist()) / len(values)
+        varies = bool((values != values[0]).any())
+        means.append(mean)
+        deviations.append(math.sqrt(variance) or 1.0 if varies else 1.0)
+    return torch.tensor(means, dtype=torch.float64), torch.tensor(deviations, dtype=torch.float64)
 
 
 def _wrong(name: str, subject: str, given: str, expected: str) -> DataError:

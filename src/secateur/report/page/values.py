@@ -101,7 +101,7 @@ def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
     return {
         "name": str(settings.get("name", store.folder.name)),
         "model": _named(settings.get("model")),
-        "data": _named(settings.get("data")),
+        "data": _data(store, settings),
         "folder": str(store.folder),
         "quoted": shlex.quote(str(store.folder)),
         "settings": {**settings, "methods": _options(settings.get("methods", {}))},
@@ -121,6 +121,14 @@ def _options(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         }
         for name, options in methods.items()
     }
+
+
+def _data(store: Store, settings: Mapping[str, Any]) -> str:
+    """The name of the data, and their version where that is what names their contents."""
+    name = _named(settings.get("data"))
+    facts = store.value("data")
+    version = facts.get("version") if isinstance(facts, Mapping) else None
+    return f"{name}, version {version}" if name and version and isinstance(version, str) else name
 
 
 def _named(setting: Any) -> str:
