@@ -126,6 +126,12 @@ def test_a_study_goes_on_after_a_kill(name: str, folder: Path) -> None:
     assert ("accuracy" in out) == any("accuracy" in metric for metric in metrics)
     assert f"test-{chooses}-sparsity.png".replace("_", "-") in out
     assert (folder / "run" / "report.html").is_file()
+    point = "magnitude:0.5:0"
+    with command(
+        folder, "export", "run", "--point", point, "--study", f"{name}.toml", "--out", "one.file"
+    ) as export:
+        told = export.communicate(timeout=120)
+        assert (export.returncode, (folder / "one.file").is_file()) == (0, True), told
     with command(folder, "frontier", "run", "--json") as told:
         shown = json.loads(told.communicate(timeout=60)[0])
     best = [point for point in shown if point["on_frontier"]]

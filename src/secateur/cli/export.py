@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from math import prod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,9 @@ from secateur.study.decoding import damaged
 from secateur.study.folder import component, inside
 from secateur.study.own_word import is_harmless
 from secateur.study.store import Store
+
+if TYPE_CHECKING:
+    from secateur.data.data import Data
 
 Target = Literal["safetensors", "onnx", "pt2"]
 _LISTED = 8
@@ -66,10 +69,11 @@ def export(
     chosen = find(store, point)
     spec = check_study(store.settings, str(run), trusted=False)
     _check_rebuildable(spec, run)
-    source = source_of(store, spec, model, None if study is None else presets.read(study))
+    own = None if study is None else presets.read(study)
+    source = source_of(store, spec, model, own)
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write(store, spec, source, chosen, to, target)
+    _write(store, spec, source, own, chosen, to, target)
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
 
@@ -154,8 +158,8 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
             expected="your own word for it: what a run folder names is never imported",
             remedy="Pass --model package.module:function, or the study file with --study.",
         )
-    shape, classes = _data_of(store, own or study)
-    if name in MODELS and (len(shape) != 3 or not classes):
+    traits = _traits_of(store, own or study, own)
+    if name in MODELS and (len(traits.get("shape", ())) != 3 or not traits.get("classes")):
         raise damaged("the note of its data", "of no images and classes, for a reference net")
     options = study.model.options if own is None else own.model.options
     if own is None and not all(is_harmless(value) for value in options.values()):
@@ -166,30 +170,50 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
             expected="numbers and plain words",
             remedy="Pass the study file that was swept with --study.",
         )
-    return Source(name=name, shape=list(shape), classes=classes, options=options)
+    shape, classes = list(traits.get("shape", ())), traits.get("classes", 0)
+    return Source(name=name, shape=shape, classes=classes, options=options)
 
 
-def _data_of(store: Store, study: StudySpec) -> tuple[tuple[int, ...], int]:
-    """The shape of an example, and the number of classes where there are any."""
+def _traits_of(store: Store, study: StudySpec, own: StudySpec | None) -> dict[str, Any]:
+    """All that a network is built for: what the store says of its data, else the user's own word."""
     facts = store.value("data")
     if facts is None and not study.data.options and study.data.name in DATASETS:
         # An older secateur did not note it; without options nothing of the store is a path.
         import secateur.data
 
-        data = secateur.data.load(study.data.name)
-        return data.shape, data.classes
+        data: Data = secateur.data.load(study.data.name)
+        return data.traits()
     held = facts if isinstance(facts, dict) else {}
     shape, classes = held.get("shape"), held.get("classes", 0)
     sizes = shape if isinstance(shape, list) else []
     whole = all(type(size) is int and 0 < size <= _LARGEST for size in sizes)
     whole = whole and type(classes) is int and 0 <= classes <= _LARGEST
-    if not 0 < len(sizes) <= _AXES or not whole or prod(sizes) > _LARGEST**2:
-        raise damaged("the note of its data", "without the one shape of all examples")
-    return tuple(sizes), classes
+    if 0 < len(sizes) <= _AXES and whole and prod(sizes) <= _LARGEST**2:
+        return {"shape": tuple(sizes), **({"classes": classes} if classes else {})}
+    if own is not None:
+        return _data_of(own).traits()
+    raise damaged(
+        "the note of its data",
+        "without the one shape of all examples; `--study` with your own study file reads the data",
+    )
+
+
+def _data_of(study: StudySpec) -> Data:
+    """The data of the user's own study file."""
+    import secateur.data
+
+    found: Data = secateur.data.load(study.data.name, **study.data.options)
+    return found
 
 
 def _write(
-    store: Store, study: StudySpec, source: Source, point: Point, to: Target, target: Path
+    store: Store,
+    study: StudySpec,
+    source: Source,
+    own: StudySpec | None,
+    point: Point,
+    to: Target,
+    target: Path,
 ) -> None:
     import torch
 
@@ -199,8 +223,12 @@ def _write(
     from secateur.study.checkpoint import check_shapes, restore
     from secateur.study.point_artifact import compaction_of, write_artifact
 
+    images = len(source.shape) == 3 and source.classes > 0
+    data = None if images or own is None else _data_of(own)
     shape = tuple(source.shape)
     traits = {"shape": shape, **({"classes": source.classes} if source.classes else {})}
+    if data is not None:
+        traits = data.traits()
     weights = store.checkpoint(point.digest)
     if source.name in MODELS:
         # Without memory first: a store may name a shape that no machine has room for.
@@ -210,7 +238,10 @@ def _write(
     net = models.build_for(source.name, traits, source.options)
     masks = restore(net, weights) or Masks({})
     net.eval()
-    example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    if data is None:
+        example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    else:
+        example = data.example(2)
     compaction = compaction_of(net, masks, example)
     if isinstance(compaction, ChannelError):
         typer.echo(f"Channels stay, as zeros: {compaction}", err=True)
