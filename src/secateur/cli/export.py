@@ -175,7 +175,7 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
 
 
 def _traits_of(store: Store, study: StudySpec, own: StudySpec | None) -> dict[str, Any]:
-    """All that a network is built for: what the store says of its data, else the user's own word."""
+    """All that a network is built for: by the store, else by the user's own data."""
     facts = store.value("data")
     if facts is None and not study.data.options and study.data.name in DATASETS:
         # An older secateur did not note it; without options nothing of the store is a path.
