@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import secateur.data
 from secateur import models
@@ -12,7 +12,9 @@ from secateur.data.images import ImageData
 from secateur.errors import DataError, ModelError, TrainingError
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.spec import TrainingSpec
-from secateur.training.fit import Epoch
+from secateur.tasks.regression import Regression
+from secateur.training.epoch import Epoch
+from secateur.training.loop import Loop
 from secateur.training.slim import slim
 
 SPEC = TrainingSpec(optimizer="sgd", learning_rate=0.05, batch_size=8)
@@ -104,3 +106,28 @@ def test_a_network_without_a_convolution_is_refused(data: ImageData) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
     with pytest.raises(ModelError, match="no convolution takes part"):
         slim(model, data, SPEC, epochs=1, penalty=0.1)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last = nn.Conv1d(1, 4, 3), nn.Conv1d(1, 4, 3), nn.Linear(8, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        found: Tensor = self.last(torch.cat([self.a(x).mean(2), self.b(y).mean(2)], 1))
+        return found
+
+
+def test_several_inputs_of_another_task() -> None:
+    x, y = torch.randn(30, 1, 8), torch.randn(30, 1, 8)
+    parts = {"train": slice(0, 20), "val": slice(20, 25), "test": slice(25, 30)}
+    data = secateur.data.from_tensors(
+        "two", **{name: ((x[rows], y[rows]), x[rows].mean((1, 2))) for name, rows in parts.items()}
+    )
+    statistics, curve = slim(
+        Two(), data, epochs=1, penalty=0.01, device="cpu", loop=Loop(Regression())
+    )
+    assert {name: len(scale) for name, scale in statistics.scales.items()} == {
+        "a.weight": 4, "b.weight": 4,
+    }  # fmt: skip
+    assert curve[0].metric == "rmse"
