@@ -1,6 +1,6 @@
 """Networks in the style of timm and Ultralytics, written here: neither imports without torchvision.
 
-The packages' own nets, from their configurations, are measured in benchmarks/foreign_nets.md.
+timm's own nets, from their configurations, are measured in benchmarks/foreign_nets.md.
 """
 
 from collections.abc import Callable
