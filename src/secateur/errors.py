@@ -55,6 +55,16 @@ class UsageError(SecateurError):
     """What the user asked for cannot be: the command exits with 2."""
 
 
+def with_article(noun: str) -> str:
+    """A noun with `a` or `an` before it.
+
+    Example:
+        >>> with_article("executor"), with_article("model")
+        ('an executor', 'a model')
+    """
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 class UnknownNameError(UsageError):
     """A name that no registry knows; the nearest known one is suggested.
 
@@ -70,7 +80,7 @@ class UnknownNameError(UsageError):
         near = [meant] if meant else difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         super().__init__(
-            f"looking up {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
+            f"looking up {with_article(kind)}",
             f"the {kind}",
             given=f"{name!r:.60}",
             expected=f"one of {', '.join(names)}",

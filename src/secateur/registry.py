@@ -18,13 +18,19 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from secateur.errors import UnknownNameError, UsageError
+from secateur.errors import UnknownNameError, UsageError, with_article
 
 _SEPARATOR = ":"
+
+
+@cache
+def _all_entry_points() -> Any:  # before Python 3.12 another type, which selects alike
+    """Those of every installed package: the scan reads them all, whatever group is asked for."""
+    return entry_points()
 
 
 class Registry(Mapping[str, Any]):
@@ -57,7 +63,7 @@ expected one of json. Did you mean 'json'?
     @cached_property
     def _installed(self) -> dict[str, EntryPoint]:
         """What installed packages add; a name of the table is not theirs to take."""
-        found = entry_points(group=self.group) if self.group else ()
+        found = _all_entry_points().select(group=self.group) if self.group else ()
         return {one.name: one for one in found if one.name not in self._paths}
 
     def __getitem__(self, name: str) -> Any:
@@ -71,8 +77,7 @@ expected one of json. Did you mean 'json'?
         if name in self._own:
             return self._own[name]
         if name not in self._loaded:
-            path = self._paths.get(name) or self._installed[name].value
-            self._loaded[name] = self._imported(name, path)
+            self._loaded[name] = imported(self.kind, self._path(name), name)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -104,7 +109,7 @@ expected one of json. Did you mean 'json'?
         """
         if name in self:
             raise UsageError(
-                f"registering a {self.kind}",
+                f"registering {with_article(self.kind)}",
                 "the name",
                 given=f"{name!r}, which is taken",
                 expected="a new one",
@@ -123,7 +128,7 @@ expected one of json. Did you mean 'json'?
         """
         if not isinstance(name, str) or _SEPARATOR not in name or name in self:
             return self.check(name)
-        self._own[name] = self._imported(name, name)
+        self._own[name] = imported(self.kind, name)
         return name
 
     def origin(self, name: str) -> str:
@@ -139,10 +144,15 @@ expected one of json. Did you mean 'json'?
     def module(self, name: str) -> str:
         """The module that an entry was imported from; empty for an object that was added."""
         self.check(name)
-        path = self._paths.get(name) or ""
-        if not path and name in self._installed:
-            path = self._installed[name].value
-        return (path or (name if _SEPARATOR in name else "")).partition(_SEPARATOR)[0]
+        return self._path(name).partition(_SEPARATOR)[0]
+
+    def _path(self, name: str) -> str:
+        """The import path of a known name; empty for an object that was added."""
+        if name in self._paths:
+            return self._paths[name]
+        if name in self._installed:
+            return self._installed[name].value
+        return name if _SEPARATOR in name else ""
 
     @property
     def own(self) -> dict[str, Any]:
@@ -152,9 +162,6 @@ expected one of json. Did you mean 'json'?
     def adopt(self, entries: Mapping[str, Any]) -> None:
         """Take over what another process has registered."""
         self._own.update(entries)
-
-    def _imported(self, name: str, path: str) -> Any:
-        return imported(self.kind, path, name)
 
 
 def imported(kind: str, path: str, name: str = "") -> Any:
@@ -180,7 +187,7 @@ def imported(kind: str, path: str, name: str = "") -> Any:
             found = getattr(found, part)
     except Exception as failure:  # whatever the module raises as it is run
         raise UsageError(
-            f"looking up {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
+            f"looking up {with_article(kind)}",
             repr(name or path),
             given=f"{path!r}, which cannot be imported ({failure})",
             expected="package.module:name, of a module that Python finds here",
