@@ -130,8 +130,8 @@ def test_a_study_goes_on_after_a_kill(name: str, folder: Path) -> None:
     with command(
         folder, "export", "run", "--point", point, "--study", f"{name}.toml", "--out", "one.file"
     ) as export:
-        told = export.communicate(timeout=120)
-        assert (export.returncode, (folder / "one.file").is_file()) == (0, True), told
+        said = export.communicate(timeout=120)
+        assert (export.returncode, (folder / "one.file").is_file()) == (0, True), said
     with command(folder, "frontier", "run", "--json") as told:
         shown = json.loads(told.communicate(timeout=60)[0])
     best = [point for point in shown if point["on_frontier"]]

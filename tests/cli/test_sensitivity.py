@@ -11,6 +11,7 @@ import secateur.cli.sensitivity  # noqa: F401
 from secateur.cli.app import app
 from secateur.errors import SecateurError, UsageError
 from secateur.foundation.level import parse_level
+from secateur.foundation.target import Target
 
 STUDY = """
 name = "small"
@@ -51,6 +52,7 @@ def test_of_a_run_folder_a_table_and_a_level_that_a_study_takes(folder: Path) ->
     level = tomllib.loads(f"level = {line.partition(': ')[2]}")["level"]
     (table,) = parse_level(level)
     assert isinstance(table, tuple)
+    assert not isinstance(table, Target)
     assert {share for _, share in table} == {0.5}
     assert len(table) == 3
 

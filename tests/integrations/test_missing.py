@@ -37,4 +37,4 @@ def test_the_callback_is_one_of_lightning_under_each_name_in_use(
     monkeypatch.setitem(sys.modules, "lightning", package)
     monkeypatch.setitem(sys.modules, "lightning.pytorch", inside)
     made = runpy.run_path(str(FOLDER / "lightning.py"))["PruningCallback"]
-    assert made.__bases__ == (inside.Callback, ours.Callback)
+    assert made.__bases__[1:] == (inside.Callback, ours.Callback)

@@ -13,8 +13,6 @@ from typing import Any
 from secateur.errors import TrainingError
 from secateur.integrations.missing import missing
 from secateur.integrations.pruner import Pruner
-from secateur.pruning.gradual import Gradual
-from secateur.pruning.masks import Masks
 
 try:
     from transformers import TrainerCallback, TrainerState
@@ -25,62 +23,40 @@ KEY = "secateur"
 """What the masks are called in a checkpoint's `trainer_state.json`."""
 
 
-class PruningCallback(TrainerCallback):
+class PruningCallback(Pruner, TrainerCallback):
     """Cuts a model as `Trainer` trains it, and holds every pruned weight at exactly zero.
 
     The masks are part of each checkpoint (as text in its `trainer_state.json`, one bit a weight
     before compression), and come back with `trainer.train(resume_from_checkpoint=...)`, wherever
     the checkpoint lies. With `load_best_model_at_end`, the masks are the best model's in the end.
 
-    Args:
-        masks: Masks that are held as they are; or give a sparsity.
-        sparsity: A share that is cut when training begins, or a
-            `secateur.pruning.gradual.Gradual` schedule over the optimizer's steps.
-        method: As for `secateur.prune`.
-        **options: Of `secateur.prune`: `example_inputs`, `exclude`, `ranking`, ...
-
-    Raises:
-        MaskError: Neither masks nor a sparsity, or both.
+    It takes what a `secateur.integrations.pruner.Pruner` does: masks to hold, or a sparsity to cut.
 
     Example:
+        >>> from secateur.pruning.gradual import Gradual
         >>> PruningCallback(sparsity=Gradual(0.9, end=1000, every=100)).masks is None
         True
     """
-
-    def __init__(
-        self,
-        masks: Masks | None = None,
-        *,
-        sparsity: float | Gradual | None = None,
-        method: str = "magnitude",
-        **options: Any,
-    ) -> None:
-        self._pruner = Pruner(masks, sparsity=sparsity, method=method, **options)
-
-    @property
-    def masks(self) -> Masks | None:
-        """The masks as they are now; None before the first cut."""
-        return self._pruner.masks
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **held: Any) -> None:
         """Take over a checkpoint's masks, cut if it is time, and hold the zeros."""
         del args, control
         self._take_over(state, "the checkpoint")
-        self._pruner.start(held["model"], _optimizers(held), state.global_step)
+        self.start(held["model"], _optimizers(held), state.global_step)
         self._note(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **held: Any) -> None:
         """Cut further where the schedule says so."""
         del args, control
         before = self.masks
-        self._pruner.step(held["model"], _optimizers(held), state.global_step)
+        self.step(held["model"], _optimizers(held), state.global_step)
         if self.masks is not before:
             self._note(state)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **held: Any) -> None:
         """Let the weights go; of the best model that was loaded, take the masks."""
         del control
-        self._pruner.stop()
+        self.stop()
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
             path = Path(state.best_model_checkpoint, "trainer_state.json")
             if path.is_file():
@@ -90,11 +66,11 @@ class PruningCallback(TrainerCallback):
 
     def _take_over(self, state: Any, source: str) -> None:
         if KEY in state.stateful_callbacks:
-            self._pruner.from_text(state.stateful_callbacks[KEY], source)
+            self.from_text(state.stateful_callbacks[KEY], source)
 
     def _note(self, state: Any) -> None:
         """Leave the masks in the state, which Trainer writes with every checkpoint."""
-        state.stateful_callbacks[KEY] = self._pruner.to_text()
+        state.stateful_callbacks[KEY] = self.to_text()
 
 
 def _optimizers(held: dict[str, Any]) -> list[Any]:
