@@ -2,6 +2,7 @@
 
     pip install --no-deps pytorchcv timm torch-pruning==1.6.1; pip install transformers
     OMP_NUM_THREADS=1 python benchmarks/channels.py [net ...] [--all] [--out benchmarks/channels.md]
+    OMP_NUM_THREADS=1 python benchmarks/channels.py [net ...] --profile
 
 CPU seconds (user and system) of one thread, once each, in a forked process for each net and tool.
 `prune` traces the net, scores it, and tries the very cut in a dry run; `compact` follows at once,
@@ -9,7 +10,8 @@ CPU seconds (user and system) of one thread, once each, in a forked process for 
 comparison in float64. `trace` is part of `prune` and shown beside it. Torch-Pruning builds its
 graph and cuts the same channels; it scores and compares nothing. Peak memory is that of the
 resident set (`VmHWM`) above what it was when the work began, over the bytes of the model.
-`equal` compares the outputs of the cut net with those of the masked one.
+`equal` compares the outputs of the cut net with those of the masked one. `--profile` prints
+instead, by sampling, what `prune` and `compact` spend their time on.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Any
 
 import torch
 from foreign.stand_in import stand_in
+from sampling import sampled
 from torch import Tensor, nn
 
 from report import write_report
@@ -48,7 +51,7 @@ from secateur.models.resnet import resnet20
 from secateur.models.vgg import vgg16_bn
 from secateur.pruning.groups import Groups
 
-PATIENCE, SPARSITY = 100, 0.4
+PATIENCE, SPARSITY, PROFILED = 100, 0.4, 10
 STAGES = ("trace", "prune", "compact", "trained", "unchecked")
 HEAD = ("net", "parameters", *STAGES, "peak / model", "result")
 HEAD_THEIRS = ("TP", "TP peak / model", "TP result", "ours / TP")
@@ -309,6 +312,20 @@ def row(name: str) -> tuple[list[str], dict[str, float], float]:
     return [*line, tp["result"], f"{ratio:.1f}" if both else ""], seconds, other if both else 0.0
 
 
+def profiled(names: Sequence[str]) -> None:
+    """Print the share of each part of the engine in `prune` and `compact`, net by net."""
+    for name in names:
+        torch.manual_seed(0)
+        model, inputs = {**NETS, **OTHERS}[name]()
+        with sampled() as found:
+            for _ in range(PROFILED):
+                victim = copy.deepcopy(model.eval())
+                compact_with_record(victim, pruned(victim, inputs), inputs)
+        whole = sum(found.values())
+        shares = [f"{part} {100 * count / whole:.0f} %" for part, count in found.most_common(12)]
+        print(f"{name}: {', '.join(shares)}", flush=True)
+
+
 def warm() -> None:
     """Import and load, once for all processes, what either tool loads when it first runs."""
     for library in ("transformers.modeling_utils", "transformers.models.auto.modeling_auto"):
@@ -327,10 +344,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--all", action="store_true", help="many more nets")
     parser.add_argument("--seconds", type=float, default=270.0, help="no new net after so long")
+    parser.add_argument("--profile", action="store_true", help="what the time goes to")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     warm()
+    if options.profile:
+        profiled(options.nets or [*NETS])
+        return
     end, lines = time.monotonic() + options.seconds, []
     names = options.nets or [*NETS, *(OTHERS if options.all else ())]
     for name in names:

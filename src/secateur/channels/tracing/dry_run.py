@@ -59,6 +59,10 @@ class _Stage(TorchFunctionMode):
         name = operator_name(func)
         if self._follows(name, func, kwargs):
             return self._expected()
+        if name == "__get__":
+            answer = func(*args)  # a shape, a type: the most frequent of all
+            if not tensors_in(answer):
+                return self._cut.tape.device if isinstance(answer, torch.device) else answer
         if name in TEXTS:
             return self._next(name).result
         if name.strip("_") in ADDRESSES:
@@ -172,13 +176,14 @@ def dry_run(
         The numbers of the steps whose shapes do not follow the cut.
     """
     stage = _Stage(cut)
+    args, kwargs = to_meta(args), to_meta(dict(kwargs))
     ends = [*(one.start for one in cut.tape.passes[1:]), len(cut.tape.steps)]
     for one, end in zip(cut.tape.passes, ends, strict=True):
         stage.position, stage.end = one.start, end
         runner = small if used_up and one is cut.tape.passes[-1] else throwaway(small)
         try:
             with sandbox(runner), mode(runner, training=one.training), stage:
-                runner(*to_meta(args), **to_meta(dict(kwargs)))
+                runner(*args, **kwargs)
         except ChannelError:
             raise
         except Exception:
@@ -218,9 +223,10 @@ def trains_alike(model: nn.Module, cut: Cut, args: Any, kwargs: Mapping[str, Any
         kwargs: Keyword inputs.
     """
     echo = _Echo(cut, model)
+    args, kwargs = to_meta(args), to_meta(dict(kwargs))
     try:
         with sandbox(model), mode(model, training=True), echo:
-            model(*to_meta(args), **to_meta(dict(kwargs)))
+            model(*args, **kwargs)
     except Exception:
         return False
     return not echo.failures and echo.position == echo.end
