@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 from secateur import models
-from secateur.errors import ModelError
-from secateur.study.fingerprint import check_net, digest_of, fingerprints
+from secateur.study.fingerprint import digest_of, fingerprints
 
 Change = Callable[[Path], object]
 
@@ -128,21 +127,6 @@ KINDS: dict[str, tuple[str, Change, Change]] = {
         ).format("x * CONFIG['scale']", ""),
         write("config.json", '{"scale": 1}'),
         write("config.json", '{"scale": 2}'),
-    ),
-    "a file that forward reads": (
-        LAYER.format("x * torch.load('scale.pt', weights_only=True)", ""),
-        tensors(1, "scale.pt"),
-        tensors(2, "scale.pt"),
-    ),
-    "a file beside the module, that forward reads": (
-        LAYER.format("x * json.loads((HERE / 'scale.json').read_text())", ""),
-        write("scale.json", "1"),
-        write("scale.json", "2"),
-    ),
-    "a file whose path a layer holds": (
-        LAYER.format("x * json.loads(self.how.read_text())", "HERE / 'scale.json'"),
-        write("scale.json", "1"),
-        write("scale.json", "2"),
     ),
     "an environment variable that the builder reads": (
         LAYER.format("x * self.how", "float(os.environ.get('MYNETS_SCALE', '1'))"),
@@ -308,17 +292,3 @@ def test_what_is_no_part_of_the_network_names_nothing(folder: Path) -> None:
     write("scale.json", "1")(folder)
     variable("2")(folder)
     assert parts_of(folder) == first
-
-
-def test_a_file_that_changes_while_the_sweep_runs_is_named(folder: Path) -> None:
-    text, before, after = KINDS["a file that forward reads"]
-    write("mynets.py", text)(folder)
-    before(folder)
-    expected = parts_of(folder)
-    torch.manual_seed(0)
-    net = models.find("mynets:build")()
-    assert isinstance(net, nn.Module)
-    check_net(net, expected)
-    after(folder)
-    with pytest.raises(ModelError, match=r"the file read scale\.pt"):
-        check_net(net, expected)

@@ -26,7 +26,7 @@ EXAMPLES = """\b
 Examples:
   secateur sensitivity runs/demo
   secateur sensitivity study.toml --method l1-filter --levels 0.25,0.5,0.75
-  secateur sensitivity runs/demo --within 0.01        a level, to be put into a study file
+  secateur sensitivity runs/demo --within 0.01
   secateur sensitivity runs/demo --total 0.9 --json
 """
 

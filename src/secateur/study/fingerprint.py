@@ -28,9 +28,7 @@ from secateur.study.content import Contents, name_of, tensor_content
 from secateur.study.ownership import has_file, is_own
 from secateur.study.surroundings import (
     PACKAGE,
-    READ,
     VARIABLE,
-    files_read,
     installed_modules,
     surroundings,
 )
@@ -78,7 +76,7 @@ def fingerprints(
     kinds = {kind.__module__ for module in modules for kind in type(module).__mro__}
     kinds |= installed_modules(contents)
     shared |= files({*contents.modules, *kinds, getattr(builder, "__module__", "") or ""})
-    shared |= surroundings(net, contents)
+    shared |= surroundings(contents)
     parts = {seeds[0]: first, **{seed: net_parts(build(seed)) for seed in seeds[1:]}}
     return {
         seed: shared
@@ -136,8 +134,6 @@ def check_net(net: nn.Module, expected: Mapping[str, str]) -> None:
         ModelError: Something is not as the plan has it; it is named.
     """
     found = net_parts(net)
-    if any(name.startswith(READ) for name in expected):
-        found |= files_read(net)
     for name, digest in expected.items():
         if name.startswith((_CODE, PACKAGE, VARIABLE)):
             # What is pickled by value is the same, files are compared as text, and a worker has

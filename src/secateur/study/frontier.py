@@ -190,6 +190,8 @@ def hypervolume(
         UsageError: No axis, one of test data, or one of which no worst value is known.
     """
     there = list(candidates)
+    if not there:
+        return 0.0
     axes = axes or default_axes(there)
     check_choosing(axes, there)
     points = _all_points(there)

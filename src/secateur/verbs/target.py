@@ -7,6 +7,7 @@ of weights; what counts is the net as it comes out, its channels taken out where
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def _search(costs: _Costs, asked: float) -> float:
     Costs are nearly straight between two sparsities: two of three steps go where a line would have
     the cost, the third halves what is left, so that no form of the curve takes long.
     """
-    low, high = 0, round(_HIGHEST * costs.weights)
+    low, high = 0, max(1, min(math.ceil(_HIGHEST * costs.weights), costs.weights - 1))
     aim, step = asked * (1 + _NEAR) / 2, 0
     while high - low > 1:
         step += 1
