@@ -1,8 +1,10 @@
 """Whole studies of other tasks than images: what they leave is right, and goes on."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 import torch
 from torch import nn
@@ -17,6 +19,9 @@ from secateur.tasks import Quality, Task
 from secateur.tasks.regression import Regression
 from secateur.training.loop import OwnSplit
 from secateur.training.own_loop import TrainingRun
+
+# Workers have no module of this name: what it defines goes to them as it is.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 SHORT = {"base_epochs": 2, "retrain_epochs": 1, "learning_rate": 0.01, "batch_size": 16}
 

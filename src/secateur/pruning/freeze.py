@@ -45,6 +45,7 @@ class Freeze:
             keep its zeros.
 
     Example:
+        >>> import torch
         >>> net = nn.Linear(2, 1, bias=False)
         >>> masks = {"weight": torch.tensor([[True, False]])}
         >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)

@@ -27,6 +27,7 @@ def sensitivity_table(found: Sensitivity) -> Table:
 
     Example:
         >>> from secateur.point import Share, accuracy
+        >>> from secateur.pruning.sensitivity import LayerCut
         >>> cut = LayerCut("fc", ("fc",), 0.5, Share(5, 10), accuracy("val", 8, 10))
         >>> found = Sensitivity("magnitude", accuracy("val", 9, 10), (cut,), 10)
         >>> sensitivity_table(found).row_count

@@ -80,9 +80,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
     "standardised": (lambda: computed(conv(), Standardised()), 4, 0),
     "spectral norm": (lambda: parametrizations.spectral_norm(conv()), 0, 4),
     "orthogonal": (lambda: parametrizations.orthogonal(conv()), 0, 0),
-    "quantised": (lambda: computed(conv(), Quantised()), 0, 0),
-    "quantised groups": (lambda: computed(conv(4), Quantised()), 0, 0),
-    "quantised channels": (lambda: computed(conv(16), Quantised()), 0, 0),
+    "quantised": (lambda: computed(conv(), Quantised()), 1, 1),
+    "quantised groups": (lambda: computed(conv(4), Quantised()), 1, 1),
+    "quantised channels": (lambda: computed(conv(16), Quantised()), 1, 1),
     "a function of one's own": (lambda: computed(conv(), Binary()), 4, 4),
 }
 
