@@ -37,6 +37,7 @@ ROOMS = (
     "verbs.units",
     "verbs.cut_inputs",
     "verbs.cut_alone",
+    "verbs.repair",
     "tasks",
     "training",
     "measure",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from secateur.training.fit import fit as fit
     from secateur.training.slim import slim as slim
     from secateur.verbs.prune import prune as prune
+    from secateur.verbs.repair import repair as repair
     from secateur.verbs.sensitivity import sensitivity as sensitivity
     from secateur.verbs.sweep import Study as Study
     from secateur.verbs.sweep import sweep as sweep
@@ -59,6 +60,7 @@ _HOMES = {
     "load": "secateur.artifact.load",
     "load_state_dict": "secateur.artifact.load",
     "prune": "secateur.verbs.prune",
+    "repair": "secateur.verbs.repair",
     "save": "secateur.artifact.save",
     "sensitivity": "secateur.verbs.sensitivity",
     "slim": "secateur.training.slim",

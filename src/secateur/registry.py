@@ -257,6 +257,15 @@ COLLECTORS = Registry(
     "secateur.statistics",
 )
 
+REPAIRS = Registry(
+    "repair",
+    {
+        "batch-norm": "secateur.pruning.repairs.batch_norm:REPAIR",
+    },
+    "secateur.repairs",
+)
+"""In the order in which several are done."""
+
 METHODS = Registry(
     "method",
     {
@@ -299,5 +308,8 @@ TASKS = Registry(
 
 METRICS = Registry("metric", {}, "secateur.metrics")
 
-ALL = (MODELS, DATASETS, CRITERIA, COLLECTORS, METHODS, TRACKERS, EXECUTORS, TASKS, METRICS)
+ALL = (
+    *(MODELS, DATASETS, CRITERIA, COLLECTORS, REPAIRS, METHODS, TRACKERS, EXECUTORS, TASKS),
+    METRICS,
+)
 """Every registry: what was added to them in one process is handed to its workers."""

@@ -19,6 +19,7 @@ from secateur.point import Reached
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.naming import masked_parameters
 from secateur.pruning.pinned import Pinned, Report
+from secateur.pruning.removed import Removed
 from secateur.pruning.weights import Tied, prunable_weights
 
 
@@ -37,6 +38,7 @@ class Masks(Mapping[str, Tensor]):
         report: Which channels could not be cut, and why, where they were traced.
         reached: Where a target was asked for: the sparsity found, and what the net costs.
         traced: The trace that the masks were made with; `compact` takes it up. Never pickled.
+        removed: What `apply` has zeroed last, for `secateur.repair`; until `freeze`. Never pickled.
 
     Raises:
         MaskError: A mask is not a bool tensor.
@@ -70,6 +72,7 @@ class Masks(Mapping[str, Tensor]):
                 )
         self._masks = {name: mask.detach().clone() for name, mask in masks.items()}
         self._model: nn.Module | None = None
+        self.removed: Removed | None = None
         self.floored = floored
         self.report = Report()
         self.reached: Reached | None = None
@@ -138,11 +141,23 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
+        removed = Removed(self, model)
+        self.clear(model)
+        if removed.is_something:
+            removed.seal(model)
+            self.removed = removed
+        self._model = model
+        return self
+
+    def clear(self, model: nn.Module) -> None:
+        """Write +0 into every pruned element of `model`, and remember nothing.
+
+        Raises:
+            MaskError: A name or a shape is not the model's.
+        """
         with torch.no_grad():
             for name, parameter in self.parameters_of(model).items():
                 parameter.masked_fill_(~self[name].to(parameter.device), 0.0)
-        self._model = model
-        return self
 
     def parameters_of(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """The model's parameters that have a mask, checked for name and shape.
@@ -171,6 +186,7 @@ class Masks(Mapping[str, Tensor]):
                 expected="the network whose pruned weights are held",
                 remedy="Call masks.apply(model) first, or pass model=.",
             )
+        self.removed = None  # what is trained is no longer what was cut
         return Freeze(self, target, optimizer)
 
     @classmethod
@@ -226,7 +242,8 @@ class Masks(Mapping[str, Tensor]):
     def __getstate__(self) -> dict[str, object]:
         """Copies and pickles hold the masks, never the model they were applied to."""
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
-        return {**held, "_model": None, "traced": None, "reached": self.reached}
+        gone = {"_model": None, "traced": None, "removed": None}
+        return {**held, **gone, "reached": self.reached}
 
 
 def checked_masks(masks: object, subject: str) -> Masks:

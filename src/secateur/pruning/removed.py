@@ -1,0 +1,96 @@
+"""Removed: what a cut has zeroed, so that the network can be seen as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from secateur.foundation.own_tensors import own_tensors
+from secateur.pruning.naming import masked_parameters
+
+_BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
+
+
+class Removed:
+    """The values of pruned elements, the statistics of norms, and a checksum of what was kept.
+
+    It costs the memory of the elements that were pruned.
+
+    Args:
+        masks: Parameter names -> bool tensors, True = kept.
+        model: The network, before the masks are applied to it.
+
+    Example:
+        >>> net = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(net.weight)
+        >>> removed = Removed({"weight": torch.tensor([[True, False]])}, net)
+        >>> _ = net.weight.data[0, 1].zero_()
+        >>> removed.seal(net)
+        >>> removed.is_of(net), removed.dense(net)["weight"].tolist()
+        (True, [[1.0, 1.0]])
+    """
+
+    def __init__(self, masks: Mapping[str, Tensor], model: nn.Module) -> None:
+        self._cut = {name: ~mask for name, mask in masks.items()}
+        self._values = {
+            name: parameter.detach()[self._cut[name].to(parameter.device)]
+            for name, parameter in masked_parameters(masks, model).items()
+        }
+        self._norms = {name: one.detach().clone() for name, one in _norm_statistics(model).items()}
+        self._kept: dict[str, int] = {}
+
+    @property
+    def is_something(self) -> bool:
+        """Whether any of it was not zero already."""
+        return any(bool(values.count_nonzero()) for values in self._values.values())
+
+    def seal(self, model: nn.Module) -> None:
+        """Note what the network is now that it is cut."""
+        self._kept = _checksums(model)
+
+    def is_of(self, model: nn.Module) -> bool:
+        """Whether a network has exactly the parameters that the cut has left."""
+        return self._kept == _checksums(model)
+
+    def dense(self, model: nn.Module) -> dict[str, Tensor]:
+        """Copies of the network's parameters and buffers as they were before the cut.
+
+        Args:
+            model: The network, of which `is_of` holds.
+
+        Returns:
+            By the names of `own_tensors`.
+        """
+        found = {name: one.detach().clone() for name, one in own_tensors(model)}
+        names = {id(one): name for name, one in own_tensors(model)}
+        for name, parameter in masked_parameters(self._cut, model).items():
+            whole = found[names[id(parameter)]]
+            values = self._values[name].to(whole.device, whole.dtype)
+            whole[self._cut[name].to(whole.device)] = values
+        for name, values in self._norms.items():
+            found[name].copy_(values)
+        return found
+
+
+def _norm_statistics(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers of batch and instance norms: a pass in training mode changes them."""
+    norms = [module for module in model.modules() if isinstance(module, _NormBase)]
+    held = {id(one) for norm in norms for one in norm.buffers(recurse=False)}
+    return {name: one for name, one in own_tensors(model) if id(one) in held}
+
+
+def _checksums(model: nn.Module) -> dict[str, int]:
+    """The sum of each parameter's bits: the same on every device and in every memory layout."""
+    return {
+        name: _checksum(one) for name, one in own_tensors(model) if isinstance(one, nn.Parameter)
+    }
+
+
+def _checksum(parameter: Tensor) -> int:
+    tensor = parameter.detach()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return int(tensor.view(_BITS[tensor.element_size()]).sum(dtype=torch.int64))

@@ -1,0 +1,1 @@
+"""Kinds of repair, a file each."""
