@@ -38,7 +38,8 @@ class Score:
 
     Attributes:
         metric: A word: `accuracy`, `rmse`.
-        split: `val`, which chooses, or `test`, which is scored once and chooses nothing.
+        split: `val`, which chooses, or `test`, which is scored once and chooses nothing; `before`
+            is the validation split before any retraining.
         value: The number.
         higher: Whether more of it is better.
         label: What it is, in words; the metric's word if empty.
@@ -48,7 +49,7 @@ class Score:
     """
 
     metric: str
-    split: Literal["val", "test"]
+    split: Literal["val", "test", "before"]
     value: float
     higher: bool
     label: str = ""
@@ -254,6 +255,9 @@ class Point:
         baseline: What the best answer that ignores its input scores on the validation split, by
             the metric that chooses; None where no such answer is known.
         reached: Where the level is a target: the sparsity found for it, and what it cost then.
+        before: The scores on the validation split after the last cut and its repair, before any
+            retraining; of a dense base net its own, of a net trained from scratch those of its
+            initial weights. None in a store written before they were recorded.
     """
 
     method: str
@@ -284,6 +288,12 @@ class Point:
     metrics: tuple[Measured, ...] = ()
     baseline: float | None = None
     reached: Reached | None = None
+    before: tuple[Score, ...] | None = None
+
+    @property
+    def every_score(self) -> tuple[Score, ...]:
+        """The scores, those before any retraining last."""
+        return (*self.scores, *(self.before or ()))
 
     @property
     def val(self) -> Score:
@@ -336,6 +346,7 @@ class Point:
             **{
                 **values,
                 "scores": tuple(Score(**each) for each in values["scores"]),
+                "before": _scores_or_none(values.get("before")),
                 **{name: Share(**values[name]) for name in shares},
                 "level": parse_level(values["level"]) if values["level"] else (),
                 "epochs": Epochs(**values["epochs"]),
@@ -350,6 +361,10 @@ class Point:
                 ),
             }
         )
+
+
+def _scores_or_none(values: list[dict[str, Any]] | None) -> tuple[Score, ...] | None:
+    return None if values is None else tuple(Score(**each) for each in values)
 
 
 def with_scores(values: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,16 @@ from pydantic import (
 from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
-from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS, Registry
+from secateur.registry import (
+    DATASETS,
+    EXECUTORS,
+    METHODS,
+    METRICS,
+    MODELS,
+    REPAIRS,
+    TASKS,
+    Registry,
+)
 
 GIVEN = "given"
 """The name of data, a task or a function that is handed over in Python."""
@@ -81,6 +90,22 @@ class TrainingSpec(_Settings):
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     sparse_retraining: bool = False
+    repair: tuple[str, ...] = ()
+
+    @field_validator("repair", mode="before")
+    @classmethod
+    def _one_kind(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("repair")
+    @classmethod
+    def _in_order(cls, kinds: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """The order in which they are done, so that one meaning has one digest."""
+        known = _look_up(info.context or {}, paths=True)
+        for name in kinds:
+            known(REPAIRS, name)
+        unknown = tuple(dict.fromkeys(name for name in kinds if name not in REPAIRS))
+        return tuple(name for name in REPAIRS if name in kinds) + unknown
 
 
 class MethodSpec(_Settings):

@@ -223,3 +223,23 @@ def test_a_metric_of_one_s_own_is_an_axis_and_a_number_of_each_point(perplexitie
         "score": False, "own": True, "zeros": False, "chooses": True,
     }  # fmt: skip
     assert [one["metrics"] for one in found["points"]][:2] == [{"energy": -1.5}, {"energy": -1.5}]
+
+
+def test_quality_before_retraining_is_an_axis_that_can_stand_upright(folder: Path) -> None:
+    with Store.writing(folder) as store:
+        for run, point in [(Run(p.digest, "point", p.method, p.level, p.step, 1, p.seed, {}, 1, {}),
+                            replace(p, before=(replace(p.val, split="before"),)))
+                           for p in store.points() if p.method == "magnitude"]:  # fmt: skip
+            result = {"point": point.to_dict()}
+            store.record_end(store.record_start(run), run, "done", result=result)
+    found = values(Store(folder))
+    (row,) = [one for one in found["axes"] if one["name"] == "before_accuracy"]
+    assert (row["label"], row["score"], row["chooses"]) == (
+        "validation accuracy before retraining",
+        True,
+        True,
+    )
+    shown = {one["method"]: one["scores"].get("before_accuracy") for one in found["points"]}
+    assert shown["dense"] is None
+    assert shown["magnitude"] is not None
+    assert found["choices"]["before_accuracy"]["frontier"]

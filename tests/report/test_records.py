@@ -83,3 +83,16 @@ def test_a_metric_of_one_s_own_takes_no_column_s_place() -> None:
     own = tuple(Measured(name, name, "", False, 7.0) for name in ("method", "seconds", "energy"))
     record = records([replace(one, metrics=own) for one in study()])[0]
     assert (record["method"], record["seconds"], record["energy"]) == ("dense", 1.0, 7.0)
+
+
+def test_quality_before_retraining_has_its_integers() -> None:
+    first, *others = study()
+    before = (replace(first.val, split="before"),)
+    found = records([replace(first, before=before), *others])
+    names = ("before_accuracy", "before_accuracy_correct", "before_accuracy_total")
+    assert [found[0][name] for name in names] == [
+        first.val.value,
+        first.val.part,
+        first.val.total,
+    ]
+    assert [found[1][name] for name in names] == [None] * 3

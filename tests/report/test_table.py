@@ -263,3 +263,13 @@ def test_json_says_what_a_guess_makes_of_an_error() -> None:
     (found,) = to_json([replace(POINTS[-1], scores=scores, baseline=50.0)], ())
     assert (found["val_rmse"], found["collapsed"], found["val_baseline"]) == (52.5, True, 50.0)
     assert not {"val", "test", "val_majority"} & set(found)
+
+
+def test_quality_before_retraining_is_a_column_where_it_was_measured() -> None:
+    before = (replace(accuracy("val", 500, 2000), split="before"),)
+    levels = replicates([replace(POINTS[-1], before=before)])
+    assert "0.250 (n=1)" in " ".join(" ".join(printed(levels=levels)).split())
+    (found,) = to_json([replace(POINTS[-1], before=before)], ())
+    assert found["before_accuracy"] == 0.25
+    older = replicates([POINTS[-1]])
+    assert "retraining" not in " ".join(printed(levels=older))

@@ -12,7 +12,7 @@ from secateur.study.metrics import axis
 def heading(plot: Plot) -> str:
     """The vertical axis: of a share the number of examples behind it, else unit and direction."""
     metric = axis(plot.y, plot.points)
-    scores = [one for point in plot.points for one in point.scores if one.name == plot.y]
+    scores = [one for point in plot.points for one in point.every_score if one.name == plot.y]
     sizes = sorted({one.total for one in scores if one.total})
     known = [f"{' or '.join(f'{size:,}' for size in sizes)} {_examples(scores)}"] if sizes else []
     known += [metric.unit] if metric.unit not in ("", "share") else []

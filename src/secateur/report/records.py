@@ -103,7 +103,7 @@ def _metric_fields(metric: Metric) -> Iterator[Field]:
 
 def _share(metric: Metric, point: Point, which: str) -> int | None:
     """One of the two integers of a share: of a score, or of a field of the point."""
-    score = next((one for one in point.scores if one.name == metric.name), None)
+    score = next((one for one in point.every_score if one.name == metric.name), None)
     held: Score | Share | None = score or getattr(point, metric.name, None)
     return None if held is None else getattr(held, which)
 

@@ -290,7 +290,7 @@ def _scores(point: Point) -> dict[str, Any]:
     """Every score by name, and the integers of the first share on each split."""
     shares = {one.split: one.share for one in (point.val, point.test)}
     return {
-        **{one.name: one.value for one in point.scores},
+        **{one.name: one.value for one in point.every_score},
         **{split: _integers(share, "correct") for split, share in shares.items() if share},
     }
 

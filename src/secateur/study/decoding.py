@@ -149,12 +149,14 @@ def _check_point(what: str, digest: str, point: Point) -> None:
         raise damaged(what, f"of another digest, {point.digest[:12]!r}")
     if not all(_is_share(share) for share in shares):
         raise damaged(what, "with a share of more than all")
-    if not all(_is_score(one) for one in point.scores):
+    if not all(_is_score(one) for one in point.every_score):
         raise damaged(what, "with a score that is none")
     if {one.split for one in point.scores} != {"val", "test"}:
         raise damaged(what, "without a score on each split")
-    if len({one.name for one in point.scores}) < len(point.scores):
+    if len({one.name for one in point.every_score}) < len(point.every_score):
         raise damaged(what, "with two scores of one name")
+    if any(one.split != "before" for one in point.before or ()):
+        raise damaged(what, "with a score before retraining that is of another split")
     if not all(_is_measured(one) for one in point.metrics):
         raise damaged(what, "with a metric that is none")
     if min(counts) < 0 or not 0 <= point.seconds < math.inf:

@@ -6,13 +6,14 @@ An edited criterion, or another version of the package that it comes from, makes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from secateur.pruning.method import Method
+from secateur.pruning.repair import Repair
 from secateur.pruning.statistics import collected
-from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, TASKS, Registry
+from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, REPAIRS, TASKS, Registry
 from secateur.spec import GIVEN, StudySpec
 from secateur.study.content import Contents
 from secateur.study.fingerprint import files
@@ -20,13 +21,14 @@ from secateur.training.loop import Loop
 
 
 def method_codes(study: StudySpec) -> dict[str, str]:
-    """Method or metric -> SHA-256 of its code, its criteria's and its collectors'.
+    """Method or metric -> SHA-256 of its code, its criteria's, its collectors' and its repairs'.
 
     Methods that are secateur's own in all their parts are left out: the version of secateur is
     no part of what names a run.
     """
     names = {*study.methods, *(getattr(one, "like", "") for one in study.methods.values())} - {""}
-    found = {name: "".join(_parts(METHODS[name], name)) for name in sorted(names)}
+    repairs = study.training.repair
+    found = {name: "".join(_parts(METHODS[name], name, repairs)) for name in sorted(names)}
     found |= {name: "".join(_of(METRICS, name)) for name in study.metrics}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
 
@@ -48,12 +50,14 @@ def _content(entry: Any) -> Iterator[str]:
         yield f"{part} {digest}\n"
 
 
-def _parts(method: Method, name: str) -> Iterator[str]:
+def _parts(method: Method, name: str, repairs: Iterable[str]) -> Iterator[str]:
     yield from _of(METHODS, name)
     for part in method.parts:
         yield from _of(CRITERIA, part.criterion)
     for statistic in collected(method.parts):
         yield from _of(COLLECTORS, statistic)
+    for kind in repairs if method.parts else ():
+        yield from _of(REPAIRS, kind)
 
 
 def _of(registry: Registry, name: str) -> Iterator[str]:
@@ -64,6 +68,7 @@ def _of(registry: Registry, name: str) -> Iterator[str]:
     contents = Contents()
     # A method is words; its class of options is in the text of its module.
     what = _recipe(entry) if isinstance(entry, Method) else entry
+    what = entry.run if isinstance(entry, Repair) else what
     yield f"{registry.kind} {contents.of(what)}\n"
     modules = {*contents.modules, registry.module(name), getattr(entry, "__module__", "")}
     for part, digest in sorted(files(modules - {""}).items()):

@@ -18,6 +18,13 @@ from typing import Any, Literal
 from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Measured, Point, Score, Share, accuracy
 
+GO_ON = "Give the sweep's command again to go on with it."
+_SPLITS = {
+    "val": "validation {}",
+    "test": "test {}",
+    "before": "validation {} before retraining",
+}
+
 Number = int | float | Fraction
 Unit = Literal["share", "count", "bytes", "seconds", "epochs", ""] | str
 
@@ -49,7 +56,7 @@ class Metric:
     parts: tuple[str, str] = ("", "")
     is_axis: bool = True
     chooses: bool = True
-    missing: str = "Give the sweep's command again to go on with it."
+    missing: str = GO_ON
     measure: Callable[[Any, Any, Any], float] | None = None
 
     @property
@@ -122,19 +129,22 @@ def _of_zeros(name: str, label: str) -> Metric:
 
 def _of_score(score: Score, first: bool) -> Metric:
     """The row of a task's score: of a share, its integers are columns, too."""
-    split = "validation" if score.split == "val" else "test"
+    label = _SPLITS[score.split].format(score.label or score.metric)
 
     def read(point: Point) -> Fraction | None:
-        return next((one.exact for one in point.scores if one.name == score.name), None)
+        return next((one.exact for one in point.every_score if one.name == score.name), None)
 
     return Metric(
         score.name,
-        f"{split} {score.label or score.metric}",
+        label,
         score.unit,
         score.higher,
         read,
         parts=_columns(score, first),
-        chooses=score.split == "val",
+        chooses=score.split != "test",
+        missing="It is recorded by every sweep of a new run folder."
+        if score.split == "before"
+        else GO_ON,
     )
 
 
@@ -205,12 +215,14 @@ AXES: Mapping[str, Metric] = {one.name: one for one in TABLE if one.is_axis}
 def score_metrics(points: Iterable[Point]) -> tuple[Metric, ...]:
     """The rows of the task's scores: of each split the first, then the others.
 
+    Those before any retraining come last.
+
     Before there is a point, they are those of a classification.
     """
     found: dict[str, Metric] = {}
     for point in points:
         firsts = {point.val.name, point.test.name}
-        for one in sorted(point.scores, key=lambda score: score.name not in firsts):
+        for one in sorted(point.every_score, key=lambda score: score.name not in firsts):
             found.setdefault(one.name, _of_score(one, one.name in firsts))
     if not found:
         return tuple(
@@ -266,7 +278,7 @@ def axis(name: str, points: Iterable[Point] = ()) -> Metric:
         return AXES[name]
     there = tuple(points)
     for point in there:  # without the rows of all scores: every comparison asks for one
-        for score in point.scores:
+        for score in point.every_score:
             if score.name == name:
                 return _of_score(score, name in (point.val.name, point.test.name))
     known = axes_of(there)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from secateur.errors import SpecError
 from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
-from secateur.registry import METHODS
+from secateur.registry import METHODS, REPAIRS
 from secateur.spec import FILES, MethodSpec, Named, StudySpec, chosen, digest
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ LOOP = ("task:", "train:", "evaluate:")
 """What stands in `codes` for the loop of a study."""
 _CUT = {"scope", "ranking", "granularity"}
 _RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
+_REPAIR = {"repair"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class _Seed:
             "model": chosen(self.study.model),
             "data": chosen(self.study.data),
             "sources": dict(self.sources),
-            "training": {k: v for k, v in training.items() if k not in _RETRAINING},
+            "training": {k: v for k, v in training.items() if k not in _RETRAINING | _REPAIR},
             "seed": self.seed,
             **self._loop(),
             **self._metrics(),
@@ -250,6 +251,9 @@ class _Seed:
         if _gathers(method) and "scores" not in files_of(self.study, name):
             # Each cut gathers them anew, in one pass over the training split.
             spent["statistics"] = spent.get("statistics", 0) + 1
+        mended = passes_of_repair(self.study, method)
+        if mended:
+            spent["statistics"] = spent.get("statistics", 0) + mended
         made_by = {
             "run": "point",
             "method": name,
@@ -259,7 +263,9 @@ class _Seed:
                 settings_for(self.study, name),
                 {"scope", "ranking", "granularity"} | method.cut_options(),
             ),
-            "training": chosen(self.study.training, _RETRAINING),
+            "training": chosen(
+                self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
+            ),
             **self._code(name),
             **self._metrics(),
             **self._layers(name, method),
@@ -318,6 +324,12 @@ def _gathers(method: Method) -> bool:
     from secateur.pruning.statistics import collected  # here, for it loads torch
 
     return bool(collected(method.parts))
+
+
+def passes_of_repair(study: StudySpec, method: Method) -> int:
+    """Passes over the training split by which each cut of a method is repaired."""
+    kinds = study.training.repair if method.parts else ()
+    return sum(REPAIRS[name].passes for name in kinds)
 
 
 def layers_of(study: StudySpec, method: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
-from secateur.point import Epochs, Layer, Measured, Point, Reached, Share
+from secateur.point import Epochs, Layer, Measured, Point, Reached, Score, Share
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
@@ -37,6 +37,7 @@ from secateur.pruning.weights import prunable_weights
 from secateur.registry import CRITERIA, METHODS, METRICS, imported
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec
+from secateur.study.before_training import as_before, repair_cut, score_before
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.job import Job
 from secateur.study.metrics import Metric, measured
@@ -128,6 +129,7 @@ class CutNet:
         self.method: Method = METHODS[job.run.method]
         self.masks = Masks({})
         self.reached: Reached | None = None
+        self.before: tuple[Score, ...] | None = None
 
     @property
     def layers(self) -> Layers:
@@ -153,9 +155,10 @@ class CutNet:
         if self.method.start == "initial":
             masks = load_checkpoint(self.job.parent("like"))[1]
             self.masks = (masks or Masks({})).apply(self.model)
-            return
-        previous = self.load()
-        self.masks = self._cut(previous)
+        else:
+            self.masks = self._cut(self.load())
+            repair_cut(self.model, self.masks, self.job, self.data)
+        self.before = score_before(self.model, self.job, self.data)
 
     def _cut(self, previous: Masks | None) -> Masks:
         """The masks of the run's level, applied; of a target at the sparsity that reaches it."""
@@ -302,6 +305,7 @@ class CutNet:
             layers=tuple(_layers(self.model, compact, prunable)),
             metrics=own,
             reached=self.reached,
+            before=as_before(val) if self.before is None else self.before,
         )
         size = artifact_bytes(
             self.job.study, point, self.model, self.masks, compaction, self.data, self.example

@@ -178,7 +178,7 @@ def _point(point: Point) -> dict[str, Any]:
         "step": point.step,
         "seed": point.seed,
         **{name: [share.part, share.total] for name, share in held.items()},
-        "scores": {one.name: [digits(one.value), one.part, one.total] for one in point.scores},
+        "scores": {one.name: [digits(one.value), one.part, one.total] for one in point.every_score},
         "metrics": {one.name: digits(one.value) for one in point.metrics},
         **{name: getattr(point, name) for name in _COUNTS},
         "collapsed": point.collapsed,
