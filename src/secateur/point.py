@@ -258,6 +258,8 @@ class Point:
         before: The scores on the validation split after the last cut and its repair, before any
             retraining; of a dense base net its own, of a net trained from scratch those of its
             initial weights. None in a store written before they were recorded.
+        training_seconds: Seconds of training that led here, those of the runs before it included;
+            None in a store written before they were recorded.
     """
 
     method: str
@@ -289,6 +291,7 @@ class Point:
     baseline: float | None = None
     reached: Reached | None = None
     before: tuple[Score, ...] | None = None
+    training_seconds: float | None = None
 
     @property
     def every_score(self) -> tuple[Score, ...]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from secateur.errors import SpecError
 from secateur.registry import METHODS
 from secateur.spec import StudySpec, TrainingSpec
 from secateur.study.plan import Run, plan, settings_of
@@ -267,27 +266,6 @@ def test_scratch_brings_the_method_that_it_copies() -> None:
 def test_without_retraining_the_dense_net_is_its_base_alone() -> None:
     spec = study(training={"base_epochs": 10, "retrain_epochs": 0}, methods={"dense": {}})
     assert [run.kind for run in plan(spec, SOURCES)] == ["base"]
-
-
-@pytest.mark.parametrize("like", [name for name in METHODS if not METHODS[name].parts])
-def test_scratch_can_copy_only_what_cuts(like: str) -> None:
-    with pytest.raises(SpecError, match=f"methods.scratch.like is '{like}'.*magnitude"):
-        plan(study(methods={"scratch": {"like": like}}), SOURCES)
-
-
-@pytest.mark.parametrize("name", ["scratch", "dense"])
-def test_levels_of_a_method_that_prunes_nothing_are_refused_not_ignored(name: str) -> None:
-    with pytest.raises(SpecError, match=rf"methods.{name}.levels is set"):
-        plan(study(methods={name: {"levels": [0.5]}}), SOURCES)
-
-
-@pytest.mark.parametrize(
-    ("method", "level", "known"),
-    [("magnitude", "0.3/0.9", "one sparsity"), ("combined", "0.3/0.6/0.9", "2 with a slash")],
-)
-def test_a_level_has_one_sparsity_or_one_a_part(method: str, level: str, known: str) -> None:
-    with pytest.raises(SpecError, match=f"a level of {method} is {level}, expected .*{known}"):
-        plan(study(methods={method: {"levels": [level]}}), SOURCES)
 
 
 def test_combined_takes_two_sparsities() -> None:

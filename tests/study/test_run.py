@@ -21,7 +21,7 @@ from secateur.runtime.kernels import kernels
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study import run as run_module
-from secateur.study.checkpoint import load_checkpoint
+from secateur.study.checkpoint import load_checkpoint, load_early
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import parts_of, perform
@@ -127,6 +127,68 @@ def test_pruned_weights_are_zero_by_the_bits_after_retraining(bench: Bench) -> N
             zeros = state[name][~mask]
             assert torch.equal(zeros.view(torch.int32), torch.zeros_like(zeros, dtype=torch.int32))
             assert bool((state[name][mask] != 0).any())
+
+
+@pytest.fixture(scope="module")
+def equal(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Bench:
+    training = {"base_epochs": 1, "retrain_epochs": 3, "batch_size": 16, "budget": "total"}
+    methods = {"magnitude": {}, "slimming": {"sparsity_epochs": 1}, "scratch": {}}
+    settings = {**SETTINGS, "training": training, "methods": methods}
+    return Bench(tmp_path_factory.mktemp("equal"), data, settings).all()
+
+
+def test_with_a_total_every_point_has_trained_as_long_as_it_says(equal: Bench) -> None:
+    points = [(run, equal.point(run)) for run in equal.runs if run.kind == "point"]
+    assert {run.method for run, _ in points} == {
+        "magnitude", "l1-filter", "slimming", "scratch", "dense",
+    }  # fmt: skip
+    assert {point.epochs.cumulative for _, point in points} == {4}
+    for run, point in points:
+        # The curve goes on through all the cuts of a chain, and counts every epoch once.
+        assert [entry["epoch"] for entry in point.curve] == list(range(1, run.epochs + 1))
+    base = equal.done[equal.runs[0].digest]
+    assert [entry["epoch"] for entry in base["curve"]] == [1]
+    assert base["trained"] > 0
+
+
+def test_a_chain_inside_one_run_ends_at_its_own_level_exactly(equal: Bench) -> None:
+    """As deep as the last cut, and what the first one took stays away."""
+    for step, zeros in ((0, 416), (1, 582)):
+        found = equal.point(equal.find("magnitude", step)).sparsity
+        assert (found.part, found.total) == (zeros, 832)
+
+
+def test_the_same_chain_gives_the_same_bits(equal: Bench) -> None:
+    run = equal.find("magnitude", 1)
+    before = equal.file(run).read_bytes()
+    again = equal.perform(run)
+    assert equal.file(run).read_bytes() == before
+    assert Point.from_dict(again["point"]).scores == equal.point(run).scores
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_weights_are_set_back_to_those_of_an_epoch_of_the_dense_net(
+    tmp_path: Path, data: ImageData, epoch: int
+) -> None:
+    training = {"base_epochs": 1, "retrain_epochs": 0, "batch_size": 16, "budget": "total"}
+    training |= {"retrain": "rewind-weights", "rewind_epoch": epoch}
+    methods = {"magnitude": {"levels": [0.5]}}
+    bench = Bench(tmp_path, data, {**SETTINGS, "training": training, "methods": methods}).all()
+    base, cut = bench.runs[0], bench.find("magnitude")
+    dense = load_checkpoint(bench.file(base))[0]
+    early = load_early(bench.file(base))
+    assert dense.keys() == early.keys()
+    first = net((3, 8, 8), 5).state_dict()
+    assert {name: value.shape for name, value in early.items()} == {
+        name: value.shape for name, value in first.items()
+    }
+    assert all(torch.equal(dense[name], early[name]) for name in dense) == (epoch == 1)
+    # Cut by the trained weights, and what is kept is as it was in that epoch.
+    state, masks = load_checkpoint(bench.file(cut))
+    assert masks
+    for name, value in early.items():
+        kept = masks.get(name, torch.ones_like(value, dtype=torch.bool))
+        assert torch.equal(state[name], value * kept)
 
 
 def test_exact_numbers_of_weights_are_cut(bench: Bench) -> None:

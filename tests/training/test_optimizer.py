@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from secateur.spec import TrainingSpec
-from secateur.training.optimizer import build_optimizer, build_schedule
+from secateur.training.optimizer import build_optimizer
 
 
 def build(**settings: object) -> torch.optim.Optimizer:
@@ -51,28 +49,3 @@ def test_fused_steps_are_the_plain_ones(name: str) -> None:
             net(torch.ones(2, 5)).square().sum().backward()
             optimizer.step()
     assert torch.allclose(layer.weight, twin.weight, rtol=1e-5)
-
-
-def rates(schedule: str, steps: int) -> list[float]:
-    optimizer = build(schedule=schedule)
-    plan = build_schedule(optimizer, TrainingSpec(schedule=schedule), steps)  # type: ignore[arg-type]
-    found = []
-    for _ in range(steps + 2):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        plan.step()
-    return found
-
-
-def test_constant() -> None:
-    assert rates("constant", 4) == [0.5] * 6
-
-
-def test_cosine_by_hand() -> None:
-    half = 0.25 * (1 + math.cos(math.pi / 4))
-    last = 0.25 * (1 - math.cos(math.pi / 4))
-    assert rates("cosine", 4) == pytest.approx([0.5, half, 0.25, last, 0.0, 0.0])
-
-
-def test_cosine_over_no_steps() -> None:
-    assert rates("cosine", 0) == [0.5, 0.0]

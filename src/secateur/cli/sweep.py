@@ -92,7 +92,16 @@ def sweep(
         Text, typer.Option(help="A safetensors file of masks (bool, True = kept) to start from.")
     ] = None,
     base_epochs: Annotated[int | None, typer.Option(help="Of the dense net.")] = None,
-    retrain_epochs: Annotated[int | None, typer.Option(help="Of each level.")] = None,
+    retrain_epochs: Annotated[
+        int | None, typer.Option(help="Of each level, or of each point where the budget is total.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="level: each level retrains alike; total: each point has the same epochs in all.",
+            autocompletion=lambda: ["level", "total"],
+        ),
+    ] = None,
     seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workers: Annotated[
@@ -135,6 +144,7 @@ def sweep(
             "checkpoint": checkpoint,
             "base_epochs": base_epochs,
             "retrain_epochs": retrain_epochs,
+            "budget": budget,
             "seeds": seeds,
         },
     )
@@ -227,7 +237,7 @@ def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudyS
             values[name] = {"name": given[name]}
     if "checkpoint" in given:
         values["base"] = {"checkpoint": given["checkpoint"]}
-    for name in ("base_epochs", "retrain_epochs"):
+    for name in ("base_epochs", "retrain_epochs", "budget"):
         if name in given:
             values.setdefault("training", {})[name] = given[name]
     if "methods" in given:

@@ -62,19 +62,19 @@ def tree(progress: SweepProgress, marks: Marks, height: int) -> list[Tree | Text
 
 
 def _height(runs: Sequence[Run], progress: SweepProgress) -> int:
-    methods = {run.method for run in runs if run.kind != "base"}
+    methods = {run.method for run in runs if not run.is_base}
     return 1 + len(methods) + sum(1 for run in runs if run.digest in progress.underway)
 
 
 def _seed(runs: Sequence[Run], progress: SweepProgress, marks: Marks) -> Tree:
-    base = next(run for run in runs if run.kind == "base")
+    base = next(run for run in runs if run.is_base)
     top = Tree(_line(("", base, base.title), progress=progress, marks=marks), guide_style="dim")
     if base.digest in progress.underway:
         top.add(_detail(progress.underway[base.digest], marks, "training"))
-    methods = list(dict.fromkeys(run.method for run in runs if run.kind != "base"))
+    methods = list(dict.fromkeys(run.method for run in runs if not run.is_base))
     width = max((len(name) for name in methods), default=0)
     for name in methods:
-        own = [run for run in runs if run.method == name and run.kind != "base"]
+        own = [run for run in runs if run.method == name and not run.is_base]
         label = Text(name.ljust(width), no_wrap=True, overflow="ellipsis")
         for run in own:
             label.append_text(_line((" ", run, _level(run)), progress=progress, marks=marks))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from secateur.point import Score
+from secateur.report.budget import budget_words
 from secateur.report.plot import Plot
 from secateur.study.metrics import axis
 
@@ -43,6 +44,7 @@ def note(plot: Plot, cut: bool, below: int = 0) -> str:
         sentences.append(f"Far below the frame: {below} level{'s' * (below > 1)}.")
     if len(ends) > 1:
         sentences.append(f"Black: dense after {ends[0]} epochs, dashed after {ends[1]}.")
+    sentences.append(budget_words(plot.points))
     whose = "the whole study's frontier" if plot.methods else "the frontier"
     sentences.append(f"Filled markers: on {whose}, by {chooses}.")
     if any(level.collapsed for level in plot.shown):

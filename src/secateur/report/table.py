@@ -16,6 +16,7 @@ from rich.text import Text
 from secateur.foundation.level import Sparsity
 from secateur.foundation.target import Target
 from secateur.point import Point, Share
+from secateur.report.budget import budget_words
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axis, own_metrics, quality_of, score_metrics
@@ -88,7 +89,8 @@ def _engine_at(replicate: Replicate, batch: int) -> str:
 
 def _epochs(replicate: Replicate) -> str:
     spent = replicate.epochs
-    sums = f"{spent.base}+{spent.sparsity}+{spent.retrain}={spent.cumulative}"
+    more = f"+{spent.statistics}" if spent.statistics else ""
+    sums = f"{spent.base}+{spent.sparsity}+{spent.retrain}{more}={spent.cumulative}"
     return f"given, {sums}" if spent.given else sums
 
 
@@ -208,7 +210,8 @@ def caption_of(levels: Iterable[Replicate]) -> str:
     there = list(levels)
     points = [point for level in there for point in level.points]
     quality = axis(quality_of(points), points)
-    caption = CAPTION.format(quality.label + ("" if quality.higher else " (less is better)"))
+    marked = CAPTION.format(quality.label + ("" if quality.higher else " (less is better)"))
+    caption = f"{marked} {budget_words(points)}"
     return f"{caption} {COLLAPSED_NOTE}" if any(level.collapsed for level in there) else caption
 
 

@@ -17,20 +17,29 @@ from secateur.pruning.masks import Masks
 from secateur.study.folder import PARTIAL, check_kind, draft
 
 _MASKS = "secateur.masks"
+_EARLY = "secateur.early:"
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Tensor], masks: Masks | None = None) -> None:
+def save_checkpoint(
+    path: Path,
+    state: Mapping[str, Tensor],
+    masks: Masks | None = None,
+    early: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write tensors under their state-dict names, atomically and synced.
 
-    The file holds the state dict and nothing else, so `safetensors.torch.load_file` gives what
-    `load_state_dict` takes; a tied weight is written under each of its names.
+    Without `early` the file holds the state dict and nothing else, so
+    `safetensors.torch.load_file` gives what `load_state_dict` takes; a tied weight is written under
+    each of its names.
 
     Args:
         path: Replaced only once the new file is whole and on the disk.
         state: A state dict.
         masks: Kept in the file's metadata.
+        early: The state dict of an earlier epoch, to be gone back to; see `load_early`.
     """
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    held = {**state, **{_EARLY + name: tensor for name, tensor in (early or {}).items()}}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in held.items()}
     metadata = {_MASKS: masks.to_text()} if masks is not None else None
     # One key only: safetensors writes several in no fixed order, and the bytes are compared.
     content = save(tensors, metadata)
@@ -46,14 +55,36 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Masks | None]:
     Raises:
         StoreError: The file is missing or damaged.
     """
+    held, text = _read(path)
+    state = {name: tensor for name, tensor in held.items() if not name.startswith(_EARLY)}
+    return state, _masks(path, text) if text else None
+
+
+def load_early(path: Path) -> dict[str, Tensor]:
+    """The state dict of the earlier epoch that a checkpoint keeps.
+
+    Raises:
+        StoreError: The file is missing or damaged, or keeps none.
+    """
+    held, _ = _read(path)
+    early = {
+        name.removeprefix(_EARLY): tensor
+        for name, tensor in held.items()
+        if name.startswith(_EARLY)
+    }
+    if not early:
+        raise _damaged(path, "without the weights of an earlier epoch")
+    return early
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
     check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_MASKS)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, text  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise _damaged(path, f"unreadable ({error})") from None
-    return state, _masks(path, text) if text else None
 
 
 def _masks(path: Path, text: str) -> Masks:

@@ -21,7 +21,7 @@ from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.plan import copied, files_of, layers_of, settings_for
+from secateur.study.method_settings import copied, files_of, layers_of, settings_for
 from secateur.study.run import parts_of
 from secateur.study.tensor_files import read_tensors
 from secateur.verbs.cut_inputs import check_masks

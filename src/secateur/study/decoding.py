@@ -122,6 +122,7 @@ def decode_point(
     curve = tuple(point.get("curve", ()))
     return replace(
         made,
+        training_seconds=None,
         checkpoint=checkpoint,
         curve=curve,
         majority=guess.majority,
@@ -246,6 +247,31 @@ def decode_guess(text: str | None) -> Guess:
     return Guess(count, None if baseline is None else float(baseline))
 
 
+def decode_trained(
+    digest: str, made_by: str, trained: object
+) -> tuple[dict[str, str], float | None]:
+    """The parents of a run, by role, and the seconds that it trained; None if it does not say.
+
+    Raises:
+        StoreError: They are of another form.
+    """
+    what = f"the run {digest[:12]}"
+    parents = _parents(what, made_by)
+    if trained is None:
+        return parents, None
+    if type(trained) not in (int, float) or not 0 <= trained < math.inf:  # type: ignore[operator]
+        raise damaged(what, "with a training time that is none")
+    return parents, float(trained)  # type: ignore[arg-type]
+
+
+def _parents(what: str, made_by: str) -> dict[str, str]:
+    held = _read(what, made_by)
+    parents = held.get("parents") if isinstance(held, dict) else None
+    if not isinstance(parents, dict) or not all(isinstance(p, str) for p in parents.values()):
+        raise damaged(what, "without its parents")
+    return parents
+
+
 def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, str], list[Any]]:
     """The parents of a finished run, by role, and its curve.
 
@@ -253,12 +279,9 @@ def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, s
         StoreError: They are no JSON of that form.
     """
     what = f"the run {digest[:12]}"
-    held, values = _read(what, made_by), _read(what, result, finite=False)
-    parents = held.get("parents") if isinstance(held, dict) else None
+    parents, values = _parents(what, made_by), _read(what, result, finite=False)
     source = values.get("point", values) if isinstance(values, dict) else None
     curve = source.get("curve", []) if isinstance(source, dict) else None
-    if not isinstance(parents, dict) or not all(isinstance(p, str) for p in parents.values()):
-        raise damaged(what, "without its parents")
     if not isinstance(curve, list) or not all(_is_entry(entry) for entry in curve):
         raise damaged(what, "with a curve that is none")
     return parents, curve

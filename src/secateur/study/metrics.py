@@ -203,6 +203,8 @@ TABLE: tuple[Metric, ...] = (
         attrgetter("epochs.cumulative"),
         column="cumulative_epochs",
     ),
+    # A unit of its own: what is counted in `seconds` is written in milliseconds.
+    Metric("training_seconds", "training time", "s", False, attrgetter("training_seconds")),
     _of_latency("latency", 1),
     _of_latency("latency_64", 64),
 )

@@ -2,32 +2,52 @@
 
 Runs form a tree. A *base* run trains the dense net of one seed; a preparatory run, named by its
 method's preparation, trains a copy of it for what the method's criteria need; a *point* run cuts a
-net, retrains it and scores it. A run names its parents by their digests, so its own digest covers
-all that came before it.
+net, retrains it and scores it, several times where its budget is that of a whole chain of levels. A
+run names its parents by their digests, so its own digest covers all that came before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from secateur.errors import SpecError
 from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
-from secateur.registry import METHODS, REPAIRS
-from secateur.spec import FILES, MethodSpec, Named, StudySpec, chosen, digest
+from secateur.registry import METHODS
+from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
+from secateur.study.budget import Stage, is_total, passes_of, stages_of
+from secateur.study.method_settings import (
+    check_methods,
+    copied,
+    files_of,
+    layers_of,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Preparation
 
 BASE, POINT = "base", "point"
-"""The kinds of runs that give a point; every other kind is the name of a preparation."""
+"""The kinds of runs that give a point."""
+START = "start"
+"""The dense net where all points have the same total: it is no point, for it has had less. Every
+other kind is the name of a preparation."""
+BASE_TITLE = "dense base"
 CLASSIFICATION = Named(name="classification")
 LOOP = ("task:", "train:", "evaluate:")
 """What stands in `codes` for the loop of a study."""
 _CUT = {"scope", "ranking", "granularity"}
-_RETRAINING = {"retrain_epochs", "retrain_learning_rate", "sparse_retraining"}
+_RETRAINING = {
+    "retrain_epochs",
+    "retrain_learning_rate",
+    "sparse_retraining",
+    "budget",
+    "spread",
+    "retrain",
+    "retrain_schedule",
+    "rewind_epoch",
+}
 _REPAIR = {"repair"}
 
 
@@ -37,7 +57,7 @@ class Run:
 
     Attributes:
         digest: Its name.
-        kind: What it does: `base`, `point`, or the name of a preparation (`slim`).
+        kind: What it does: `base` or `start`, `point`, or the name of a preparation (`slim`).
         method: Of a point; `dense` for a base run, which is the dense net's first point.
         level: The requested sparsities; empty where nothing is cut.
         step: The level's place in its method's list.
@@ -47,7 +67,8 @@ class Run:
         epochs: Epochs that this run trains.
         spent: Epochs consumed up to its end: `base`, `sparsity` (of preparations), `retrain`, and
             `statistics` where a criterion needs some.
-        preparing: Of a preparatory run: what it does, in words.
+        preparing: Of a run that gives no point: what it does, in words.
+        stages: The cuts that lead from the parent's net to the point, each with its retraining.
     """
 
     digest: str
@@ -61,12 +82,18 @@ class Run:
     epochs: int
     spent: Mapping[str, int]
     preparing: str = ""
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it trains the dense net that the others of its seed start from."""
+        return self.kind in (BASE, START)
 
     @property
     def title(self) -> str:
         """Short text for progress and messages."""
         level = level_text(self.level)
-        what = self.preparing or ("dense base" if self.kind == BASE else self.method)
+        what = self.preparing or (BASE_TITLE if self.kind == BASE else self.method)
         return " ".join(part for part in (what, level, f"seed {self.seed}") if part)
 
 
@@ -97,7 +124,7 @@ def plan(
         >>> [run.title for run in plan(study, {"data": "..."})]
         ['dense base seed 0', 'magnitude 0.5 seed 0', 'magnitude 0.9 seed 0']
     """
-    _check(study)
+    check_methods(study)
     runs: dict[str, Run] = {}
     for seed in study.seeds:
         own = {"model": nets[seed]} if nets else {}
@@ -123,7 +150,9 @@ class _Seed:
             for run in self._of(name, base):
                 spent = max(spent, sum(run.spent.values()) - base.epochs)
                 yield run
-        if "dense" in self.study.methods:
+        if is_total(self.study):
+            yield self._point("dense", [()], 0, base, base, None)
+        elif "dense" in self.study.methods:
             yield from self._dense(base, spent)
 
     def _with_sources(self) -> list[str]:
@@ -148,15 +177,22 @@ class _Seed:
             yield prepared
         previous = base
         incremental = (spec.schedule or method.schedule) == "incremental"
-        for step, level in enumerate(self.study.levels_of(name)):
-            run = self._point(name, level, step, base, previous if incremental else base, prepared)
+        levels = self.study.levels_of(name)
+        for step, level in enumerate(levels):
+            # With an equal total each point of a chain is reached by itself, from the base net.
+            whole = incremental and is_total(self.study)
+            chain = levels[: step + 1] if whole else (level,)
+            start = previous if incremental and not whole else base
+            run = self._point(name, chain, step, base, start, prepared)
             yield run
             previous = run
 
     def _base(self) -> Run:
         training = chosen(self.study.training)
+        kind = START if is_total(self.study) else BASE
+        kept = self.study.training.kept_epoch
         made_by = {
-            "run": "base",
+            "run": kind,
             "model": chosen(self.study.model),
             "data": chosen(self.study.data),
             "sources": dict(self.sources),
@@ -165,11 +201,13 @@ class _Seed:
             **self._loop(),
             **self._metrics(),
             **({"prunable": list(self.study.prunable)} if self.study.prunable else {}),
+            **({} if kept is None else {"keeps": kept}),
         }
         epochs = self.study.training.base_epochs
         spent = {"base": epochs, "sparsity": 0, "retrain": 0}
         name = digest(made_by)
-        return Run(name, BASE, "dense", (), 0, 0, self.seed, {}, epochs, spent)
+        words = BASE_TITLE if kind == START else ""
+        return Run(name, kind, "dense", (), 0, 0, self.seed, {}, epochs, spent, words)
 
     def _prepared(self, name: str, base: Run, spec: MethodSpec) -> Run:
         prepare: Preparation = METHODS[name].prepare
@@ -232,14 +270,16 @@ class _Seed:
     def _point(
         self,
         name: str,
-        level: Levels,
+        chain: Sequence[Levels],
         step: int,
         base: Run,
         start: Run,
         prepared: Run | None,
     ) -> Run:
-        epochs = self.study.training.retrain_epochs
         method: Method = METHODS[name]
+        level = chain[-1]
+        stages = stages_of(self.study, name, chain, prepared.epochs if prepared else 0)
+        epochs = sum(stage.epochs for stage in stages)
         parents = {"base": base.digest}
         if start is not base:
             parents["previous"] = start.digest
@@ -248,12 +288,10 @@ class _Seed:
         spent = dict(start.spent)
         spent["sparsity"] = prepared.spent["sparsity"] if prepared else 0
         spent["retrain"] += epochs
-        if _gathers(method) and "scores" not in files_of(self.study, name):
-            # Each cut gathers them anew, in one pass over the training split.
-            spent["statistics"] = spent.get("statistics", 0) + 1
-        mended = passes_of_repair(self.study, method)
-        if mended:
-            spent["statistics"] = spent.get("statistics", 0) + mended
+        passes = len(stages) * passes_of(self.study, name)
+        if passes:
+            spent["statistics"] = spent.get("statistics", 0) + passes
+        total = {"stages": [[list(one.level), one.epochs] for one in stages]}
         made_by = {
             "run": "point",
             "method": name,
@@ -261,11 +299,12 @@ class _Seed:
             "parents": parents,
             "options": chosen(
                 settings_for(self.study, name),
-                {"scope", "ranking", "granularity"} | method.cut_options(),
+                _CUT | method.cut_options(),
             ),
             "training": chosen(
                 self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
             ),
+            **(total if is_total(self.study) else {}),
             **self._code(name),
             **self._metrics(),
             **self._layers(name, method),
@@ -276,11 +315,12 @@ class _Seed:
             name,
             level,
             step,
-            start.depth + 1,
+            start.depth + len(stages),
             self.seed,
             parents,
             epochs,
             spent,
+            stages=stages,
         )
 
     def _scratch(self, name: str, source: Run) -> Run:
@@ -309,97 +349,8 @@ class _Seed:
         each = self.study.training.retrain_epochs
         previous = base
         for step in range(1, -(-spent // each) + 1 if each else 1):
-            previous = self._point("dense", (), step, base, previous, None)
+            previous = self._point("dense", [()], step, base, previous, None)
             yield previous
-
-
-def settings_for(study: StudySpec, method: str) -> MethodSpec:
-    """A method's settings: the study's, or its defaults where another method copies it."""
-    found: MethodSpec = study.methods.get(method) or METHODS[method].options()
-    return found
-
-
-def _gathers(method: Method) -> bool:
-    """Whether data are looked at for a method's cuts."""
-    from secateur.pruning.statistics import collected  # here, for it loads torch
-
-    return bool(collected(method.parts))
-
-
-def passes_of_repair(study: StudySpec, method: Method) -> int:
-    """Passes over the training split by which each cut of a method is repaired."""
-    kinds = study.training.repair if method.parts else ()
-    return sum(REPAIRS[name].passes for name in kinds)
-
-
-def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
-    """A method's choice of layers: its own settings, or the study's; only those that are set.
-
-    Returns:
-        The arguments of `secateur.pruning.layers.Layers`.
-    """
-    own = settings_for(study, method)
-    asked = {
-        "exclude": study.exclude if own.exclude is None else own.exclude,
-        "only": study.only if own.only is None else own.only,
-        "prunable": study.prunable,
-        "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
-    }
-    return {name: value for name, value in asked.items() if value}
-
-
-def files_of(study: StudySpec, method: str) -> dict[str, str]:
-    """The files of scores and masks that a method's cuts go by: its own settings, or the study's.
-
-    The study's scores are nothing to a control: it would be none.
-
-    Returns:
-        `scores` and `masks`, where they are set -> the path.
-    """
-    if not METHODS[method].parts:
-        return {}
-    own = settings_for(study, method)
-    every = {"scores": "" if METHODS[method].control else study.scores, "masks": study.masks}
-    asked = {name: getattr(own, name) for name in FILES}
-    found = {name: every[name] if asked[name] is None else asked[name] for name in FILES}
-    return {name: path for name, path in found.items() if path}
-
-
-def copied(spec: MethodSpec) -> str:
-    """The method whose cut nets are trained from scratch."""
-    return str(getattr(spec, "like"))  # noqa: B009
-
-
-def _check(study: StudySpec) -> None:
-    """Refuse what the settings, each right by itself, cannot mean together."""
-    for name, spec in study.methods.items():
-        method: Method = METHODS[name]
-        if method.start == "initial" and not METHODS[copied(spec)].parts:
-            pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
-            raise _wrong(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
-        if spec.scope and len(method.parts) != 1:
-            raise _wrong(
-                f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"
-            )
-        if not method.parts and spec.levels:
-            raise _wrong(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
-        pruned = copied(spec) if method.start == "initial" else name
-        cuts = len(METHODS[pruned].parts)
-        for level in study.levels_of(pruned) if cuts else ():
-            if len(level) not in (1, cuts):
-                given = level_text(level)
-                known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
-                raise _wrong(f"a level of {pruned}", given, known)
-
-
-def _wrong(subject: str, given: str, expected: str) -> SpecError:
-    return SpecError(
-        "planning the study",
-        subject,
-        given=given,
-        expected=expected,
-        remedy="Mend this setting; `secateur studies original` shows a complete example.",
-    )
 
 
 def settings_of(study: StudySpec) -> dict[str, Any]:

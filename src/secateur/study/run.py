@@ -19,8 +19,8 @@ from secateur.channels import compact_with_record
 from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
+from secateur.foundation.level import Levels, shares_of, target_of
 from secateur.foundation.level import Share as Asked
-from secateur.foundation.level import shares_of, target_of
 from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
@@ -38,10 +38,10 @@ from secateur.registry import CRITERIA, METHODS, METRICS, imported
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec
 from secateur.study.before_training import as_before, repair_cut, score_before
-from secateur.study.checkpoint import load_checkpoint, save_checkpoint
+from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
+from secateur.study.method_settings import files_of, layers_of, settings_for
 from secateur.study.metrics import Metric, measured
-from secateur.study.plan import BASE, POINT, files_of, layers_of, settings_for
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import read_tensors
@@ -49,6 +49,7 @@ from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
 from secateur.training.fit import stream
+from secateur.training.learning_rate import Rates, hurt, retraining_rates
 from secateur.verbs.target import reach
 from secateur.verbs.units import groups_of
 
@@ -63,27 +64,28 @@ def _room(limit: float) -> float:
     return 0.98 * limit - 1200
 
 
-def _all_of_it(limit: float) -> float:
-    return limit
-
-
 def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[str, Any]:
     """Do one run and write its checkpoint.
 
     Returns:
-        What the store keeps: the `point`, or for sparsity training its `curve`.
+        What the store keeps: the `point`, or of a run that gives none its `curve`; and `trained`,
+        the seconds of training.
 
     Raises:
         SecateurError: The run cannot be done; the message says why.
     """
     begun = time.monotonic()
     data = job.setup.load_data().to(resolve_device(job.device))
-    if job.run.preparing:
+    if job.run.preparing and not job.run.is_base:
         return _prepare(job, METHODS[job.run.method].prepare, data, on_epoch)
     cut_net = CutNet(job, data)
-    cut_net.begin()
-    curve = cut_net.train(on_epoch)
-    return {"point": cut_net.measure(curve, begun).to_dict()}
+    curve = cut_net.advance(on_epoch)
+    if job.run.preparing:
+        cut_net.save()
+        found: dict[str, Any] = {"curve": [entry.to_dict() for entry in curve]}
+    else:
+        found = {"point": cut_net.measure(curve, begun).to_dict()}
+    return {**found, "trained": round(cut_net.trained, 3)}
 
 
 def _prepare(
@@ -92,6 +94,7 @@ def _prepare(
     data: Data,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> dict[str, Any]:
+    begun = time.monotonic()
     model = job.setup.build_model(data, job.run.seed)
     state, _ = load_checkpoint(job.parent("base"))
     model.load_state_dict(state)
@@ -107,7 +110,8 @@ def _prepare(
         on_epoch=on_epoch,
     )
     save_checkpoint(job.file_of(job.run.digest), found)
-    return {"curve": [entry.to_dict() for entry in curve]}
+    trained = round(time.monotonic() - begun, 3)
+    return {"curve": [entry.to_dict() for entry in curve], "trained": trained}
 
 
 class CutNet:
@@ -124,12 +128,14 @@ class CutNet:
         self.loop = job.setup.loop()
         self.example = moved(data.example(_EXAMPLES), "cpu")
         self.one = moved(data.example(1), "cpu")
-        build = job.setup.build_base if job.run.kind == BASE else job.setup.build_model
+        build = job.setup.build_base if job.run.is_base else job.setup.build_model
         self.model = build(data, job.run.seed)
         self.method: Method = METHODS[job.run.method]
         self.masks = Masks({})
         self.reached: Reached | None = None
         self.before: tuple[Score, ...] | None = None
+        self.trained = 0.0
+        self.early: dict[str, Tensor] = {}
 
     @property
     def layers(self) -> Layers:
@@ -148,22 +154,36 @@ class CutNet:
         """The study's files of scores and masks for the method."""
         return files_of(self.job.study, self.job.run.method)
 
-    def begin(self) -> None:
-        """Cut what the run starts from; of a base run nothing, of a copied method its net anew."""
-        if self.job.run.kind == BASE:
-            return
-        if self.method.start == "initial":
-            masks = load_checkpoint(self.job.parent("like"))[1]
-            self.masks = (masks or Masks({})).apply(self.model)
-        else:
-            self.masks = self._cut(self.load())
-            repair_cut(self.model, self.masks, self.job, self.data)
-        self.before = score_before(self.model, self.job, self.data)
+    def advance(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
+        """Cut and train, stage by stage; of a base run nothing is cut.
 
-    def _cut(self, previous: Masks | None) -> Masks:
-        """The masks of the run's level, applied; of a target at the sparsity that reaches it."""
-        level, known = self.job.run.level, self.statistics()
-        target = target_of(level)
+        A copied method's net is cut anew, from its initial weights.
+        """
+        run, training = self.job.run, self.job.study.training
+        if not run.stages:
+            if "like" in run.parents:
+                masks = load_checkpoint(self.job.parent("like"))[1]
+                self.masks = (masks or Masks({})).apply(self.model)
+                self.before = score_before(self.model, self.job, self.data)
+            return self._train(run.epochs, run.depth, on_epoch)
+        previous = self.load()
+        first = run.depth - len(run.stages) + 1
+        curve: tuple[Epoch, ...] = ()
+        for depth, stage in enumerate(run.stages, start=first):
+            dense = {name: value.detach().clone() for name, value in self.model.named_parameters()}
+            previous = self.masks = self._cut(stage.level, previous)
+            repair_cut(self.model, self.masks, self.job, self.data)
+            self.before = score_before(self.model, self.job, self.data)
+            rates = retraining_rates(training, stage.epochs, hurt(dense, self.masks))
+            if training.kept_epoch is not None:
+                self.model.load_state_dict(load_early(self.job.parent("base")))
+                self.masks.apply(self.model)
+            curve += self._train(stage.epochs, depth, on_epoch, len(curve), rates)
+        return curve
+
+    def _cut(self, level: Levels, previous: Masks | None) -> Masks:
+        """The masks of a level, applied; of a target at the sparsity that reaches it."""
+        known, target = self.statistics(), target_of(level)
 
         def cut_at(net: nn.Module, asked: Sequence[Asked]) -> Masks:
             return cut(
@@ -178,13 +198,14 @@ class CutNet:
 
         if target is None:
             return cut_at(self.model, shares_of(level))
+        room: Callable[[float], float] = _room if target.cost == "bytes" else float
         self.reached = reach(
             self.model,
             target,
             lambda net, share: cut_at(net, (share,)),
             self.example,
             structured=any(part.granularity != "weight" for part in self.parts),
-            room=_room if target.cost == "bytes" else _all_of_it,
+            room=room,
         )
         return cut_at(self.model, (self.reached.sparsity,))
 
@@ -227,53 +248,97 @@ class CutNet:
         """What training minimises."""
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
-    def train(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
-        """Train for the run's epochs: the compact net where channels are gone, else on masks."""
+    def _train(
+        self,
+        epochs: int,
+        depth: int,
+        on_epoch: Callable[[Epoch], None] | None,
+        done: int = 0,
+        rates: Rates | None = None,
+    ) -> tuple[Epoch, ...]:
+        """Train: the compact net where channels are gone, else the whole one on its masks.
+
+        Args:
+            epochs: How many.
+            depth: Which retraining it is, counted from the base net.
+            on_epoch: Told of each.
+            done: Epochs that this run has trained already; the curve's numbers go on from there.
+            rates: The learning rates of a retraining.
+        """
+
+        def tell(entry: Epoch) -> None:
+            self._keep_early(entry.epoch)
+            if on_epoch:
+                on_epoch(_later(entry, done))
+
+        begun = time.monotonic()
+        self._keep_early(0)
         try:
             small = compact_with_record(self.model, self.masks, self.example, fold=False)
         except ChannelError:
             small = None
         if small is None or not small.kept:
-            return self._fit(self.model, self.masks, on_epoch)
-        curve = self._fit(small.model, small.masks(self.masks), on_epoch)
-        self.model.load_state_dict(
-            small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
-        )
-        return curve
+            curve = self._fit(self.model, self.masks, epochs, depth, rates, tell)
+        else:
+            curve = self._fit(small.model, small.masks(self.masks), epochs, depth, rates, tell)
+            self.model.load_state_dict(
+                small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
+            )
+        self._come_to_rest()
+        self.trained += time.monotonic() - begun
+        return tuple(_later(entry, done) for entry in curve)
+
+    def _keep_early(self, epoch: int) -> None:
+        """Keep the dense net's weights of the epoch that cut nets go back to."""
+        if self.job.run.is_base and epoch == self.job.study.training.kept_epoch:
+            state = self.model.state_dict()
+            self.early = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+    def _come_to_rest(self) -> None:
+        """As a checkpoint gives a net back, so that what follows does not depend on training."""
+        self.model.cpu().eval()
+        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
     def _fit(
-        self, model: nn.Module, masks: Masks, on_epoch: Callable[[Epoch], None] | None
+        self,
+        model: nn.Module,
+        masks: Masks,
+        epochs: int,
+        depth: int,
+        rates: Rates | None,
+        on_epoch: Callable[[Epoch], None],
     ) -> tuple[Epoch, ...]:
         run, training = self.job.run, self.job.study.training
-        retraining = run.kind == POINT and "base" in run.parents
-        sparse = retraining and bool(masks) and training.sparse_retraining
+        sparse = rates is not None and bool(masks) and training.sparse_retraining
         with sparse_retraining(model, masks) if sparse else nullcontext():
             return self.loop.fit(
                 model,
                 self.data,
                 training,
-                epochs=run.epochs,
-                seed=stream(run.seed, "train", run.depth),
-                learning_rate=training.retrain_learning_rate if retraining else None,
+                epochs=epochs,
+                seed=stream(run.seed, "train", depth),
+                rates=rates,
                 masks=masks or None,
                 device=self.job.device,
                 on_epoch=on_epoch,
             )
 
+    def save(self) -> None:
+        """Write the net's weights and masks as the run's checkpoint."""
+        file = self.job.file_of(self.job.run.digest)
+        save_checkpoint(file, self.model.state_dict(), self.masks, self.early)
+
     def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
         """Score the net, count what is left of it, and write it down."""
         run = self.job.run
-        self.model.to(
-            resolve_device(self.job.device)
-        )  # a net retrained compact was left on the CPU
+        self.model.to(resolve_device(self.job.device))
         many = self.job.study.training.batch_size
         val = self.loop.score(self.model, self.data, "val", many)
         own = tuple(self._measured(name) for name in self.job.study.metrics)
         test = self.loop.score(self.model, self.data, "test", many)
-        # As a checkpoint gives it back, so that the file measured here is the one exported later.
-        self.model.cpu().eval()
-        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        save_checkpoint(self.job.file_of(run.digest), self.model.state_dict(), self.masks)
+        # At rest, so that the file measured here is the one exported later.
+        self._come_to_rest()
+        self.save()
         prunable = self.job.study.prunable
         zeros = sparsity(self.model, prunable=prunable)
         whole = cost(self.model, self.one)
@@ -341,6 +406,11 @@ class CutNet:
 def _val_of(data: Data) -> object:
     """The validation split of images, as metrics of one's own take it; of other data its name."""
     return data.val if isinstance(data, ImageData) else "val"
+
+
+def _later(entry: Epoch, done: int) -> Epoch:
+    """An epoch's entry, with its number counted from the run's first epoch."""
+    return replace(entry, epoch=entry.epoch + done)
 
 
 def _layers(model: nn.Module, compact: nn.Module, prunable: Sequence[str] = ()) -> Iterator[Layer]:

@@ -20,7 +20,7 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,9 +33,11 @@ from secateur.study.decoding import (
     decode_guess,
     decode_point,
     decode_settings,
+    decode_trained,
     decode_training,
 )
 from secateur.study.folder import PARTIAL, check_folder, component, draft, inside, open_lock
+from secateur.study.training_time import along
 
 if TYPE_CHECKING:
     from secateur.study.plan import Run
@@ -54,7 +56,7 @@ class Training:
 
     Attributes:
         digest: The run's.
-        kind: `base`, `point`, or the name of a preparation.
+        kind: `base`, `start`, `point`, or the name of a preparation.
         title: Short text for people.
         parents: Role (`base`, `previous`, `slim`, `like`) -> digest.
         curve: One entry an epoch: `epoch`, `loss`, and the score that chooses (`val_accuracy`).
@@ -243,9 +245,25 @@ class Store:
             "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
         )
         guess = decode_guess(self.fact("data"))
+        seconds = self._training_seconds()
         return tuple(
-            decode_point(digest, result, timed, checkpoint_name(digest), guess)
+            replace(
+                decode_point(digest, result, timed, checkpoint_name(digest), guess),
+                training_seconds=seconds.get(digest),
+            )
             for digest, result, timed in rows
+        )
+
+    def _training_seconds(self) -> dict[str, float | None]:
+        """Of every finished run: what it trained, with all that it started from."""
+        rows = self._rows(
+            "SELECT digest, made_by, CASE WHEN json_valid(result) "
+            "THEN json_extract(result, '$.trained') END FROM runs WHERE status = 'done'"
+        )
+        read = {row[0]: decode_trained(*row) for row in rows}
+        return along(
+            {digest: parents for digest, (parents, _) in read.items()},
+            {digest: trained for digest, (_, trained) in read.items()},
         )
 
     def trainings(self) -> tuple[Training, ...]:

@@ -29,7 +29,7 @@ from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
-from secateur.study.threads import PREPARATION, keep_threads
+from secateur.study.threads import keep_threads, kind_of
 from secateur.study.timing import time_points
 from secateur.training.device import resolve_device
 from secateur.training.loop import Loop
@@ -188,7 +188,7 @@ class _Sweep:
         executor.start(Job(run, self.setup, device, self._threads_of(run)))
 
     def _threads_of(self, run: Run) -> int:
-        return self.threads[PREPARATION if run.preparing else run.kind]
+        return self.threads[kind_of(run)]
 
     def _handle(self, run: Run, event: Event) -> str:
         if event.kind == "epoch":

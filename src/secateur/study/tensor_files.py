@@ -12,7 +12,7 @@ from torch import Tensor
 
 from secateur.errors import MaskError
 from secateur.spec import StudySpec
-from secateur.study.plan import files_of
+from secateur.study.method_settings import files_of
 
 
 def contents_of(study: StudySpec) -> dict[str, str]:

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 
 from secateur.errors import StoreError, UsageError
 from secateur.foundation.threads import cores
+from secateur.study.plan import BASE, POINT, Run
 from secateur.study.store import Store
 
 _FACT = "threads"
-PREPARATION = "slim"
-"""The word that stores have for every preparatory run since there was one such method."""
-_KINDS = ("base", PREPARATION, "point")
+# Stores have this word for every preparatory run since there was one such method.
+_PREPARATION = "slim"
+_KINDS = (BASE, _PREPARATION, POINT)
 _MOST = 4096
 
 
@@ -34,7 +35,7 @@ def keep_threads(store: Store, each: int, asked: int | None, seeds: int) -> Mapp
         StoreError: What the store has kept is no number of threads.
     """
     base = asked or max(each, cores() // seeds)
-    chosen = {"base": base, "slim": asked or each, "point": asked or each}
+    chosen = {BASE: base, _PREPARATION: asked or each, POINT: asked or each}
     kept = _kept(store)
     if kept and store.finished():
         if asked and kept != chosen:
@@ -51,6 +52,13 @@ def keep_threads(store: Store, each: int, asked: int | None, seeds: int) -> Mapp
         return kept
     store.write_fact(_FACT, json.dumps(chosen))
     return chosen
+
+
+def kind_of(run: Run) -> str:
+    """What the threads of a run are kept under."""
+    if run.is_base:
+        return BASE
+    return _PREPARATION if run.preparing else POINT
 
 
 def _kept(store: Store) -> dict[str, int]:

@@ -22,7 +22,8 @@ from secateur.tasks.task import Task, forward
 from secateur.training.device import fabric_for, resolve_device
 from secateur.training.dropout import byte_dropout
 from secateur.training.epoch import Epoch
-from secateur.training.optimizer import build_optimizer, build_schedule
+from secateur.training.learning_rate import Rates, build_schedule, rates_of
+from secateur.training.optimizer import build_optimizer
 from secateur.training.score import score
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def fit(
     epochs: int,
     seed: int = 0,
     learning_rate: float | None = None,
+    rates: Rates | None = None,
     masks: Masks | None = None,
     penalty: Callable[[], Tensor] | None = None,
     task: Task | None = None,
@@ -68,6 +70,7 @@ def fit(
         epochs: How often the training split is gone through.
         seed: Fixes the order, the augmentation and dropout.
         learning_rate: Instead of the settings' own.
+        rates: How the learning rate goes, instead of the settings' schedule.
         masks: Held at zero throughout.
         penalty: Added to the loss of each batch.
         task: Gives the loss and the metric; classification if None.
@@ -93,9 +96,10 @@ def fit(
     data = data.to(target)
     order = torch.Generator().manual_seed(stream(seed, "order"))
     _lay_out(model.to(target))
-    optimizer = build_optimizer(model, spec, learning_rate or spec.learning_rate)
+    rates = rates or rates_of(spec, learning_rate)
+    optimizer = build_optimizer(model, spec, rates.peak)
     steps = math.ceil(math.ceil(data.size("train") / spec.batch_size) / spec.accumulate)
-    schedule = build_schedule(optimizer, spec, epochs * steps)
+    schedule = build_schedule(optimizer, rates, epochs * steps)
     frozen = masks.freeze(optimizer, model) if masks is not None else nullcontext()
     curve: list[Epoch] = []
     # Dropout draws from torch's global generator, which is the caller's again afterwards.

@@ -21,6 +21,7 @@ from secateur.tasks.task import Quality, Task
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
 from secateur.training.fit import check_loss, fit
+from secateur.training.learning_rate import Rates, rates_of
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of
 
@@ -114,7 +115,7 @@ class Loop:
         epochs: int,
         seed: int,
         device: str,
-        learning_rate: float | None = None,
+        rates: Rates | None = None,
         masks: Masks | None = None,
         penalty: Callable[[], Tensor] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
@@ -127,7 +128,7 @@ class Loop:
                 spec,
                 epochs=epochs,
                 seed=seed,
-                learning_rate=learning_rate,
+                rates=rates,
                 masks=masks,
                 penalty=penalty,
                 task=self.task,
@@ -135,12 +136,12 @@ class Loop:
                 on_epoch=on_epoch,
                 measure=None if self.evaluate is None else self._first,
             )
-        rate = spec.learning_rate if learning_rate is None else learning_rate
+        known = rates or rates_of(spec)
         return train_own(
             self.train,
             model,
             data,
-            spec.model_copy(update={"learning_rate": rate}),
+            spec.model_copy(update={"learning_rate": known.peak, "schedule": known.schedule}),
             self.task,
             self.qualities[0].metric,
             epochs=epochs,

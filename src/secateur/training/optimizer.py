@@ -1,13 +1,10 @@
-"""The optimizer and the learning-rate schedule of a run."""
+"""The optimizer of a training."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from secateur.spec import TrainingSpec
 
@@ -33,16 +30,3 @@ def build_optimizer(model: nn.Module, spec: TrainingSpec, learning_rate: float) 
         )
     kind = torch.optim.Adam if spec.optimizer == "adam" else torch.optim.AdamW
     return kind(parameters, learning_rate, weight_decay=decay, fused=fused)
-
-
-def build_schedule(optimizer: Optimizer, spec: TrainingSpec, steps: int) -> LambdaLR:
-    """The learning rate over `steps` optimizer steps, to be advanced after each.
-
-    `constant` keeps it; `cosine` takes it to zero along half a cosine (Loshchilov and Hutter
-    2017, arXiv 1608.03983, equation 5 without restarts).
-    """
-
-    def cosine(step: int) -> float:
-        return 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1)))
-
-    return LambdaLR(optimizer, cosine if spec.schedule == "cosine" else lambda _: 1.0)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
+from secateur.report.budget import budget_words
 from secateur.report.export_table import to_csv
 from secateur.report.page.levels import choice_of, digits, levels_of, usual_floor
 from secateur.report.style import styles
@@ -106,6 +107,7 @@ def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
         "quoted": shlex.quote(str(store.folder)),
         "settings": {**settings, "methods": _options(settings.get("methods", {}))},
         "seeds": sorted({point.seed for point in points}),
+        "budget": budget_words(points),
         "missing": missing,
         "finished": missing == 0,
     }

@@ -240,6 +240,7 @@ function drawCaption() {
     many > 1 ? `Mean and 95 % band over ${seeds} seeds.` : "One seed: no band.",
     `Filled: on the frontier of this axis and ${quality().label}. Ringed: the pick.`,
     "Grey and dashed: controls.",
+    values.study.budget,
   ];
   const ends = denseEnds(values.levels).map((level) => values.points[level.points[0]].epochs);
   if (ends.length === 2) {
@@ -261,7 +262,7 @@ function drawCaption() {
   if (fallen) words.push(`Below the frame, at the arrow heads: ${counted(fallen, "level")}.`);
   const lost = values.levels.filter((level) => level.mean[state.x] === undefined).length;
   if (lost) words.push(`Not measured on this axis yet: ${counted(lost, "level")}.`);
-  find("caption").textContent = words.join(" ");
+  find("caption").textContent = words.filter(Boolean).join(" ");
   find("summary").textContent = inWords();
 }
 

@@ -84,8 +84,7 @@ const named = (level) => (level.level === "-" ? level.method : `${level.method} 
 /** What tells two steps of the dense net apart: they have no level. */
 function fully(level, values) {
   if (level.level !== "-") return named(level);
-  const spent = values.points[level.points[0]].epochs;
-  return `${level.method} after ${spent[0] + spent[1] + spent[2]} epochs`;
+  return `${level.method} after ${d3.sum(values.points[level.points[0]].epochs)} epochs`;
 }
 
 function duration(seconds) {

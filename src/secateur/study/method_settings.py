@@ -1,0 +1,103 @@
+"""What a study asks of each of its methods: settings of its own, or the study's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secateur.errors import SpecError
+from secateur.foundation.level_text import level_text
+from secateur.registry import METHODS
+from secateur.spec import FILES, MethodSpec, StudySpec
+
+if TYPE_CHECKING:
+    from secateur.pruning.method import Method
+
+
+def settings_for(study: StudySpec, method: str) -> MethodSpec:
+    """A method's settings: the study's, or its defaults where another method copies it."""
+    found: MethodSpec = study.methods.get(method) or METHODS[method].options()
+    return found
+
+
+def gathers(study: StudySpec, name: str) -> bool:
+    """Whether each cut of a method looks at the training data."""
+    from secateur.pruning.statistics import collected  # here, for it loads torch
+
+    return bool(collected(METHODS[name].parts)) and "scores" not in files_of(study, name)
+
+
+def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
+    """A method's choice of layers: its own settings, or the study's; only those that are set.
+
+    Returns:
+        The arguments of `secateur.pruning.layers.Layers`.
+    """
+    own = settings_for(study, method)
+    asked = {
+        "exclude": study.exclude if own.exclude is None else own.exclude,
+        "only": study.only if own.only is None else own.only,
+        "prunable": study.prunable,
+        "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def files_of(study: StudySpec, method: str) -> dict[str, str]:
+    """The files of scores and masks that a method's cuts go by: its own settings, or the study's.
+
+    The study's scores are nothing to a control: it would be none.
+
+    Returns:
+        `scores` and `masks`, where they are set -> the path.
+    """
+    if not METHODS[method].parts:
+        return {}
+    own = settings_for(study, method)
+    every = {"scores": "" if METHODS[method].control else study.scores, "masks": study.masks}
+    asked = {name: getattr(own, name) for name in FILES}
+    found = {name: every[name] if asked[name] is None else asked[name] for name in FILES}
+    return {name: path for name, path in found.items() if path}
+
+
+def copied(spec: MethodSpec) -> str:
+    """The method whose cut nets are trained from scratch."""
+    return str(getattr(spec, "like"))  # noqa: B009
+
+
+def check_methods(study: StudySpec) -> None:
+    """Refuse what the settings, each right by itself, cannot mean together."""
+    if study.train and study.training.retrain in ("rewind-rate", "rewind-weights"):
+        raise wrong_plan(
+            "training.retrain",
+            f"{study.training.retrain!r} beside `train`, a loop of your own",
+            "fine-tune or adaptive: your loop sets its own rates",
+        )
+    for name, spec in study.methods.items():
+        method: Method = METHODS[name]
+        if method.start == "initial" and not METHODS[copied(spec)].parts:
+            pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
+            raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
+        if spec.scope and len(method.parts) != 1:
+            raise wrong_plan(
+                f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"
+            )
+        if not method.parts and spec.levels:
+            raise wrong_plan(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
+        pruned = copied(spec) if method.start == "initial" else name
+        cuts = len(METHODS[pruned].parts)
+        for level in study.levels_of(pruned) if cuts else ():
+            if len(level) not in (1, cuts):
+                given = level_text(level)
+                known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
+                raise wrong_plan(f"a level of {pruned}", given, known)
+
+
+def wrong_plan(subject: str, given: str, expected: str) -> SpecError:
+    """The error about settings of a study that cannot be planned."""
+    return SpecError(
+        "planning the study",
+        subject,
+        given=given,
+        expected=expected,
+        remedy="Mend this setting; `secateur studies original` shows a complete example.",
+    )

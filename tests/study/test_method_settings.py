@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from secateur.errors import SpecError
+from secateur.registry import METHODS
+from secateur.spec import StudySpec
+from secateur.study.method_settings import files_of, gathers, layers_of
+from secateur.study.plan import plan
+
+SOURCES = {"data": "d" * 64}
+
+
+def study(methods: dict[str, Any], **settings: Any) -> StudySpec:
+    return StudySpec.model_validate({"levels": [0.5, 0.9], "methods": methods, **settings})
+
+
+def test_a_methods_own_choice_of_layers_stands_instead_of_the_studys() -> None:
+    spec = study({"magnitude": {"exclude": []}, "l1-filter": {}}, exclude=["fc"], only=["conv*"])
+    assert layers_of(spec, "magnitude") == {"only": ("conv*",)}
+    assert layers_of(spec, "l1-filter") == {"exclude": ("fc",), "only": ("conv*",)}
+
+
+def test_the_studys_scores_are_nothing_to_a_control_and_its_masks_are() -> None:
+    spec = study({"magnitude": {}, "random-weight": {}, "dense": {}}, scores="s", masks="m")
+    assert files_of(spec, "magnitude") == {"scores": "s", "masks": "m"}
+    assert files_of(spec, "random-weight") == {"masks": "m"}
+    assert files_of(spec, "dense") == {}
+
+
+def test_weights_alone_need_no_pass_over_the_data() -> None:
+    spec = study({"magnitude": {}, "dense": {}})
+    assert not gathers(spec, "magnitude")
+    assert not gathers(spec, "dense")
+
+
+@pytest.mark.parametrize("like", [name for name in METHODS if not METHODS[name].parts])
+def test_scratch_can_copy_only_what_cuts(like: str) -> None:
+    with pytest.raises(SpecError, match=f"methods.scratch.like is '{like}'.*magnitude"):
+        plan(study({"scratch": {"like": like}}), SOURCES)
+
+
+@pytest.mark.parametrize("name", ["scratch", "dense"])
+def test_levels_of_a_method_that_prunes_nothing_are_refused_not_ignored(name: str) -> None:
+    with pytest.raises(SpecError, match=rf"methods.{name}.levels is set"):
+        plan(study({name: {"levels": [0.5]}}), SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "known"),
+    [("magnitude", "0.3/0.9", "one sparsity"), ("combined", "0.3/0.6/0.9", "2 with a slash")],
+)
+def test_a_level_has_one_sparsity_or_one_a_part(method: str, level: str, known: str) -> None:
+    with pytest.raises(SpecError, match=f"a level of {method} is {level}, expected .*{known}"):
+        plan(study({method: {"levels": [level]}}), SOURCES)
