@@ -34,7 +34,8 @@ def passes_of(study: StudySpec, method: str) -> int:
     """Passes over the training data for each cut of a method and its repair, counted as epochs."""
     if not METHODS[method].parts:
         return 0
-    return int(gathers(study, method)) + sum(REPAIRS[name].passes for name in study.training.repair)
+    repairs: list[int] = [REPAIRS[name].passes for name in study.training.repair]
+    return int(gathers(study, method)) + sum(repairs)
 
 
 def stages_of(
