@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from secateur.registry import CRITERIA, METHODS
+from secateur.registry import CRITERIA, METHODS, REPAIRS
 from secateur.study.metrics import AXES
 
 Rows = list[tuple[str, ...]]
@@ -32,10 +32,15 @@ def _methods() -> Rows:
     return [(name, METHODS[name].summary, METHODS[name].source) for name in METHODS]
 
 
+def _repairs() -> Rows:
+    return [(name, REPAIRS[name].summary, REPAIRS[name].source) for name in REPAIRS]
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "axes": (("axis", "what", "better"), _axes),
     "criteria": (("criterion", "score of a unit"), _criteria),
     "methods": (("method", "what goes", "source"), _methods),
+    "repairs": (("repair", "what is mended", "source"), _repairs),
 }
 
 

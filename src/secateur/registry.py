@@ -260,7 +260,10 @@ COLLECTORS = Registry(
 REPAIRS = Registry(
     "repair",
     {
+        "least-squares": "secateur.pruning.repairs.least_squares:REPAIR",
         "batch-norm": "secateur.pruning.repairs.batch_norm:REPAIR",
+        "variance": "secateur.pruning.repairs.variance:REPAIR",
+        "bias": "secateur.pruning.repairs.bias:REPAIR",
     },
     "secateur.repairs",
 )

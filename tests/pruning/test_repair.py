@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError, ModelError, TrainingError, UnknownNameError, UsageError
 from secateur.pruning.masks import Masks
-from secateur.pruning.repair import Calibration, Mended, Repair, Repaired, ordered
+from secateur.pruning.mended import Mended, Repaired
+from secateur.pruning.repair import Calibration, Repair, ordered
 from secateur.registry import REPAIRS
 from secateur.verbs.repair import repair
 

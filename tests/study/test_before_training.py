@@ -15,7 +15,8 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import StoreError, UnknownNameError
 from secateur.point import Point, Score
-from secateur.pruning.repair import Calibration, Mended, Repair
+from secateur.pruning.mended import Mended
+from secateur.pruning.repair import Calibration, Repair
 from secateur.registry import METHODS, REPAIRS
 from secateur.spec import StudySpec
 from secateur.study.before_training import repair_cut, score_before

@@ -14,7 +14,8 @@ from secateur.errors import DataError, MaskError, UsageError
 from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import arguments, moved
 from secateur.pruning.masks import Masks, checked_masks
-from secateur.pruning.repair import Forward, Repaired, mend
+from secateur.pruning.mended import Repaired
+from secateur.pruning.repair import Forward, mend
 from secateur.registry import REPAIRS
 
 

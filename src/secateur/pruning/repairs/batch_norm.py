@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from secateur.errors import UsageError
-from secateur.pruning.repair import Calibration, Mended, Repair
+from secateur.pruning.mended import Mended
+from secateur.pruning.repair import Calibration, Repair
 
 
 def recalibrate(calibration: Calibration) -> Mended:
