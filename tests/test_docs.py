@@ -231,10 +231,10 @@ def test_a_new_method_is_two_files_and_two_lines(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    module = "secateur.pruning.criteria.geometric_median"
+    module = "secateur.pruning.criteria.cosine"
     example = f"import doctest, {module} as m; assert doctest.testmod(m) == (0, 1)"
     command = "from secateur.cli import main; main()"
-    assert "fpgm" in told("-c", command, "methods")
-    sweep = ("sweep", "tiny.toml", "--methods", "fpgm", "--out", "run")
+    assert "redundant" in told("-c", command, "methods")
+    sweep = ("sweep", "tiny.toml", "--methods", "redundant", "--out", "run")
     table = told("-c", f"{example}\n{command}", *sweep)
-    assert re.search(r"^[*x]? *fpgm +0\.5", table, re.M)
+    assert re.search(r"^[*x]? *redundant +0\.5", table, re.M)

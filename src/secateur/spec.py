@@ -144,9 +144,9 @@ class MethodSpec(_Settings):
     """The levels of one method, and the options that every method takes.
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
-    `ranking` and `granularity` override the method's own for every part that has channels;
-    `exclude`, `only`, `max_sparsity`, `scores` and `masks` stand instead of the study's. A method
-    that takes more has a class of its own derived from this one; see `Method.options`.
+    `ranking`, `granularity` and `reduce` override the method's own for every part that has
+    channels; `exclude`, `only`, `max_sparsity`, `scores` and `masks` stand instead of the study's.
+    A method that takes more has a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
@@ -154,6 +154,7 @@ class MethodSpec(_Settings):
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer"] | None = None
     granularity: Literal["filter", "channel"] | None = None
+    reduce: Literal["sum", "mean", "max", "first"] | None = None
     exclude: Patterns | None = None
     only: Patterns | None = None
     max_sparsity: Highest | None = None

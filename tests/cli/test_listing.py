@@ -3,6 +3,7 @@ from typer.testing import CliRunner
 
 from secateur.cli import app
 from secateur.errors import UnknownNameError
+from secateur.pruning.method import FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
 
@@ -16,7 +17,6 @@ def lines(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("methods", list(METHODS)),
         ("models", list(MODELS)),
         ("data", list(DATASETS)),
         ("studies", presets.names()),
@@ -27,6 +27,14 @@ def test_every_name_has_a_line_that_says_what_it_is(command: str, names: list[st
     assert [line.split()[0] for line in listed] == names
     assert all(len(line.split()) > 3 for line in listed)
     assert not any("None" in line for line in listed)
+
+
+def test_methods_stand_in_their_groups() -> None:
+    groups = "\n".join(lines("methods")).split("\n\n")
+    assert [group.splitlines()[0] for group in groups] == list(FAMILIES.values())
+    for family, group in zip(FAMILIES, groups, strict=True):
+        listed = [line.split()[0] for line in group.splitlines()[1:]]
+        assert listed == [name for name in METHODS if METHODS[name].family == family]
 
 
 def test_methods_name_their_papers() -> None:

@@ -11,7 +11,7 @@ import typer
 from secateur.cli.app import app
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import study_names
-from secateur.pruning.method import Method, find_method
+from secateur.pruning.method import FAMILIES, Method, find_method
 from secateur.registry import DATASETS, METHODS, MODELS, Registry
 from secateur.spec import own_options
 from secateur.study import presets as embedded
@@ -58,7 +58,12 @@ def methods(
     if name:
         _show_method(find_method(name))
         return
-    _rows([(each, METHODS[each].summary, METHODS[each].source) for each in METHODS])
+    known: dict[str, Method] = {each: METHODS[each] for each in METHODS}
+    width = max(map(len, known)) + 2
+    for number, (family, title) in enumerate(FAMILIES.items()):
+        typer.echo(f"\n{title}" if number else title)
+        own = [(each, one) for each, one in known.items() if one.family == family]
+        _rows([(each, one.summary, one.source) for each, one in own], width)
 
 
 @app.command(epilog=EXAMPLES["models"])
@@ -110,7 +115,7 @@ def _summaries(registry: Registry) -> list[tuple[str, ...]]:
     ]
 
 
-def _rows(rows: list[tuple[str, ...]]) -> None:
-    width = max(len(row[0]) for row in rows) + 2
+def _rows(rows: list[tuple[str, ...]], width: int = 0) -> None:
+    width = width or max(len(row[0]) for row in rows) + 2
     for name, *texts in rows:
         typer.echo(name.ljust(width) + "  ".join(texts))

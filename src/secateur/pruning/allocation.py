@@ -29,7 +29,7 @@ from secateur.errors import MaskError
 from secateur.pruning.request import checked_sparsity, checked_word
 from secateur.pruning.selection import Ranked, select
 
-Ranking = Literal["global", "layer"]
+Ranking = Literal["global", "layer", "output"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def allocate(
     Args:
         layers: The units, layer by layer, in the order that breaks ties.
         sparsity: Share of the weights to cut, in [0, 1).
-        ranking: `global` ranks all units together, `layer` each layer by itself.
+        ranking: `global` ranks all units together, `layer` each layer by itself; so does `output`,
+            whose scores are places within an output (`within_outputs`).
         total: For the global ranking, the weights that the sparsity is a share of, where that is
             more than the candidates hold (some channels may be pinned).
 
@@ -93,7 +94,7 @@ def allocate(
     share = _share(checked_sparsity(sparsity))
     checked_word("ranking", ranking, Ranking)
     for layer in layers:
-        _check_finite(layer)
+        check_finite(layer.layer, layer.scores)
     if not layers:
         return Allocation((), ())
     if ranking == "global":
@@ -123,13 +124,18 @@ def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
     return torch.zeros_like(kept).index_fill(0, best, True)
 
 
-def _check_finite(layer: Candidates) -> None:
-    if not is_finite(layer.scores):
-        bad = int((~torch.isfinite(layer.scores)).sum())
+def check_finite(layer: str, scores: Tensor) -> None:
+    """Refuse scores that are no numbers.
+
+    Raises:
+        MaskError: One is NaN or infinite.
+    """
+    if not is_finite(scores):
+        bad = int((~torch.isfinite(scores)).sum())
         raise MaskError(
             "prune",
-            layer.layer,
-            given=f"a layer with {bad} of {layer.scores.numel()} scores NaN or infinite",
+            layer,
+            given=f"a layer with {bad} of {scores.numel()} scores NaN or infinite",
             expected="finite weights",
             remedy="Training has diverged before this point: lower the learning rate, clip "
             "gradients, or prune an earlier checkpoint.",

@@ -68,6 +68,38 @@ class Statistics:
             )
         return source[parameter]
 
+    def of_each(self, need: str, parameter: str, rows: Tensor) -> Tensor:
+        """What was gathered for one weight, where it is one number for each of its units.
+
+        Args:
+            need: What is asked for.
+            parameter: The weight's name.
+            rows: The units, shape `[units, weights per unit]`.
+
+        Returns:
+            Shape `[units]`, float64.
+
+        Raises:
+            MaskError: Nothing was, or another count: what computes the units is not the layer
+                whose outputs were seen.
+
+        Example:
+            >>> import torch
+            >>> known = Statistics(gathered={"apoz": {"w": torch.tensor([0.5, 1.0])}})
+            >>> known.of_each("apoz", "w", torch.zeros(2, 9)).tolist()
+            [0.5, 1.0]
+        """
+        found = self.of(need, parameter)
+        if found.numel() != rows.shape[0]:
+            raise MaskError(
+                "scoring",
+                parameter,
+                given=f"{found.numel()} {need}",
+                expected=f"one for each of its {rows.shape[0]} units",
+                remedy="Leave the layer out by exclude, or choose a criterion of the weights.",
+            )
+        return found.to(rows.device).reshape(-1).double()
+
     def in_rows(self, parameter: str, weight: Tensor, arrange: Callable[[Tensor], Tensor]) -> Any:
         """The same, with what is of the weight's shape arranged as the weight is for a criterion.
 
@@ -126,6 +158,25 @@ def needs_of(criteria: Iterable[Criterion]) -> tuple[str, ...]:
     """Everything that some criteria need, each once."""
     found = (name for one in criteria for name in getattr(one, "needs", ()))
     return tuple(dict.fromkeys(found))
+
+
+def of_channels(criterion: _Criterion) -> _Criterion:
+    """Say that a criterion means nothing for single weights: it scores filters and channels.
+
+    Example:
+        >>> @of_channels
+        ... def width(parameter, rows, statistics):
+        ...     return rows.std(1)
+        >>> scores_channels_only(width)
+        True
+    """
+    criterion.channels_only = True  # type: ignore[attr-defined]
+    return criterion
+
+
+def scores_channels_only(criterion: Criterion) -> bool:
+    """Whether a criterion means nothing for single weights; see `of_channels`."""
+    return bool(getattr(criterion, "channels_only", False))
 
 
 def scored(criterion: Criterion, name: str, rows: Tensor, known: Statistics) -> Tensor:

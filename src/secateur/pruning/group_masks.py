@@ -16,6 +16,7 @@ from secateur.pruning.criterion import SCALES, Criterion, Statistics, needs_of, 
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
+from secateur.pruning.reduced import Reduced
 from secateur.pruning.weights import Weight
 from secateur.registry import CRITERIA
 
@@ -61,7 +62,7 @@ class _Units:
     """What is known of each group, all of shape `[groups]`.
 
     Attributes:
-        scores: float64; the sum over the weights that compute the group.
+        scores: float64; what the weights that compute the group give it, reduced.
         sizes: int64; how many weights of the scope those are.
         pruned: bool; whether all of them were pruned before.
     """
@@ -79,7 +80,7 @@ def _score(
     previous: Masks,
 ) -> _Units:
     criterion: Criterion = CRITERIA[part.criterion]
-    scores = torch.zeros(groups.count, dtype=torch.float64)
+    scores = Reduced(part.reduce, groups.count)
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
     for slot, weight in _scored_slots(groups, weights):
@@ -92,12 +93,13 @@ def _score(
         member = slot.groups >= 0
         index = slot.groups[member]
         found = scored(criterion, weight.name, rows, known).double()
-        scores.index_add_(0, index, found[member])
+        own = groups.layers.index(weight.module) if weight.module in groups.layers else -1
+        scores.add(index, found[member], groups.layer == own)
         sizes.index_add_(0, index, torch.full_like(index, rows.shape[1]))
         before = previous.get(slot.parameter)
         if before is not None and before.numel() == rows.numel():
             gone.index_add_(0, index, (~_rows(before.cpu(), slot.axis)).sum(dim=1)[member])
-    return _Units(scores, sizes, pruned=gone == sizes)
+    return _Units(scores.values(), sizes, pruned=gone == sizes)
 
 
 def _scored_slots(groups: Groups, weights: Mapping[str, Weight]) -> list[tuple[Slot, Weight]]:

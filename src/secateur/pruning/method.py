@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from secateur.pruning.weights import Scope
 
 Granularity = Literal["weight", "filter", "channel"]
+Reduce = Literal["sum", "mean", "max", "first"]
 Schedule = Literal["one-shot", "incremental"]
-Start = Literal["trained", "initial"]
+Start = Literal["trained", "untrained", "initial"]
+
+FAMILIES: Mapping[str, str] = {
+    "weights": "Single weights go:",
+    "channels": "Whole filters and channels go:",
+    "initialisation": "Weights go before any training (at initialisation):",
+    "controls": "Controls, to compare the others with:",
+}
+"""What methods are grouped by, and what is said above each group."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,12 @@ class Part:
         granularity: What is cut as one: a `weight`, a `filter` of one convolution, or a `channel`
             with everything that shares it.
         scope: Which layers take part.
-        ranking: `global`, all units of the scope together, or `layer`, each layer by itself.
+        ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
+            `output`, single weights among those of their output.
         options: What the criterion finds in `statistics.options`.
+        reduce: How a channel that several weights compute (those of a residual sum) is scored by
+            the scores that each of them gives it: their `sum`, `mean`, `max`, or that of the
+            `first` alone, the layer that it is ranked under.
     """
 
     criterion: str
@@ -37,6 +50,7 @@ class Part:
     scope: Scope
     ranking: Ranking
     options: Mapping[str, Any] = field(default_factory=dict)
+    reduce: Reduce = "sum"
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,8 @@ class Method:
             retrained net of the level before.
         control: Whether the method is there to be compared with, not to win.
         prepare: A training that comes first, and what it gives to the criteria.
-        start: `trained`: weights are kept; `initial`: the cut net of another method is initialised
+        start: `trained`: weights are kept; `untrained`: the net is cut as it was initialised and
+            trained with the whole budget; `initial`: the cut net of another method is initialised
             anew and trained with that point's whole budget.
         options: The settings that it takes in a study: a class of its own with a default for
             each. What no preparation uses reaches its criteria.
@@ -90,6 +105,21 @@ class Method:
     prepare: Preparation | None = None
     start: Start = "trained"
     options: type[MethodSpec] = MethodSpec
+
+    @property
+    def family(self) -> str:
+        """One of `FAMILIES`: what the method scores, or when.
+
+        Example:
+            >>> find_method("magnitude").family, find_method("dense").family
+            ('weights', 'controls')
+        """
+        if self.control:
+            return "controls"
+        if self.start == "untrained":
+            return "initialisation"
+        single = all(part.granularity == "weight" for part in self.parts)
+        return "weights" if single else "channels"
 
     def cut_options(self) -> set[str]:
         """The names of its own options that a cut depends on."""

@@ -92,7 +92,7 @@ def checked_word(kind: str, word: object, known: object) -> None:
         Traceback (most recent call last):
         ...
         secateur.errors.UnknownNameError: looking up a ranking: the ranking is 'globl', \
-expected one of global, layer. Did you mean 'global'?
+expected one of global, layer, output. Did you mean 'global'?
     """
     words = get_args(known)
     if word is not None and word not in words:

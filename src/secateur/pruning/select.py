@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.pruning.allocation import Candidates, allocate, is_finite
+from secateur.pruning.allocation import Candidates, allocate, check_finite, is_finite
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
-from secateur.pruning.criterion import SCALES, Statistics, needs_of, scored
+from secateur.pruning.criterion import (
+    SCALES,
+    Statistics,
+    needs_of,
+    scored,
+    scores_channels_only,
+)
 from secateur.pruning.group_masks import cut_groups
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import ALL_LAYERS, Layers, Sparsity, one_each
@@ -20,6 +27,7 @@ from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.weights import Tied, Weight, in_scope, sorted_weights
+from secateur.pruning.within_outputs import within_outputs
 from secateur.registry import CRITERIA
 
 GroupsOf = Callable[[Part], Groups]
@@ -76,10 +84,11 @@ def cut(
     pins: list[Pinned] = []
     for part, sparsity, pools in zip(parts, sparsities, pools_of, strict=True):
         statistic = replace(gathered, options={**gathered.options, **part.options})
+        _check_units(part)
         _check_needs(part, statistic)
         _check_finite(pools)
         if part.granularity == "weight":
-            masks = _cut_weights(pools, part, chosen, statistic, found)
+            masks = _cut_weights(model, pools, part, chosen, statistic, found)
         else:
             free, held = chosen.free(_groups(groups_of, part), every, sparsity)
             pins.extend(held)
@@ -87,6 +96,31 @@ def cut(
         found = found.merged(masks)
     found.report = Report(pins)
     return found
+
+
+def _check_units(part: Part) -> None:
+    """Refuse a criterion of channels for single weights, and outputs as a ranking of channels.
+
+    Raises:
+        MaskError: It is one.
+    """
+    single = part.granularity == "weight"
+    if single and scores_channels_only(CRITERIA[part.criterion]):
+        raise MaskError(
+            "prune",
+            f"the criterion {part.criterion!r}",
+            given="for single weights",
+            expected="granularity 'filter' or 'channel': it scores nothing smaller",
+            remedy="Choose another granularity, or another criterion.",
+        )
+    if part.ranking == "output" and not single:
+        raise MaskError(
+            "prune",
+            "the ranking",
+            given=f"'output' of a method that cuts by {part.granularity}",
+            expected="'global' or 'layer': an output is what such a method cuts",
+            remedy="Choose another ranking, or a method of single weights.",
+        )
 
 
 def _check_needs(part: Part, statistics: Statistics) -> None:
@@ -132,6 +166,7 @@ def _check_finite(pools: Sequence[Pool]) -> None:
 
 
 def _cut_weights(
+    model: nn.Module,
     pools: Sequence[Pool],
     part: Part,
     chosen: ChosenLayers,
@@ -142,7 +177,7 @@ def _cut_weights(
     for pool in pools:
         _check_maskable(pool.weights)
         candidates = [
-            _candidates(weight, part, chosen, statistics, previous)
+            _candidates(model, weight, part, chosen, statistics, previous)
             for weight in pool.weights.values()
         ]
         allocated = allocate(candidates, pool.sparsity, part.ranking)
@@ -154,7 +189,12 @@ def _cut_weights(
 
 
 def _candidates(
-    weight: Weight, part: Part, chosen: ChosenLayers, statistics: Statistics, previous: Masks
+    model: nn.Module,
+    weight: Weight,
+    part: Part,
+    chosen: ChosenLayers,
+    statistics: Statistics,
+    previous: Masks,
 ) -> Candidates:
     value = weight.value
     rows = _single(value)
@@ -162,6 +202,10 @@ def _candidates(
     pruned = None if before is None else ~before.reshape(-1).to(rows.device)
     known = statistics.in_rows(weight.name, value, _single)
     scores = scored(CRITERIA[part.criterion], weight.name, rows, known)
+    if part.ranking == "output":
+        check_finite(weight.name, scores)
+        last = scores if pruned is None else scores.masked_fill(pruned, -math.inf)
+        scores = within_outputs(model.get_submodule(weight.module), value.shape, last)
     return Candidates(weight.name, scores, 1, pruned, most=chosen.most(weight))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
 from secateur.foundation.level_text import level_text
-from secateur.registry import METHODS
+from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ def gathers(study: StudySpec, name: str) -> bool:
     from secateur.pruning.statistics import collected  # here, for it loads torch
 
     return bool(collected(METHODS[name].parts)) and "scores" not in files_of(study, name)
+
+
+def _needs_first_weights(method: Method) -> bool:
+    """Whether a method's cuts go by the weights from before the training."""
+    from secateur.pruning.criterion import INITIAL, needs_of  # here, for it loads torch
+
+    return INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts)
 
 
 def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
@@ -77,6 +84,18 @@ def check_methods(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
+        if method.start == "untrained":
+            raise wrong_plan(
+                f"methods.{name}",
+                "a method that prunes a net as it was initialised",
+                "methods that prune the trained base net, which is where a study starts from",
+            )
+        if study.base.checkpoint and _needs_first_weights(method):
+            raise wrong_plan(
+                f"methods.{name}",
+                "beside a base checkpoint, whose first weights are not known",
+                "a base net that this study trains from its initialisation",
+            )
         if spec.scope and len(method.parts) != 1:
             raise wrong_plan(
                 f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"

@@ -438,8 +438,8 @@ def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
     """A method's parts, with the study's own scope, and its ranking and granularity of channels."""
     changed: dict[str, Any] = {
         name: value
-        for name, value in (("ranking", options.ranking), ("granularity", options.granularity))
-        if value is not None
+        for name in ("ranking", "granularity", "reduce")
+        if (value := getattr(options, name)) is not None
     }
     scope: dict[str, Any] = {"scope": options.scope} if options.scope else {}
     own = {name: getattr(options, name) for name in sorted(method.cut_options())}

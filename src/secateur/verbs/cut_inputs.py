@@ -113,7 +113,12 @@ def wanted_parts(
             remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
         )
     return tuple(
-        replace(_changed(part, scope, ranking, granularity), options=own) for part in method.parts
+        replace(
+            _changed(part, scope, ranking, granularity),
+            reduce=settings.reduce or part.reduce,
+            options=own,
+        )
+        for part in method.parts
     )
 
 

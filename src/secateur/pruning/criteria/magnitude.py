@@ -31,14 +31,33 @@ def magnitude(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
         [3.0, 1.0]
     """
     del parameter, statistics
+    return norms(rows, 1)
+
+
+def norms(rows: Tensor, order: int) -> Tensor:
+    """The norm of each row, in float64; of rows of one weight, its absolute value as it is.
+
+    In float64, so that it ranks the same whatever the memory format and the thread count.
+
+    Args:
+        rows: Shape `[units, weights per unit]`.
+        order: 1 or 2.
+
+    Returns:
+        Shape `[units]`.
+
+    Example:
+        >>> import torch
+        >>> norms(torch.tensor([[3.0, -4.0]]), 2).tolist()
+        [5.0]
+    """
     if rows.shape[1] == 1:
         return rows.abs().squeeze(1)
     # Some units at a time: neither their absolute values nor their doubles are ever there whole.
-    return torch.cat([_norm(some) for some in torch.split(rows, UNITS)])
+    return torch.cat([_norm(some, order) for some in torch.split(rows, UNITS)])
 
 
-def _norm(rows: Tensor) -> Tensor:
-    """In float64, so that it ranks the same whatever the memory format and the thread count."""
+def _norm(rows: Tensor, order: int) -> Tensor:
     rows = rows if rows.is_floating_point() else rows.abs().double()
-    norm: Tensor = torch.linalg.vector_norm(rows, ord=1, dim=1, dtype=torch.float64)
+    norm: Tensor = torch.linalg.vector_norm(rows, ord=order, dim=1, dtype=torch.float64)
     return norm

@@ -65,5 +65,33 @@ class Activations:
         return hook
 
 
+class InputNorms(Activations):
+    """The same root mean squares, laid out in each weight's shape: that of what it multiplies."""
+
+    def __init__(self, weights: Mapping[str, Weight], model: nn.Module) -> None:
+        super().__init__(weights, model)
+        self._layers = {
+            name: (model.get_submodule(weight.module), weight.parameter.shape)
+            for name, weight in weights.items()
+        }
+
+    def close(self) -> Mapping[str, Tensor]:
+        """Weight name -> root mean squares; layers that no batch reaches are missing."""
+        found = super().close()
+        return {name: _laid_out(*self._layers[name], sizes) for name, sizes in found.items()}
+
+
+def _laid_out(module: nn.Module, shape: torch.Size, sizes: Tensor) -> Tensor:
+    """From one number an input to one a weight, without a copy where none is needed."""
+    if isinstance(module, nn.Linear):
+        return sizes.expand(shape)
+    places = (1,) * (len(shape) - 2)
+    if getattr(module, "transposed", False):
+        return sizes.reshape(-1, 1, *places).expand(shape)
+    groups = int(module.groups)  # type: ignore[arg-type]
+    by_group = sizes.reshape(groups, 1, shape[1], *places)
+    return by_group.expand(groups, shape[0] // groups, *shape[1:]).reshape(shape)
+
+
 def _rank(module: nn.Module) -> int:
     return len(module.kernel_size) if isinstance(module.kernel_size, tuple) else 1

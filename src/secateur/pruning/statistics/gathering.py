@@ -85,7 +85,7 @@ def gather(
     Raises:
         UnknownNameError: No collector has one of these names.
         MaskError: There is no batch, the loss depends on no weight, or what was gathered is not
-            finite.
+            finite or zero everywhere.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -127,7 +127,7 @@ def gather(
             expected="loss(model, batch), computed with that model, which is a copy",
             remedy="Call the `model` that the loss gets, and not the network outside it.",
         )
-    return {name: _finite(name, table) for name, table in gathered.items()}
+    return {name: _telling(name, _finite(name, table)) for name, table in gathered.items()}
 
 
 def _accelerators(model: nn.Module) -> list[torch.device]:
@@ -169,6 +169,20 @@ def _check_scalar(value: object) -> None:
         expected="a tensor of one number that depends on the weights",
         remedy="Return the mean loss of the batch, as for training.",
     )
+
+
+def _telling(name: str, table: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Refuse a statistic that tells no weight from another; a layer of zeros is a dead layer."""
+    if table and not any(bool(value.any()) for value in table.values()):
+        raise MaskError(
+            "gathering statistics",
+            name,
+            given="zero for every weight of the network",
+            expected="some that are not: all weights would rank alike, in the order of the layers",
+            remedy="Give batches that the loss learns something from, and a network that is alive: "
+            "a constant loss, inputs of zeros and dead activations give nothing to rank by.",
+        )
+    return table
 
 
 def _finite(name: str, table: Mapping[str, Tensor]) -> dict[str, Tensor]:

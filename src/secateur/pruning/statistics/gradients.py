@@ -44,3 +44,32 @@ class SquaredGradients(Gradients):
 
     def _term(self, gradient: Tensor) -> Tensor:
         return gradient.square()
+
+
+class GateGradients(Gradients):
+    """Of each weight `[outputs]`: the mean over batches of the squared gradient of a gate.
+
+    The gate is a factor of 1 on what an output's weights compute; its gradient is the sum of
+    weight times gradient over them.
+    """
+
+    def __init__(self, weights: Mapping[str, Weight], model: nn.Module) -> None:
+        super().__init__(weights, model)
+        self._axes = {
+            name: int(getattr(model.get_submodule(weight.module), "transposed", False))
+            for name, weight in weights.items()
+        }
+        self._sums = {
+            name: self._by_output(name, total).sum(dim=1) for name, total in self._sums.items()
+        }
+
+    def note(self) -> None:
+        """Add the squared gradients of a batch."""
+        self._count += 1
+        for name, parameter in self._weights.items():
+            if parameter.grad is not None:
+                product = parameter.grad.to_dense().double() * parameter.detach().double()
+                self._sums[name] += self._by_output(name, product).sum(dim=1).square()
+
+    def _by_output(self, name: str, of_weights: Tensor) -> Tensor:
+        return of_weights.movedim(self._axes[name], 0).flatten(1)
