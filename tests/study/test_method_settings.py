@@ -53,3 +53,16 @@ def test_levels_of_a_method_that_prunes_nothing_are_refused_not_ignored(name: st
 def test_a_level_has_one_sparsity_or_one_a_part(method: str, level: str, known: str) -> None:
     with pytest.raises(SpecError, match=f"a level of {method} is {level}, expected .*{known}"):
         plan(study({method: {"levels": [level]}}), SOURCES)
+
+
+def test_a_method_at_initialisation_is_refused_on_a_trained_start() -> None:
+    with pytest.raises(SpecError, match=r"methods.snip is .*as it was initialised"):
+        plan(study({"snip": {}}), SOURCES)
+
+
+def test_first_weights_are_not_known_beside_a_checkpoint() -> None:
+    spec = StudySpec.model_validate(
+        {"methods": {"change": {}}, "levels": [0.5], "base": {"checkpoint": "net.safetensors"}}
+    )
+    with pytest.raises(SpecError, match=r"methods.change is beside a base checkpoint"):
+        plan(spec, SOURCES)
