@@ -416,3 +416,23 @@ def test_a_checkpoint_lies_beside_the_file_that_names_it(named: str, tmp_path: P
     found = Path(read_study(path).base.checkpoint)
     assert found == tmp_path / Path(named).expanduser()
     assert found.is_absolute()
+
+
+def test_a_file_without_a_version_means_what_it_always_meant() -> None:
+    assert (study().version, study().protected) == (1, 0.0)
+    assert study(version=1) == study(version=1, protected=0.0)
+    assert chosen(study(), {"protected", "version"}) == {}
+
+
+def test_a_version_sets_what_is_not_set() -> None:
+    assert study(version=2).protected == 0.1
+    assert study(version=2, protected=0.25).protected == 0.25
+    # What a store writes, defaults included, reads as the same study.
+    for spec in (study(version=2), study(version=2, protected=0)):
+        assert check_study(spec.model_dump(mode="json"), "a store") == spec
+
+
+@pytest.mark.parametrize("version", [0, 3, "2", None, 1.5])
+def test_a_version_that_is_none(version: object) -> None:
+    with pytest.raises(SpecError, match="version is"):
+        study(version=version)

@@ -45,6 +45,13 @@ WORD = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 FILES = ("scores", "masks")
 """The settings that name a file of tensors."""
 
+DEFAULTS: Mapping[int, Mapping[str, Any]] = {
+    1: {},
+    2: {"protected": 0.1},
+}
+"""By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
+own, so that a file without a version means what it always meant."""
+
 # What others call it.
 _MEANT = {"include": "only", "skip": "exclude", "layers": "only", "ignore": "exclude"}
 
@@ -145,19 +152,22 @@ class MethodSpec(_Settings):
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
     `ranking`, `granularity` and `reduce` override the method's own for every part that has
-    channels; `exclude`, `only`, `max_sparsity`, `scores` and `masks` stand instead of the study's.
-    A method that takes more has a class of its own derived from this one; see `Method.options`.
+    channels, and `normalize` that of every part; `exclude`, `only`, `max_sparsity`, `protected`,
+    `scores` and `masks` stand instead of the study's. A method that takes more has a class of its
+    own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
     schedule: Literal["one-shot", "incremental"] | None = None
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer"] | None = None
+    normalize: Literal["none", "mean", "l2", "standard", "max"] | None = None
     granularity: Literal["filter", "channel"] | None = None
     reduce: Literal["sum", "mean", "max", "first"] | None = None
     exclude: Patterns | None = None
     only: Patterns | None = None
     max_sparsity: Highest | None = None
+    protected: float | None = Field(default=None, ge=0, le=1)
     scores: str | None = None
     masks: str | None = None
 
@@ -185,6 +195,7 @@ class StudySpec(_Settings):
         ('conv4', (0,))
     """
 
+    version: Literal[1, 2] = 1
     name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     model: Named = Named(name="conv4")
     data: Named = Named(name="fashion-mini")
@@ -203,8 +214,18 @@ class StudySpec(_Settings):
     only: Patterns = ()
     prunable: Patterns = ()
     max_sparsity: Highest | None = None
+    protected: float = Field(default=0.0, ge=0, le=1)
     scores: str = ""
     masks: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        version = values.get("version")
+        known = DEFAULTS.get(version, {}) if isinstance(version, int) else {}
+        return _filled(values, known)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -271,6 +292,20 @@ class StudySpec(_Settings):
         """The levels of a method: its own, or the study's."""
         spec = self.methods.get(method)
         return (spec.levels if spec else ()) or self.levels
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and the defaults where there are none; tables entry by entry."""
+    found = dict(values)
+    for name, default in defaults.items():
+        given = found.get(name)
+        if isinstance(given, BaseModel):
+            given = given.model_dump(exclude_unset=True)
+        if isinstance(default, Mapping) and isinstance(given, Mapping | None):
+            found[name] = _filled(given or {}, default)
+        else:
+            found.setdefault(name, default)
+    return found
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:

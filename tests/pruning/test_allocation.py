@@ -428,3 +428,41 @@ def test_what_a_full_layer_does_not_give_others_do(
     as_units = [replace(one, sizes=torch.ones_like(one.scores, dtype=torch.int64)) for one in held]
     assert picture(allocate(as_units, sparsity)) == picture(found)
     assert allocate(as_units, sparsity).floored == found.floored
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    networks(),
+    SPARSITIES,
+    st.sampled_from(["global", "layer"]),
+    st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0]),
+    st.sampled_from([0.5, 1.0]),
+    st.sampled_from([1, 2, 3]),
+)
+def test_a_protected_share_of_every_layer_stays_and_it_is_the_best(
+    layers: list[Candidates],
+    sparsity: float,
+    ranking: Ranking,
+    share: float,
+    most: float,
+    multiple: int,
+) -> None:
+    held = [replace(one, protected=share, most=most, multiple=multiple) for one in layers]
+    found = allocate(held, sparsity, ranking)
+    for one, kept in zip(held, found.kept, strict=True):
+        left = one.scores.numel() if one.pruned is None else int((~one.pruned).sum())
+        fewest = -(-Fraction(repr(share)) * one.scores.numel() // 1)
+        assert int(kept.sum()) >= min(fewest, left)
+        free = one.scores if one.pruned is None else one.scores[~one.pruned]
+        best = torch.sort(free, descending=True).values[: int(kept.sum())]
+        assert torch.equal(torch.sort(one.scores[kept], descending=True).values, best)
+
+
+def test_protection_by_hand() -> None:
+    one = replace(layer([float(each) for each in range(1, 11)]), protected=0.25)
+    found = allocate([one], 0.9)
+    assert (picture(found), found.floored) == ("xxxxxxx...", ("fc",))
+    # What it keeps another layer gives, as far as it can.
+    two = [replace(one, layer="a"), layer([11.0] * 10, name="b")]
+    assert picture(allocate(two, 0.5)) == "xxxxxxx...|xxx......."
+    assert picture(allocate([replace(one, most=0.5)], 0.9)) == "xxxxx....."

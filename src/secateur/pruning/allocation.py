@@ -7,8 +7,9 @@ The rules, the same for single weights and for whole channels:
 - Units are cut in that order. The number cut is the one whose weights come nearest to
   `sparsity x weights in scope`, computed exactly in rationals; of two equally near, the smaller.
 - Units that were pruned before rank below all others and stay pruned: masks nest.
-- Floor: the best unit of each layer is never cut, so no layer is ever emptied. Where the ranking
-  would have cut it, the layer is reported as floored.
+- Floor: the best unit of each layer is never cut, so no layer is ever emptied; nor are the best
+  ones of a protected share of its units, rounded up. Where the ranking would have cut one, the
+  layer is reported as floored.
 - Multiples: where a layer's units are to be kept by the `multiple`, the number kept is rounded to
   the nearest one (of two equally near, the larger), at least one; a layer that has fewer units
   left than that keeps them all. The best units stay.
@@ -43,6 +44,7 @@ class Candidates:
         pruned: bool `[units]`: pruned before; None for none.
         multiple: The number kept is a multiple of this.
         most: The highest share of the units' weights that may go.
+        protected: The share of the units that stay.
     """
 
     layer: str
@@ -51,6 +53,7 @@ class Candidates:
     pruned: Tensor | None = None
     multiple: int = 1
     most: float = 1.0
+    protected: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Allocation:
 
     Attributes:
         kept: Per layer, in the order given, bool `[units]`.
-        floored: Layers in which the floor, or the highest sparsity, kept a unit that the ranking
-            would have cut.
+        floored: Layers in which the floor, the protected share or the highest sparsity kept a unit
+            that the ranking would have cut.
     """
 
     kept: tuple[Tensor, ...]
@@ -208,13 +211,14 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
 
 def _beyond(layer: Candidates) -> Tensor:
     """Bool `[units]`: the best ones, without which the layer would lose more than it may."""
-    if layer.most == 1:
-        return torch.zeros_like(layer.scores, dtype=torch.bool)
+    beyond = torch.zeros_like(layer.scores, dtype=torch.bool)
+    if layer.most == 1 and not layer.protected:
+        return beyond
     scores, sizes = _effective(layer), _sizes(layer)
     order = torch.sort(scores, stable=True).indices
     most = math.floor(_share(layer.most) * int(sizes.sum()))
-    beyond = torch.zeros_like(scores, dtype=torch.bool)
     beyond[order] = torch.cumsum(sizes[order], 0) > most
+    beyond[order[scores.numel() - math.ceil(_share(layer.protected) * scores.numel()) :]] = True
     return beyond & ~torch.isneginf(scores)
 
 
@@ -226,7 +230,8 @@ def _share(number: float) -> Fraction:
 def _held(layer: Candidates) -> int:
     """How many single weights of a layer are never cut: the floor keeps one."""
     count = layer.scores.numel()
-    return max(1, count - math.floor(_share(layer.most) * count))
+    protected = math.ceil(_share(layer.protected) * count)
+    return max(1, protected, count - math.floor(_share(layer.most) * count))
 
 
 def _effective(layer: Candidates) -> Tensor:

@@ -16,6 +16,7 @@ from secateur.pruning.criterion import SCALES, Criterion, Statistics, needs_of, 
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
+from secateur.pruning.normalize import normalized
 from secateur.pruning.reduced import Reduced
 from secateur.pruning.weights import Weight
 from secateur.registry import CRITERIA
@@ -39,7 +40,7 @@ def cut_groups(
         pools: The weights that are ranked at one sparsity each. A group is ranked with the layer
             that computes it first.
         part: Its criterion and ranking.
-        chosen: The highest sparsity of each layer.
+        chosen: The highest sparsity of each layer, and the share of it that is protected.
         statistics: What the criterion reads beside the weights.
         previous: What was cut before.
         round_to: Every layer keeps a multiple of so many channels.
@@ -143,11 +144,12 @@ def _allocate(
         candidates = [
             Candidates(
                 name,
-                units.scores[m],
+                normalized(units.scores[m], part.rescaling, units.pruned[m]),
                 units.sizes[m],
                 units.pruned[m],
                 multiple=_multiple(round_to, widths[m], groups.multiples.get(name, 1)),
                 most=min(map(chosen.most, owners[name])),
+                protected=chosen.layers.protected,
             )
             for name, m in own.items()
         ]

@@ -7,6 +7,8 @@
 - a table of sparsities: each pattern's weights are ranked by themselves and lose that share; the
   first pattern that matches a weight counts, and what none matches loses nothing.
 - `max_sparsity`: the highest share of a single layer that may go; others give what it does not.
+- `protected`: the share of every layer's channels that stay, its best ones: the same for cuts of
+  filters and channels, which otherwise may leave a layer a single one. The stricter one holds.
 - `prunable`: parameters that count as prunable weights though nothing else says so.
 
 A sparsity is a share of the weights that are chosen so: those of the method's scope that `only`
@@ -38,6 +40,7 @@ class Layers:
         only: The layers that are cut; empty for all.
         prunable: Parameters that count as prunable weights, too.
         max_sparsity: The highest share of each layer's weights that may go.
+        protected: The share of each layer's channels that stay, in cuts of filters and channels.
 
     Example:
         >>> Layers(exclude=("fc",)) == Layers(), bool(Layers()), bool(Layers(only=("conv1",)))
@@ -48,6 +51,7 @@ class Layers:
     only: tuple[Pattern, ...] = ()
     prunable: tuple[Pattern, ...] = ()
     max_sparsity: Shares = ()
+    protected: float = 0.0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -83,7 +87,13 @@ def _checked_part(sparsity: object, operation: str) -> Sparsity:
     return checked_sparsity(sparsity, operation)
 
 
-def checked_layers(exclude: object, only: object, prunable: object, max_sparsity: object) -> Layers:
+def checked_layers(
+    exclude: object,
+    only: object,
+    prunable: object,
+    max_sparsity: object,
+    protected: object = 0.0,
+) -> Layers:
     """A choice of layers, as `Layers`.
 
     Raises:
@@ -91,14 +101,28 @@ def checked_layers(exclude: object, only: object, prunable: object, max_sparsity
 
     Example:
         >>> checked_layers("fc", [], (), 0.9)
-        Layers(exclude=('fc',), only=(), prunable=(), max_sparsity=(('*', 0.9),))
+        Layers(exclude=('fc',), only=(), prunable=(), max_sparsity=(('*', 0.9),), protected=0.0)
     """
     return Layers(
         _checked_patterns("exclude", exclude),
         _checked_patterns("only", only),
         _checked_patterns("prunable", prunable),
         _checked_most(max_sparsity),
+        _checked_protected(protected),
     )
+
+
+def _checked_protected(given: object) -> float:
+    number = checked_number(given, "protected")
+    if not 0 <= number <= 1:
+        raise MaskError(
+            "prune",
+            "protected",
+            given=f"{given!r:.60}",
+            expected="a number from 0 to 1",
+            remedy="Pass the share of each layer's channels that stay: 0.1 keeps a tenth.",
+        )
+    return number
 
 
 def _checked_patterns(subject: str, given: object) -> tuple[Pattern, ...]:

@@ -12,6 +12,7 @@ from secateur.spec import MethodSpec, own_options
 
 if TYPE_CHECKING:
     from secateur.pruning.allocation import Ranking
+    from secateur.pruning.normalize import Normalize
     from secateur.pruning.weights import Scope
 
 Granularity = Literal["weight", "filter", "channel"]
@@ -39,6 +40,8 @@ class Part:
         scope: Which layers take part.
         ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
             `output`, single weights among those of their output.
+        normalize: How the scores of a layer are made comparable in a global ranking; see
+            `secateur.pruning.normalize`.
         options: What the criterion finds in `statistics.options`.
         reduce: How a channel that several weights compute (those of a residual sum) is scored by
             the scores that each of them gives it: their `sum`, `mean`, `max`, or that of the
@@ -51,6 +54,12 @@ class Part:
     ranking: Ranking
     options: Mapping[str, Any] = field(default_factory=dict)
     reduce: Reduce = "sum"
+    normalize: Normalize = "none"
+
+    @property
+    def rescaling(self) -> str:
+        """How scores are normalised; inside one layer there is nothing to make comparable."""
+        return self.normalize if self.ranking == "global" else "none"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from secateur.pruning.groups import Groups
 from secateur.pruning.layers import ALL_LAYERS, Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
+from secateur.pruning.normalize import normalized
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.weights import Tied, Weight, in_scope, sorted_weights
 from secateur.pruning.within_outputs import within_outputs
@@ -206,6 +207,8 @@ def _candidates(
         check_finite(weight.name, scores)
         last = scores if pruned is None else scores.masked_fill(pruned, -math.inf)
         scores = within_outputs(model.get_submodule(weight.module), value.shape, last)
+    if part.rescaling != "none":
+        scores = normalized(scores, part.rescaling, pruned)
     return Candidates(weight.name, scores, 1, pruned, most=chosen.most(weight))
 
 

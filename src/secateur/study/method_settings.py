@@ -45,6 +45,7 @@ def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
         "only": study.only if own.only is None else own.only,
         "prunable": study.prunable,
         "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
+        "protected": study.protected if own.protected is None else own.protected,
     }
     return {name: value for name, value in asked.items() if value}
 

@@ -442,6 +442,8 @@ def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
         if (value := getattr(options, name)) is not None
     }
     scope: dict[str, Any] = {"scope": options.scope} if options.scope else {}
+    if options.normalize:
+        scope["normalize"] = options.normalize
     own = {name: getattr(options, name) for name in sorted(method.cut_options())}
     return tuple(
         replace(part, options=own, **scope, **({} if part.granularity == "weight" else changed))

@@ -15,6 +15,7 @@ from secateur.pruning.criterion import Statistics
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Granularity, Method, Part
+from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_word
 from secateur.pruning.slimming_norms import norm_scales
@@ -77,6 +78,7 @@ def wanted_parts(
     method: Method,
     scope: Scope | None,
     ranking: Ranking | None,
+    normalize: Normalize | None,
     granularity: Granularity | None,
     options: Mapping[str, Any] | None,
 ) -> tuple[Part, ...]:
@@ -86,6 +88,7 @@ def wanted_parts(
         method: The method.
         scope: Instead of its own.
         ranking: Instead of its own.
+        normalize: Instead of its own.
         granularity: Instead of its own, of parts that cut filters or channels.
         options: Its own options, as in a study file.
 
@@ -101,6 +104,7 @@ def wanted_parts(
     for kind, word, known in (
         ("scope", scope, Scope),
         ("ranking", ranking, Ranking),
+        ("normalize", normalize, Normalize),
         ("granularity", granularity, Granularity),
     ):
         checked_word(kind, word, known)
@@ -114,7 +118,7 @@ def wanted_parts(
         )
     return tuple(
         replace(
-            _changed(part, scope, ranking, granularity),
+            _changed(part, scope, ranking, normalize, granularity),
             reduce=settings.reduce or part.reduce,
             options=own,
         )
@@ -123,7 +127,11 @@ def wanted_parts(
 
 
 def _changed(
-    part: Part, scope: Scope | None, ranking: Ranking | None, granularity: Granularity | None
+    part: Part,
+    scope: Scope | None,
+    ranking: Ranking | None,
+    normalize: Normalize | None,
+    granularity: Granularity | None,
 ) -> Part:
     if part.granularity == "weight":
         granularity = None
@@ -131,6 +139,7 @@ def _changed(
         part,
         scope=scope or part.scope,
         ranking=ranking or part.ranking,
+        normalize=normalize or part.normalize,
         granularity=granularity or part.granularity,
     )
 

@@ -19,6 +19,7 @@ from secateur.pruning.layers import (
 )
 from secateur.pruning.masks import Masks, checked_masks
 from secateur.pruning.method import Granularity, Method, find_method
+from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
 from secateur.pruning.select import cut
@@ -42,6 +43,7 @@ def prune(
     target: str | Mapping[str, float] | Target | None = None,
     scope: Scope | None = None,
     ranking: Ranking | None = None,
+    normalize: Normalize | None = None,
     granularity: Granularity | None = None,
     example_inputs: Any = None,
     scores: Mapping[str, Any] | None = None,
@@ -57,6 +59,7 @@ def prune(
     only: Pattern | Sequence[Pattern] = (),
     prunable: Pattern | Sequence[Pattern] = (),
     max_sparsity: float | Mapping[Pattern, float] | None = None,
+    protected: float = 0.1,
 ) -> Masks:
     """Score the model's weights or channels, zero the lowest, and return what was kept.
 
@@ -75,6 +78,8 @@ def prune(
             bisection, on copies; `masks.reached` says what it costs. Needs `example_inputs`.
         scope: `all`, `conv` or `non-conv` instead of the method's own.
         ranking: `global` or `layer` instead of the method's own.
+        normalize: `mean`, `l2`, `standard` or `max` instead of the method's own: how scores of
+            layers of different scale are made comparable in a global ranking.
         granularity: `channel` (with everything that shares it) or `filter` (one convolution's
             alone) instead of the method's own; a method of single weights stays one.
         example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
@@ -102,6 +107,9 @@ def prune(
             is compacted.
         prunable: Parameters that count as prunable weights whatever else is known of them.
         max_sparsity: The highest share of a layer's weights that may go, for all or by pattern.
+        protected: The share of every layer's filters or channels that stay, where these are cut, so
+            that no layer is all but emptied; with 0 it is one of them. A cut that it makes smaller
+            says so in `masks.floored`.
 
     Returns:
         The masks, applied. `masks.freeze(optimizer)` holds the zeros through training.
@@ -121,13 +129,14 @@ def prune(
         (108, 120)
     """
     recipe = method if isinstance(method, Method) else find_method(method)
-    parts = wanted_parts(recipe, scope, ranking, granularity, options)
+    parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options)
     if target is not None or sparsity is None:
         again = partial(
             prune,
             method=recipe,
             scope=scope,
             ranking=ranking,
+            normalize=normalize,
             granularity=granularity,
             example_inputs=example_inputs,
             scores=scores,
@@ -143,6 +152,7 @@ def prune(
             only=only,
             prunable=prunable,
             max_sparsity=max_sparsity,
+            protected=protected,
         )
         found = reach(
             uncompiled(model),
@@ -154,7 +164,7 @@ def prune(
         masks = again(model, sparsity=found.sparsity)
         masks.reached = found
         return masks
-    layers = checked_layers(exclude, only, prunable, max_sparsity)
+    layers = checked_layers(exclude, only, prunable, max_sparsity, protected)
     level = checked_level(sparsity)
     round_to = checked_multiple(
         round_to, weights_only=all(part.granularity == "weight" for part in parts)

@@ -124,7 +124,7 @@ def sensitivity(
         (('0.weight', '2.weight'), (0.25, 0.5, 0.75, 0.9), 0.0)
     """
     recipe = method if isinstance(method, Method) else find_method(method)
-    parts = wanted_parts(recipe, scope, None, granularity, options)
+    parts = wanted_parts(recipe, scope, None, None, granularity, options)
     layers = checked_layers(exclude, only, prunable, None)
     tried = core.checked_layer_levels(levels)
     model = uncompiled(model)

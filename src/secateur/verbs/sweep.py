@@ -153,6 +153,8 @@ def sweep(
     only: str | Sequence[str] = (),
     prunable: str | Sequence[str] = (),
     max_sparsity: float | Mapping[str, float] | None = None,
+    protected: float | None = None,
+    version: int = 1,
     scores: str | Path = "",
     masks: str | Path = "",
     task: str | Mapping[str, Any] | Task = "classification",
@@ -186,6 +188,8 @@ def sweep(
         only: The layers that are cut, likewise.
         prunable: Parameters that count as weights, too.
         max_sparsity: The highest share of any layer's weights that may go, for all or by pattern.
+        protected: The share of every layer's channels that stay, in cuts of filters and channels.
+        version: Of the defaults, as in a study file.
         scores: A safetensors file of scores instead of the criteria of all methods but controls,
             as for `secateur.prune`: higher = kept.
         masks: A safetensors file of masks that every cut starts from: bool, True = kept.
@@ -222,6 +226,8 @@ def sweep(
         "only": only,
         "prunable": prunable,
         "max_sparsity": max_sparsity,
+        "version": version,
+        **({} if protected is None else {"protected": protected}),
         "scores": str(scores),
         "masks": str(masks),
         "task": task if isinstance(task, str | Mapping) else GIVEN,
