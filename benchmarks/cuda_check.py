@@ -28,6 +28,7 @@ from secateur.data.loading import load
 from secateur.errors import SecateurError
 from secateur.measure.environment import environment
 from secateur.measure.latency import latency
+from secateur.registry import REPAIRS
 
 SHAPE = (3, 16, 16)
 CLASSES = 4
@@ -150,6 +151,23 @@ def pruned_as_on_the_cpu(method: str) -> Callable[[Bench], str]:
         net, _ = bench.both(method)
         prunable = secateur.sparsity(net).prunable
         return f"{prunable[0]} of {prunable[1]} weights are zero"
+
+    return check
+
+
+def repaired_as_on_the_cpu(how: str) -> Callable[[Bench], str]:
+    def check(bench: Bench) -> str:
+        outputs = []
+        for device in (bench.device, torch.device("cpu")):
+            net, images = bench.net(device), bench.images(device=device)
+            masks = secateur.prune(net, "l1-filter", sparsity=0.5, example_inputs=images)
+            # The batches may lie elsewhere.
+            secateur.repair(net, masks, bench.images(32, "cpu").split(16), how)
+            zeros_hold(net, masks)
+            if device == bench.device:
+                bench.at_home(net)
+            outputs.append(net.eval()(images))
+        return close(*outputs, within=1e-3)
 
     return check
 
@@ -401,6 +419,7 @@ CHECKS: dict[str, Callable[[Bench], str]] = {
     "prune combined: masks as on the CPU": pruned_as_on_the_cpu("combined"),
     "prune and compact in half precision": pruned_in_half,
     "prune and compact, channels_last": channels_last,
+    **{f"repair by {how}: as on the CPU": repaired_as_on_the_cpu(how) for how in REPAIRS},
     "freeze + SGD": frozen_in_a_loop("sgd"),
     "freeze + AdamW": frozen_in_a_loop("adamw"),
     "freeze under autocast and a scaler": frozen_under_a_scaler,

@@ -74,6 +74,13 @@ def test_memory_is_given_back_when_training_begins_and_never_copied() -> None:
     assert masks.removed is None
 
 
+def test_a_network_without_storage_is_cut_and_nothing_is_remembered() -> None:
+    with torch.device("meta"):
+        net = nn.Linear(2, 2)
+    masks = Masks({"weight": torch.tensor([[True, False], [False, True]])})
+    assert masks.apply(net).removed is None
+
+
 def test_complex_and_half_networks() -> None:
     net = nn.Linear(2, 2, dtype=torch.complex64)
     before = net.weight.detach().clone()

@@ -77,7 +77,7 @@ def performed(study: StudySpec, folder: Path, data: ImageData) -> dict[str, Poin
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> dict[str, Point]:
-    return performed(spec(["batch-norm"]), tmp_path_factory.mktemp("repaired") / "run", data)
+    return performed(spec(list(REPAIRS)), tmp_path_factory.mktemp("repaired") / "run", data)
 
 
 def test_every_point_knows_its_quality_before_retraining(points: dict[str, Point]) -> None:
@@ -120,10 +120,10 @@ def test_a_point_of_an_older_store_has_none_and_a_false_one_is_refused(
 
 
 def test_passes_are_counted_in_the_budget(points: dict[str, Point]) -> None:
-    assert [points[name].epochs.statistics for name in ("l1-filter 0", "scratch 0")] == [1, 0]
+    assert [points[name].epochs.statistics for name in ("l1-filter 0", "scratch 0")] == [4, 0]
     assert points["dense 1"].epochs.statistics == 0
     # Whoever is trained from scratch gets them as epochs.
-    assert points["scratch 0"].epochs.cumulative == points["l1-filter 0"].epochs.cumulative == 3
+    assert points["scratch 0"].epochs.cumulative == points["l1-filter 0"].epochs.cumulative == 6
 
 
 def test_only_points_that_are_cut_have_other_names() -> None:
@@ -143,7 +143,7 @@ def test_order_and_form_of_the_setting_mean_nothing() -> None:
 
 
 def test_what_is_repaired_depends_on_the_run_alone(data: ImageData, tmp_path: Path) -> None:
-    study = spec(["batch-norm"], retrain_epochs=0)
+    study = spec(["least-squares", "batch-norm"], retrain_epochs=0)
     first, again = (performed(study, tmp_path / name, data) for name in "ab")
     for name in "ab":
         for point in first.values():

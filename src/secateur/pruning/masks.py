@@ -7,6 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -141,11 +142,12 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
-        removed = Removed(self, model)
+        removed = _removed(self, model)
         self.clear(model)
-        if removed.is_something:
-            removed.seal(model)
-            self.removed = removed
+        if removed is not None:
+            with suppress(RuntimeError):  # a parameter whose bits cannot be read
+                removed.seal(model)
+                self.removed = removed
         self._model = model
         return self
 
@@ -244,6 +246,16 @@ class Masks(Mapping[str, Tensor]):
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
         gone = {"_model": None, "traced": None, "removed": None}
         return {**held, **gone, "reached": self.reached}
+
+
+def _removed(masks: Masks, model: nn.Module) -> Removed | None:
+    """What masks are about to zero; None if that is nothing, or cannot be read."""
+    masks.parameters_of(model)
+    try:
+        removed = Removed(masks, model)
+        return removed if removed.is_something else None
+    except (RuntimeError, TypeError):  # without storage, or of a tensor class that has no such op
+        return None
 
 
 def checked_masks(masks: object, subject: str) -> Masks:

@@ -17,7 +17,7 @@ _BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 class Removed:
     """The values of pruned elements, the statistics of norms, and a checksum of what was kept.
 
-    It costs the memory of the elements that were pruned.
+    It costs the memory of the parameters that have a mask.
 
     Args:
         masks: Parameter names -> bool tensors, True = kept.
@@ -34,9 +34,9 @@ class Removed:
     """
 
     def __init__(self, masks: Mapping[str, Tensor], model: nn.Module) -> None:
-        self._cut = {name: ~mask for name, mask in masks.items()}
+        self._masks = dict(masks)
         self._values = {
-            name: parameter.detach()[self._cut[name].to(parameter.device)]
+            name: parameter.detach().masked_fill(masks[name].to(parameter.device), 0)
             for name, parameter in masked_parameters(masks, model).items()
         }
         self._norms = {name: one.detach().clone() for name, one in _norm_statistics(model).items()}
@@ -66,10 +66,10 @@ class Removed:
         """
         found = {name: one.detach().clone() for name, one in own_tensors(model)}
         names = {id(one): name for name, one in own_tensors(model)}
-        for name, parameter in masked_parameters(self._cut, model).items():
-            whole = found[names[id(parameter)]]
-            values = self._values[name].to(whole.device, whole.dtype)
-            whole[self._cut[name].to(whole.device)] = values
+        for name, parameter in masked_parameters(self._masks, model).items():
+            cut = found[names[id(parameter)]]
+            values = self._values[name].to(cut.device, cut.dtype)
+            cut.copy_(torch.where(self._masks[name].to(cut.device), cut, values))
         for name, values in self._norms.items():
             found[name].copy_(values)
         return found
