@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 _COPIED = "like"
@@ -28,7 +29,8 @@ def along(
     for digest in parents:
         each = [seconds.get(one) for one in _before(digest, parents)]
         known = [one for one in each if one is not None]
-        found[digest] = sum(known) if len(known) == len(each) else None
+        # Exactly, for runs are in no order and a plain sum would depend on it.
+        found[digest] = math.fsum(known) if len(known) == len(each) else None
     return found
 
 
