@@ -141,7 +141,7 @@ def _summary(seed: int, runs: Sequence[Run], progress: SweepProgress, marks: Mar
 
 @dataclass
 class StudyTree:
-    """What a live display shows: two lines about the whole, then the tree.
+    """What a live display shows: a few lines about the whole, then the tree.
 
     Attributes:
         progress: Where the sweep is.
@@ -173,7 +173,7 @@ class StudyTree:
         yield line
         if progress.nets:
             yield Text(f"Timing {progress.nets} different nets side by side.", no_wrap=True)
-        elif self.best:
+        if self.best:
             yield Text(self.best, no_wrap=True, overflow="ellipsis")
 
 
