@@ -5,7 +5,7 @@ import pytest
 from secateur.errors import SpecError
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import files_of, gathers, layers_of
+from secateur.study.method_settings import files_of, layers_of, passes_for_cut
 from secateur.study.plan import plan
 
 SOURCES = {"data": "d" * 64}
@@ -30,8 +30,8 @@ def test_the_studys_scores_are_nothing_to_a_control_and_its_masks_are() -> None:
 
 def test_weights_alone_need_no_pass_over_the_data() -> None:
     spec = study({"magnitude": {}, "dense": {}})
-    assert not gathers(spec, "magnitude")
-    assert not gathers(spec, "dense")
+    assert [passes_for_cut(spec, name) for name in ("magnitude", "dense", "synflow")] == [0, 0, 0]
+    assert [passes_for_cut(spec, name) for name in ("fpgm", "wanda", "grasp")] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("like", [name for name in METHODS if not METHODS[name].parts])

@@ -27,9 +27,16 @@ from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.normalize import normalized
 from secateur.pruning.pinned import Pinned, Report
+from secateur.pruning.statistics import needs_data
 from secateur.pruning.weights import Tied, Weight, in_scope, sorted_weights
 from secateur.pruning.within_outputs import within_outputs
-from secateur.registry import CRITERIA
+from secateur.registry import COLLECTORS, CRITERIA
+
+_WITH_DATA = (
+    "Pass data= (batches of training data) and loss= to secateur.prune, or statistics= that hold "
+    "them."
+)
+_WITH_EXAMPLE = "Pass example_inputs= to secateur.prune: it is gathered from an example alone."
 
 GroupsOf = Callable[[Part], Groups]
 
@@ -133,8 +140,7 @@ def _check_needs(part: Part, statistics: Statistics) -> None:
                 "statistics",
                 given=f"without {need}, which the criterion {part.criterion!r} needs",
                 expected=f"{need} of every weight",
-                remedy="Pass data= (batches of training data) and loss= to secateur.prune, or "
-                "statistics= that hold them.",
+                remedy=_WITH_DATA if need not in COLLECTORS or needs_data(need) else _WITH_EXAMPLE,
             )
 
 

@@ -37,7 +37,7 @@ def repair_cut(model: nn.Module, masks: Masks, job: Job, data: Data) -> None:
     if not training.repair or not masks:
         return
     seed = stream(job.run.seed, "repair", job.run.depth)
-    batches = _TrainingSplit(data, training.batch_size, seed)
+    batches = TrainingSplit(data, training.batch_size, seed)
     model.to(resolve_device(job.device))
     mend(model, masks, batches, training.repair, lambda net, batch: forward(net, batch[0]))
     model.cpu()
@@ -70,13 +70,13 @@ def as_before(scores: Iterable[Score]) -> tuple[Score, ...]:
 
 
 @dataclass(frozen=True)
-class _TrainingSplit:
-    """The training split, the same at each pass."""
+class TrainingSplit:
+    """The training split, the same at each pass: shuffled by the seed, or in order."""
 
     data: Data
     batch_size: int
-    seed: int
+    seed: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.Generator().manual_seed(self.seed)
+        order = None if self.seed is None else torch.Generator().manual_seed(self.seed)
         return self.data.batches("train", self.batch_size, generator=order)

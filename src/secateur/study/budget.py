@@ -9,7 +9,7 @@ from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
 from secateur.registry import METHODS, REPAIRS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import gathers, wrong_plan
+from secateur.study.method_settings import passes_for_cut, wrong_plan
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def passes_of(study: StudySpec, method: str) -> int:
     if not METHODS[method].parts:
         return 0
     repairs: list[int] = [REPAIRS[name].passes for name in study.training.repair]
-    return int(gathers(study, method)) + sum(repairs)
+    return passes_for_cut(study, method) + sum(repairs)
 
 
 def stages_of(

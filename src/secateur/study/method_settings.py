@@ -19,11 +19,14 @@ def settings_for(study: StudySpec, method: str) -> MethodSpec:
     return found
 
 
-def gathers(study: StudySpec, name: str) -> bool:
-    """Whether each cut of a method looks at the training data."""
-    from secateur.pruning.statistics import collected  # here, for it loads torch
+def passes_for_cut(study: StudySpec, name: str) -> int:
+    """How often each cut of a method goes through the training data for what it scores by."""
+    from secateur.pruning.statistics import passes_over_data  # here, for it loads torch
 
-    return bool(collected(METHODS[name].parts)) and "scores" not in files_of(study, name)
+    if "scores" in files_of(study, name):
+        return 0
+    rounds = int(getattr(settings_for(study, name), "rounds", 1))
+    return rounds * passes_over_data(METHODS[name].parts)
 
 
 def _needs_first_weights(method: Method) -> bool:

@@ -20,24 +20,24 @@ from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
 from secateur.foundation.level import Levels, shares_of, target_of
-from secateur.foundation.level import Share as Asked
 from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Measured, Point, Reached, Score, Share
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
-from secateur.pruning.layers import Layers
+from secateur.pruning.layers import Layers, Sparsity
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, Preparation
+from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import cut
-from secateur.pruning.statistics import collected, gather
+from secateur.pruning.statistics import collected, gather, needs_data
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import CRITERIA, METHODS, METRICS, imported
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec
-from secateur.study.before_training import as_before, repair_cut, score_before
+from secateur.study.before_training import TrainingSplit, as_before, repair_cut, score_before
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
 from secateur.study.method_settings import files_of, layers_of, settings_for
@@ -183,18 +183,22 @@ class CutNet:
 
     def _cut(self, level: Levels, previous: Masks | None) -> Masks:
         """The masks of a level, applied; of a target at the sparsity that reaches it."""
-        known, target = self.statistics(), target_of(level)
+        target, rounds = target_of(level), rounds_of(self.parts)
+        known = self.statistics(self.model) if rounds == 1 else None
 
-        def cut_at(net: nn.Module, asked: Sequence[Asked]) -> Masks:
+        def cut_once(net: nn.Module, asked: Sequence[Sparsity], before: Masks | None) -> Masks:
             return cut(
                 net,
                 self.parts,
                 asked,
                 groups_of=lambda part: groups_of(net, part, self.example, self.layers),
-                statistics=known,
-                previous=previous,
+                statistics=known or self.statistics(net),
+                previous=before,
                 layers=self.layers,
-            ).apply(net)
+            )
+
+        def cut_at(net: nn.Module, asked: Sequence[Sparsity]) -> Masks:
+            return cut_in_rounds(net, asked, rounds, previous, cut_once).apply(net)
 
         if target is None:
             return cut_at(self.model, shares_of(level))
@@ -219,12 +223,16 @@ class CutNet:
         own = Masks(read_tensors(self.files["masks"], self.job.setup.contents))
         return own if previous is None else previous.merged(own)
 
-    def statistics(self) -> Statistics:
-        """What the method's criteria need: prepared, kept from before, or gathered now."""
+    def statistics(self, net: nn.Module) -> Statistics:
+        """What the method's criteria need: prepared, kept from before, or gathered now.
+
+        Args:
+            net: What is to be cut.
+        """
         run, method = self.job.run, self.method
         if "scores" in self.files:
             given = read_tensors(self.files["scores"], self.job.setup.contents)
-            weights = prunable_weights(self.model, prunable=self.job.study.prunable)
+            weights = prunable_weights(net, prunable=self.job.study.prunable)
             return Statistics(gathered={SCORES: checked_scores(given, weights)})
         found: dict[str, Mapping[str, Tensor]] = {}
         if method.prepare is not None:
@@ -235,12 +243,17 @@ class CutNet:
             found[INITIAL] = dict(initial.named_parameters())
         names = collected(method.parts)
         if names:
-            size = self.job.study.training.batch_size
-            model = self.model.to(resolve_device(self.job.device))
-            prunable = self.job.study.prunable
-            batches = self.data.batches("train", size)
-            found |= gather(model, names, batches, self._loss, prunable=prunable)
-            self.model.cpu()
+            device = resolve_device(self.job.device)
+            alone = not all(map(needs_data, names))
+            found |= gather(
+                net.to(device),
+                names,
+                TrainingSplit(self.data, self.job.study.training.batch_size),
+                self._loss,
+                example_inputs=moved(self.example, device) if alone else None,
+                prunable=self.job.study.prunable,
+            )
+            net.cpu()
         scales = found.pop(SCALES, {})
         return Statistics(scales=scales, seed=stream(run.seed, "random"), gathered=found)
 

@@ -99,7 +99,7 @@ def study_sensitivity(
         tried,
         _scored(planned, device),
         example_inputs=net.example,
-        statistics=net.statistics(),
+        statistics=net.statistics(net.model),
         layers=net.layers,
         on_cut=on_cut,
     )

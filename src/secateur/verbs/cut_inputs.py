@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.pruning.allocation import Ranking
@@ -19,7 +19,7 @@ from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_word
 from secateur.pruning.slimming_norms import norm_scales
-from secateur.pruning.statistics import Batches, Loss, collected, gather
+from secateur.pruning.statistics import Batches, Loss, collected, gather, needs_data
 from secateur.pruning.weights import Scope, Tied
 from secateur.registry import METHODS
 from secateur.spec import method_settings
@@ -58,20 +58,30 @@ def known_statistics(
     if given is None and method.prepare and example_inputs is not None:
         given = norm_scales(model, example_inputs)
     known = replace(given or Statistics(), seed=seed)
-    missing = [name for name in collected(parts) if not known.has(name)]
-    if not missing or data is None or loss is None:
+    given_data = data is not None and loss is not None
+    missing = [
+        name
+        for name in collected(parts)
+        if not known.has(name) and (given_data if needs_data(name) else example_inputs is not None)
+    ]
+    if not missing:
         return known
     found = gather(
         model,
         missing,
-        data,
-        loss,
+        data or (),
+        loss or _no_loss,
         seed=seed,
         example_inputs=example_inputs,
         tied=tied,
         prunable=prunable,
     )
     return replace(known, gathered={**known.gathered, **found})
+
+
+def _no_loss(model: nn.Module, batch: object) -> Tensor:
+    """Where no batch is looked at, there is none to take it of."""
+    raise NotImplementedError
 
 
 def wanted_parts(

@@ -13,15 +13,13 @@ from secateur.channels.rebuild import uncompiled
 from secateur.foundation.target import Target
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import SCORES, Statistics
-from secateur.pruning.layers import (
-    checked_layers,
-    checked_level,
-)
+from secateur.pruning.layers import Sparsity, checked_layers, checked_level
 from secateur.pruning.masks import Masks, checked_masks
 from secateur.pruning.method import Granularity, Method, find_method
 from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
+from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import Batches, Loss
 from secateur.pruning.user_scores import checked_scores
@@ -180,40 +178,42 @@ def prune(
         tied=tied,
         prunable=layers.prunable,
     )
-    if scores is None:
-        known = known_statistics(
-            model,
-            recipe,
+    own = None if scores is None else checked_scores(scores, weights().weights)
+    if own is not None:
+        parts = tuple(replace(part, criterion=SCORES) for part in parts)
+
+    def cut_once(net: nn.Module, asked: Sequence[Sparsity], before: Masks | None) -> Masks:
+        known = Statistics(gathered={SCORES: own or {}}, seed=seed)
+        if own is None:
+            known = known_statistics(
+                net,
+                recipe,
+                parts,
+                statistics,
+                data,
+                loss,
+                seed=seed,
+                example_inputs=example_inputs,
+                tied=tied,
+                prunable=layers.prunable,
+            )
+        select = partial(
+            cut,
+            net,
             parts,
-            statistics,
-            data,
-            loss,
-            seed=seed,
+            asked,
+            statistics=known,
+            previous=before,
+            round_to=round_to,
             example_inputs=example_inputs,
             tied=tied,
-            prunable=layers.prunable,
+            layers=layers,
         )
-    else:
-        parts = tuple(replace(part, criterion=SCORES) for part in parts)
-        own = checked_scores(scores, weights().weights)
-        known = Statistics(gathered={SCORES: own}, seed=seed)
-    select = partial(
-        cut,
-        model,
-        parts,
-        level,
-        statistics=known,
-        previous=previous,
-        round_to=round_to,
-        example_inputs=example_inputs,
-        tied=tied,
-        layers=layers,
-    )
-    if example_inputs is None:
-        masks = select()
-    else:
-        masks = select_channels(
-            model, example_inputs, lambda groups: select(groups_of=groups), layers
-        )
+        if example_inputs is None:
+            return select()
+        return select_channels(net, example_inputs, lambda groups: select(groups_of=groups), layers)
+
+    rounds = rounds_of(parts) if own is None else 1
+    masks = cut_in_rounds(model, level, rounds, previous, cut_once)
     warn_of_what_is_left_out(model, weights(), masks, parts, level, layers)
     return masks.apply(model)

@@ -9,7 +9,7 @@ from secateur.pruning.criterion import Statistics
 
 
 def reference(squares: np.ndarray) -> np.ndarray:
-    """Equation 2, unit by unit: those that are as large and later, or larger, outlast it."""
+    """The definition, unit by unit: those that are as large and later, or larger, outlast it."""
     order = np.argsort(squares, kind="stable")
     scores = np.empty(len(squares))
     for place, unit in enumerate(order):

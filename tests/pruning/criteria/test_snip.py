@@ -19,7 +19,7 @@ def test_sensitivities_by_hand() -> None:
 
 
 def test_the_formula() -> None:
-    """Equation 5 without its denominator, which is one for all."""
+    """The paper's sensitivity without its denominator, which is one for all."""
     drawn = torch.Generator().manual_seed(5)
     rows, slopes = torch.randn(9, 4, generator=drawn), torch.randn(9, 4, generator=drawn)
     expected = np.abs(rows.numpy().astype(np.float64) * slopes.numpy()).sum(axis=1)

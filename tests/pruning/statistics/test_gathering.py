@@ -78,7 +78,7 @@ def test_the_network_is_left_as_it_is() -> None:
     net[0].weight.requires_grad_(False)
     net.train()
     before, draws = copy.deepcopy(net.state_dict()), torch.get_rng_state()
-    gather(net, list(COLLECTORS), BATCHES, mean_square)
+    gather(net, list(COLLECTORS), BATCHES, mean_square, example_inputs=BATCHES[0][0])
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert torch.equal(torch.get_rng_state(), draws)
     assert all(module.training for module in net.modules())
@@ -94,8 +94,11 @@ def test_every_batch_counts_once() -> None:
         seen.append(batch)
         return mean_square(model, batch)
 
-    gather(two_weights(), list(COLLECTORS), BATCHES, loss)
+    once = ["gradients", "activations", "output-means", "hessian-diagonal"]
+    gather(two_weights(), once, BATCHES, loss)
     assert len(seen) == len(BATCHES)
+    gather(two_weights(), ["gradient-flow"], BATCHES, loss)
+    assert len(seen) == 3 * len(BATCHES)
 
 
 @pytest.mark.parametrize(

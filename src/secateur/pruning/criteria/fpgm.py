@@ -15,7 +15,7 @@ def fpgm(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
     """The sum of each unit's Euclidean distances to the others of its layer.
 
     `g(x) = sum over j of ||x - F_j||_2` (He, Liu, Wang, Hu and Yang 2019, "Filter pruning via
-    geometric median", arXiv 1811.00250, equations 4 and 7): a filter near the geometric median
+    geometric median", arXiv 1811.00250, section 3.3): a filter near the geometric median
     of its layer is the most replaceable, whatever its norm.
 
     Args:

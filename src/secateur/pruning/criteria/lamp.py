@@ -14,9 +14,9 @@ def lamp(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
 
     `W[u]^2 / sum over v >= u of W[v]^2`, the units in ascending order (Lee, Park, Mo, Ahn and
     Shin 2021, "Layer-adaptive sparsity for the magnitude-based pruning", arXiv 2010.07611,
-    equation 2). Of a channel `W[u]^2` is the sum of its squared weights. The largest unit of each
-    layer scores 1; of equal units the earlier scores less. Within a layer the order is that of
-    magnitude: the score is there to be ranked globally. A layer of zeros scores 0.
+    the LAMP score, section 2). Of a channel `W[u]^2` is the sum of its squared weights. The largest
+    unit of each layer scores 1; of equal units the earlier scores less. Within a layer the order is
+    that of magnitude: the score is there to be ranked globally. A layer of zeros scores 0.
 
     Args:
         parameter: The weight's name (unused).

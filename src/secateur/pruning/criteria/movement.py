@@ -11,7 +11,7 @@ from secateur.pruning.criterion import Statistics, needs
 def movement(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
     """Minus the weight times its mean gradient, summed over each unit.
 
-    Movement pruning (Sanh, Wolf and Rush 2020, arXiv 2005.07683, equation 3) accumulates
+    Movement pruning (Sanh, Wolf and Rush 2020, arXiv 2005.07683, section 3) accumulates
     `S = -sum over t of (dL/dW)_t W_t` while it fine-tunes. This is its first-order form: the same
     sum over the batches of one pass in which the weights stand still. A weight whose gradient
     pushes it away from zero scores high, whatever its size. At the end of training, where the mean

@@ -13,7 +13,7 @@ def snip(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
 
     `|dL/dc| = |w dL/dw|`, where `c` is a gate of 1 on the weight (Lee, Ajanthan and Torr 2019,
     "SNIP: single-shot network pruning based on connection sensitivity", arXiv 1810.02340,
-    equations 4 and 5), of the mean loss over the batches. The paper divides by the sum over all
+    section 4.1), of the mean loss over the batches. The paper divides by the sum over all
     weights, which changes no ranking. It is meant for a network as it was initialised.
 
     Args:

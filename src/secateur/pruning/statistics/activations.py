@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from secateur.pruning.weights import Weight
 
-# Their weight multiplies their one input, so what it multiplies can be seen from outside.
-_WATCHED = (
+# Layers whose weight multiplies their one input, so what it multiplies can be seen from outside.
+WATCHED: tuple[type[nn.Module], ...] = (
     nn.Linear,
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
@@ -38,7 +38,7 @@ class Activations:
                 self._watch(name), with_kwargs=True
             )
             for name, weight in weights.items()
-            if isinstance(model.get_submodule(weight.module), _WATCHED)
+            if isinstance(model.get_submodule(weight.module), WATCHED)
         ]
 
     def note(self) -> None:
@@ -56,8 +56,7 @@ class Activations:
             if not isinstance(given, Tensor):
                 return
             source = given.detach().double()
-            channels = getattr(module, "in_channels", None)
-            axis = source.dim() - 1 if channels is None else source.dim() - _rank(module) - 1
+            axis = channel_axis(module, source)
             total = source.square().sum([one for one in range(source.dim()) if one != axis])
             self._sums[name] = self._sums.get(name, torch.zeros_like(total)) + total
             self._counts[name] = self._counts.get(name, 0) + source.numel() // total.numel()
@@ -93,5 +92,14 @@ def _laid_out(module: nn.Module, shape: torch.Size, sizes: Tensor) -> Tensor:
     return by_group.expand(groups, shape[0] // groups, *shape[1:]).reshape(shape)
 
 
-def _rank(module: nn.Module) -> int:
-    return len(module.kernel_size) if isinstance(module.kernel_size, tuple) else 1
+def channel_axis(module: nn.Module, tensor: Tensor) -> int:
+    """The axis of the channels in the input or output of a linear layer or convolution.
+
+    Example:
+        >>> channel_axis(nn.Conv1d(2, 3, 1), torch.zeros(4, 2, 9))
+        1
+    """
+    if not hasattr(module, "in_channels"):
+        return tensor.dim() - 1
+    places = len(module.kernel_size) if isinstance(module.kernel_size, tuple) else 1
+    return tensor.dim() - places - 1

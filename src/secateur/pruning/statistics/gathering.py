@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.foundation.run_example import batch_size, take_rows
 from secateur.pruning.criterion import needs_of
 from secateur.pruning.method import Part
 from secateur.pruning.patterns import Pattern
@@ -24,6 +25,13 @@ Loss = Callable[[nn.Module, Any], Tensor]
 
 class Collector(Protocol):
     """Gathers one thing for every weight; made anew for each cut by `collector(weights, model)`.
+
+    It may say more, where it is not so for most:
+
+    - `each_example = True`: batches come to it one example at a time, cut along their first axis.
+    - `twice = True`: the gradients keep their graph, so that they can be differentiated.
+    - `passes = 2`: it goes through the batches as often, with a call of `turn()` in between.
+    - `from_example = True`: it needs no batch; `see(example_inputs)` is called once.
 
     Attributes:
         backward: Whether it needs the gradients of each batch.
@@ -52,6 +60,27 @@ def collected(parts: Iterable[Part]) -> tuple[str, ...]:
     return tuple(name for name in needed if name in COLLECTORS)
 
 
+def needs_data(name: str) -> bool:
+    """Whether a statistic is gathered from batches of data, and not from an example alone.
+
+    Example:
+        >>> needs_data("gradients"), needs_data("synaptic-flow")
+        (True, False)
+    """
+    return not getattr(COLLECTORS[name], "from_example", False)
+
+
+def passes_over_data(parts: Iterable[Part]) -> int:
+    """How often all batches are gone through for one cut.
+
+    Example:
+        >>> passes_over_data([Part("taylor", "weight", "all", "global")])
+        1
+    """
+    names = (name for name in collected(parts) if needs_data(name))
+    return max((int(getattr(COLLECTORS[name], "passes", 1)) for name in names), default=0)
+
+
 def gather(
     model: nn.Module,
     names: Sequence[str],
@@ -63,7 +92,7 @@ def gather(
     tied: Tied = "keep",
     prunable: Sequence[Pattern] = (),
 ) -> dict[str, dict[str, Tensor]]:
-    """Gather statistics in one pass over some batches.
+    """Gather statistics in a pass over some batches.
 
     A copy of the network goes through them in evaluation mode, so that dropout draws nothing and
     batch norms use what they know; the network itself is left as it is.
@@ -75,7 +104,8 @@ def gather(
         loss: Gives the scalar loss of a batch.
         seed: For what the batches, the network or the loss draw from torch's global generators,
             which are the caller's again afterwards.
-        example_inputs: Shows which parameters of layers of one's own are weights.
+        example_inputs: Shows which parameters of layers of one's own are weights; what statistics
+            that need no data are gathered with.
         tied: Whether a matrix that an embedding shares is a weight (`prune`) or not (`keep`).
         prunable: Patterns of parameters that are weights, too.
 
@@ -101,23 +131,16 @@ def gather(
         parameter.requires_grad_(False)
     for weight in weights.values():
         weight.parameter.requires_grad_(True)
-    collectors: dict[str, Collector] = {
-        name: COLLECTORS[name](weights, copied) for name in dict.fromkeys(names)
-    }
-    count, reached = 0, False
     with torch.random.fork_rng(_accelerators(copied)):
         torch.manual_seed(seed)
-        for batch in batches:
-            reached |= _one(copied, batch, loss, collectors, weights)
-            count += 1
-    if not count:
-        raise MaskError(
-            "gathering statistics",
-            "the batches",
-            given="none",
-            expected="at least one batch of training data",
-            remedy="Pass a list or a loader; a generator that was used up gives nothing.",
-        )
+        collectors: dict[str, Collector] = {
+            name: COLLECTORS[name](weights, copied) for name in dict.fromkeys(names)
+        }
+        for name, collector in collectors.items():
+            if not needs_data(name):
+                collector.see(example_inputs)  # type: ignore[attr-defined]
+        own = {name: one for name, one in collectors.items() if needs_data(name)}
+        reached = _passes(copied, batches, loss, own, weights) if own else True
     gathered = {name: dict(one.close()) for name, one in collectors.items()}
     if weights and not reached and any(one.backward for one in collectors.values()):
         raise MaskError(
@@ -136,26 +159,97 @@ def _accelerators(model: nn.Module) -> list[torch.device]:
     return sorted((one for one in devices if one.type == "cuda"), key=str)
 
 
-def _one(
+def _passes(
     model: nn.Module,
-    batch: Any,
+    batches: Batches,
     loss: Loss,
     collectors: Mapping[str, Collector],
     weights: Mapping[str, Weight],
 ) -> bool:
+    """Go through the batches, as often as the collectors ask; whether a gradient was met."""
+    reached = False
+    for turn in range(max(getattr(one, "passes", 1) for one in collectors.values())):
+        count = 0
+        left = [one for one in collectors.values() if getattr(one, "passes", 1) > turn]
+        if turn:
+            for one in left:
+                one.turn()  # type: ignore[attr-defined]
+        each = [one for one in left if getattr(one, "each_example", False)]
+        whole = [one for one in left if one not in each]
+        for batch in batches:
+            if whole:
+                reached |= _one(model, batch, loss, whole, weights)
+            for example in examples_of(batch) if each else ():
+                reached |= _one(model, example, loss, each, weights)
+            count += 1
+        if not count:
+            raise MaskError(
+                "gathering statistics",
+                "the batches",
+                given="none" if not turn else f"none in pass {turn + 1}",
+                expected="at least one batch of training data"
+                + (", every time that they are gone through" if turn else ""),
+                remedy="Pass a list or a loader; a generator that was used up gives nothing.",
+            )
+    return reached
+
+
+def examples_of(batch: Any) -> Iterator[Any]:
+    """The examples of a batch, each a batch of one: its tensors cut along their first axis.
+
+    Tensors of another length, and all that is no tensor, are the same for each.
+
+    Raises:
+        MaskError: There is no tensor with an axis in it.
+
+    Example:
+        >>> [one[0].tolist() for one in examples_of((torch.tensor([[1], [2]]), None))]
+        [[[1]], [[2]]]
+    """
+    count = batch_size(batch)
+    if not count:
+        raise MaskError(
+            "gathering statistics",
+            "a batch",
+            given="one without a tensor that could be cut along its first axis",
+            expected="batches whose tensors have an example in each row",
+            remedy="Give such batches, or choose a criterion of whole batches, such as taylor.",
+        )
+    for number in range(count):
+        yield take_rows(batch, [number])
+
+
+def _one(
+    model: nn.Module,
+    batch: Any,
+    loss: Loss,
+    collectors: Sequence[Collector],
+    weights: Mapping[str, Weight],
+) -> bool:
     """Take one batch; whether a gradient has reached a weight."""
-    backward = any(one.backward for one in collectors.values())
+    backward = any(one.backward for one in collectors)
     with torch.set_grad_enabled(backward):
         value = loss(model, batch)
         if backward:
             _check_scalar(value)
-            value.backward()  # type: ignore[no-untyped-call]
-    for collector in collectors.values():
+            _differentiate(value, weights, any(getattr(one, "twice", False) for one in collectors))
+    for collector in collectors:
         collector.note()
     reached = any(weight.parameter.grad is not None for weight in weights.values())
     for weight in weights.values():
         weight.parameter.grad = None
     return reached
+
+
+def _differentiate(value: Tensor, weights: Mapping[str, Weight], twice: bool) -> None:
+    """Leave the gradients in the weights; if `twice`, with the graph that they came from."""
+    if not twice:
+        value.backward()  # type: ignore[no-untyped-call]
+        return
+    parameters = [weight.parameter for weight in weights.values()]
+    slopes = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
+    for parameter, slope in zip(parameters, slopes, strict=True):
+        parameter.grad = slope
 
 
 def _check_scalar(value: object) -> None:

@@ -29,7 +29,7 @@ class Gradients:
         self._count += 1
         for name, parameter in self._weights.items():
             if parameter.grad is not None:
-                self._sums[name] += self._term(parameter.grad.to_dense().double())
+                self._sums[name] += self._term(parameter.grad.detach().to_dense().double())
 
     def close(self) -> Mapping[str, Tensor]:
         """Weight name -> the mean; zero for a weight that no batch reaches."""
@@ -68,8 +68,14 @@ class GateGradients(Gradients):
         self._count += 1
         for name, parameter in self._weights.items():
             if parameter.grad is not None:
-                product = parameter.grad.to_dense().double() * parameter.detach().double()
+                product = parameter.grad.detach().to_dense().double() * parameter.detach().double()
                 self._sums[name] += self._by_output(name, product).sum(dim=1).square()
 
     def _by_output(self, name: str, of_weights: Tensor) -> Tensor:
         return of_weights.movedim(self._axes[name], 0).flatten(1)
+
+
+class ExampleGradients(SquaredGradients):
+    """The mean over examples of the squared gradient of each example's own loss."""
+
+    each_example = True

@@ -1,0 +1,23 @@
+import numpy as np
+import torch
+
+from secateur.pruning.criteria.fisher import fisher
+from secateur.pruning.criterion import Statistics
+
+
+def known(found: torch.Tensor) -> Statistics:
+    return Statistics(gathered={"example-gradients": {"w": found}})
+
+
+def test_by_hand() -> None:
+    """Half of w^2 F, by hand 1 x 4 / 2 + 4 x 1 / 2."""
+    rows = torch.tensor([[1.0, 2.0]])
+    assert fisher("w", rows, known(torch.tensor([[4.0, 1.0]]))).tolist() == [4.0]
+
+
+def test_the_formula() -> None:
+    drawn = torch.Generator().manual_seed(7)
+    rows, found = torch.randn(9, 4, generator=drawn), torch.randn(9, 4, generator=drawn)
+    w, s = rows.numpy().astype(np.float64), found.numpy().astype(np.float64)
+    expected = ((w**2) * s).sum(axis=1) / 2
+    np.testing.assert_allclose(fisher("w", rows, known(found)).numpy(), expected, rtol=1e-12)

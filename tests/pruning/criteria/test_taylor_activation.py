@@ -1,0 +1,15 @@
+"""The numbers themselves are checked in tests/pruning/statistics/test_outputs.py."""
+
+import pytest
+import torch
+
+from secateur.errors import MaskError
+from secateur.pruning.criteria.taylor_activation import taylor_activation
+from secateur.pruning.criterion import Statistics
+
+
+def test_what_was_gathered_is_the_score() -> None:
+    known = Statistics(gathered={"output-slopes": {"w": torch.tensor([0.5, 2.0])}})
+    assert taylor_activation("w", torch.zeros(2, 9), known).tolist() == [0.5, 2.0]
+    with pytest.raises(MaskError, match="2 output-slopes, expected one for each of its 3 units"):
+        taylor_activation("w", torch.zeros(3, 9), known)
