@@ -55,14 +55,24 @@ def test_a_level_has_one_sparsity_or_one_a_part(method: str, level: str, known: 
         plan(study({method: {"levels": [level]}}), SOURCES)
 
 
-def test_a_method_at_initialisation_is_refused_on_a_trained_start() -> None:
-    with pytest.raises(SpecError, match=r"methods.snip is .*as it was initialised"):
-        plan(study({"snip": {}}), SOURCES)
+@pytest.mark.parametrize("name", ["change", "snip", "grasp", "synflow"])
+def test_what_needs_the_first_weights_is_refused_on_a_trained_start(name: str) -> None:
+    asked = {"methods": {name: {}}, "levels": [0.5], "base": {"checkpoint": "net.safetensors"}}
+    with pytest.raises(SpecError, match=f"methods.{name} is beside a base checkpoint"):
+        plan(StudySpec.model_validate(asked), SOURCES)
 
 
-def test_first_weights_are_not_known_beside_a_checkpoint() -> None:
-    spec = StudySpec.model_validate(
-        {"methods": {"change": {}}, "levels": [0.5], "base": {"checkpoint": "net.safetensors"}}
-    )
-    with pytest.raises(SpecError, match=r"methods.change is beside a base checkpoint"):
-        plan(spec, SOURCES)
+def test_nothing_is_trained_between_the_cuts_of_an_untrained_net() -> None:
+    with pytest.raises(SpecError, match=r"methods.snip.schedule is 'incremental'"):
+        plan(study({"snip": {"schedule": "incremental"}}), SOURCES)
+
+
+def test_an_untrained_net_waits_for_no_other_and_is_trained_for_the_whole_budget() -> None:
+    spec = study({"grasp": {}, "l1-filter": {}})
+    base, grasp, _, filters, _ = plan(spec, SOURCES)
+    assert (dict(grasp.parents), grasp.epochs) == ({}, base.epochs + filters.epochs)
+    assert dict(grasp.spent) == {
+        "base": 0, "sparsity": 0, "retrain": grasp.epochs, "statistics": 2,
+    }  # fmt: skip
+    longer = study({"grasp": {}}).model_copy(update={"seeds": (1,)})
+    assert grasp.digest != plan(longer, SOURCES)[1].digest

@@ -16,6 +16,7 @@ from secateur.data.shapes import shapes
 from secateur.errors import MaskError, TrainingError
 from secateur.point import Point
 from secateur.pruning.masks import Masks
+from secateur.pruning.select import cut
 from secateur.registry import METHODS
 from secateur.runtime.kernels import kernels
 from secateur.runtime.layers.retraining import sparse_retraining
@@ -223,6 +224,34 @@ def test_scratch_has_the_masks_it_copies_and_other_weights(bench: Bench) -> None
     copy, copied = (load_checkpoint(bench.file(bench.find(m))) for m in ("scratch", "l1-filter"))
     assert copy[1] == copied[1]
     assert not torch.equal(copy[0]["7.weight"], copied[0]["7.weight"])
+
+
+def test_an_untrained_net_is_cut_as_it_was_initialised(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SNIP in one cut and by SynFlow in three, on the weights of the seed, before any epoch."""
+    cut_nets: list[dict[str, torch.Tensor]] = []
+
+    def noted(net: nn.Module, *given: Any, **named: Any) -> Masks:
+        cut_nets.append({name: one.detach().clone() for name, one in net.named_parameters()})
+        return cut(net, *given, **named)
+
+    monkeypatch.setattr(run_module, "cut", noted)
+    methods = {"snip": {}, "synflow": {"rounds": 3}}
+    made = Bench(tmp_path, data, {**SETTINGS, "levels": [0.5], "methods": methods})
+    first = made.job.setup.build_model(data, 0).get_parameter("0.weight").detach()
+    for method, cuts in (("snip", 1), ("synflow", 3)):
+        run = made.find(method)
+        cut_nets.clear()
+        point = Point.from_dict(made.perform(run)["point"])  # no base run has been done
+        assert len(cut_nets) == cuts
+        assert torch.equal(cut_nets[0]["0.weight"], first)
+        assert (point.sparsity.part, point.sparsity.total) == (416, 832)
+        assert [entry["epoch"] for entry in point.curve] == [1, 2]
+        state, masks = load_checkpoint(made.file(run))
+        assert masks
+        zeros = state["0.weight"][~masks["0.weight"]].view(torch.int32)
+        assert not zeros.any()
 
 
 def test_a_run_done_again_gives_the_same_bits(bench: Bench, tmp_path: Path) -> None:

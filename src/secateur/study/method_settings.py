@@ -88,11 +88,17 @@ def check_methods(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
-        if method.start == "untrained":
+        if method.start == "untrained" and study.base.checkpoint:
             raise wrong_plan(
                 f"methods.{name}",
-                "a method that prunes a net as it was initialised",
-                "methods that prune the trained base net, which is where a study starts from",
+                "beside a base checkpoint, and prunes a net as it was initialised",
+                "a base net that this study trains from its initialisation",
+            )
+        if method.start == "untrained" and spec.schedule == "incremental":
+            raise wrong_plan(
+                f"methods.{name}.schedule",
+                "'incremental' of a method that prunes a net as it was initialised",
+                "one-shot: nothing is trained between its cuts",
             )
         if study.base.checkpoint and _needs_first_weights(method):
             raise wrong_plan(

@@ -172,6 +172,10 @@ class _Seed:
                 if source.kind == POINT:
                     yield self._scratch(name, source)
             return
+        if method.start == "untrained":
+            for step, level in enumerate(self.study.levels_of(name)):
+                yield self._untrained(name, level, step, base)
+            return
         prepared = self._prepared(name, base, spec) if method.prepare else None
         if prepared:
             yield prepared
@@ -321,6 +325,43 @@ class _Seed:
             epochs,
             spent,
             stages=stages,
+        )
+
+    def _untrained(self, name: str, level: Levels, step: int, base: Run) -> Run:
+        """A point that is cut as it was initialised: it waits for no other run.
+
+        It trains for as many epochs as a net that is cut once after the base net's training.
+        """
+        method: Method = METHODS[name]
+        (stage,) = stages_of(self.study, name, (level,))
+        epochs = base.epochs + stage.epochs
+        passes = passes_of(self.study, name)
+        made_by = {
+            "run": "point",
+            "method": name,
+            "level": list(level),
+            "parents": {},
+            "initial": base.digest,
+            "epochs": epochs,
+            "options": chosen(settings_for(self.study, name), _CUT | method.cut_options()),
+            "training": chosen(self.study.training, _REPAIR),
+            **self._code(name),
+            **self._metrics(),
+            **self._layers(name, method),
+        }
+        spent = {"base": 0, "sparsity": 0, "retrain": epochs}
+        return Run(
+            digest(made_by),
+            POINT,
+            name,
+            level,
+            step,
+            0,
+            self.seed,
+            {},
+            epochs,
+            spent | ({"statistics": passes} if passes else {}),
+            stages=(Stage(level, epochs),),
         )
 
     def _scratch(self, name: str, source: Run) -> Run:

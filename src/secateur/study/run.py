@@ -174,8 +174,10 @@ class CutNet:
             previous = self.masks = self._cut(stage.level, previous)
             repair_cut(self.model, self.masks, self.job, self.data)
             self.before = score_before(self.model, self.job, self.data)
-            rates = retraining_rates(training, stage.epochs, hurt(dense, self.masks))
-            if training.kept_epoch is not None:
+            rates = None
+            if self.method.start == "trained":
+                rates = retraining_rates(training, stage.epochs, hurt(dense, self.masks))
+            if rates is not None and training.kept_epoch is not None:
                 self.model.load_state_dict(load_early(self.job.parent("base")))
                 self.masks.apply(self.model)
             curve += self._train(stage.epochs, depth, on_epoch, len(curve), rates)
@@ -214,10 +216,15 @@ class CutNet:
         return cut_at(self.model, (self.reached.sparsity,))
 
     def load(self) -> Masks | None:
-        """Take the weights that the run starts from; the masks that they came with."""
-        role = "previous" if "previous" in self.job.run.parents else "base"
-        state, previous = load_checkpoint(self.job.parent(role))
-        self.model.load_state_dict(state)
+        """Take the weights that the run starts from; the masks that they came with.
+
+        A method at initialisation starts from those that the net was built with.
+        """
+        previous = None
+        if self.method.start == "trained":
+            role = "previous" if "previous" in self.job.run.parents else "base"
+            state, previous = load_checkpoint(self.job.parent(role))
+            self.model.load_state_dict(state)
         if "masks" not in self.files:
             return previous
         own = Masks(read_tensors(self.files["masks"], self.job.setup.contents))
@@ -393,7 +400,7 @@ class CutNet:
 
     def _given(self) -> bool:
         """Whether the net's first weights may have been trained elsewhere."""
-        initial = METHODS[self.job.run.method].start == "initial"
+        initial = METHODS[self.job.run.method].start != "trained"
         study = self.job.study
         return not study.training.base_epochs or (bool(study.base.checkpoint) and not initial)
 
