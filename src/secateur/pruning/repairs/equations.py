@@ -32,8 +32,10 @@ class Equations:
         ridge = RIDGE * gram.diagonal().mean()
         gram.diagonal().add_(ridge)
         right = self.cross[group][columns.unsqueeze(1), outputs]
-        found: Tensor = torch.linalg.solve(gram, right)
-        return found.T
+        factor, failed = torch.linalg.cholesky_ex(gram)
+        if failed:  # inputs that are constant but for rounding: there is nothing to learn from them
+            return torch.zeros_like(right).T
+        return torch.cholesky_solve(right, factor).T
 
 
 @dataclass

@@ -32,8 +32,8 @@ from secateur.pruning.repairs.equations import Sums
 
 ENOUGH = 20
 """Rows for each unknown of an output, after which a layer needs no more."""
-AFFORDABLE = 2e11
-"""Multiplications for the equations of one layer: seconds."""
+AFFORDABLE = 1e10
+"""Multiplications for the equations of one layer, which are solved several times: seconds."""
 LARGEST = 6000
 """Unknowns of one output: their matrix is of so many rows and columns."""
 
