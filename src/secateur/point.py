@@ -257,7 +257,8 @@ class Point:
         reached: Where the level is a target: the sparsity found for it, and what it cost then.
         before: The scores on the validation split after the last cut and its repair, before any
             retraining; of a dense base net its own, of a net trained from scratch those of its
-            initial weights. None in a store written before they were recorded.
+            initial weights. None in a store written before they were recorded; empty where they
+            could not be taken, or where the net was cut while it was trained.
         training_seconds: Seconds of training that led here, those of the runs before it included;
             None in a store written before they were recorded.
     """

@@ -153,12 +153,15 @@ class MethodSpec(_Settings):
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
     `ranking`, `granularity` and `reduce` override the method's own for every part that has
     channels, and `normalize` that of every part; `exclude`, `only`, `max_sparsity`, `protected`,
-    `scores` and `masks` stand instead of the study's. A method that takes more has a class of its
-    own derived from this one; see `Method.options`.
+    `scores` and `masks` stand instead of the study's. With the schedule `gradual` there are about
+    so many `cuts`, up to the share `until` of the retraining. A method that takes more has a class
+    of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
-    schedule: Literal["one-shot", "incremental"] | None = None
+    schedule: Literal["one-shot", "incremental", "gradual"] | None = None
+    until: float | None = Field(default=None, ge=0, le=1)
+    cuts: int | None = Field(default=None, ge=1)
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer"] | None = None
     normalize: Literal["none", "mean", "l2", "standard", "max"] | None = None

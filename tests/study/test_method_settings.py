@@ -5,7 +5,7 @@ import pytest
 from secateur.errors import SpecError
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import files_of, layers_of, passes_for_cut
+from secateur.study.method_settings import files_of, layers_of, passes_for_cut, schedule_of
 from secateur.study.plan import plan
 
 SOURCES = {"data": "d" * 64}
@@ -62,9 +62,10 @@ def test_what_needs_the_first_weights_is_refused_on_a_trained_start(name: str) -
         plan(StudySpec.model_validate(asked), SOURCES)
 
 
-def test_nothing_is_trained_between_the_cuts_of_an_untrained_net() -> None:
-    with pytest.raises(SpecError, match=r"methods.snip.schedule is 'incremental'"):
-        plan(study({"snip": {"schedule": "incremental"}}), SOURCES)
+@pytest.mark.parametrize("schedule", ["incremental", "gradual"])
+def test_nothing_is_trained_between_the_cuts_of_an_untrained_net(schedule: str) -> None:
+    with pytest.raises(SpecError, match=rf"methods.snip.schedule is '{schedule}'"):
+        plan(study({"snip": {"schedule": schedule}}), SOURCES)
 
 
 def test_an_untrained_net_waits_for_no_other_and_is_trained_for_the_whole_budget() -> None:
@@ -76,3 +77,45 @@ def test_an_untrained_net_waits_for_no_other_and_is_trained_for_the_whole_budget
     }  # fmt: skip
     longer = study({"grasp": {}}).model_copy(update={"seeds": (1,)})
     assert grasp.digest != plan(longer, SOURCES)[1].digest
+
+
+GRADUAL = {"schedule": "gradual"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "settings", "said"),
+    [
+        ({"magnitude": {"until": 0.5}}, {}, r"magnitude.until is set, expected .*'gradual'"),
+        ({"magnitude": {"cuts": 3}}, {}, r"magnitude.cuts is set, expected .*'gradual'"),
+        ({"dense": GRADUAL}, {}, r"dense.schedule is 'gradual' of a method that cuts nothing"),
+        ({"magnitude": GRADUAL}, {"train": "mine:train"}, r"beside `train`, a loop of your own"),
+        (
+            {"magnitude": GRADUAL},
+            {"training": {"retrain": "adaptive"}},
+            r"beside training.retrain = 'adaptive'",
+        ),
+        (
+            {"magnitude": GRADUAL},
+            {"training": {"retrain": "rewind-weights"}},
+            r"beside training.retrain = 'rewind-weights'",
+        ),
+        ({"magnitude": GRADUAL}, {"training": {"repair": "bias"}}, r"beside training.repair"),
+        (
+            {"magnitude": {**GRADUAL, "levels": [{"macs": 0.5}]}},
+            {},
+            r"schedule is 'gradual' with a target",
+        ),
+    ],
+)
+def test_what_cuts_during_a_retraining_cannot_be_with(
+    methods: dict[str, Any], settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SpecError, match=said):
+        plan(study(methods, **settings), SOURCES)
+
+
+def test_a_gradual_method_needs_no_more_than_the_usual() -> None:
+    spec = study({"magnitude": GRADUAL}, training={"retrain": "rewind-rate"})
+    assert schedule_of(spec, "magnitude") == "gradual"
+    assert schedule_of(spec, "l1-filter") == "one-shot"
+    assert len(plan(spec, SOURCES)) == 3

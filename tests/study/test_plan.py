@@ -189,6 +189,18 @@ def test_other_data_or_other_code_changes_every_run(source: str) -> None:
     assert changed(by_title(study(), {**SOURCES, source: "x"}), PINNED) == set(PINNED)
 
 
+def test_cuts_during_a_retraining_are_other_runs_and_so_are_other_cuts() -> None:
+    plain = study(methods={"l1-filter": {}})
+    gradual = [
+        study(methods={"l1-filter": {"schedule": "gradual", **more}})
+        for more in ({}, {"until": 0.5}, {"cuts": 5})
+    ]
+    named = [by_title(one) for one in (plain, *gradual)]
+    assert len({tuple(one.values()) for one in named}) == 4
+    for one in named[1:]:
+        assert changed(one, named[0]) == {title for title in one if "l1-filter" in title}
+
+
 def test_another_seed_changes_every_run() -> None:
     one, other = ({run.digest for run in plan(study(seeds=[seed]), SOURCES)} for seed in (0, 1))
     assert not one & other

@@ -21,7 +21,7 @@ from secateur.registry import METHODS
 from secateur.runtime.kernels import kernels
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
-from secateur.study import run as run_module
+from secateur.study import run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
@@ -319,7 +319,7 @@ def test_sparse_retraining_changes_only_the_rounding(
             seen.append(layers)
             yield
 
-    monkeypatch.setattr(run_module, "sparse_retraining", watched)
+    monkeypatch.setattr(run_training, "sparse_retraining", watched)
     training = {**SETTINGS["training"], "sparse_retraining": True}
     settings = {"levels": [0.7], "training": training, "methods": {"magnitude": {}, "dense": {}}}
     sparse = Bench(tmp_path, data, settings).all()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from secateur.errors import MaskError
-from secateur.pruning.freeze import Freeze
+from secateur.pruning.cutter import Cutter
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
 from secateur.verbs.prune import prune
 
 
-class Pruner:
+class Pruner(Cutter):
     """What every callback does, whichever library calls it.
 
     Args:
@@ -43,54 +42,16 @@ class Pruner:
                 expected="one of the two",
                 remedy="Pass the masks that `prune` returned, or sparsity=.",
             )
-        self.masks = masks
-        self.schedule = sparsity
         if isinstance(sparsity, int | float):
-            self.schedule = Gradual(float(sparsity), end=0, initial=float(sparsity))
+            sparsity = Gradual(float(sparsity), end=0, initial=float(sparsity))
+        super().__init__(masks, sparsity)
         self.method = method
         self.options = options
-        self._frozen: Freeze | None = None
-        self._cut: int | None = None
 
-    def start(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
-        """Training begins, or goes on, at a step: hold the zeros, and cut if it is time."""
-        self.resume(model, optimizers)
-        self.step(model, optimizers, step)
-
-    def resume(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
-        """Hold the zeros of the masks there are; the next step may cut."""
-        self._cut = None
-        if self.masks is not None:
-            self.masks.apply(model)
-        self._hold(model, optimizers)
-
-    def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
-        """So many steps of the optimizer are done: cut further where the schedule says so."""
-        if not isinstance(self.schedule, Gradual):
-            return
-        cut = self.schedule.last_cut(step)
-        if cut is None or cut == self._cut:
-            return
-        self.masks = prune(
-            model,
-            self.method,
-            sparsity=self.schedule.sparsity(cut),
-            previous=self.masks,
-            **self.options,
-        )
-        self._cut = cut
-        self._hold(model, optimizers)
-
-    def _hold(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
-        self.stop()
-        if self.masks is not None:
-            self._frozen = self.masks.freeze(list(optimizers), model)
-
-    def stop(self) -> None:
-        """Let the weights go; the zeros stay what they are."""
-        if self._frozen is not None:
-            self._frozen.remove()
-        self._frozen = None
+    def cut(self, model: nn.Module, planned: int) -> Masks:
+        """As `secateur.prune` cuts, at the sparsity of the schedule."""
+        sparsity = 0.0 if self.schedule is None else self.schedule.sparsity(planned)
+        return prune(model, self.method, sparsity=sparsity, previous=self.masks, **self.options)
 
     def to_text(self) -> str:
         """The masks, for a checkpoint; empty before the first cut."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Granularity = Literal["weight", "filter", "channel"]
 Reduce = Literal["sum", "mean", "max", "first"]
-Schedule = Literal["one-shot", "incremental"]
+Schedule = Literal["one-shot", "incremental", "gradual"]
 Start = Literal["trained", "untrained", "initial"]
 
 FAMILIES: Mapping[str, str] = {
@@ -95,7 +95,8 @@ class Method:
         source: The paper.
         parts: The cuts, on disjoint scopes; a level gives each its sparsity. Empty: nothing is cut.
         schedule: `one-shot`: each level starts from the dense net; `incremental`: from the
-            retrained net of the level before.
+            retrained net of the level before; `gradual`: from the dense net, while it is
+            retrained.
         control: Whether the method is there to be compared with, not to win.
         prepare: A training that comes first, and what it gives to the criteria.
         start: `trained`: weights are kept; `untrained`: the net is cut as it was initialised and

@@ -21,7 +21,13 @@ from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import copied, files_of, layers_of, settings_for
+from secateur.study.method_settings import (
+    copied,
+    files_of,
+    layers_of,
+    schedule_of,
+    settings_for,
+)
 from secateur.study.run import parts_of
 from secateur.study.tensor_files import read_tensors
 from secateur.verbs.cut_inputs import check_masks
@@ -100,7 +106,7 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         said += idle_patterns(chosen, scope)
     if not levels:
         return []
-    incremental = (settings_for(study, name).schedule or method.schedule) == "incremental"
+    incremental = schedule_of(study, name) == "incremental"
     if incremental and any(isinstance(one, tuple) for level in levels[1:] for one in level):
         said.append(
             "each level starts from the one before, whose zeros stay in the layers that a table "

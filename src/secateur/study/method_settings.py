@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
+from secateur.foundation.level import target_of
 from secateur.foundation.level_text import level_text
 from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
 if TYPE_CHECKING:
-    from secateur.pruning.method import Method
+    from secateur.pruning.method import Method, Schedule
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
     """A method's settings: the study's, or its defaults where another method copies it."""
     found: MethodSpec = study.methods.get(method) or METHODS[method].options()
+    return found
+
+
+def schedule_of(study: StudySpec, method: str) -> Schedule:
+    """How a method comes to a level: by its settings, or by itself."""
+    found: Schedule = settings_for(study, method).schedule or METHODS[method].schedule
     return found
 
 
@@ -25,7 +32,9 @@ def passes_for_cut(study: StudySpec, name: str) -> int:
 
     if "scores" in files_of(study, name):
         return 0
-    rounds = int(getattr(settings_for(study, name), "rounds", 1))
+    # Where cuts are made during a retraining, the first one's statistics are those of all.
+    several = schedule_of(study, name) != "gradual"
+    rounds = int(getattr(settings_for(study, name), "rounds", 1)) if several else 1
     return rounds * passes_over_data(METHODS[name].parts)
 
 
@@ -94,10 +103,10 @@ def check_methods(study: StudySpec) -> None:
                 "beside a base checkpoint, and prunes a net as it was initialised",
                 "a base net that this study trains from its initialisation",
             )
-        if method.start == "untrained" and spec.schedule == "incremental":
+        if method.start == "untrained" and spec.schedule not in (None, "one-shot"):
             raise wrong_plan(
                 f"methods.{name}.schedule",
-                "'incremental' of a method that prunes a net as it was initialised",
+                f"{spec.schedule!r} of a method that prunes a net as it was initialised",
                 "one-shot: nothing is trained between its cuts",
             )
         if study.base.checkpoint and _needs_first_weights(method):
@@ -113,12 +122,51 @@ def check_methods(study: StudySpec) -> None:
         if not method.parts and spec.levels:
             raise wrong_plan(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
         pruned = copied(spec) if method.start == "initial" else name
+        for one in dict.fromkeys((name, pruned)):
+            _check_gradual(study, one)
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):
                 given = level_text(level)
                 known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
                 raise wrong_plan(f"a level of {pruned}", given, known)
+
+
+def _check_gradual(study: StudySpec, name: str) -> None:
+    """Refuse what cannot be together with cuts that are made while a net is retrained."""
+    spec = settings_for(study, name)
+    if schedule_of(study, name) != "gradual":
+        for option in ("until", "cuts"):
+            if getattr(spec, option) is not None:
+                raise wrong_plan(
+                    f"methods.{name}.{option}",
+                    "set",
+                    "none, or schedule = 'gradual', of which it is an option",
+                )
+        return
+    subject, training = f"methods.{name}.schedule", study.training
+    if not METHODS[name].parts:
+        raise wrong_plan(subject, "'gradual' of a method that cuts nothing", "none")
+    if study.train:
+        raise wrong_plan(
+            subject, "'gradual' beside `train`, a loop of your own", "one-shot or incremental"
+        )
+    if training.retrain not in ("fine-tune", "rewind-rate"):
+        raise wrong_plan(
+            subject,
+            f"'gradual' beside training.retrain = {training.retrain!r}, which begins at a cut",
+            "one-shot or incremental; or retrain = 'fine-tune' or 'rewind-rate'",
+        )
+    if training.repair:
+        raise wrong_plan(
+            subject,
+            "'gradual' beside training.repair, which mends a net between its cut and retraining",
+            "one-shot or incremental; or no repair",
+        )
+    if any(target_of(level) is not None for level in study.levels_of(name)):
+        raise wrong_plan(
+            subject, "'gradual' with a target as a level", "sparsities, which a schedule leads to"
+        )
 
 
 def wrong_plan(subject: str, given: str, expected: str) -> SpecError:

@@ -22,6 +22,7 @@ from secateur.study.method_settings import (
     copied,
     files_of,
     layers_of,
+    schedule_of,
     settings_for,
 )
 
@@ -180,7 +181,7 @@ class _Seed:
         if prepared:
             yield prepared
         previous = base
-        incremental = (spec.schedule or method.schedule) == "incremental"
+        incremental = schedule_of(self.study, name) == "incremental"
         levels = self.study.levels_of(name)
         for step, level in enumerate(levels):
             # With an equal total each point of a chain is reached by itself, from the base net.
@@ -241,6 +242,12 @@ class _Seed:
     def _code(self, name: str) -> dict[str, str]:
         """What names the runs of a method of one's own beside its settings."""
         return {"code": self.codes[name]} if name in self.codes else {}
+
+    def _gradual(self, name: str) -> dict[str, Any]:
+        """What cuts during retraining are named by; those before it by their parents."""
+        if schedule_of(self.study, name) != "gradual":
+            return {}
+        return {"gradual": chosen(settings_for(self.study, name), {"until", "cuts"})}
 
     def _layers(self, name: str, method: Method) -> dict[str, Any]:
         """What a cut is named by beside its level; the base run's name covers `prunable`."""
@@ -308,6 +315,7 @@ class _Seed:
             "training": chosen(
                 self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
             ),
+            **self._gradual(name),
             **(total if is_total(self.study) else {}),
             **self._code(name),
             **self._metrics(),

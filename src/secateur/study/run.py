@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from secateur.channels import compact_with_record
 from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
@@ -35,21 +33,23 @@ from secateur.pruning.statistics import collected, gather, needs_data
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import CRITERIA, METHODS, METRICS, imported
-from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec
 from secateur.study.before_training import TrainingSplit, as_before, repair_cut, score_before
+from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
-from secateur.study.method_settings import files_of, layers_of, settings_for
+from secateur.study.level_cutter import LevelCutter
+from secateur.study.method_settings import files_of, layers_of, schedule_of, settings_for
 from secateur.study.metrics import Metric, measured
 from secateur.study.point_artifact import artifact_bytes, compaction_of
+from secateur.study.run_training import RunTraining, come_to_rest
 from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import read_tensors
 from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
-from secateur.training.fit import stream
-from secateur.training.learning_rate import Rates, hurt, retraining_rates
+from secateur.training.fit import steps_an_epoch, stream
+from secateur.training.learning_rate import hurt, retraining_rates
 from secateur.verbs.target import reach
 from secateur.verbs.units import groups_of
 
@@ -79,13 +79,15 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
     if job.run.preparing and not job.run.is_base:
         return _prepare(job, METHODS[job.run.method].prepare, data, on_epoch)
     cut_net = CutNet(job, data)
-    curve = cut_net.advance(on_epoch)
+    cut_net.training.on_epoch = on_epoch
+    cut_net.advance()
     if job.run.preparing:
         cut_net.save()
+        curve = cut_net.training.curve
         found: dict[str, Any] = {"curve": [entry.to_dict() for entry in curve]}
     else:
-        found = {"point": cut_net.measure(curve, begun).to_dict()}
-    return {**found, "trained": round(cut_net.trained, 3)}
+        found = {"point": cut_net.measure(begun).to_dict()}
+    return {**found, "trained": round(cut_net.training.seconds, 3)}
 
 
 def _prepare(
@@ -134,8 +136,7 @@ class CutNet:
         self.masks = Masks({})
         self.reached: Reached | None = None
         self.before: tuple[Score, ...] | None = None
-        self.trained = 0.0
-        self.early: dict[str, Tensor] = {}
+        self.training = RunTraining(job, data, self.loop, self.example)
 
     @property
     def layers(self) -> Layers:
@@ -145,7 +146,7 @@ class CutNet:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The method's cuts, with the study's settings."""
-        parts = parts_of(self.method, settings_for(self.job.study, self.job.run.method))
+        parts = parts_of(self.method, self.options)
         scored = "scores" in self.files
         return tuple(replace(part, criterion=SCORES) for part in parts) if scored else parts
 
@@ -154,34 +155,64 @@ class CutNet:
         """The study's files of scores and masks for the method."""
         return files_of(self.job.study, self.job.run.method)
 
-    def advance(self, on_epoch: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
+    @property
+    def options(self) -> MethodSpec:
+        """The study's settings of the method."""
+        return settings_for(self.job.study, self.job.run.method)
+
+    def advance(self) -> None:
         """Cut and train, stage by stage; of a base run nothing is cut.
 
         A copied method's net is cut anew, from its initial weights.
         """
-        run, training = self.job.run, self.job.study.training
+        run = self.job.run
         if not run.stages:
             if "like" in run.parents:
                 masks = load_checkpoint(self.job.parent("like"))[1]
                 self.masks = (masks or Masks({})).apply(self.model)
                 self.before = score_before(self.model, self.job, self.data)
-            return self._train(run.epochs, run.depth, on_epoch)
+            self.training.train(self.model, self.masks, run.epochs, run.depth)
+            return
         previous = self.load()
+        gradual = schedule_of(self.job.study, run.method) == "gradual"
         first = run.depth - len(run.stages) + 1
-        curve: tuple[Epoch, ...] = ()
         for depth, stage in enumerate(run.stages, start=first):
-            dense = {name: value.detach().clone() for name, value in self.model.named_parameters()}
-            previous = self.masks = self._cut(stage.level, previous)
-            repair_cut(self.model, self.masks, self.job, self.data)
-            self.before = score_before(self.model, self.job, self.data)
-            rates = None
-            if self.method.start == "trained":
-                rates = retraining_rates(training, stage.epochs, hurt(dense, self.masks))
-            if rates is not None and training.kept_epoch is not None:
-                self.model.load_state_dict(load_early(self.job.parent("base")))
-                self.masks.apply(self.model)
-            curve += self._train(stage.epochs, depth, on_epoch, len(curve), rates)
-        return curve
+            if gradual:
+                self._cut_and_train(stage, depth, previous)
+            else:
+                self._cut_then_train(stage, depth, previous)
+            previous = self.masks
+
+    def _cut_then_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
+        training = self.job.study.training
+        dense = {name: value.detach().clone() for name, value in self.model.named_parameters()}
+        self.masks = self._cut(stage.level, previous)
+        repair_cut(self.model, self.masks, self.job, self.data)
+        self.before = score_before(self.model, self.job, self.data)
+        rates = None
+        if self.method.start == "trained":
+            rates = retraining_rates(training, stage.epochs, hurt(dense, self.masks))
+        if rates is not None and training.kept_epoch is not None:
+            self.model.load_state_dict(load_early(self.job.parent("base")))
+            self.masks.apply(self.model)
+        self.training.train(self.model, self.masks, stage.epochs, depth, rates)
+
+    def _cut_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
+        """Cut while training; there is no moment between the two to be scored."""
+        training = self.job.study.training
+        self.before = ()
+        cutter = LevelCutter(
+            self.parts,
+            shares_of(stage.level),
+            stage.epochs * steps_an_epoch(self.data, training),
+            self.options,
+            groups_of=lambda part: groups_of(self.model, part, self.example, self.layers),
+            statistics=self.statistics(self.model),
+            previous=previous,
+            layers=self.layers,
+        )
+        rates = retraining_rates(training, stage.epochs)
+        self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
 
     def _cut(self, level: Levels, previous: Masks | None) -> Masks:
         """The masks of a level, applied; of a target at the sparsity that reaches it."""
@@ -268,87 +299,12 @@ class CutNet:
         """What training minimises."""
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
-    def _train(
-        self,
-        epochs: int,
-        depth: int,
-        on_epoch: Callable[[Epoch], None] | None,
-        done: int = 0,
-        rates: Rates | None = None,
-    ) -> tuple[Epoch, ...]:
-        """Train: the compact net where channels are gone, else the whole one on its masks.
-
-        Args:
-            epochs: How many.
-            depth: Which retraining it is, counted from the base net.
-            on_epoch: Told of each.
-            done: Epochs that this run has trained already; the curve's numbers go on from there.
-            rates: The learning rates of a retraining.
-        """
-
-        def tell(entry: Epoch) -> None:
-            self._keep_early(entry.epoch)
-            if on_epoch:
-                on_epoch(_later(entry, done))
-
-        begun = time.monotonic()
-        self._keep_early(0)
-        try:
-            small = compact_with_record(self.model, self.masks, self.example, fold=False)
-        except ChannelError:
-            small = None
-        if small is None or not small.kept:
-            curve = self._fit(self.model, self.masks, epochs, depth, rates, tell)
-        else:
-            curve = self._fit(small.model, small.masks(self.masks), epochs, depth, rates, tell)
-            self.model.load_state_dict(
-                small.expand(small.model.cpu().state_dict(), like=self.model.state_dict())
-            )
-        self._come_to_rest()
-        self.trained += time.monotonic() - begun
-        return tuple(_later(entry, done) for entry in curve)
-
-    def _keep_early(self, epoch: int) -> None:
-        """Keep the dense net's weights of the epoch that cut nets go back to."""
-        if self.job.run.is_base and epoch == self.job.study.training.kept_epoch:
-            state = self.model.state_dict()
-            self.early = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-
-    def _come_to_rest(self) -> None:
-        """As a checkpoint gives a net back, so that what follows does not depend on training."""
-        self.model.cpu().eval()
-        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-
-    def _fit(
-        self,
-        model: nn.Module,
-        masks: Masks,
-        epochs: int,
-        depth: int,
-        rates: Rates | None,
-        on_epoch: Callable[[Epoch], None],
-    ) -> tuple[Epoch, ...]:
-        run, training = self.job.run, self.job.study.training
-        sparse = rates is not None and bool(masks) and training.sparse_retraining
-        with sparse_retraining(model, masks) if sparse else nullcontext():
-            return self.loop.fit(
-                model,
-                self.data,
-                training,
-                epochs=epochs,
-                seed=stream(run.seed, "train", depth),
-                rates=rates,
-                masks=masks or None,
-                device=self.job.device,
-                on_epoch=on_epoch,
-            )
-
     def save(self) -> None:
         """Write the net's weights and masks as the run's checkpoint."""
         file = self.job.file_of(self.job.run.digest)
-        save_checkpoint(file, self.model.state_dict(), self.masks, self.early)
+        save_checkpoint(file, self.model.state_dict(), self.masks, self.training.early)
 
-    def measure(self, curve: tuple[Epoch, ...], begun: float) -> Point:
+    def measure(self, begun: float) -> Point:
         """Score the net, count what is left of it, and write it down."""
         run = self.job.run
         self.model.to(resolve_device(self.job.device))
@@ -357,7 +313,7 @@ class CutNet:
         own = tuple(self._measured(name) for name in self.job.study.metrics)
         test = self.loop.score(self.model, self.data, "test", many)
         # At rest, so that the file measured here is the one exported later.
-        self._come_to_rest()
+        come_to_rest(self.model)
         self.save()
         prunable = self.job.study.prunable
         zeros = sparsity(self.model, prunable=prunable)
@@ -386,7 +342,7 @@ class CutNet:
             checkpoint=checkpoint_name(run.digest),
             floored=self.masks.floored,
             environment=environment(),
-            curve=tuple(entry.to_dict() for entry in curve),
+            curve=tuple(entry.to_dict() for entry in self.training.curve),
             layers=tuple(_layers(self.model, compact, prunable)),
             metrics=own,
             reached=self.reached,
@@ -426,11 +382,6 @@ class CutNet:
 def _val_of(data: Data) -> object:
     """The validation split of images, as metrics of one's own take it; of other data its name."""
     return data.val if isinstance(data, ImageData) else "val"
-
-
-def _later(entry: Epoch, done: int) -> Epoch:
-    """An epoch's entry, with its number counted from the run's first epoch."""
-    return replace(entry, epoch=entry.epoch + done)
 
 
 def _layers(model: nn.Module, compact: nn.Module, prunable: Sequence[str] = ()) -> Iterator[Layer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from secateur.data.data import Batch, Data, count_of
 from secateur.errors import ModelError, TrainingError
 from secateur.point import Score
+from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
@@ -53,6 +54,7 @@ def fit(
     learning_rate: float | None = None,
     rates: Rates | None = None,
     masks: Masks | None = None,
+    cutter: Cutter | None = None,
     penalty: Callable[[], Tensor] | None = None,
     task: Task | None = None,
     device: str = "auto",
@@ -72,6 +74,7 @@ def fit(
         learning_rate: Instead of the settings' own.
         rates: How the learning rate goes, instead of the settings' schedule.
         masks: Held at zero throughout.
+        cutter: Cuts the model at steps of the optimizer, and holds what it has cut.
         penalty: Added to the loss of each batch.
         task: Gives the loss and the metric; classification if None.
         device: As `resolve_device` reads it.
@@ -98,17 +101,27 @@ def fit(
     _lay_out(model.to(target))
     rates = rates or rates_of(spec, learning_rate)
     optimizer = build_optimizer(model, spec, rates.peak)
-    steps = math.ceil(math.ceil(data.size("train") / spec.batch_size) / spec.accumulate)
-    schedule = build_schedule(optimizer, rates, epochs * steps)
-    frozen = masks.freeze(optimizer, model) if masks is not None else nullcontext()
+    schedule = build_schedule(optimizer, rates, epochs * steps_an_epoch(data, spec))
     curve: list[Epoch] = []
     # Dropout draws from torch's global generator, which is the caller's again afterwards.
     own_draws = torch.random.fork_rng([target] if target.type == "cuda" else [])
-    with frozen, own_draws, byte_dropout(model):
+    with ExitStack() as held, own_draws, byte_dropout(model):
         torch.manual_seed(stream(seed, "dropout"))
+        if masks is not None:
+            held.enter_context(masks.freeze(optimizer, model))
+        if cutter is not None:
+            held.callback(cutter.stop)
+            cutter.start(model, [optimizer], 0)
+
+        def stepped(steps: int) -> None:
+            if cutter is not None:
+                cutter.step(model, [optimizer], steps)
+
         trained, stepper = fabric.setup(model, optimizer)
         for number in range(1, epochs + 1):
-            pass_ = _Pass(fabric, trained, stepper, schedule, data, spec, task, penalty, number)
+            pass_ = _Pass(
+                fabric, trained, stepper, schedule, data, spec, task, penalty, stepped, number
+            )
             loss = pass_.run(order)
             check_weights(model, number)
             if measure is None:
@@ -120,6 +133,11 @@ def fit(
             if on_epoch:
                 on_epoch(entry)
     return tuple(curve)
+
+
+def steps_an_epoch(data: Data, spec: TrainingSpec) -> int:
+    """How often the optimizer steps while the training split is gone through once."""
+    return math.ceil(math.ceil(data.size("train") / spec.batch_size) / spec.accumulate)
 
 
 def _lay_out(model: nn.Module) -> None:
@@ -179,6 +197,7 @@ class _Pass:
     spec: TrainingSpec
     task: Task
     penalty: Callable[[], Tensor] | None
+    stepped: Callable[[int], None]
     number: int
 
     def run(self, order: torch.Generator) -> float:
@@ -227,6 +246,7 @@ class _Pass:
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.stepped(self.schedule.last_epoch)
 
     def _check(self, total: Tensor, index: int) -> None:
         if not bool(torch.isfinite(total)):

@@ -14,6 +14,7 @@ from secateur.errors import TrainingError, UsageError
 from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.foundation.run_example import as_it_was, run_example
 from secateur.point import Score
+from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
@@ -117,10 +118,14 @@ class Loop:
         device: str,
         rates: Rates | None = None,
         masks: Masks | None = None,
+        cutter: Cutter | None = None,
         penalty: Callable[[], Tensor] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
     ) -> tuple[Epoch, ...]:
-        """Train a model in place; see `secateur.training.fit` and `own_loop.train_own`."""
+        """Train a model in place; see `secateur.training.fit` and `own_loop.train_own`.
+
+        A loop of the user's own knows nothing of a cutter; a study with both is refused before.
+        """
         if self.train is None:
             return fit(
                 model,
@@ -130,6 +135,7 @@ class Loop:
                 seed=seed,
                 rates=rates,
                 masks=masks,
+                cutter=cutter,
                 penalty=penalty,
                 task=self.task,
                 device=device,

@@ -1,0 +1,72 @@
+"""A cutter: cuts a net further and further while it is trained, and holds the zeros in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from secateur.pruning.freeze import Freeze
+from secateur.pruning.gradual import Gradual
+from secateur.pruning.masks import Masks
+
+
+class Cutter:
+    """Cuts as a schedule says, whoever counts the steps. What `cut` does is a subclass's.
+
+    Args:
+        masks: Held from the start; None for none.
+        schedule: When to cut; None for never.
+
+    Attributes:
+        masks: Those of the last cut.
+        schedule: As given.
+    """
+
+    def __init__(self, masks: Masks | None = None, schedule: Gradual | None = None) -> None:
+        self.masks = masks
+        self.schedule = schedule
+        self._frozen: Freeze | None = None
+        self._last: int | None = None
+
+    def cut(self, model: nn.Module, planned: int) -> Masks:
+        """The masks of a cut, applied; within those of the last one.
+
+        Args:
+            model: The net.
+            planned: The step that the cut was planned for.
+        """
+        raise NotImplementedError
+
+    def start(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        """Training begins, or goes on, at a step: hold the zeros, and cut if it is time."""
+        self.resume(model, optimizers)
+        self.step(model, optimizers, step)
+
+    def resume(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
+        """Hold the zeros of the masks there are; the next step may cut."""
+        self._last = None
+        if self.masks is not None:
+            self.masks.apply(model)
+        self._hold(model, optimizers)
+
+    def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        """So many steps of the optimizer are done: cut further where the schedule says so."""
+        planned = None if self.schedule is None else self.schedule.last_cut(step)
+        if planned is None or planned == self._last:
+            return
+        self.masks = self.cut(model, planned)
+        self._last = planned
+        self._hold(model, optimizers)
+
+    def _hold(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
+        self.stop()
+        if self.masks is not None:
+            self._frozen = self.masks.freeze(list(optimizers), model)
+
+    def stop(self) -> None:
+        """Let the weights go; the zeros stay what they are."""
+        if self._frozen is not None:
+            self._frozen.remove()
+        self._frozen = None

@@ -1,0 +1,147 @@
+"""Run training: how the net of one run of a study is trained, before and after its cuts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from secateur.channels import compact_with_record
+from secateur.data.data import Data
+from secateur.errors import ChannelError
+from secateur.pruning.cutter import Cutter
+from secateur.pruning.masks import Masks
+from secateur.runtime.layers.retraining import sparse_retraining
+from secateur.study.job import Job
+from secateur.training.epoch import Epoch
+from secateur.training.fit import stream
+from secateur.training.learning_rate import Rates
+from secateur.training.loop import Loop
+
+
+@dataclass
+class RunTraining:
+    """All that one run trains.
+
+    Attributes:
+        job: The run.
+        data: The study's.
+        loop: The study's.
+        example: A batch that the net accepts, on the CPU.
+        on_epoch: Told of each epoch, numbered through the run.
+        curve: The epochs so far.
+        seconds: The time that they took.
+        early: The dense net's state at the epoch that cut nets go back to, if they do.
+    """
+
+    job: Job
+    data: Data
+    loop: Loop
+    example: Any
+    on_epoch: Callable[[Epoch], None] | None = None
+    curve: tuple[Epoch, ...] = ()
+    seconds: float = 0.0
+    early: dict[str, Tensor] = field(default_factory=dict)
+
+    def train(
+        self,
+        model: nn.Module,
+        masks: Masks,
+        epochs: int,
+        depth: int,
+        rates: Rates | None = None,
+    ) -> None:
+        """Train a net: the compact one where channels are gone, else the whole one on its masks.
+
+        Args:
+            model: On the CPU, where it is left.
+            masks: What was cut of it.
+            epochs: How many.
+            depth: Which retraining it is, counted from the base net.
+            rates: The learning rates of a retraining.
+        """
+        begun = time.monotonic()
+        self._keep_early(model, 0)
+        try:
+            small = compact_with_record(model, masks, self.example, fold=False)
+        except ChannelError:
+            small = None
+        if small is None or not small.kept:
+            self._fit(model, epochs, depth, rates, masks)
+        else:
+            self._fit(small.model, epochs, depth, rates, small.masks(masks))
+            whole = small.expand(small.model.cpu().state_dict(), like=model.state_dict())
+            model.load_state_dict(whole)
+        come_to_rest(model)
+        self.seconds += time.monotonic() - begun
+
+    def train_and_cut(
+        self, model: nn.Module, cutter: Cutter, epochs: int, depth: int, rates: Rates
+    ) -> Masks:
+        """Train a whole net that is cut meanwhile; as `train`.
+
+        Returns:
+            The masks of the last cut.
+        """
+        begun = time.monotonic()
+        self._fit(model, epochs, depth, rates, cutter=cutter)
+        come_to_rest(model)
+        self.seconds += time.monotonic() - begun
+        masks = cutter.masks or Masks({})
+        held = {name: mask.cpu() for name, mask in masks.items()}
+        return Masks(held, masks.floored).apply(model)
+
+    def _fit(
+        self,
+        model: nn.Module,
+        epochs: int,
+        depth: int,
+        rates: Rates | None,
+        masks: Masks | None = None,
+        cutter: Cutter | None = None,
+    ) -> None:
+        run, training = self.job.run, self.job.study.training
+        done = len(self.curve)
+
+        def tell(entry: Epoch) -> None:
+            self._keep_early(model, entry.epoch)
+            if self.on_epoch:
+                self.on_epoch(_later(entry, done))
+
+        sparse = rates is not None and bool(masks) and training.sparse_retraining
+        with sparse_retraining(model, masks or Masks({})) if sparse else nullcontext():
+            trained = self.loop.fit(
+                model,
+                self.data,
+                training,
+                epochs=epochs,
+                seed=stream(run.seed, "train", depth),
+                rates=rates,
+                masks=masks or None,
+                cutter=cutter,
+                device=self.job.device,
+                on_epoch=tell,
+            )
+        self.curve += tuple(_later(entry, done) for entry in trained)
+
+    def _keep_early(self, model: nn.Module, epoch: int) -> None:
+        """Keep the dense net's weights of the epoch that cut nets go back to."""
+        if self.job.run.is_base and epoch == self.job.study.training.kept_epoch:
+            state = model.state_dict()
+            self.early = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def come_to_rest(model: nn.Module) -> None:
+    """As a checkpoint gives a net back, so that what follows does not depend on training."""
+    model.cpu().eval()
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def _later(entry: Epoch, done: int) -> Epoch:
+    """An epoch's entry, with its number counted from the run's first epoch."""
+    return replace(entry, epoch=entry.epoch + done)

@@ -1,0 +1,128 @@
+"""Cuts during a retraining, in a study of a small net."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from secateur.data.images import ImageData
+from secateur.data.shapes import shapes
+from secateur.point import Point
+from secateur.spec import StudySpec
+from secateur.study.checkpoint import load_checkpoint
+from secateur.study.job import Job, Setup
+from secateur.study.plan import Run, plan
+from secateur.study.run import perform
+from secateur.study.store import checkpoint_name
+
+TRAINING = {"base_epochs": 1, "retrain_epochs": 3, "batch_size": 16}
+GRADUAL: dict[str, Any] = {"schedule": "gradual"}
+SETTINGS: dict[str, Any] = {
+    "levels": [0.5, 0.75],
+    "training": TRAINING,
+    "methods": {
+        "magnitude": GRADUAL,
+        "l1-filter": {**GRADUAL, "until": 0.5, "cuts": 2},
+        "wanda": {**GRADUAL, "levels": [0.5]},
+        "scratch": {"like": "l1-filter"},
+    },
+}
+
+
+def net(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, classes),
+    )
+
+
+class Study:
+    """Every run of a study, done one after the other."""
+
+    def __init__(self, folder: Path, data: ImageData, settings: dict[str, Any]) -> None:
+        self.study = StudySpec.model_validate(settings)
+        self.folder = folder
+        (folder / "points").mkdir()
+        self.runs = plan(self.study, {"data": data.fingerprint()})
+        self.told: dict[str, list[int]] = {run.digest: [] for run in self.runs}
+        self.points: dict[str, Point] = {}
+        job = Job(self.runs[0], Setup(self.study, folder, net, data))
+        for run in self.runs:
+            told = self.told[run.digest]
+            found = perform(replace(job, run=run), lambda one, told=told: told.append(one.epoch))  # type: ignore[misc]
+            if "point" in found:
+                self.points[run.digest] = Point.from_dict(found["point"])
+
+    def find(self, method: str, step: int = 0) -> Run:
+        return next(run for run in self.runs if (run.method, run.step) == (method, step))
+
+    def point(self, method: str, step: int = 0) -> Point:
+        return self.points[self.find(method, step).digest]
+
+    def saved(self, method: str, step: int = 0) -> Any:
+        return load_checkpoint(self.folder / checkpoint_name(self.find(method, step).digest))
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return shapes(train=64, val=20, test=20, size=8)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Study:
+    return Study(tmp_path_factory.mktemp("gradual"), data, SETTINGS)
+
+
+def test_every_level_is_reached_exactly_by_one_retraining_from_the_dense_net(study: Study) -> None:
+    for step, zeros in ((0, 416), (1, 624)):
+        point = study.point("magnitude", step)
+        assert (point.sparsity.part, point.sparsity.total) == (zeros, 832)
+        assert (point.epochs.base, point.epochs.retrain, point.epochs.cumulative) == (1, 3, 4)
+        assert [entry["epoch"] for entry in point.curve] == [1, 2, 3]
+        run = study.find("magnitude", step)
+        assert (set(run.parents), study.told[run.digest]) == ({"base"}, [1, 2, 3])
+        channels = study.point("l1-filter", step).conv_sparsity
+        assert (channels.part, channels.total) == (396 if step == 0 else 594, 792)
+
+
+def test_statistics_are_gathered_once(study: Study) -> None:
+    assert study.point("wanda").epochs.statistics == 1
+    assert study.point("wanda").sparsity.part == 416
+
+
+def test_what_is_gone_is_zero_by_the_bits_and_the_rest_has_trained(study: Study) -> None:
+    for method in ("magnitude", "l1-filter", "wanda"):
+        state, masks = study.saved(method)
+        assert masks.zeros
+        for name, mask in masks.items():
+            zeros = state[name][~mask]
+            assert torch.equal(zeros.view(torch.int32), torch.zeros_like(zeros, dtype=torch.int32))
+            assert bool((state[name][mask] != 0).any())
+
+
+def test_channels_that_went_on_the_way_are_gone_from_the_compact_net(study: Study) -> None:
+    point = study.point("l1-filter")
+    assert point.macs < point.masked_macs
+    assert point.compact_parameters < point.parameters
+
+
+def test_there_is_no_score_between_a_cut_and_its_retraining(study: Study) -> None:
+    assert study.point("magnitude").before == ()
+    assert study.point("scratch").before
+
+
+def test_the_same_run_gives_the_same_bits(tmp_path: Path, data: ImageData, study: Study) -> None:
+    again = Study(tmp_path, data, {**SETTINGS, "methods": {"magnitude": GRADUAL}})
+    assert again.find("magnitude").digest == study.find("magnitude").digest
+    first, second = (one.saved("magnitude") for one in (study, again))
+    assert first[1] == second[1]
+    assert all(torch.equal(first[0][name], second[0][name]) for name in first[0])
