@@ -21,6 +21,7 @@ from secateur.registry import METHODS
 from secateur.runtime.kernels import kernels
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
+from secateur.study import run as run_module
 from secateur.study import run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
 from secateur.study.job import Job, Setup
