@@ -140,7 +140,10 @@ def both(row: Row, net: nn.Sequential, batch: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def compare(row: Row, runs: int) -> tuple[float, int]:
-    """The largest relative difference, and how many layers both rank alike (but for 1e-4 of the largest score)."""
+    """The largest relative difference, and how many layers both rank alike.
+
+    Scores that differ by less than a ten thousandth of the largest may stand either way.
+    """
     worst, alike = 0.0, 0
     for net, batch in layers(runs):
         ours, theirs = both(row, net, batch)
@@ -168,8 +171,8 @@ def main() -> None:
         head=("criterion", "Torch-Pruning", "largest relative difference", "ranked alike", ""),
         rows=rows,
         runs=given.runs,
-        notes="Theirs are in float32: differences up to 1e-5 are its rounding, those of FPGM with weights "
-        "of one sign that of distances by a product of matrices. FPGM of the paper is "
+        notes="Theirs are in float32: differences up to 1e-5 are its rounding, those of FPGM with "
+        "weights of one sign that of distances by a product of matrices. FPGM of the paper is "
         "the distance between filters as they are, which is ours; its Hessian importance keeps "
         "the last example's gradient only (`accumulate_grad` looks for a name in a table of "
         "parameters), so there is nothing to compare `fisher` with.",

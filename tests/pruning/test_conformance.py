@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import secateur
 from secateur import models
 from secateur.errors import MaskError, ModelError
 from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
@@ -19,9 +20,9 @@ from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
 from secateur.pruning.select import cut
 from secateur.pruning.slimming_norms import insert_norms
-from secateur.pruning.statistics import gather
+from secateur.pruning.statistics import Batches, Collector, Loss, gather, needs_data
 from secateur.pruning.weights import prunable_weights
-from secateur.registry import CRITERIA, METHODS
+from secateur.registry import COLLECTORS, CRITERIA, METHODS
 from secateur.study.run import groups_of
 
 LEVELS = ((0.25,), (0.5,), (0.9,))
@@ -394,6 +395,56 @@ def test_tied_weights_stay_tied_and_count_once(name: str, granularity: str) -> N
             forced = zeros_in(tied, tied.cut(earlier, (0.5,)), part)
         slack = sum(Fraction(max(sizes), 2) for sizes in units_of(tied, part))
         assert abs(zeros_in(tied, masks, part) - max(Fraction(total, 2), forced)) <= slack
+
+
+def own_data(method: Method) -> list[type[Collector]]:
+    """The statistics that a method's criteria look at data for."""
+    return [
+        COLLECTORS[need]
+        for need in needs_of(CRITERIA[part.criterion] for part in method.parts)
+        if need in COLLECTORS and needs_data(need)
+    ]
+
+
+LOOKING = [name for name in METHODS if own_data(METHODS[name])]
+
+
+def cut_on_data(own: Case, name: str, batches: Batches, loss: Loss) -> Masks:
+    return secateur.prune(
+        copy.deepcopy(own.model),
+        name,
+        sparsity=0.5,
+        example_inputs=own.example,
+        data=batches,
+        loss=loss,
+        seed=3,
+    )
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_one_batch_is_enough_and_gives_the_same_bits(
+    name: str, case: Callable[[str], Case]
+) -> None:
+    own = case(SMALL)
+    first, second = (cut_on_data(own, name, [own.example], mean_square) for _ in range(2))
+    assert first == second
+    assert first.zeros
+
+
+@pytest.mark.parametrize("name", [n for n in LOOKING if own_data(METHODS[n])[0].backward])
+def test_gradients_that_are_zero_everywhere_are_refused(
+    name: str, case: Callable[[str], Case]
+) -> None:
+    own = case(SMALL)
+    with pytest.raises(MaskError, match="zero for every weight of the network"):
+        cut_on_data(own, name, [own.example], lambda net, batch: net(batch).sum() * 0)
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_data_that_are_needed_are_asked_for(name: str, case: Callable[[str], Case]) -> None:
+    own = case(SMALL)
+    with pytest.raises(MaskError, match=r"which the criterion .* needs.*Pass data="):
+        secateur.prune(copy.deepcopy(own.model), name, sparsity=0.5, example_inputs=own.example)
 
 
 OPTIMIZERS = {

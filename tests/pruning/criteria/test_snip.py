@@ -26,6 +26,17 @@ def test_the_formula() -> None:
     np.testing.assert_allclose(snip("w", rows, known(slopes)).numpy(), expected, rtol=1e-13)
 
 
+def test_a_dead_layer_goes_first_but_for_one_weight() -> None:
+    net = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(2, 3, bias=False))
+    slopes = {"0.weight": torch.zeros(2, 3), "1.weight": torch.ones(3, 2)}
+    masks = secateur.prune(
+        net, "snip", sparsity=0.5, statistics=Statistics(gathered={"gradients": slopes})
+    )
+    assert masks["0.weight"].sum() == 1
+    assert masks["1.weight"].sum() == 5
+    assert masks.floored == ("0.weight",)
+
+
 def test_it_is_the_slope_of_the_loss_in_a_gate_on_the_connection() -> None:
     """By a difference quotient: the loss with one weight a little longer, and a little shorter."""
     torch.manual_seed(0)
