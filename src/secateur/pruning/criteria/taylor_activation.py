@@ -13,9 +13,10 @@ def taylor_activation(parameter: str, rows: Tensor, statistics: Statistics) -> T
     """The mean over examples of the absolute first-order effect of zeroing each unit's outputs.
 
     `|sum over places of dC/dz z|` (Molchanov, Tyree, Karras, Aila and Kautz 2017, arXiv 1611.06440,
-    section 2.2, "Taylor expansion"), behind the norm and the activation; the paper divides by the
-    places of a map, and by the l2 norm of a layer's scores to compare layers. `taylor-gate` squares
-    the effect on a whole batch, in which examples may cancel.
+    section 2.2, "Taylor expansion"), behind the norm and the activation. The paper divides by the
+    places of a map, and to compare layers by the l2 norm of a layer's scores, as the method of this
+    name does (`normalize`). `taylor-gate` squares the effect on a whole batch, in which examples
+    may cancel.
 
     Args:
         parameter: The weight's name.
