@@ -449,6 +449,7 @@ def test_an_error_is_turned_and_bounded_from_above(
                 for split in ("val", "test")
                 for word, more in (("rmse", 0.0), ("mae", -1.0))
             ),
+            before=None,
             metrics=(Measured("change", "change", "", False, -level - 1),),
             sparsity=Share(round(100 * level), 100),
             curve=({"epoch": 1, "loss": 3.0, "val_rmse": error},),

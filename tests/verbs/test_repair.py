@@ -39,13 +39,21 @@ def test_the_call_of_the_guide() -> None:
     assert torch.allclose(net[1].running_mean, net[0](x).mean(0), atol=1e-6)
 
 
+def test_without_a_word_it_is_least_squares() -> None:
+    net = norm_net()
+    masks = cut(net)
+    (done,) = secateur.repair(net, masks, [torch.randn(32, 2)])
+    assert done.kind == "least-squares"
+    assert done.layers
+
+
 @pytest.mark.parametrize("form", ["pair", "alone", "list of one", "iterator"])
 def test_forms_of_batches(form: str) -> None:
     net = norm_net()
     x = torch.randn(8, 2)
     batch = {"pair": (x, None), "alone": x, "list of one": [x], "iterator": x}[form]
     batches = iter([batch]) if form == "iterator" else [batch]
-    secateur.repair(net, cut(net), batches)
+    secateur.repair(net, cut(net), batches, "batch-norm")
     assert int(net[1].num_batches_tracked) == 1
 
 
@@ -53,18 +61,20 @@ def test_several_inputs_by_place_and_by_name_and_in_another_way() -> None:
     a, b = torch.randn(8, 2), torch.randn(8, 2)
     for batch in (((a, b), None), {"a": a, "b": b}):
         net = Two()
-        secateur.repair(net, {}, [batch])
+        secateur.repair(net, {}, [batch], "batch-norm")
         assert torch.allclose(net.norm.running_mean, (a + b).mean(0), atol=1e-6)
     net = Two()
-    secateur.repair(net, {}, [(a, b, 3)], forward=lambda net, batch: net(batch[0], batch[1]))
+    own = [(a, b, 3)]
+    secateur.repair(net, {}, own, "batch-norm", forward=lambda net, x: net(x[0], x[1]))
     assert torch.allclose(net.norm.running_mean, (a + b).mean(0), atol=1e-6)
     with pytest.raises(DataError, match=r"3 values.*forward="):
-        secateur.repair(net, {}, [(a, b, 3)])
+        secateur.repair(net, {}, own, "batch-norm")
 
 
 def test_a_network_in_half_precision_and_one_that_is_wrapped() -> None:
     net = norm_net().to(torch.bfloat16)
-    secateur.repair(nn.DataParallel(net), cut(net), [torch.randn(8, 2).to(torch.bfloat16)])
+    batch = torch.randn(8, 2).to(torch.bfloat16)
+    secateur.repair(nn.DataParallel(net), cut(net), [batch], how="batch-norm")
     assert net[1].running_mean.dtype == torch.bfloat16
     assert int(net[1].num_batches_tracked) == 1
 
@@ -82,5 +92,5 @@ def test_words_and_masks_that_are_none() -> None:
 def test_the_inputs_are_left_as_they_are() -> None:
     net = nn.Sequential(nn.ReLU(inplace=True), nn.BatchNorm1d(2))
     x = torch.full((4, 2), -1.0)
-    secateur.repair(net, {}, [x])
+    secateur.repair(net, {}, [x], "batch-norm")
     assert torch.equal(x, torch.full((4, 2), -1.0))

@@ -260,7 +260,8 @@ function drawCaption() {
   }
   const fallen = leftOut(shown()).size;
   if (fallen) words.push(`Below the frame, at the arrow heads: ${counted(fallen, "level")}.`);
-  const lost = values.levels.filter((level) => level.mean[state.x] === undefined).length;
+  const axes = [state.x, state.y];
+  const lost = values.levels.filter((level) => axes.some((name) => !(name in level.mean))).length;
   if (lost) words.push(`Not measured on this axis yet: ${counted(lost, "level")}.`);
   find("caption").textContent = words.filter(Boolean).join(" ");
   find("summary").textContent = inWords();
