@@ -66,6 +66,16 @@ def test_functions_sums_and_layers_called_twice() -> None:
     assert torch.equal(found["three.weight"][1], net.three(three))
 
 
+def test_a_layer_that_is_called_by_itself_is_taken_as_it_is() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    found: list[Tensor] = []
+    followed = Followed(prunable_weights(net), net, lambda *seen: found.append(seen[2]))
+    called = net[0](torch.ones(1, 2))
+    followed.remove()
+    assert len(found) == 1
+    assert found[0] is called
+
+
 class Failing(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import secateur
 from secateur.errors import MaskError
-from secateur.pruning.statistics import gather
+from secateur.pruning.statistics import gather, outputs
 
 
 def mean_square(model: nn.Module, batch: Tensor) -> Tensor:
@@ -76,6 +76,14 @@ def test_a_table_by_hand() -> None:
         "positive-outputs": [0.5, 0.5],
         "output-slopes": [1.0, 1.5],
     }
+
+
+def test_ranks_are_of_the_first_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five of them: the first batch, and one of the second."""
+    monkeypatch.setattr(outputs, "RANKED", 5)
+    net = two_convolutions(inplace=False)
+    found = gather(net, ["output-ranks"], BATCHES, mean_square)["output-ranks"]["0.weight"]
+    assert found.tolist() == np.linalg.matrix_rank(maps_of(net)[:5]).mean(axis=0).tolist()
 
 
 def test_layers_without_maps_have_no_rank() -> None:

@@ -10,13 +10,13 @@ from secateur.pruning.criterion import Statistics, needs, of_channels
 @of_channels
 @needs("output-ranks")
 def hrank(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
-    """The mean rank of each unit's feature maps over the examples.
+    """The mean rank of each unit's feature maps over some examples.
 
     `sum over images of Rank(o(g))` (Lin, Ji, Wang, Zhang, Zhang, Tian and Shao 2020, "HRank: filter
     pruning using high-rank feature map", arXiv 2002.10179, section 3), behind the norm and the
-    activation. The rank is that of the map as a matrix, by singular values above the rounding of
-    float64. Maps of one place have rank 1 or 0, so it tells nothing at the end of a net that pools
-    everything.
+    activation, of the first 500 examples. The rank is that of the map as a matrix, by singular
+    values above the rounding of float64. Maps of one place have rank 1 or 0, so it tells nothing at
+    the end of a net that pools everything.
 
     Args:
         parameter: The weight's name.

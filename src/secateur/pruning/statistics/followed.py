@@ -25,7 +25,8 @@ class Followed:
 
     An output is followed through norms and dropout to the first activation, whether those are
     modules or functions. Where something else comes first (a sum, a pooling, another layer), it is
-    taken as it is there.
+    taken as it is there; so it is where a loss calls a layer of the network outside its forward
+    pass.
 
     Args:
         weights: The weights by name; those of other layers are left alone.
@@ -51,18 +52,20 @@ class Followed:
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         del module, inputs
+        self._mode.passes += 1
         self._mode.__enter__()  # type: ignore[no-untyped-call]
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
         del module, inputs, output
         self._mode.finish()
+        self._mode.passes -= 1
         self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def _start(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], object], None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
             del inputs
             if isinstance(output, Tensor):
-                self._mode.pending[id(output)] = (name, module, output)
+                self._mode.start(name, module, output)
 
         return hook
 
@@ -73,7 +76,15 @@ class _Mode(TorchFunctionMode):
     def __init__(self, seen: Seen) -> None:
         super().__init__()
         self.pending: dict[int, tuple[str, nn.Module, Tensor]] = {}
+        self.passes = 0
         self._seen = seen
+
+    def start(self, name: str, module: nn.Module, output: Tensor) -> None:
+        """Follow an output from here."""
+        if self.passes:
+            self.pending[id(output)] = (name, module, output)
+        else:
+            self._seen(name, module, output)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -11,6 +11,9 @@ from secateur.pruning.statistics.activations import channel_axis
 from secateur.pruning.statistics.followed import Followed
 from secateur.pruning.weights import Weight
 
+RANKED = 500
+"""Of how many examples the ranks are taken: few are enough, as HRank's paper finds."""
+
 
 class OutputMeans:
     """Of each linear layer and convolution `[outputs]`: the mean absolute output.
@@ -60,14 +63,15 @@ class PositiveOutputs(OutputMeans):
 
 
 class OutputRanks(OutputMeans):
-    """The mean over examples of the rank of each feature map, likewise.
+    """The mean over the first `RANKED` examples of the rank of each feature map, likewise.
 
     Layers whose outputs are no maps (linear ones, convolutions along one axis) are left out; of a
     volume each slice is a map.
     """
 
     def _take(self, name: str, maps: Tensor) -> None:
-        if maps.dim() < 4:
+        maps = maps[: max(0, RANKED - self._counts.get(name, 0))]
+        if maps.dim() < 4 or not len(maps):
             return
         ranks = torch.linalg.matrix_rank(maps.double()).double()
         ranks = ranks.reshape(*ranks.shape[:2], -1).mean(dim=2)
