@@ -97,6 +97,8 @@ class Epochs:
             was taken from it.
         retrain: Of retraining, along the whole chain of levels that led here.
         statistics: Passes over the training data in which statistics for criteria were gathered.
+        teacher: Of forward passes of a teacher (distillation) over the training data: three count
+            as one epoch, rounded up, for a backward pass costs what two forward passes do.
         given: Whether it started from weights that were given: a checkpoint's, or a builder's that
             were trained no further. The epochs spent on those are known to nobody here.
     """
@@ -106,11 +108,12 @@ class Epochs:
     retrain: int
     statistics: int = 0
     given: bool = False
+    teacher: int = 0
 
     @property
     def cumulative(self) -> int:
         """All of them together."""
-        return self.base + self.sparsity + self.retrain + self.statistics
+        return self.base + self.sparsity + self.retrain + self.statistics + self.teacher
 
 
 @dataclass(frozen=True)

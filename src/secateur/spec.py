@@ -91,7 +91,9 @@ class TrainingSpec(_Settings):
     base net, so that every point has consumed the same in all. Where several cuts lead to a point,
     `spread` shares them out: evenly, or one epoch to each cut and the rest to the last.
     `schedule`, `warmup` (a share of the steps) and `milestones` say how the learning rate goes,
-    `retrain` how a cut net is trained; see `secateur.training.learning_rate`.
+    `retrain` how a cut net is trained; see `secateur.training.learning_rate`. `distill` is the
+    weight of the dense net's answers in retraining, softened by `temperature`; see
+    `secateur.training.teacher`.
     """
 
     base_epochs: int = Field(default=50, ge=0)
@@ -110,6 +112,8 @@ class TrainingSpec(_Settings):
     retrain: Literal["fine-tune", "rewind-rate", "rewind-weights", "adaptive"] = "fine-tune"
     retrain_schedule: Schedule | None = None
     rewind_epoch: int | None = Field(default=None, ge=0)
+    distill: float = Field(default=0.0, ge=0, le=1)
+    temperature: float = Field(default=4.0, gt=0)
     clip_norm: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"

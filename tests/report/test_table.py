@@ -200,6 +200,7 @@ def test_json_has_the_promised_fields_and_integers() -> None:
             "sparsity": 2,
             "retrain": 8,
             "statistics": 0,
+            "teacher": 0,
             "given": False,
             "cumulative": 22,
         },

@@ -32,15 +32,17 @@ def points(spec: StudySpec) -> list[Run]:
     sparsity=st.integers(1, 6),
     spread=st.sampled_from(["even", "last"]),
     levels=st.integers(1, 4),
+    distill=st.sampled_from([0.0, 0.5]),
 )
 def test_every_point_of_every_method_has_consumed_the_same(
-    base: int, more: int, sparsity: int, spread: str, levels: int
+    base: int, more: int, sparsity: int, spread: str, levels: int, distill: float
 ) -> None:
     """Whatever is registered: a method that forgets to count something is found here."""
     every: dict[str, Any] = {name: {} for name in METHODS}
     every["slimming"] = {"sparsity_epochs": sparsity}
-    retrain = 2 * levels + sparsity + more
-    spec = study(every, base_epochs=base, retrain_epochs=retrain, spread=spread)
+    retrain = 3 * levels + sparsity + more
+    spec = study(every, base_epochs=base, retrain_epochs=retrain, spread=spread,
+                 distill=distill)  # fmt: skip
     spec = spec.model_copy(update={"levels": spec.levels[:levels]})
     found = points(spec)
     assert {run.method for run in found} == set(every)
@@ -49,6 +51,9 @@ def test_every_point_of_every_method_has_consumed_the_same(
         stages = sum(stage.epochs for stage in run.stages)
         assert run.epochs == (stages if run.stages else base + retrain)
         assert [stage.level for stage in run.stages][-1:] in ([run.level], [])
+        taught, retrained = 3 * run.spent.get("teacher", 0), run.spent["retrain"]
+        own = bool(distill) and METHODS[run.method].start == "trained"
+        assert taught in (range(retrained - 1, retrained + 3) if own else (0,))
 
 
 # method: what its fourth level trains for, cut by cut, of 13 epochs after the base net's 5.
@@ -67,6 +72,42 @@ def test_who_gets_how_much(method: str) -> None:
     last = [run for run in points(spec) if run.method == method][-1]
     assert [stage.epochs for stage in last.stages] == SHARES[method]
     assert last.depth == len(last.stages)
+
+
+# epochs after the base net's: those retrained, and what a teacher's passes count as.
+TAUGHT = {4: (3, 1), 5: (4, 1), 6: (4, 2), 7: (5, 2), 8: (6, 2)}
+
+
+@pytest.mark.parametrize("epochs", TAUGHT)
+def test_of_a_total_a_teacher_takes_a_quarter(epochs: int) -> None:
+    spec = study({"l1-filter": {}}, base_epochs=5, retrain_epochs=epochs, distill=0.5)
+    for run in points(spec):
+        assert (run.epochs, run.spent["teacher"]) == TAUGHT[epochs]
+
+
+def test_of_a_level_a_teacher_comes_on_top_and_is_rounded_once_a_chain() -> None:
+    settings = {
+        "training": {"base_epochs": 5, "retrain_epochs": 4, "distill": 0.5},
+        "levels": LEVELS,
+        "methods": {"magnitude": {}, "scratch": {"like": "magnitude"}, "snip": {}, "dense": {}},
+    }
+    found = plan(StudySpec.model_validate(settings), SOURCES)
+    spent = {
+        name: [run.spent.get("teacher", 0) for run in found if run.method == name and run.level]
+        for name in ("magnitude", "scratch", "snip")
+    }
+    assert spent == {"magnitude": [2, 3, 4, 6], "scratch": [0] * 4, "snip": [0] * 4}
+    of_scratch = [sum(run.spent.values()) for run in found if run.method == "scratch"]
+    assert of_scratch == [5 + 4 + 2, 5 + 8 + 3, 5 + 12 + 4, 5 + 16 + 6]
+    # The dense net goes on until it has had as much, its own teacher's passes included.
+    dense = [sum(run.spent.values()) for run in found if run.method == "dense"]
+    assert dense == [5, *of_scratch]
+
+
+def test_a_chain_that_leaves_a_teacher_no_room_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"a teacher, expected at least 5 for the 4 cuts"):
+        points(study({"magnitude": {}}, base_epochs=5, retrain_epochs=4, distill=0.5))
+    assert points(study({"magnitude": {}}, base_epochs=5, retrain_epochs=5, distill=0.5))
 
 
 def test_all_but_the_last_may_be_short() -> None:

@@ -79,6 +79,12 @@ def test_an_untrained_net_waits_for_no_other_and_is_trained_for_the_whole_budget
     assert grasp.digest != plan(longer, SOURCES)[1].digest
 
 
+def test_a_loop_of_ones_own_sets_its_own_loss() -> None:
+    spec = study({"dense": {}}, train="mine:train", training={"distill": 0.5})
+    with pytest.raises(SpecError, match=r"training.distill is set beside `train`"):
+        plan(spec, SOURCES)
+
+
 GRADUAL = {"schedule": "gradual"}
 
 

@@ -12,6 +12,7 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.point import Point
 from secateur.spec import StudySpec
+from secateur.study import run_training
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
@@ -126,3 +127,63 @@ def test_the_same_run_gives_the_same_bits(tmp_path: Path, data: ImageData, study
     first, second = (one.saved("magnitude") for one in (study, again))
     assert first[1] == second[1]
     assert all(torch.equal(first[0][name], second[0][name]) for name in first[0])
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Study:
+    training = {**TRAINING, "retrain_epochs": 5, "budget": "total", "distill": 0.5}
+    methods = {"magnitude": {}, "l1-filter": {}, "wanda": {**GRADUAL, "levels": [0.5]}}
+    settings = {"levels": [0.5, 0.75], "training": training, "methods": methods}
+    return Study(tmp_path_factory.mktemp("taught"), data, settings)
+
+
+def test_the_passes_of_a_teacher_count_in_the_budget(taught: Study) -> None:
+    assert {point.epochs.cumulative for point in taught.points.values()} == {6}
+    point = taught.point("l1-filter")
+    assert (point.epochs.retrain, point.epochs.teacher) == (4, 1)
+    # Of the gradual method's five epochs one went to its statistics.
+    point = taught.point("wanda")
+    assert (point.epochs.retrain, point.epochs.statistics, point.epochs.teacher) == (3, 1, 1)
+    for run in taught.runs:
+        if run.kind == "point":
+            assert len(taught.points[run.digest].curve) == run.epochs
+
+
+def test_the_teacher_is_the_dense_net_and_each_epoch_that_is_paid_is_taught(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[dict[str, torch.Tensor], int]] = []
+
+    def noted(model: nn.Module, weight: float, temperature: float, epochs: int) -> None:
+        assert (weight, temperature) == (0.25, 2.0)
+        seen.append((model.state_dict(), epochs))
+
+    monkeypatch.setattr(run_training, "Teacher", noted)
+    training = {**TRAINING, "retrain_epochs": 5, "budget": "total", "distill": 0.25}
+    settings = {
+        "levels": [0.5, 0.75],
+        "training": {**training, "temperature": 2.0},
+        "methods": {"magnitude": {}},
+    }
+    study = Study(tmp_path, data, settings)
+    # One cut of 4 epochs, two of 2 each, and the dense net: the last epoch is nobody's.
+    assert [epochs for _, epochs in seen] == [3, 3, 1, 3]
+    dense, _ = study.saved("dense")
+    base, _ = load_checkpoint(study.folder / checkpoint_name(study.runs[0].digest))
+    assert dense.keys() == base.keys()
+    for state, _ in seen:
+        assert all(torch.equal(state[name], value) for name, value in base.items())
+
+
+def test_distillation_makes_other_points_of_the_same_base_net() -> None:
+    plain = {**SETTINGS, "methods": {"magnitude": {}}}
+    named = [
+        [run.digest for run in plan(StudySpec.model_validate(one), {"data": "d"})]
+        for one in (
+            plain,
+            {**plain, "training": {**TRAINING, "distill": 0.5}},
+            {**plain, "training": {**TRAINING, "distill": 0.5, "temperature": 1.0}},
+        )
+    ]
+    assert len({one[0] for one in named}) == 1
+    assert len({one[1] for one in named}) == 3

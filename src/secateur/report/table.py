@@ -89,7 +89,7 @@ def _engine_at(replicate: Replicate, batch: int) -> str:
 
 def _epochs(replicate: Replicate) -> str:
     spent = replicate.epochs
-    more = f"+{spent.statistics}" if spent.statistics else ""
+    more = "".join(f"+{epochs}" for epochs in (spent.statistics, spent.teacher) if epochs)
     sums = f"{spent.base}+{spent.sparsity}+{spent.retrain}{more}={spent.cumulative}"
     return f"given, {sums}" if spent.given else sums
 

@@ -11,6 +11,9 @@ from secateur.registry import METHODS, REPAIRS
 from secateur.spec import StudySpec
 from secateur.study.method_settings import passes_for_cut, wrong_plan
 
+TEACHER_PASSES = 3
+"""Forward passes over the training data that count as one epoch: backward costs two more."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -36,6 +39,43 @@ def passes_of(study: StudySpec, method: str) -> int:
         return 0
     repairs: list[int] = [REPAIRS[name].passes for name in study.training.repair]
     return passes_for_cut(study, method) + sum(repairs)
+
+
+def is_taught(study: StudySpec, method: str) -> bool:
+    """Whether the nets of a method learn from the dense net's answers: those that come from it."""
+    return study.training.distill > 0 and METHODS[method].start == "trained"
+
+
+def teacher_epochs(
+    study: StudySpec, method: str, stages: Sequence[Stage], retrained: int, prepared: int = 0
+) -> int:
+    """What the forward passes of a point's teacher count as, in epochs; see `Epochs.teacher`.
+
+    A point that has a total teaches for as long as that pays: three epochs of four are retrained,
+    and where that does not come out even the last one goes without a teacher.
+
+    Args:
+        study: The settings.
+        method: Whose point.
+        stages: Its cuts.
+        retrained: Epochs of retraining along the whole chain of runs.
+        prepared: Epochs of the preparation.
+    """
+    if not is_taught(study, method):
+        return 0
+    if not is_total(study):
+        return -(-retrained // TEACHER_PASSES)
+    taken = prepared + len(stages) * passes_of(study, method)
+    return _teachers_share(study.training.retrain_epochs - taken)
+
+
+def _teachers_share(left: int) -> int:
+    """Of so many epochs those that a teacher's passes count as; the others are retrained.
+
+    `r` retrained epochs with a teacher cost `r + ceil(r / 3)`, which is never one more than a
+    multiple of four: then one epoch is retrained without.
+    """
+    return (max(left, 0) + 2) // (TEACHER_PASSES + 1)
 
 
 def stages_of(
@@ -67,11 +107,14 @@ def stages_of(
         return tuple(Stage(level, training.retrain_epochs) for level in chain)
     taken = prepared + len(chain) * passes_of(study, method)
     left = training.retrain_epochs - taken
+    if is_taught(study, method):
+        left -= _teachers_share(left)
+        taken += (len(chain) + 1) // TEACHER_PASSES
     if left < (len(chain) if len(chain) > 1 else 0):
         raise wrong_plan(
             "training.retrain_epochs",
             f"{training.retrain_epochs} for all that a point of {method} trains after the base "
-            f"net, of which {taken} go to preparation and statistics",
+            f"net, of which {taken} go to preparation, statistics and a teacher",
             f"at least {taken + len(chain)} for the {len(chain)} cuts that lead to its level "
             f"{level_text(chain[-1]) or '-'}",
         )

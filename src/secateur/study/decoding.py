@@ -144,7 +144,8 @@ def _points() -> TypeAdapter[Point]:
 
 def _check_point(what: str, digest: str, point: Point) -> None:
     shares = (point.sparsity, point.conv_sparsity, point.model_sparsity)
-    spent = (point.epochs.base, point.epochs.sparsity, point.epochs.retrain)
+    epochs = point.epochs
+    spent = (epochs.base, epochs.sparsity, epochs.retrain, epochs.statistics, epochs.teacher)
     counts = (*(getattr(point, name) for name in _COUNTS), *spent, point.artifact_bytes or 0)
     if point.digest != digest:
         raise damaged(what, f"of another digest, {point.digest[:12]!r}")

@@ -92,6 +92,12 @@ def check_methods(study: StudySpec) -> None:
             f"{study.training.retrain!r} beside `train`, a loop of your own",
             "fine-tune or adaptive: your loop sets its own rates",
         )
+    if study.train and study.training.distill:
+        raise wrong_plan(
+            "training.distill",
+            "set beside `train`, a loop of your own",
+            "0: your loop sets its own loss",
+        )
     for name, spec in study.methods.items():
         method: Method = METHODS[name]
         if method.start == "initial" and not METHODS[copied(spec)].parts:

@@ -195,6 +195,7 @@ TABLE: tuple[Metric, ...] = (
     _of_epochs("sparsity", "epochs of preparations"),
     _of_epochs("retrain", "epochs of retraining"),
     _of_epochs("statistics", "passes that gathered statistics"),
+    _of_epochs("teacher", "passes of a teacher, as epochs"),
     Metric(
         "epochs",
         "training epochs",

@@ -16,7 +16,7 @@ from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
-from secateur.study.budget import Stage, is_total, passes_of, stages_of
+from secateur.study.budget import Stage, is_total, passes_of, stages_of, teacher_epochs
 from secateur.study.method_settings import (
     check_methods,
     copied,
@@ -48,6 +48,8 @@ _RETRAINING = {
     "retrain",
     "retrain_schedule",
     "rewind_epoch",
+    "distill",
+    "temperature",
 }
 _REPAIR = {"repair"}
 
@@ -67,7 +69,7 @@ class Run:
         parents: Role (`base`, `previous`, `like`, the name of a preparation) -> digest.
         epochs: Epochs that this run trains.
         spent: Epochs consumed up to its end: `base`, `sparsity` (of preparations), `retrain`, and
-            `statistics` where a criterion needs some.
+            `statistics` where a criterion needs some, `teacher` where a net is distilled.
         preparing: Of a run that gives no point: what it does, in words.
         stages: The cuts that lead from the parent's net to the point, each with its retraining.
     """
@@ -302,6 +304,11 @@ class _Seed:
         passes = len(stages) * passes_of(self.study, name)
         if passes:
             spent["statistics"] = spent.get("statistics", 0) + passes
+        teacher = teacher_epochs(
+            self.study, name, stages, spent["retrain"], prepared.epochs if prepared else 0
+        )
+        if teacher:
+            spent["teacher"] = teacher
         total = {"stages": [[list(one.level), one.epochs] for one in stages]}
         made_by = {
             "run": "point",
@@ -396,8 +403,9 @@ class _Seed:
     def _dense(self, base: Run, spent: int) -> Iterator[Run]:
         """Train the dense net on until it has had as many epochs as any point."""
         each = self.study.training.retrain_epochs
-        previous = base
-        for step in range(1, -(-spent // each) + 1 if each else 1):
+        previous, step = base, 0
+        while each and sum(previous.spent.values()) - base.epochs < spent:
+            step += 1
             previous = self._point("dense", [()], step, base, previous, None)
             yield previous
 

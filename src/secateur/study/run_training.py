@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,11 +18,14 @@ from secateur.errors import ChannelError
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
 from secateur.runtime.layers.retraining import sparse_retraining
+from secateur.study.budget import TEACHER_PASSES
+from secateur.study.checkpoint import load_checkpoint
 from secateur.study.job import Job
 from secateur.training.epoch import Epoch
 from secateur.training.fit import stream
 from secateur.training.learning_rate import Rates
 from secateur.training.loop import Loop
+from secateur.training.teacher import Teacher
 
 
 @dataclass
@@ -47,6 +51,25 @@ class RunTraining:
     curve: tuple[Epoch, ...] = ()
     seconds: float = 0.0
     early: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def _dense(self) -> nn.Module | None:
+        """The dense net, where the run's epochs pay for its answers."""
+        if not self.job.run.spent.get("teacher"):
+            return None
+        model = self.job.setup.build_model(self.data, self.job.run.seed)
+        model.load_state_dict(load_checkpoint(self.job.parent("base"))[0])
+        return model
+
+    @property
+    def _teacher(self) -> Teacher | None:
+        """The dense net as a teacher, for as many epochs as are paid."""
+        if self._dense is None:
+            return None
+        training = self.job.study.training
+        paid = TEACHER_PASSES * self.job.run.spent["teacher"]
+        left = max(0, paid - len(self.curve))
+        return Teacher(self._dense, training.distill, training.temperature, left)
 
     def train(
         self,
@@ -124,6 +147,7 @@ class RunTraining:
                 rates=rates,
                 masks=masks or None,
                 cutter=cutter,
+                teacher=self._teacher,
                 device=self.job.device,
                 on_epoch=tell,
             )

@@ -121,7 +121,8 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
     """
     model = setup.build_base(data)
     example = data.example(2)
-    loop.check(data, model)
+    training = setup.study.training
+    loop.check(data, model, training.temperature if training.distill else None)
     for sentence in check_study_cuts(setup.study, model, example):
         warnings.warn(sentence, CutWarning, stacklevel=2)
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from secateur.data.data import Batch, Data
 from secateur.point import Share
+from secateur.tasks.soft_targets import soft_loss
 from secateur.tasks.task import (
     Quality,
     Task,
@@ -50,6 +51,11 @@ class Classification(Task):
                 "Build the model for the data's number of classes.",
             )
         return functional.cross_entropy(scores, labels)
+
+    def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
+        """The divergence of the softened classes."""
+        del batch
+        return soft_loss(answer(output), answer(taught), temperature)
 
     def meter(self, data: Data) -> RightAnswers:
         """Counts right answers."""

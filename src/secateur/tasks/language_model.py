@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from secateur.data.data import Batch, Data
 from secateur.point import Share
+from secateur.tasks.soft_targets import soft_loss
 from secateur.tasks.task import Quality, Task, answer, own_loss, target_of, targets_of, wrong_output
 
 
@@ -43,6 +44,12 @@ class LanguageModel(Task):
         return functional.cross_entropy(
             scores.flatten(0, 1), target.flatten(), ignore_index=self._ignore
         )
+
+    def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
+        """The divergence of the softened tokens, mean over the positions that count."""
+        scores, target = _pair(output, batch)
+        counts = target != self._ignore
+        return soft_loss(scores[counts], _pair(taught, batch)[0][counts], temperature)
 
     def meter(self, data: Data) -> _Tokens:
         """Counts tokens."""

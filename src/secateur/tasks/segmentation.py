@@ -12,6 +12,7 @@ from torch.nn import functional
 from secateur.data.data import Batch, Data
 from secateur.errors import DataError
 from secateur.point import Share
+from secateur.tasks.soft_targets import soft_loss
 from secateur.tasks.task import Quality, Task, answer, target_of, targets_of, wrong_output
 
 
@@ -37,6 +38,13 @@ class Segmentation(Task):
         """Cross-entropy, mean over the pixels that count."""
         scores, target = _pair(output, batch)
         return functional.cross_entropy(scores, target, ignore_index=self._ignore)
+
+    def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
+        """The divergence of the softened classes, mean over the pixels that count."""
+        scores, target = _pair(output, batch)
+        counts = target != self._ignore
+        ours, theirs = (one.movedim(1, -1)[counts] for one in (scores, _pair(taught, batch)[0]))
+        return soft_loss(ours, theirs, temperature)
 
     def meter(self, data: Data) -> _Pixels:
         """Counts pixels."""

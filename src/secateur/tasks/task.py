@@ -137,6 +137,29 @@ class Task:
         """
         raise NotImplementedError
 
+    def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
+        """How far a net's answer is from its teacher's: a scalar, the mean over the batch.
+
+        Tasks of classes compare the classes, softened; see `soft_targets.soft_loss`.
+
+        Args:
+            output: What the net that learns gives for the batch's inputs.
+            taught: What its teacher gives.
+            batch: Inputs and target.
+            temperature: What both are softened by.
+
+        Raises:
+            UsageError: The task compares no answers.
+        """
+        del output, taught, batch, temperature
+        raise UsageError(
+            "distilling a net",
+            f"the task {type(self).__name__}",
+            given="one that does not say how two nets' answers are compared",
+            expected="a task whose nets score classes, or one with a method `distillation`",
+            remedy="Set `distill = 0`, or give your own task this method.",
+        )
+
     def meter(self, data: Data) -> Meter:
         """A fresh meter for one split."""
         raise NotImplementedError

@@ -26,6 +26,7 @@ from secateur.training.epoch import Epoch
 from secateur.training.learning_rate import Rates, build_schedule, rates_of
 from secateur.training.optimizer import build_optimizer
 from secateur.training.score import score
+from secateur.training.teacher import Teacher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -55,6 +56,7 @@ def fit(
     rates: Rates | None = None,
     masks: Masks | None = None,
     cutter: Cutter | None = None,
+    teacher: Teacher | None = None,
     penalty: Callable[[], Tensor] | None = None,
     task: Task | None = None,
     device: str = "auto",
@@ -75,6 +77,7 @@ def fit(
         rates: How the learning rate goes, instead of the settings' schedule.
         masks: Held at zero throughout.
         cutter: Cuts the model at steps of the optimizer, and holds what it has cut.
+        teacher: Its answers count in the loss of each batch; on the device from now on.
         penalty: Added to the loss of each batch.
         task: Gives the loss and the metric; classification if None.
         device: As `resolve_device` reads it.
@@ -90,6 +93,7 @@ def fit(
         DataError: The data are not what the task is fed with.
         ModelError: The network's answer is not what the task needs, or the loss is no scalar.
         DeviceError: The device is absent.
+        UsageError: There is a teacher, and the task compares no answers.
     """
     task = task or Classification()
     task.check(data, "training")
@@ -99,6 +103,8 @@ def fit(
     data = data.to(target)
     order = torch.Generator().manual_seed(stream(seed, "order"))
     _lay_out(model.to(target))
+    if teacher is not None:
+        _lay_out(teacher.model.to(target))
     rates = rates or rates_of(spec, learning_rate)
     optimizer = build_optimizer(model, spec, rates.peak)
     schedule = build_schedule(optimizer, rates, epochs * steps_an_epoch(data, spec))
@@ -119,9 +125,11 @@ def fit(
 
         trained, stepper = fabric.setup(model, optimizer)
         for number in range(1, epochs + 1):
+            taught = teacher if teacher is not None and number <= teacher.epochs else None
             pass_ = _Pass(
-                fabric, trained, stepper, schedule, data, spec, task, penalty, stepped, number
-            )
+                fabric, trained, stepper, schedule, data, spec, task, taught, penalty, stepped,
+                number,
+            )  # fmt: skip
             loss = pass_.run(order)
             check_weights(model, number)
             if measure is None:
@@ -196,6 +204,7 @@ class _Pass:
     data: Data
     spec: TrainingSpec
     task: Task
+    teacher: Teacher | None
     penalty: Callable[[], Tensor] | None
     stepped: Callable[[int], None]
     number: int
@@ -230,6 +239,9 @@ class _Pass:
         loss = check_loss(self.task.loss(output, batch))
         if not loss.requires_grad:
             raise _no_loss("one that depends on no weight that is trained")
+        if self.teacher is not None:
+            with self.fabric.autocast():
+                loss = check_loss(self.teacher.blend(loss, output, batch, self.task))
         if self.penalty is not None:
             loss = loss + self.penalty()
         self.fabric.backward(loss / batches_a_step)

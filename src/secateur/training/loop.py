@@ -25,6 +25,7 @@ from secateur.training.fit import check_loss, fit
 from secateur.training.learning_rate import Rates, rates_of
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of
+from secateur.training.teacher import Teacher
 
 _FEW, _TRIED = 64, 2
 Evaluate = Callable[[nn.Module, "OwnSplit"], Mapping[str, Any]]
@@ -85,17 +86,19 @@ class Loop:
         """What is measured of every net; the first one chooses."""
         return self.own_qualities or self.task.qualities
 
-    def check(self, data: Data, model: nn.Module) -> None:
+    def check(self, data: Data, model: nn.Module, temperature: float | None = None) -> None:
         """Try what can be tried before anything is trained: answer, loss, measuring.
 
         Args:
             data: On the CPU.
             model: A net that was built for it; left as it was.
+            temperature: Of distillation; None where there is none.
 
         Raises:
             DataError: The data are not what the task is fed with.
             ModelError: The net's answer is not what the task needs, or its loss is no scalar.
             TrainingError: `evaluate` gives other metrics than were announced.
+            UsageError: The task compares no answers of two nets, for distillation.
         """
         if self.train is None or self.evaluate is None:
             self.task.check(data, "beginning a study")
@@ -103,6 +106,8 @@ class Loop:
             output = run_example(model, batch[0])
             self.task.check_output(output, batch, data, exactly=True)
             check_loss(self.task.loss(output, batch))
+            if temperature is not None:
+                check_loss(self.task.distillation(output, output, batch, temperature))
         if self.evaluate is not None:
             with as_it_was(model):
                 self.score(model, data, "val", _FEW)
@@ -119,12 +124,14 @@ class Loop:
         rates: Rates | None = None,
         masks: Masks | None = None,
         cutter: Cutter | None = None,
+        teacher: Teacher | None = None,
         penalty: Callable[[], Tensor] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
     ) -> tuple[Epoch, ...]:
         """Train a model in place; see `secateur.training.fit` and `own_loop.train_own`.
 
-        A loop of the user's own knows nothing of a cutter; a study with both is refused before.
+        A loop of the user's own knows nothing of a cutter or a teacher; a study with both is
+        refused before.
         """
         if self.train is None:
             return fit(
@@ -136,6 +143,7 @@ class Loop:
                 rates=rates,
                 masks=masks,
                 cutter=cutter,
+                teacher=teacher,
                 penalty=penalty,
                 task=self.task,
                 device=device,

@@ -189,7 +189,7 @@ def _point(point: Point) -> dict[str, Any]:
         "reached": None if point.reached is None else asdict(point.reached),
         "epochs": [
             *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
-            point.epochs.statistics,
+            *(point.epochs.statistics, point.epochs.teacher),
         ],
         "given": point.epochs.given,
         "latency": [

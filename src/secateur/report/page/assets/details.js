@@ -153,12 +153,13 @@ function barCell(part, total, words, title = null) {
 const GIVEN = "It started from weights that were given. Epochs spent on those are not known.";
 
 function budget(point) {
-  const [base, sparsity, retrain, statistics] = point.epochs;
+  const [base, sparsity, retrain, statistics, teacher] = point.epochs;
   const parts = [
     ["Base", base, "base"],
     ["Sparsity training", sparsity, "sparsity"],
     ["Retraining", retrain, "retrain"],
     ...(statistics ? [["Passes for statistics", statistics, "statistics"]] : []),
+    ...(teacher ? [["Teacher's passes", teacher, "teacher"]] : []),
   ];
   const sum = d3.sum(point.epochs);
   const strip = make("div", { class: "strip", "aria-hidden": "true" });
