@@ -13,7 +13,7 @@ from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
-from secateur.errors import StoreError, UnknownNameError
+from secateur.errors import SpecError, StoreError, UnknownNameError
 from secateur.point import Point, Score
 from secateur.pruning.mended import Mended
 from secateur.pruning.repair import Calibration, Repair
@@ -140,6 +140,11 @@ def test_order_and_form_of_the_setting_mean_nothing() -> None:
     assert spec(["batch-norm", "batch-norm"]).training.repair == ("batch-norm",)
     with pytest.raises(UnknownNameError, match="Did you mean 'batch-norm'"):
         spec(["batchnorm"])
+
+
+def test_a_repair_that_rewinding_would_take_back_is_refused() -> None:
+    with pytest.raises(SpecError, match="rewind-weights', which takes back what was mended"):
+        runs_of(spec(["batch-norm"], retrain="rewind-weights", rewind_epoch=1))
 
 
 def test_what_is_repaired_depends_on_the_run_alone(data: ImageData, tmp_path: Path) -> None:

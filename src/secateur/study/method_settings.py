@@ -98,6 +98,12 @@ def check_methods(study: StudySpec) -> None:
             "set beside `train`, a loop of your own",
             "0: your loop sets its own loss",
         )
+    if study.training.repair and study.training.kept_epoch is not None:
+        raise wrong_plan(
+            "training.repair",
+            "set beside retrain = 'rewind-weights', which takes back what was mended",
+            "none, or another way of retraining",
+        )
     for name, spec in study.methods.items():
         method: Method = METHODS[name]
         if method.start == "initial" and not METHODS[copied(spec)].parts:
