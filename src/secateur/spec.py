@@ -210,6 +210,7 @@ class StudySpec(_Settings):
     train: str = ""
     evaluate: str = ""
     quality: dict[Annotated[str, Field(pattern=WORD)], Literal["higher", "lower"]] = {}
+    baseline: float | None = None
     base: BaseSpec = BaseSpec()
     training: TrainingSpec = TrainingSpec()
     levels: tuple[Level, ...] = ((0.5,), (0.7,), (0.8,), (0.9,), (0.95,))

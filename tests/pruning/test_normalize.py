@@ -1,3 +1,5 @@
+from functools import reduce
+from operator import add
 from typing import get_args
 
 import pytest
@@ -50,6 +52,15 @@ def test_no_scale_of_a_layer_is_left_and_no_order_in_it_changed(
     assert torch.allclose(found, normalized(scale * plain, how))
     order = torch.argsort(plain, stable=True)
     assert torch.equal(plain[order], plain[torch.argsort(found, stable=True)])
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
+def test_a_sum_is_taken_one_by_one_so_that_no_device_or_thread_changes_a_bit(
+    scores: list[float],
+) -> None:
+    mean = reduce(add, scores) / len(scores)
+    expected = [each / mean for each in scores] if mean else scores
+    assert normalized(torch.tensor(scores, dtype=torch.float64), "mean").tolist() == expected
 
 
 def net(scale: float) -> nn.Sequential:

@@ -127,8 +127,12 @@ def test_a_loop_and_metrics_of_one_s_own(tmp_path: Path) -> None:
     zeros = sum(int(state[name][~masks[name]].count_nonzero()) for name in masks)
     assert (zeros, point.curve[0].keys()) == (0, {"epoch", "loss", "val_size"})
     before = Store(tmp_path).attempts()
-    study(tmp_path, **options)
+    assert {one.collapsed for one in found.points} == {None}
+    again = study(tmp_path, **options, baseline=0.0)
     assert Store(tmp_path).attempts() == before  # and nothing is trained anew
+    assert all(one.collapsed for one in again.points)
+    assert not again.frontier()
+    assert not again.pick(at_most={"val_size": 1000}).met
     assert Store(tmp_path).value("data")["version"] == "1"
 
 

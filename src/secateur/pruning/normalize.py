@@ -17,8 +17,18 @@ from torch import Tensor
 Normalize = Literal["none", "mean", "l2", "standard", "max"]
 
 
+def _total(numbers: Tensor) -> Tensor:
+    """Their sum, one after the other: the same bits on every device, with any number of threads."""
+    return torch.cumsum(numbers.cpu(), 0)[-1].to(numbers.device)
+
+
+def _mean(numbers: Tensor) -> Tensor:
+    return _total(numbers) / numbers.numel()
+
+
 def _standard(scores: Tensor, kept: Tensor) -> Tensor:
-    return (scores - kept.mean()) / _size(kept.std(correction=0))
+    mean = _mean(kept)
+    return (scores - mean) / _size(_mean((kept - mean).square()).sqrt())
 
 
 def _size(number: Tensor) -> Tensor:
@@ -28,8 +38,8 @@ def _size(number: Tensor) -> Tensor:
 
 _WAYS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
-        "mean": lambda scores, kept: scores / _size(kept.abs().mean()),
-        "l2": lambda scores, kept: scores / _size(kept.square().sum().sqrt()),
+        "mean": lambda scores, kept: scores / _size(_mean(kept.abs())),
+        "l2": lambda scores, kept: scores / _size(_total(kept.square()).sqrt()),
         "max": lambda scores, kept: scores / _size(kept.abs().max()),
         "standard": _standard,
     }

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("secateur")
 
 
-def facts_of(data: Data, fingerprint: str, loop: Loop) -> dict[str, Any]:
+def facts_of(
+    data: Data, fingerprint: str, loop: Loop, baseline: float | None = None
+) -> dict[str, Any]:
     """What a store keeps of the data: enough to rebuild a net, and to know a guess from a skill.
 
     Args:
         data: The data of the study.
         fingerprint: What names them.
         loop: Its task knows what a guess scores.
+        baseline: What it scores, where the study says so.
 
     Returns:
         `fingerprint`, `version` where they are not named by their contents, `shape` and `classes`
@@ -42,7 +45,9 @@ def facts_of(data: Data, fingerprint: str, loop: Loop) -> dict[str, Any]:
         facts["shape"] = list(traits["shape"])
     if "classes" in traits:
         facts["classes"] = traits["classes"]
-    guess = None if loop.own_qualities else loop.task.baseline(data)
+    guess: float | Share | None = baseline
+    if baseline is None and not loop.own_qualities:
+        guess = loop.task.baseline(data)
     if isinstance(guess, Share):
         facts["val_majority"] = guess.part
     elif guess is not None:

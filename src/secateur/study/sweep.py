@@ -80,7 +80,8 @@ def run_study(
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, each, threads, len(study.seeds))
-        store.write_fact("data", json.dumps(facts_of(loaded, setup.fingerprint, loop)))
+        facts = facts_of(loaded, setup.fingerprint, loop, study.baseline)
+        store.write_fact("data", json.dumps(facts))
         store.begin(settings_of(study), runs)
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())

@@ -161,6 +161,7 @@ def sweep(
     train: str | Train | None = None,
     evaluate: str | Evaluate | None = None,
     quality: Mapping[str, str] | None = None,
+    baseline: float | None = None,
     checkpoint: str | Path | None = None,
     **training: Any,
 ) -> Study:
@@ -197,6 +198,8 @@ def sweep(
         train: `train(model, run)`, or its path, instead of `secateur.fit`.
         evaluate: `evaluate(model, split)`, or its path, instead of the task's metrics.
         quality: What `evaluate` measures: word -> `higher` or `lower`; the first one chooses.
+        baseline: What an answer that ignores its input scores by the metric that chooses, where the
+            task does not know: no better is collapsed, on no frontier and never picked.
         checkpoint: Weights that the dense net starts from: safetensors, or a torch file.
         **training: Fields of `TrainingSpec`: `base_epochs`, `retrain_epochs`, `batch_size`, ...
 
@@ -234,6 +237,7 @@ def sweep(
         "train": _path_or_given(train),
         "evaluate": _path_or_given(evaluate),
         "quality": dict(quality or {}),
+        "baseline": baseline,
         "base": {"checkpoint": str(checkpoint or "")},
     }
     spec = check_study(settings, "the arguments")
