@@ -85,6 +85,13 @@ def test_a_loop_of_ones_own_sets_its_own_loss() -> None:
         plan(spec, SOURCES)
 
 
+@pytest.mark.parametrize("retrain", ["rewind-rate", "rewind-weights"])
+def test_a_loop_of_ones_own_sets_its_own_rates(retrain: str) -> None:
+    spec = study({"dense": {}}, train="mine:train", training={"retrain": retrain})
+    with pytest.raises(SpecError, match=rf"training.retrain is '{retrain}' beside `train`"):
+        plan(spec, SOURCES)
+
+
 GRADUAL = {"schedule": "gradual"}
 
 

@@ -10,10 +10,11 @@ from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
+from secateur.errors import StoreError
 from secateur.point import Point
 from secateur.spec import StudySpec
 from secateur.study import run_training
-from secateur.study.checkpoint import load_checkpoint
+from secateur.study.checkpoint import load_checkpoint, load_early
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import perform
@@ -187,3 +188,22 @@ def test_distillation_makes_other_points_of_the_same_base_net() -> None:
     ]
     assert len({one[0] for one in named}) == 1
     assert len({one[1] for one in named}) == 3
+
+
+def test_weights_that_are_set_back_train_on_and_what_is_gone_stays_zero(
+    tmp_path: Path, data: ImageData
+) -> None:
+    training = {**TRAINING, "base_epochs": 2, "retrain_epochs": 1, "retrain": "rewind-weights"}
+    methods = {"magnitude": {}, "l1-filter": {"levels": [0.5]}}
+    study = Study(tmp_path, data, {**SETTINGS, "training": training, "methods": methods})
+    early = load_early(tmp_path / checkpoint_name(study.runs[0].digest))
+    for method, step in (("magnitude", 0), ("magnitude", 1), ("l1-filter", 0)):
+        state, masks = study.saved(method, step)
+        assert masks.zeros
+        for name, mask in masks.items():
+            assert not state[name][~mask].view(torch.int32).any()
+            assert bool((state[name] != early[name])[mask].any())
+    # A point's own file holds its net, and no more.
+    assert study.saved("magnitude")[0].keys() == early.keys()
+    with pytest.raises(StoreError, match="without the weights of an earlier epoch"):
+        load_early(tmp_path / checkpoint_name(study.find("magnitude").digest))

@@ -86,24 +86,7 @@ def copied(spec: MethodSpec) -> str:
 
 def check_methods(study: StudySpec) -> None:
     """Refuse what the settings, each right by itself, cannot mean together."""
-    if study.train and study.training.retrain in ("rewind-rate", "rewind-weights"):
-        raise wrong_plan(
-            "training.retrain",
-            f"{study.training.retrain!r} beside `train`, a loop of your own",
-            "fine-tune or adaptive: your loop sets its own rates",
-        )
-    if study.train and study.training.distill:
-        raise wrong_plan(
-            "training.distill",
-            "set beside `train`, a loop of your own",
-            "0: your loop sets its own loss",
-        )
-    if study.training.repair and study.training.kept_epoch is not None:
-        raise wrong_plan(
-            "training.repair",
-            "set beside retrain = 'rewind-weights', which takes back what was mended",
-            "none, or another way of retraining",
-        )
+    _check_training(study)
     for name, spec in study.methods.items():
         method: Method = METHODS[name]
         if method.start == "initial" and not METHODS[copied(spec)].parts:
@@ -142,6 +125,28 @@ def check_methods(study: StudySpec) -> None:
                 given = level_text(level)
                 known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
                 raise wrong_plan(f"a level of {pruned}", given, known)
+
+
+def _check_training(study: StudySpec) -> None:
+    """Refuse recipes of retraining that a loop of the user's own, or a repair, cannot be with."""
+    if study.train and study.training.retrain in ("rewind-rate", "rewind-weights"):
+        raise wrong_plan(
+            "training.retrain",
+            f"{study.training.retrain!r} beside `train`, a loop of your own",
+            "fine-tune or adaptive: your loop sets its own rates",
+        )
+    if study.train and study.training.distill:
+        raise wrong_plan(
+            "training.distill",
+            "set beside `train`, a loop of your own",
+            "0: your loop sets its own loss",
+        )
+    if study.training.repair and study.training.kept_epoch is not None:
+        raise wrong_plan(
+            "training.repair",
+            "set beside retrain = 'rewind-weights', which takes back what was mended",
+            "none, or another way of retraining",
+        )
 
 
 def _check_gradual(study: StudySpec, name: str) -> None:
