@@ -120,6 +120,25 @@ def test_tied_weights_are_not_scaled_for_one_of_their_layers() -> None:
     assert {why for _, why in done.left} == {"its weight is not its own"}
 
 
+class Standardised(nn.Conv2d):
+    """A layer whose weight means nothing by its scale."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = (self.weight - self.weight.mean()) / self.weight.std()
+        return nn.functional.conv2d(x, weight, self.bias)
+
+
+@pytest.mark.parametrize("kind", COMPARING)
+def test_layers_that_are_run_in_a_way_of_their_own_are_named_and_left(kind: str) -> None:
+    net = nn.Sequential(Standardised(1, 2, 2), nn.Flatten(), nn.Linear(8, 2), nn.Linear(2, 2))
+    net[3].forward = lambda x: x.relu()  # type: ignore[method-assign]
+    masks = Masks({"0.weight": torch.rand(2, 1, 2, 2) > 0.5}).apply(net)
+    cut = net[0].weight.detach().clone()
+    (done,) = secateur.repair(net, masks, [torch.randn(9, 1, 3, 3)], kind)
+    assert dict(done.left) == {"0": "its forward is its own", "3": "its forward is its own"}
+    assert torch.equal(net[0].weight, cut)
+
+
 @pytest.mark.parametrize("kind", COMPARING)
 def test_hooks_of_the_user_run_and_stay(kind: str) -> None:
     net = net_of(1)

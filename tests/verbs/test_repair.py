@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import secateur
 from secateur.errors import DataError, MaskError, UnknownNameError
+from secateur.registry import REPAIRS
 
 
 class Two(nn.Module):
@@ -45,6 +46,15 @@ def test_without_a_word_it_is_least_squares() -> None:
     (done,) = secateur.repair(net, masks, [torch.randn(32, 2)])
     assert done.kind == "least-squares"
     assert done.layers
+
+
+def test_a_kind_by_its_path_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REPAIRS, "_own", {})
+    net = norm_net()
+    masks = cut(net)
+    path = "secateur.pruning.repairs.variance:REPAIR"
+    done = secateur.repair(net, masks, [torch.randn(32, 2)], [path, "batch-norm"])
+    assert [one.kind for one in done] == ["batch-norm", "variance"]
 
 
 @pytest.mark.parametrize("form", ["pair", "alone", "list of one", "iterator"])

@@ -64,7 +64,9 @@ class LayerParameters:
 
 
 def mendable(calibration: Calibration, norms: bool) -> tuple[dict[str, nn.Module], Left]:
-    """The layers that can be mended, and those with masks that cannot.
+    """The layers that can be mended, and those that cannot.
+
+    A layer whose `forward` is not torch's own may do anything with its weight and bias.
 
     Args:
         calibration: The cut network.
@@ -76,12 +78,23 @@ def mendable(calibration: Calibration, norms: bool) -> tuple[dict[str, nn.Module
     masked = {id(one) for one in calibration.masks.parameters_of(calibration.model).values()}
     for name, module in calibration.model.named_modules():
         if isinstance(module, kinds):
-            found[name] = module
+            if _is_torchs(module):
+                found[name] = module
+            else:
+                left.append((name, "its forward is its own"))
         elif not isinstance(module, (*_PRODUCTS, *_NORMS)) and any(
             id(one) in masked for one in module.parameters(recurse=False)
         ):
             left.append((name, f"a {type(module).__name__} has no output channel to correct"))
     return found, tuple(left)
+
+
+def _is_torchs(module: nn.Module) -> bool:
+    """Whether a layer is run by torch's code: a subclass or an instance may have its own."""
+    own = [getattr(type(module), name, None) for name in ("forward", "_conv_forward")]
+    return "forward" not in vars(module) and all(
+        one is None or one.__module__.startswith("torch.nn.modules.") for one in own
+    )
 
 
 def parameters_of_layers(

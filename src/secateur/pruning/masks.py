@@ -20,7 +20,7 @@ from secateur.point import Reached
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.naming import masked_parameters
 from secateur.pruning.pinned import Pinned, Report
-from secateur.pruning.removed import Removed
+from secateur.pruning.removed import Removed, to_be_removed
 from secateur.pruning.weights import Tied, prunable_weights
 
 
@@ -39,7 +39,8 @@ class Masks(Mapping[str, Tensor]):
         report: Which channels could not be cut, and why, where they were traced.
         reached: Where a target was asked for: the sparsity found, and what the net costs.
         traced: The trace that the masks were made with; `compact` takes it up. Never pickled.
-        removed: What `apply` has zeroed last, for `secateur.repair`; until `freeze`. Never pickled.
+        removed: What `apply` has zeroed last, for `secateur.repair`; until `freeze`. Never pickled;
+            None gives its memory back.
 
     Raises:
         MaskError: A mask is not a bool tensor.
@@ -142,7 +143,7 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
-        removed = _removed(self, model)
+        removed = to_be_removed(self, model)
         self.clear(model)
         if removed is not None:
             with suppress(RuntimeError):  # a parameter whose bits cannot be read
@@ -246,16 +247,6 @@ class Masks(Mapping[str, Tensor]):
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
         gone = {"_model": None, "traced": None, "removed": None}
         return {**held, **gone, "reached": self.reached}
-
-
-def _removed(masks: Masks, model: nn.Module) -> Removed | None:
-    """What masks are about to zero; None if that is nothing, or cannot be read."""
-    masks.parameters_of(model)
-    try:
-        removed = Removed(masks, model)
-        return removed if removed.is_something else None
-    except (RuntimeError, TypeError):  # without storage, or of a tensor class that has no such op
-        return None
 
 
 def checked_masks(masks: object, subject: str) -> Masks:

@@ -75,6 +75,20 @@ class Removed:
         return found
 
 
+def to_be_removed(masks: Mapping[str, Tensor], model: nn.Module) -> Removed | None:
+    """What masks are about to zero; None if that is nothing, or cannot be read.
+
+    Raises:
+        MaskError: A name or a shape is not the model's.
+    """
+    masked_parameters(masks, model)
+    try:
+        removed = Removed(masks, model)
+        return removed if removed.is_something else None
+    except (RuntimeError, TypeError):  # without storage, or of a tensor class that has no such op
+        return None
+
+
 def _norm_statistics(model: nn.Module) -> dict[str, Tensor]:
     """The buffers of batch and instance norms: a pass in training mode changes them."""
     norms = [module for module in model.modules() if isinstance(module, _NormBase)]
