@@ -31,6 +31,18 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
+def finite_number(value: object) -> float | None:
+    """A finite number of Python's, as a float; None if it is anything else, a bool included.
+
+    Example:
+        >>> finite_number(2), finite_number(True), finite_number(math.nan), finite_number("2")
+        (2.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
 def _decimals(value: Any, letter: str) -> Any:
     if isinstance(value, list):
         return [_decimals(each, letter) for each in value]

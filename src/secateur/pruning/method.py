@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -134,6 +134,11 @@ class Method:
     def cut_options(self) -> set[str]:
         """The names of its own options that a cut depends on."""
         return own_options(self.options) - set(self.prepare.options if self.prepare else ())
+
+
+def is_structured(parts: Iterable[Part]) -> bool:
+    """Whether any of some cuts takes filters or channels, and not single weights alone."""
+    return any(part.granularity != "weight" for part in parts)
 
 
 def find_method(name: str) -> Method:

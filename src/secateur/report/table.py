@@ -161,7 +161,7 @@ def _column(metric: Metric, head: str, rank: int) -> Column:
 
 
 def _cell(level: Replicate, metric: Metric) -> str:
-    if any(metric.read(point) is None for point in level.points):
+    if not level.is_measured(metric):
         return "-"
     return str(level.estimate(metric.name))
 

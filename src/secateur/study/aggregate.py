@@ -18,7 +18,7 @@ from secateur.foundation.html import table
 from secateur.foundation.level import Levels, order
 from secateur.foundation.level_text import level_text
 from secateur.point import Epochs, Point
-from secateur.study.metrics import axis
+from secateur.study.metrics import Metric, axis
 
 CONFIDENCE = 0.95
 
@@ -123,6 +123,10 @@ class Replicate:
             for p in self.points
         ]
         return table(heads, rows, f"{self.method} {self.level_name}")
+
+    def is_measured(self, metric: Metric) -> bool:
+        """Whether all its seeds have been measured by a metric."""
+        return all(metric.read(point) is not None for point in self.points)
 
     def mean(self, name: str) -> Fraction:
         """The exact mean over the seeds on the axis `name`; comparisons are made on it.

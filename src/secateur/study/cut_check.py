@@ -15,7 +15,7 @@ from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part
+from secateur.pruning.method import Method, Part, is_structured
 from secateur.pruning.select import cut
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
@@ -152,7 +152,7 @@ def _check_targets(
             layers=layers,
         ).apply(net)
 
-    structured = any(part.granularity != "weight" for part in parts)
+    structured = is_structured(parts)
     for target in targets:
         if target.cost in ("macs", "parameters"):
             check_reach(model, target, cut_at, example, structured=structured)

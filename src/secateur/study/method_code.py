@@ -38,16 +38,21 @@ def loop_codes(study: StudySpec, loop: Loop) -> dict[str, str]:
     held: dict[str, Any] = {"train:": loop.train, "evaluate:": loop.evaluate}
     if study.task.name == GIVEN or TASKS.origin(study.task.name) != "secateur":
         held["task:"] = loop.task
-    texts = {name: "".join(_content(one)) for name, one in held.items() if one is not None}
+    found = [(name, one) for name, one in held.items() if one is not None]
+    texts = {name: "".join(_content("", one, _module_of(one))) for name, one in found}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
-def _content(entry: Any) -> Iterator[str]:
+def _content(word: str, what: Any, *modules: str) -> Iterator[str]:
+    """What an object is made of, and the text of its modules and of all that they import."""
     contents = Contents()
-    yield f"{contents.of(entry)}\n"
-    modules = {*contents.modules, getattr(entry, "__module__", type(entry).__module__)}
-    for part, digest in sorted(files(modules).items()):
+    yield f"{word}{contents.of(what)}\n"
+    for part, digest in sorted(files({*contents.modules, *modules} - {""}).items()):
         yield f"{part} {digest}\n"
+
+
+def _module_of(entry: Any) -> str:
+    return str(getattr(entry, "__module__", type(entry).__module__))
 
 
 def _parts(method: Method, name: str, repairs: Iterable[str]) -> Iterator[str]:
@@ -65,14 +70,11 @@ def _of(registry: Registry, name: str) -> Iterator[str]:
     if origin == "secateur":
         return
     entry: Any = registry[name]
-    contents = Contents()
     # A method is words; its class of options is in the text of its module.
     what = _recipe(entry) if isinstance(entry, Method) else entry
     what = entry.run if isinstance(entry, Repair) else what
-    yield f"{registry.kind} {contents.of(what)}\n"
-    modules = {*contents.modules, registry.module(name), getattr(entry, "__module__", "")}
-    for part, digest in sorted(files(modules - {""}).items()):
-        yield f"{part} {digest}\n"
+    own = getattr(entry, "__module__", "")
+    yield from _content(f"{registry.kind} ", what, registry.module(name), own)
     try:
         yield f"{origin} {version(origin)}\n"
     except PackageNotFoundError:

@@ -36,7 +36,7 @@ class Bound:
 
     def met_by(self, level: Replicate) -> bool:
         """Whether a level's mean meets it; a level without the measurement does not."""
-        if any(axis(self.axis, level.points).read(point) is None for point in level.points):
+        if not level.is_measured(axis(self.axis, level.points)):
             return False
         found = level.mean(self.axis)
         return found >= self.value if self.at_least else found <= self.value

@@ -5,7 +5,6 @@ What it leaves behind is the file of its weights and the values that the store k
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from secateur.data.data import Batch, Data
 from secateur.data.images import ImageData
 from secateur.errors import ChannelError, DataError
 from secateur.foundation.level import Levels, shares_of, target_of
+from secateur.foundation.numbers import finite_number
 from secateur.foundation.run_example import moved
 from secateur.measure.cost import cost
 from secateur.measure.environment import environment
@@ -26,7 +26,7 @@ from secateur.point import Epochs, Layer, Measured, Point, Reached, Score, Share
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
 from secateur.pruning.layers import Layers, Sparsity
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part, Preparation
+from secateur.pruning.method import Method, Part, Preparation, is_structured
 from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import collected, gather, needs_data
@@ -241,7 +241,7 @@ class CutNet:
             target,
             lambda net, share: cut_at(net, (share,)),
             self.example,
-            structured=any(part.granularity != "weight" for part in self.parts),
+            structured=is_structured(self.parts),
             room=room,
         )
         return cut_at(self.model, (self.reached.sparsity,))
@@ -367,8 +367,8 @@ class CutNet:
         if metric.measure is not None:
             with torch.no_grad():
                 value = metric.measure(self.model.eval(), self.data, _val_of(self.data))
-        number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-        if number is None or not math.isfinite(number):
+        number = finite_number(value)
+        if number is None:
             raise DataError(
                 "measuring a point",
                 f"the metric {metric.name!r}",
@@ -376,7 +376,7 @@ class CutNet:
                 expected="a finite number",
                 remedy="Return float(...) from its `measure`.",
             )
-        return measured(metric, float(number))
+        return measured(metric, number)
 
 
 def _val_of(data: Data) -> object:

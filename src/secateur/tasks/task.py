@@ -7,7 +7,6 @@ file as `task = "mine:MyTask"`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.data.data import Batch, Data, SplitName, check_data
 from secateur.errors import DataError, ModelError, SecateurError, TrainingError, UsageError
+from secateur.foundation.numbers import finite_number
 from secateur.foundation.run_example import call_arguments
 from secateur.point import Score, Share
 from secateur.registry import TASKS
@@ -71,7 +71,8 @@ class Quality:
         """
         if isinstance(found, Share):
             return self._score(split, found.value, found.part, found.total)
-        if isinstance(found, bool) or not math.isfinite(_number(found)):
+        number = finite_number(found)
+        if number is None:
             raise TrainingError(
                 "measuring a net",
                 f"the metric {self.metric!r} on the {split} split",
@@ -80,7 +81,7 @@ class Quality:
                 remedy="Look at what the net answers: its training may have diverged; lower the "
                 "learning rate, or set clip_norm. Of a metric of your own: return float(...).",
             )
-        return self._score(split, float(found), None, None)
+        return self._score(split, number, None, None)
 
     def _score(self, split: SplitName, value: float, part: int | None, total: int | None) -> Score:
         return Score(
@@ -93,10 +94,6 @@ class Quality:
             part=part,
             total=total,
         )
-
-
-def _number(found: object) -> float:
-    return found if isinstance(found, int | float) else math.nan
 
 
 class Meter(Protocol):
@@ -312,13 +309,6 @@ def wrong_output(given: str, expected: str, remedy: str) -> ModelError:
         expected=expected,
         remedy=remedy,
     )
-
-
-def shape_of(output: Any) -> str:
-    """The shape of an output, or what else it is, for a message."""
-    if isinstance(output, Tensor):
-        return f"of shape {tuple(output.shape)}"
-    return f"a {type(output).__name__}"
 
 
 def targets_of(data: Data, split: SplitName, batch_size: int = 256) -> Tensor:

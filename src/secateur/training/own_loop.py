@@ -7,7 +7,6 @@ and reports each epoch with `run.report(...)`: that is what the budget counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.data.data import Batch, Data, SplitName
 from secateur.errors import TrainingError
+from secateur.foundation.numbers import finite_number
 from secateur.pruning.masks import Masks
 from secateur.spec import TrainingSpec
 from secateur.tasks.task import Task, forward
@@ -100,8 +100,9 @@ class TrainingRun:
         if number > self.epochs:
             raise _refuse("the epochs", f"more than {self.epochs}", f"{self.epochs}, `run.epochs`")
         for name, value in (("loss", loss), *metrics.items()):
-            if not math.isfinite(value):
-                raise _refuse(f"the {name} of epoch {number}", f"{value}", "a finite number")
+            if finite_number(value) is None:
+                given = f"{value!r:.60}"
+                raise _refuse(f"the {name} of epoch {number}", given, "a finite number")
         found = metrics.get(self.metric, metrics.get(f"val_{self.metric}"))
         entry = Epoch(number, float(loss), None if found is None else float(found), self.metric)
         self._curve.append(entry)

@@ -12,7 +12,7 @@ from torch import nn
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Part
+from secateur.pruning.method import Part, is_structured
 from secateur.pruning.weights import Found, Weight, in_scope
 
 # A method whose scope is less than this share of the weights does little to the whole.
@@ -73,7 +73,7 @@ def what_is_left_out(
         )
     chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
     yield from idle_patterns(chosen, scope)
-    if layers.max_sparsity and all(part.granularity == "weight" for part in parts):
+    if layers.max_sparsity and not is_structured(parts):
         yield from _held_back(chosen, masks, parts, level, found.weights)
     highest = max(map(_highest, level))
     if not masks.zeros and highest * own >= 1:

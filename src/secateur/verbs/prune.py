@@ -15,7 +15,7 @@ from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.layers import Sparsity, checked_layers, checked_level
 from secateur.pruning.masks import Masks, checked_masks
-from secateur.pruning.method import Granularity, Method, find_method
+from secateur.pruning.method import Granularity, Method, find_method, is_structured
 from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
@@ -128,45 +128,8 @@ def prune(
     """
     recipe = method if isinstance(method, Method) else find_method(method)
     parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options)
-    if target is not None or sparsity is None:
-        again = partial(
-            prune,
-            method=recipe,
-            scope=scope,
-            ranking=ranking,
-            normalize=normalize,
-            granularity=granularity,
-            example_inputs=example_inputs,
-            scores=scores,
-            statistics=statistics,
-            data=data,
-            loss=loss,
-            options=options,
-            previous=previous,
-            seed=seed,
-            round_to=round_to,
-            tied=tied,
-            exclude=exclude,
-            only=only,
-            prunable=prunable,
-            max_sparsity=max_sparsity,
-            protected=protected,
-        )
-        found = reach(
-            uncompiled(model),
-            checked_target(target, sparsity),
-            lambda net, share: again(net, sparsity=share),
-            example_inputs,
-            structured=any(part.granularity != "weight" for part in parts),
-        )
-        masks = again(model, sparsity=found.sparsity)
-        masks.reached = found
-        return masks
     layers = checked_layers(exclude, only, prunable, max_sparsity, protected)
-    level = checked_level(sparsity)
-    round_to = checked_multiple(
-        round_to, weights_only=all(part.granularity == "weight" for part in parts)
-    )
+    round_to = checked_multiple(round_to, weights_only=not is_structured(parts))
     model = uncompiled(model)
     if previous is not None:
         previous = checked_masks(previous, "previous")
@@ -181,28 +144,33 @@ def prune(
     own = None if scores is None else checked_scores(scores, weights().weights)
     if own is not None:
         parts = tuple(replace(part, criterion=SCORES) for part in parts)
+    rounds = rounds_of(parts) if own is None else 1
+
+    def known_of(net: nn.Module) -> Statistics:
+        if own is not None:
+            return Statistics(gathered={SCORES: own}, seed=seed)
+        return known_statistics(
+            net,
+            recipe,
+            parts,
+            statistics,
+            data,
+            loss,
+            seed=seed,
+            example_inputs=example_inputs,
+            tied=tied,
+            prunable=layers.prunable,
+        )
+
+    once = known_of(model) if rounds == 1 else None
 
     def cut_once(net: nn.Module, asked: Sequence[Sparsity], before: Masks | None) -> Masks:
-        known = Statistics(gathered={SCORES: own or {}}, seed=seed)
-        if own is None:
-            known = known_statistics(
-                net,
-                recipe,
-                parts,
-                statistics,
-                data,
-                loss,
-                seed=seed,
-                example_inputs=example_inputs,
-                tied=tied,
-                prunable=layers.prunable,
-            )
         select = partial(
             cut,
             net,
             parts,
             asked,
-            statistics=known,
+            statistics=known_of(net) if once is None else once,
             previous=before,
             round_to=round_to,
             example_inputs=example_inputs,
@@ -213,7 +181,22 @@ def prune(
             return select()
         return select_channels(net, example_inputs, lambda groups: select(groups_of=groups), layers)
 
-    rounds = rounds_of(parts) if own is None else 1
-    masks = cut_in_rounds(model, level, rounds, previous, cut_once)
+    def cut_at(net: nn.Module, asked: Sequence[Sparsity]) -> Masks:
+        return cut_in_rounds(net, asked, rounds, previous, cut_once)
+
+    reached = None
+    if target is None and sparsity is not None:
+        level = checked_level(sparsity)
+    else:
+        reached = reach(
+            model,
+            checked_target(target, sparsity),
+            lambda net, share: cut_at(net, [share]).apply(net),
+            example_inputs,
+            structured=is_structured(parts),
+        )
+        level = [reached.sparsity]
+    masks = cut_at(model, level)
+    masks.reached = reached
     warn_of_what_is_left_out(model, weights(), masks, parts, level, layers)
     return masks.apply(model)

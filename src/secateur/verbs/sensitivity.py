@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 from secateur.channels.rebuild import uncompiled
 from secateur.errors import MaskError
 from secateur.foundation.evaluation_mode import evaluation_mode
+from secateur.foundation.numbers import finite_number
 from secateur.point import Score, Share
 from secateur.pruning import sensitivity as core
 from secateur.pruning.layers import checked_layers
@@ -165,9 +165,9 @@ def _score(found: object, *, higher: bool) -> Score:
     if isinstance(found, Share):
         made = Score("score", "val", found.value, higher, unit="share")
         return replace(made, part=found.part, total=found.total)
-    number = isinstance(found, int | float) and not isinstance(found, bool)
-    if number and math.isfinite(found):  # type: ignore[arg-type]
-        return Score("score", "val", float(found), higher)  # type: ignore[arg-type]
+    number = finite_number(found)
+    if number is not None:
+        return Score("score", "val", number, higher)
     raise MaskError(
         "measuring sensitivity",
         "what `evaluate` returns",

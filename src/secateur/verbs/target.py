@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from secateur.measure.cost import cost
 from secateur.measure.latency import latency
 from secateur.point import Reached
 from secateur.pruning.masks import Masks
-from secateur.verbs.left_out import CutWarning
 
 _HIGHEST = 0.999
 _NEAR = 0.995
@@ -41,7 +39,7 @@ def reach(
     example_inputs: Any,
     *,
     structured: bool,
-    room: Callable[[float], float] = lambda limit: limit,
+    room: Callable[[float], float] = float,
 ) -> Reached:
     """Find the smallest sparsity that reaches a target.
 
@@ -172,13 +170,21 @@ class _Costs:
         self._model, self._target, self._cut, self._example = model, target, cut_at, example
         self._structured = structured
         self._known: dict[float, tuple[float, float, float]] = {}
-        self.weights = max(1, self._masks(copy.deepcopy(model), 0.0).total)
+        self._weights = 0
+
+    @property
+    def weights(self) -> int:
+        """How many weights the masks of a cut are of."""
+        if not self._weights:
+            self.of(0.0)
+        return max(1, self._weights)
 
     def of(self, sparsity: float) -> tuple[float, float, float]:
         """The cost and its quartiles."""
         if sparsity not in self._known:
             net = copy.deepcopy(self._model)
-            masks = self._masks(net, sparsity)
+            masks = self._cut(net, sparsity)
+            self._weights = masks.total
             self._known[sparsity] = self._measured(net, masks)
         return self._known[sparsity]
 
@@ -187,11 +193,6 @@ class _Costs:
         if self._target.cost in ("macs", "parameters"):
             return float(getattr(cost(self._model, self._example), self._target.cost))
         return self.of(0.0)[0]
-
-    def _masks(self, net: nn.Module, sparsity: float) -> Masks:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CutWarning)  # a step of the search is no cut
-            return self._cut(net, sparsity)
 
     def _measured(self, net: nn.Module, masks: Masks) -> tuple[float, float, float]:
         try:

@@ -50,7 +50,7 @@ def levels_of(
         there = [
             (into, level)
             for into, level in zip(made, levels, strict=True)
-            if is_measured(level, metric)
+            if level.is_measured(metric)
         ]
         means = [level.mean(name) for _, level in there]
         ranks = {mean: rank for rank, mean in enumerate(sorted(set(means)))}
@@ -67,7 +67,7 @@ def levels_of(
 
 def choice_of(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:
     """Everything that is decided on an axis: the frontier, the picks by floor, the scale."""
-    there = [level for level in levels if is_measured(level, metric)]
+    there = [level for level in levels if level.is_measured(metric)]
     places = {id(level): place for place, level in enumerate(levels)}
     if not there or not metric.chooses:
         return {"frontier": [], "picks": [], "log": False}
@@ -102,11 +102,6 @@ def usual_floor(levels: Sequence[Replicate]) -> str | None:
 
 def _competes(level: Replicate) -> bool:
     return not level.collapsed and (level.method == DENSE or level.method not in CONTROLS)
-
-
-def is_measured(level: Replicate, metric: Metric) -> bool:
-    """Whether all seeds of a level have been measured on an axis."""
-    return all(metric.read(point) is not None for point in level.points)
 
 
 def digits(number: float) -> float | int:
