@@ -132,11 +132,13 @@ def test_every_axis_reads_its_count() -> None:
         "macs": 5000,
         "bytes": 2048,
         "epochs": 16,
+        "training_seconds": Fraction(5, 2),
         "latency": Fraction(1, 4),
         "latency_64": Fraction(1, 2),
     }
-    (replicate,) = replicates([point()])
-    axes = axes_of([point()])
+    timed = replace(point(), training_seconds=2.5)
+    (replicate,) = replicates([timed])
+    axes = axes_of([timed])
     assert {name: replicate.mean(name) for name in axes} == expected
     higher = {name for name in axes if axes[name].higher}
     assert higher == {name for name in axes if name.endswith(("accuracy", "sparsity"))}
