@@ -62,6 +62,12 @@ def test_what_needs_the_first_weights_is_refused_on_a_trained_start(name: str) -
         plan(StudySpec.model_validate(asked), SOURCES)
 
 
+def test_neither_may_scratch_copy_them_there() -> None:
+    asked = {"methods": {"scratch": {"like": "snip"}}, "base": {"checkpoint": "net.safetensors"}}
+    with pytest.raises(SpecError, match=r"methods.snip is beside a base checkpoint"):
+        plan(StudySpec.model_validate(asked), SOURCES)
+
+
 @pytest.mark.parametrize("schedule", ["incremental", "gradual"])
 def test_nothing_is_trained_between_the_cuts_of_an_untrained_net(schedule: str) -> None:
     with pytest.raises(SpecError, match=rf"methods.snip.schedule is '{schedule}'"):

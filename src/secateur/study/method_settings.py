@@ -39,10 +39,11 @@ def passes_for_cut(study: StudySpec, name: str) -> int:
 
 
 def _needs_first_weights(method: Method) -> bool:
-    """Whether a method's cuts go by the weights from before the training."""
+    """Whether a method cuts the weights from before the training, or goes by them."""
     from secateur.pruning.criterion import INITIAL, needs_of  # here, for it loads torch
 
-    return INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts)
+    needed = needs_of(CRITERIA[part.criterion] for part in method.parts)
+    return method.start == "untrained" or INITIAL in needed
 
 
 def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
@@ -92,23 +93,11 @@ def check_methods(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
-        if method.start == "untrained" and study.base.checkpoint:
-            raise wrong_plan(
-                f"methods.{name}",
-                "beside a base checkpoint, and prunes a net as it was initialised",
-                "a base net that this study trains from its initialisation",
-            )
         if method.start == "untrained" and spec.schedule not in (None, "one-shot"):
             raise wrong_plan(
                 f"methods.{name}.schedule",
                 f"{spec.schedule!r} of a method that prunes a net as it was initialised",
                 "one-shot: nothing is trained between its cuts",
-            )
-        if study.base.checkpoint and _needs_first_weights(method):
-            raise wrong_plan(
-                f"methods.{name}",
-                "beside a base checkpoint, whose first weights are not known",
-                "a base net that this study trains from its initialisation",
             )
         if spec.scope and len(method.parts) != 1:
             raise wrong_plan(
@@ -117,6 +106,12 @@ def check_methods(study: StudySpec) -> None:
         if not method.parts and spec.levels:
             raise wrong_plan(f"methods.{name}.levels", "set", "none: it prunes nothing of its own")
         pruned = copied(spec) if method.start == "initial" else name
+        if study.base.checkpoint and _needs_first_weights(METHODS[pruned]):
+            raise wrong_plan(
+                f"methods.{pruned}",
+                "beside a base checkpoint, whose first weights are not known",
+                "a base net that this study trains from its initialisation",
+            )
         for one in dict.fromkeys((name, pruned)):
             _check_gradual(study, one)
         cuts = len(METHODS[pruned].parts)
