@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
@@ -219,6 +221,50 @@ def test_channels_have_a_highest_sparsity(most: float, round_to: int) -> None:
     gone = 12 - int(masks["3.bias"].sum())
     assert gone <= 12 * most
     assert gone == {1: math.floor(12 * most), 4: math.floor(12 * most) // 4 * 4}[round_to]
+
+
+def _channels_left(masks: Masks) -> dict[str, int]:
+    return {
+        name.removesuffix(".weight"): int(mask.flatten(1).any(1).sum())
+        for name, mask in masks.items()
+        if name.endswith(".weight")
+    }
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(
+    st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]),
+    st.sampled_from([0.3, 0.8, 0.99]),
+    st.sampled_from(["global", "layer"]),
+    st.sampled_from(["channel", "filter"]),
+)
+def test_every_layer_keeps_the_share_of_its_channels_that_is_protected(
+    share: float, sparsity: float, ranking: Any, granularity: Any
+) -> None:
+    torch.manual_seed(0)
+    widths = {"0": 7, "2": 12, "4": 5}
+    model = nn.Sequential(
+        nn.Conv2d(6, 7, 1), nn.ReLU(), nn.Conv2d(7, 12, 1), nn.ReLU(), nn.Conv2d(12, 5, 1),
+        nn.Flatten(), nn.Linear(5, 4),
+    )  # fmt: skip
+    cut = partial(
+        secateur.prune, method="l1-filter", scope="all" if granularity == "channel" else "conv",
+        ranking=ranking, granularity=granularity, protected=share,
+        example_inputs=torch.ones(2, 6, 1, 1),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CutWarning)
+        first = cut(copy.deepcopy(model), sparsity=sparsity / 2)
+        masks = cut(copy.deepcopy(model), sparsity=sparsity, previous=first)
+    left = _channels_left(masks)
+    assert left.get("6", 4) == 4  # what the net answers
+    for name, width in widths.items():
+        fewest = max(1, math.ceil(Fraction(str(share)) * width))
+        kept = left.get(name, width)
+        assert kept >= fewest
+        if sparsity == 0.99 and ranking == "layer":
+            assert (kept, name in masks.floored) == (fewest, True)
+    assert all(not (mask & ~first[name]).any() for name, mask in masks.items() if name in first)
 
 
 def test_zeros_stay_and_what_is_left_out_stays_through_training() -> None:
