@@ -30,10 +30,10 @@ from secateur.models.conv4 import conv4
 from secateur.models.lenet import lenet_5
 from secateur.models.resnet import resnet20
 from secateur.registry import REPAIRS
-from secateur.spec import TrainingSpec
 from secateur.study.aggregate import estimate
 from secateur.training.evaluate import evaluate
 from secateur.training.fit import fit
+from secateur.training_settings import TrainingSpec
 
 BATCH, BATCHES = 64, 8
 CUTS = (("l1-filter", 0.5), ("l1-filter", 0.7), ("magnitude", 0.9))

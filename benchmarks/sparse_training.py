@@ -25,13 +25,14 @@ from report import write_report
 from secateur import models
 from secateur.pruning.masks import Masks
 from secateur.runtime.layers.retraining import BREAK_EVEN, sparse_retraining
-from secateur.spec import TrainingSpec, check_study
+from secateur.spec import check_study
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.job import Setup
 from secateur.study.store import Store
 from secateur.training.device import prepare_process
 from secateur.training.dropout import byte_dropout
 from secateur.training.optimizer import build_optimizer
+from secateur.training_settings import TrainingSpec
 
 SHAPE, CLASSES = (3, 25, 25), 5
 SHARES, LEVELS = (0.7, 0.8, 0.9, 0.95), (0.8, 0.9, 0.95)

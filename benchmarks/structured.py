@@ -22,10 +22,10 @@ import secateur.data
 from report import write_report
 from secateur.channels import compact_with_record
 from secateur.models.conv4 import conv4
-from secateur.spec import TrainingSpec
 from secateur.study.aggregate import estimate
 from secateur.training.device import prepare_process
 from secateur.training.fit import fit
+from secateur.training_settings import TrainingSpec
 
 
 def main() -> None:

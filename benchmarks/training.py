@@ -25,9 +25,9 @@ from report import write_report
 from secateur.data.images import ImageData
 from secateur.data.split import Split
 from secateur.models.conv4 import conv4
-from secateur.spec import TrainingSpec
 from secateur.training.device import prepare_process
 from secateur.training.fit import fit
+from secateur.training_settings import TrainingSpec
 
 
 class OneByOne(Dataset[tuple[torch.Tensor, int]]):

@@ -19,7 +19,8 @@ import secateur
 from secateur import registry
 from secateur.cli import app
 from secateur.point import Point
-from secateur.spec import StudySpec, TrainingSpec, check_study
+from secateur.spec import StudySpec, check_study
+from secateur.training_settings import TrainingSpec
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

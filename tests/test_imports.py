@@ -20,6 +20,8 @@ ROOMS = (
     "errors",
     "foundation",
     "registry",
+    "settings",
+    "training_settings",
     "spec",
     "point",
     "models",
@@ -58,7 +60,8 @@ ROOMS = (
     "__main__",
 )
 WITHOUT_TORCH = (
-    *("errors", "registry", "spec", "point", "foundation.threads", "foundation.html"),
+    *("errors", "registry", "settings", "training_settings", "spec", "point"),
+    *("foundation.threads", "foundation.html"),
     *("foundation.level_text", "foundation.atomic_write"),
     *("report", "tracking", "verbs.sweep", "study.presets"),
 )

@@ -11,16 +11,8 @@ from pydantic import BaseModel
 from secateur.errors import SpecError, UnknownNameError, UsageError
 from secateur.pruning.methods.slimming import Options as SlimmingOptions
 from secateur.registry import METHODS
-from secateur.spec import (
-    MethodSpec,
-    Named,
-    StudySpec,
-    TrainingSpec,
-    check_study,
-    chosen,
-    digest,
-    read_study,
-)
+from secateur.spec import MethodSpec, Named, StudySpec, check_study, chosen, digest, read_study
+from secateur.training_settings import TrainingSpec
 
 BASE: dict[str, Any] = {"methods": {"magnitude": {}}}
 

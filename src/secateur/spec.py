@@ -7,13 +7,12 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -31,10 +30,10 @@ from secateur.registry import (
     METHODS,
     METRICS,
     MODELS,
-    REPAIRS,
     TASKS,
-    Registry,
 )
+from secateur.settings import Settings, look_up
+from secateur.training_settings import TrainingSpec
 
 GIVEN = "given"
 """The name of data, a task or a function that is handed over in Python."""
@@ -56,15 +55,11 @@ own, so that a file without a version means what it always meant."""
 _MEANT = {"include": "only", "skip": "exclude", "layers": "only", "ignore": "exclude"}
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Named(_Settings):
+class Named(Settings):
     """A registered name, or `package.module:function`, and its options."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod
@@ -72,7 +67,7 @@ class Named(_Settings):
         return {"name": value} if isinstance(value, str) else value
 
 
-class BaseSpec(_Settings):
+class BaseSpec(Settings):
     """What the dense net starts from: the builder's own weights, or those of a file.
 
     `checkpoint` is a path: safetensors, or a torch file that holds a state dict.
@@ -81,77 +76,7 @@ class BaseSpec(_Settings):
     checkpoint: str = ""
 
 
-Schedule = Literal["constant", "cosine", "linear", "one-cycle", "step"]
-
-
-class TrainingSpec(_Settings):
-    """How nets are trained: the dense one, in sparsity training, and in retraining alike.
-
-    `budget` says what `retrain_epochs` are: of each level, or of all that a point trains after the
-    base net, so that every point has consumed the same in all. Where several cuts lead to a point,
-    `spread` shares them out: evenly, or one epoch to each cut and the rest to the last.
-    `schedule`, `warmup` (a share of the steps) and `milestones` say how the learning rate goes,
-    `retrain` how a cut net is trained; see `secateur.training.learning_rate`. `distill` is the
-    weight of the dense net's answers in retraining, softened by `temperature`; see
-    `secateur.training.teacher`.
-    """
-
-    base_epochs: int = Field(default=50, ge=0)
-    retrain_epochs: int = Field(default=25, ge=0)
-    budget: Literal["level", "total"] = "level"
-    spread: Literal["even", "last"] = "even"
-    batch_size: int = Field(default=32, ge=1)
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    retrain_learning_rate: float | None = Field(default=None, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    schedule: Schedule = "constant"
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
-    retrain: Literal["fine-tune", "rewind-rate", "rewind-weights", "adaptive"] = "fine-tune"
-    retrain_schedule: Schedule | None = None
-    rewind_epoch: int | None = Field(default=None, ge=0)
-    distill: float = Field(default=0.0, ge=0, le=1)
-    temperature: float = Field(default=4.0, gt=0)
-    clip_norm: float | None = Field(default=None, gt=0)
-    accumulate: int = Field(default=1, ge=1)
-    precision: Literal["auto", "32", "bf16", "16"] = "auto"
-    sparse_retraining: bool = False
-    repair: tuple[str, ...] = ()
-
-    @field_validator("repair", mode="before")
-    @classmethod
-    def _one_kind(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("repair")
-    @classmethod
-    def _in_order(cls, kinds: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        """The order in which they are done, so that one meaning has one digest."""
-        known = _look_up(info.context or {}, paths=True)
-        for name in kinds:
-            known(REPAIRS, name)
-        unknown = tuple(dict.fromkeys(name for name in kinds if name not in REPAIRS))
-        return tuple(name for name in REPAIRS if name in kinds) + unknown
-
-    @property
-    def kept_epoch(self) -> int | None:
-        """The epoch of the dense net whose weights are gone back to; None if none is."""
-        if self.retrain != "rewind-weights":
-            return None
-        if self.rewind_epoch is not None:
-            return self.rewind_epoch
-        return max(0, self.base_epochs - self.retrain_epochs)
-
-    @model_validator(mode="after")
-    def _rewinds(self) -> TrainingSpec:
-        if (self.kept_epoch or 0) > self.base_epochs:
-            raise ValueError(f"`rewind_epoch` of at most the {self.base_epochs} base epochs")
-        return self
-
-
-class MethodSpec(_Settings):
+class MethodSpec(Settings):
     """The levels of one method, and the options that every method takes.
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
@@ -193,7 +118,7 @@ class MethodSpec(_Settings):
         return tuple(sorted(levels, key=order))
 
 
-class StudySpec(_Settings):
+class StudySpec(Settings):
     """A whole study.
 
     Example:
@@ -209,7 +134,9 @@ class StudySpec(_Settings):
     task: Named = Named(name="classification")
     train: str = ""
     evaluate: str = ""
-    quality: dict[Annotated[str, Field(pattern=WORD)], Literal["higher", "lower"]] = {}
+    quality: dict[Annotated[str, Field(pattern=WORD)], Literal["higher", "lower"]] = Field(
+        default={}
+    )
     baseline: float | None = None
     base: BaseSpec = BaseSpec()
     training: TrainingSpec = TrainingSpec()
@@ -284,7 +211,7 @@ class StudySpec(_Settings):
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> StudySpec:
-        known = _look_up(info.context or {}, paths=True)
+        known = look_up(info.context or {}, paths=True)
         if self.data.name != GIVEN:
             known(DATASETS, self.data.name)
         if ":" not in self.model.name:
@@ -321,20 +248,8 @@ def own_options(options: type[MethodSpec]) -> set[str]:
     return set(options.model_fields) - set(MethodSpec.model_fields)
 
 
-def _look_up(context: Mapping[str, Any], paths: bool = False) -> Callable[[Registry, str], object]:
-    """What the user wrote may be imported; what a run folder says is only looked up.
-
-    A path in a run folder is a word that leads nowhere, which `paths` lets pass.
-    """
-    if context.get("trusted", True):
-        return Registry.open
-    if not paths:
-        return Registry.check
-    return lambda registry, name: None if ":" in name else registry.check(name)
-
-
 def _method_settings(name: str, given: object, context: Mapping[str, Any]) -> MethodSpec:
-    _look_up(context)(METHODS, name)
+    look_up(context)(METHODS, name)
     kind = getattr(METHODS[name], "options", None)
     if not (isinstance(kind, type) and issubclass(kind, MethodSpec)):
         raise SpecError(

@@ -23,9 +23,9 @@ from secateur.pruning.method import Method
 from secateur.pruning.select import cut
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.registry import METHODS
-from secateur.spec import TrainingSpec
 from secateur.study.run import groups_of
 from secateur.training.fit import fit
+from secateur.training_settings import TrainingSpec
 from secateur.verbs.prune import prune
 
 PRUNING = [name for name in METHODS if METHODS[name].parts]

@@ -14,8 +14,8 @@ from secateur.data.images import ImageData
 from secateur.models.conv4 import conv4
 from secateur.models.resnet import resnet20
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.training.fit import fit
+from secateur.training_settings import TrainingSpec
 
 DATA = secateur.data.load("shapes", train=64, val=16, test=16, size=20)
 

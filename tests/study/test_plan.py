@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from secateur.registry import METHODS
-from secateur.spec import StudySpec, TrainingSpec
+from secateur.spec import StudySpec
 from secateur.study.plan import Run, plan, settings_of
+from secateur.training_settings import TrainingSpec
 
 SOURCES = {"data": "d" * 64}
 ALL: dict[str, Any] = {

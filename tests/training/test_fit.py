@@ -14,9 +14,9 @@ from secateur.data.images import ImageData, image_data
 from secateur.data.split import Split
 from secateur.errors import DeviceError, MaskError, ModelError, TrainingError
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.training.evaluate import evaluate
 from secateur.training.fit import Epoch, fit, stream
+from secateur.training_settings import TrainingSpec
 
 PLAIN = TrainingSpec(optimizer="sgd", momentum=0.0, learning_rate=1e-3, batch_size=8)
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from secateur.errors import TrainingError
-from secateur.spec import Schedule, TrainingSpec
 from secateur.training.learning_rate import (
     Rates,
     build_schedule,
@@ -20,6 +19,7 @@ from secateur.training.learning_rate import (
     rates_of,
     retraining_rates,
 )
+from secateur.training_settings import Schedule, TrainingSpec
 
 HALF = math.sqrt(0.5)
 TABLES: dict[str, tuple[Rates, list[float]]] = {

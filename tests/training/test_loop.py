@@ -11,11 +11,11 @@ from secateur.data import from_tensors
 from secateur.data.data import Data
 from secateur.errors import MaskError, ModelError, TrainingError
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.tasks.regression import Regression
 from secateur.tasks.task import Quality
 from secateur.training.loop import Loop, OwnSplit
 from secateur.training.own_loop import TrainingRun
+from secateur.training_settings import TrainingSpec
 
 X = torch.linspace(-1, 1, 24).reshape(12, 2)
 DATA = from_tensors(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.spec import TrainingSpec
 from secateur.training.optimizer import build_optimizer
+from secateur.training_settings import TrainingSpec
 
 
 def build(**settings: object) -> torch.optim.Optimizer:

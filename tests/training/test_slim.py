@@ -11,11 +11,11 @@ from secateur import models
 from secateur.data.images import ImageData
 from secateur.errors import DataError, ModelError, TrainingError
 from secateur.pruning.slimming_norms import insert_norms
-from secateur.spec import TrainingSpec
 from secateur.tasks.regression import Regression
 from secateur.training.epoch import Epoch
 from secateur.training.loop import Loop
 from secateur.training.slim import slim
+from secateur.training_settings import TrainingSpec
 
 SPEC = TrainingSpec(optimizer="sgd", learning_rate=0.05, batch_size=8)
 

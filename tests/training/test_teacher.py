@@ -11,12 +11,12 @@ from torch import nn
 import secateur.data
 from secateur.data.images import ImageData
 from secateur.errors import UsageError
-from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
 from secateur.tasks.regression import Regression
 from secateur.training.fit import fit
 from secateur.training.loop import Loop
 from secateur.training.teacher import Teacher
+from secateur.training_settings import TrainingSpec
 
 SPEC = TrainingSpec(optimizer="sgd", momentum=0.0, learning_rate=0.1, batch_size=10)
 

@@ -17,7 +17,6 @@ from secateur.errors import ModelError, TrainingError
 from secateur.point import Score
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
 from secateur.tasks.task import Task, forward
 from secateur.training.device import fabric_for, resolve_device
@@ -27,6 +26,7 @@ from secateur.training.learning_rate import Rates, build_schedule, rates_of
 from secateur.training.optimizer import build_optimizer
 from secateur.training.score import score
 from secateur.training.teacher import Teacher
+from secateur.training_settings import TrainingSpec
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

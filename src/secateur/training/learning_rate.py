@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from secateur.errors import TrainingError
-from secateur.spec import Schedule, TrainingSpec
+from secateur.training_settings import Schedule, TrainingSpec
 
 _RISE = 0.3
 _LOWEST = 1 / 25

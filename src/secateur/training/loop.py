@@ -16,7 +16,6 @@ from secateur.foundation.run_example import as_it_was, run_example
 from secateur.point import Score
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.tasks.classification import Classification
 from secateur.tasks.task import Quality, Task
 from secateur.training.device import resolve_device
@@ -26,6 +25,7 @@ from secateur.training.learning_rate import Rates, rates_of
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of
 from secateur.training.teacher import Teacher
+from secateur.training_settings import TrainingSpec
 
 _FEW, _TRIED = 64, 2
 Evaluate = Callable[[nn.Module, "OwnSplit"], Mapping[str, Any]]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from secateur.spec import TrainingSpec
+from secateur.training_settings import TrainingSpec
 
 
 def build_optimizer(model: nn.Module, spec: TrainingSpec, learning_rate: float) -> Optimizer:

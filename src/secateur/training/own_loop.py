@@ -19,10 +19,10 @@ from secateur.data.data import Batch, Data, SplitName
 from secateur.errors import TrainingError
 from secateur.foundation.numbers import finite_number
 from secateur.pruning.masks import Masks
-from secateur.spec import TrainingSpec
 from secateur.tasks.task import Task, forward
 from secateur.training.epoch import Epoch
 from secateur.training.fit import check_weights, stream
+from secateur.training_settings import TrainingSpec
 
 Train = Callable[[nn.Module, "TrainingRun"], object]
 """`train(model, run)`: trains the model in place."""

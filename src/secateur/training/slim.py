@@ -12,9 +12,10 @@ from secateur.errors import ModelError
 from secateur.foundation.run_example import each_tensor
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.slimming_norms import insert_norms
-from secateur.spec import MethodSpec, TrainingSpec
+from secateur.spec import MethodSpec
 from secateur.training.epoch import Epoch
 from secateur.training.loop import CLASSIFICATION, Loop
+from secateur.training_settings import TrainingSpec
 
 _CALIBRATION = 512
 
