@@ -259,6 +259,11 @@ def test_weights_that_were_given_are_named_in_the_budget() -> None:
     assert rows(printed(levels=replicates([given])))[0][-2:] == ["given,", "0+0+4=4"]
 
 
+def test_passes_over_data_are_in_the_sum_where_there_were_some() -> None:
+    spent = replace(POINTS[-1], epochs=Epochs(1, 2, 6, statistics=3, teacher=2))
+    assert rows(printed(levels=replicates([spent])))[0][-1] == "1+2+6+3+2=14"
+
+
 def test_json_says_what_a_guess_makes_of_an_error() -> None:
     scores = tuple(Score("rmse", split, 52.5, False) for split in ("val", "test"))
     (found,) = to_json([replace(POINTS[-1], scores=scores, baseline=50.0)], ())
