@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +15,10 @@ from secateur import models
 from secateur.data.images import ImageData, image_data
 from secateur.data.split import Split
 from secateur.errors import DeviceError, MaskError, ModelError, TrainingError
+from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
 from secateur.training.evaluate import evaluate
-from secateur.training.fit import Epoch, fit, stream
+from secateur.training.fit import Epoch, fit, steps_an_epoch, stream
 from secateur.training_settings import TrainingSpec
 
 PLAIN = TrainingSpec(optimizer="sgd", momentum=0.0, learning_rate=1e-3, batch_size=8)
@@ -318,3 +321,36 @@ def test_a_net_with_five_axes_trains_too(data: ImageData) -> None:
 
     (entry,) = fit(Deep(), data, PLAIN, epochs=1, device="cpu")
     assert entry.epoch == 1
+
+
+class Noting(Cutter):
+    """Notes when it is called, and cuts nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[object] = []
+
+    def start(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        self.calls.append(("start", step))
+
+    def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        self.calls.append(step)
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+def test_a_cutter_is_told_of_every_step_of_the_optimizer_and_let_go(data: ImageData) -> None:
+    # 20 images: three batches, of which two make a step, and one the last.
+    spec = PLAIN.model_copy(update={"accumulate": 2})
+    assert steps_an_epoch(data, spec) == 2
+    cutter = Noting()
+    fit(linear(data), data, spec, epochs=2, cutter=cutter, device="cpu")
+    assert cutter.calls == [("start", 0), 1, 2, 3, 4, "stop"]
+
+
+def test_a_cutter_is_let_go_when_training_fails(data: ImageData) -> None:
+    cutter = Noting()
+    with pytest.raises(TrainingError):
+        fit(linear(data), data, PLAIN, epochs=2, learning_rate=1e38, cutter=cutter, device="cpu")
+    assert cutter.calls[-1] == "stop"
