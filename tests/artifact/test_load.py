@@ -151,7 +151,7 @@ def test_a_masked_net_comes_back(tmp_path: Path, name: str) -> None:
     check_same(net, load(tmp_path / "x", build), example)
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].parts])
+@pytest.mark.parametrize("method", ["magnitude", "l1-filter", "slimming", "combined"])
 @pytest.mark.parametrize("model", ["lenet-5", "resnet20"])
 def test_reference_nets_need_no_builder(tmp_path: Path, model: str, method: str) -> None:
     torch.manual_seed(0)

@@ -75,4 +75,4 @@ def test_the_command_answers_without_torch_or_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("magnitude")
+    assert "magnitude" in done.stdout

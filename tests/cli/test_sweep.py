@@ -35,7 +35,10 @@ RUNS = 18
 
 def results(run: Path) -> dict[str, Point]:
     """Every point without its times, which alone may differ from sweep to sweep."""
-    return {point.digest: replace(point, seconds=0, latency=()) for point in Store(run).points()}
+    return {
+        point.digest: replace(point, seconds=0, training_seconds=0, latency=())
+        for point in Store(run).points()
+    }
 
 
 def files(run: Path) -> dict[str, bytes]:

@@ -5,15 +5,27 @@ from __future__ import annotations
 import pytest
 import torch
 
-from secateur.pruning.criterion import INITIAL, SCORES, Criterion, Statistics, needs_of
+from secateur.pruning.criterion import (
+    INITIAL,
+    SCORES,
+    Criterion,
+    Statistics,
+    needs_of,
+    scores_channels_only,
+)
 from secateur.registry import COLLECTORS, CRITERIA
 
 EVERY = pytest.mark.parametrize("name", list(CRITERIA))
 
 
-def known(rows: torch.Tensor) -> Statistics:
-    """Everything that any criterion may need, for these rows."""
-    shaped = {"w": torch.rand(rows.shape, generator=torch.Generator().manual_seed(2))}
+SIGNED = {"movement", "change", "grasp"}
+"""What looks at where a weight goes, and not at how large it is."""
+
+
+def known(rows: torch.Tensor, criterion: Criterion) -> Statistics:
+    """Everything that it may need for these rows: of channels, one number for each."""
+    shape = rows.shape[:1] if scores_channels_only(criterion) else rows.shape
+    shaped = {"w": torch.rand(shape, generator=torch.Generator().manual_seed(2))}
     return Statistics(
         scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])},
         seed=1,
@@ -32,7 +44,7 @@ def test_statistics_are_empty_unless_gathered_and_never_shared() -> None:
 def test_one_finite_floating_score_a_unit(name: str, columns: int, dtype: torch.dtype) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, columns).to(dtype)
-    scores = criterion("w", rows, known(rows))
+    scores = criterion("w", rows, known(rows, criterion))
     assert scores.shape == (4,)
     assert scores.is_floating_point()
     assert torch.isfinite(scores).all()
@@ -43,7 +55,7 @@ def test_one_finite_floating_score_a_unit(name: str, columns: int, dtype: torch.
 def test_the_same_again_and_nothing_touched(name: str) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, 3)
-    given, same = known(rows), known(rows)
+    given, same = known(rows, criterion), known(rows, criterion)
     before = rows.clone()
     assert torch.equal(criterion("w", rows, given), criterion("w", rows.clone(), same))
     assert torch.equal(rows, before)
@@ -55,4 +67,6 @@ def test_the_same_again_and_nothing_touched(name: str) -> None:
 def test_the_sign_of_a_weight_does_not_matter(name: str) -> None:
     criterion: Criterion = CRITERIA[name]
     rows = torch.randn(4, 3)
-    assert torch.equal(criterion("w", rows, known(rows)), criterion("w", -rows, known(rows)))
+    facts = known(rows, criterion)
+    same = torch.equal(criterion("w", rows, facts), criterion("w", -rows, facts))
+    assert same == (name not in SIGNED)

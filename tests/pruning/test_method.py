@@ -2,6 +2,12 @@
 
 from secateur.registry import METHODS
 
+# Of a criterion by the method's own name: single weights, filters by layer or all together.
+SINGLE = ("obd", "fisher", "movement", "change")
+BY_LAYER = ("fpgm", "mean-activation", "apoz", "hrank")
+TOGETHER = ("taylor-gate", "taylor-activation")
+UNTRAINED = ("snip", "grasp", "synflow")
+
 
 def test_every_recipe_is_pinned() -> None:
     recipes = {
@@ -12,18 +18,27 @@ def test_every_recipe_is_pinned() -> None:
         )
         for name, method in METHODS.items()
     }
-    conv = ("channel", "conv", "layer")
+    conv, convs = ("channel", "conv", "layer"), ("channel", "conv", "global")
+    single = ("weight", "all", "global")
+    one_shot = "one-shot", "trained"
     assert recipes == {
-        "magnitude": ("incremental", "trained", [("magnitude", "weight", "all", "global")]),
-        "l1-filter": ("one-shot", "trained", [("magnitude", *conv)]),
-        "slimming": ("one-shot", "trained", [("scale", "channel", "conv", "global")]),
+        "magnitude": ("incremental", "trained", [("magnitude", *single)]),
+        "l1-filter": (*one_shot, [("magnitude", *conv)]),
+        "slimming": (*one_shot, [("scale", *convs)]),
         "combined": (
-            "one-shot",
-            "trained",
+            *one_shot,
             [("magnitude", *conv), ("magnitude", "weight", "non-conv", "global")],
         ),
-        "random-weight": ("incremental", "trained", [("random", "weight", "all", "global")]),
-        "random-filter": ("one-shot", "trained", [("random", *conv)]),
+        "lamp": ("incremental", "trained", [("lamp", *single)]),
+        "l2-filter": (*one_shot, [("l2", *conv)]),
+        "wanda": (*one_shot, [("wanda", "weight", "all", "output")]),
+        "taylor-filter": (*one_shot, [("taylor", *convs)]),
+        **{name: (*one_shot, [(name, *single)]) for name in SINGLE},
+        **{name: (*one_shot, [(name, *conv)]) for name in BY_LAYER},
+        **{name: (*one_shot, [(name, *convs)]) for name in TOGETHER},
+        **{name: ("one-shot", "untrained", [(name, *single)]) for name in UNTRAINED},
+        "random-weight": ("incremental", "trained", [("random", *single)]),
+        "random-filter": (*one_shot, [("random", *conv)]),
         "dense": ("incremental", "trained", []),
         "scratch": ("one-shot", "initial", []),
     }

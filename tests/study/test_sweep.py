@@ -79,7 +79,10 @@ def go(tmp_path: Path, data: ImageData) -> Callable[..., Notes]:
 
 
 def points(folder: Path) -> tuple[Point, ...]:
-    return tuple(replace(point, seconds=0, latency=()) for point in Store(folder / "run").points())
+    return tuple(
+        replace(point, seconds=0, training_seconds=0, latency=())
+        for point in Store(folder / "run").points()
+    )
 
 
 def test_every_run_starts_after_its_parents_and_is_told_from_start_to_end(
