@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tests.report.study_points import point
+from study_points import point
 
 from secateur.point import Epochs
 from secateur.report.budget import budget_words

@@ -29,25 +29,13 @@ from secateur.study.plan import Run, plan
 from secateur.study.run import perform
 from secateur.study.store import checkpoint_name
 
+from .small_nets import two_norms
+
 SETTINGS: dict[str, Any] = {
     "levels": [0.5],
     "training": {"base_epochs": 1, "retrain_epochs": 1, "batch_size": 16},
     "methods": {"l1-filter": {}, "scratch": {"like": "l1-filter"}, "dense": {}},
 }
-
-
-def net(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(shape[0], 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, classes),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +58,7 @@ def performed(study: StudySpec, folder: Path, data: ImageData) -> dict[str, Poin
     (folder / "points").mkdir(parents=True)
     found = {}
     for run in plan(study, {"data": data.fingerprint()}):
-        job = Job(run, Setup(study, folder, net, data))
+        job = Job(run, Setup(study, folder, two_norms, data))
         found[f"{run.method} {run.step}"] = Point.from_dict(perform(job)["point"])
     return found
 
@@ -191,7 +179,7 @@ def test_a_net_that_cannot_be_scored_is_retrained_all_the_same(
 ) -> None:
     study = spec()
     run = runs_of(study)["l1-filter 0"]
-    job = Job(run, Setup(study, tmp_path, net, data))
+    job = Job(run, Setup(study, tmp_path, two_norms, data))
 
     class Broken:
         def score(self, *_: object) -> tuple[Score, ...]:
@@ -205,7 +193,7 @@ def test_nothing_is_repaired_where_nothing_was_cut(data: ImageData, tmp_path: Pa
     from secateur.pruning.masks import Masks
 
     study = spec(["batch-norm"])
-    model = net((3, 8, 8), 5)
-    job = Job(runs_of(study)["l1-filter 0"], Setup(study, tmp_path, net, data))
+    model = two_norms((3, 8, 8), 5)
+    job = Job(runs_of(study)["l1-filter 0"], Setup(study, tmp_path, two_norms, data))
     repair_cut(model, Masks({}), job, data)
     assert int(model[1].num_batches_tracked) == 0  # type: ignore[index, arg-type]

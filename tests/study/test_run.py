@@ -30,6 +30,8 @@ from secateur.study.run import parts_of, perform
 from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import contents_of
 
+from .small_nets import one_norm
+
 SETTINGS: dict[str, Any] = {
     "levels": [0.5, 0.7],
     "training": {"base_epochs": 1, "retrain_epochs": 1, "batch_size": 16},
@@ -44,19 +46,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def net(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(shape[0], 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, classes),
-    )
-
-
 @pytest.fixture(scope="module")
 def data() -> ImageData:
     return shapes(train=64, val=20, test=20, size=8)
@@ -69,7 +58,7 @@ class Bench:
         self.study = StudySpec.model_validate(settings)
         (folder / "points").mkdir()
         self.runs = plan(self.study, {"data": data.fingerprint()})
-        self.job = Job(self.runs[0], Setup(self.study, folder, net, data))
+        self.job = Job(self.runs[0], Setup(self.study, folder, one_norm, data))
         self.done: dict[str, dict[str, Any]] = {}
 
     def perform(self, run: Run, **changes: Any) -> dict[str, Any]:
@@ -180,7 +169,7 @@ def test_weights_are_set_back_to_those_of_an_epoch_of_the_dense_net(
     dense = load_checkpoint(bench.file(base))[0]
     early = load_early(bench.file(base))
     assert dense.keys() == early.keys()
-    first = net((3, 8, 8), 5).state_dict()
+    first = one_norm((3, 8, 8), 5).state_dict()
     assert {name: value.shape for name, value in early.items()} == {
         name: value.shape for name, value in first.items()
     }
@@ -338,7 +327,7 @@ FROZEN = {"0", "7"}
 
 def with_frozen_layers(shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The net, with the layers that the study leaves out not trained either."""
-    model = net(shape, classes)
+    model = one_norm(shape, classes)
     for name in FROZEN:
         model.get_submodule(name).requires_grad_(False)
     return model

@@ -20,6 +20,8 @@ from secateur.study.plan import Run, plan
 from secateur.study.run import perform
 from secateur.study.store import checkpoint_name
 
+from .small_nets import one_norm
+
 TRAINING = {"base_epochs": 1, "retrain_epochs": 3, "batch_size": 16}
 GRADUAL: dict[str, Any] = {"schedule": "gradual"}
 SETTINGS: dict[str, Any] = {
@@ -34,19 +36,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def net(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(shape[0], 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, classes),
-    )
-
-
 class Study:
     """Every run of a study, done one after the other."""
 
@@ -57,7 +46,7 @@ class Study:
         self.runs = plan(self.study, {"data": data.fingerprint()})
         self.told: dict[str, list[int]] = {run.digest: [] for run in self.runs}
         self.points: dict[str, Point] = {}
-        job = Job(self.runs[0], Setup(self.study, folder, net, data))
+        job = Job(self.runs[0], Setup(self.study, folder, one_norm, data))
         for run in self.runs:
             told = self.told[run.digest]
             found = perform(replace(job, run=run), lambda one, told=told: told.append(one.epoch))  # type: ignore[misc]
