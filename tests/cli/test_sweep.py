@@ -577,6 +577,7 @@ def test_layers_are_chosen_for_every_method() -> None:
     assert (spec.exclude, spec.only) == (("fc", "features.*"), ())
     assert spec.max_sparsity == (("conv1", 0.5), ("*", 0.9))
     assert overridden(max_sparsity="0.95").max_sparsity == (("*", 0.95),)
+    assert overridden(protected=0.25).protected == 0.25
     table = overridden(levels="0.5,conv1=0.5;fc=0.9").levels
     assert table == ((0.5,), ((("conv1", 0.5), ("fc", 0.9)),))
     own = {"methods": {"magnitude": {"exclude": ["fc"], "max_sparsity": 0.5}}}

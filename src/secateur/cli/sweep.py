@@ -82,6 +82,10 @@ def sweep(
     max_sparsity: Annotated[
         Text, typer.Option(help="Of any layer: 0.95, or by pattern: 'conv1=0.5;*=0.95'.")
     ] = None,
+    protected: Annotated[
+        float | None,
+        typer.Option(help="The share of every layer's channels that stay: 0.1.", min=0, max=1),
+    ] = None,
     checkpoint: Annotated[
         Text, typer.Option(help="Weights that the dense net starts from: .safetensors or .pt.")
     ] = None,
@@ -139,6 +143,7 @@ def sweep(
             "only": only,
             "prunable": prunable,
             "max_sparsity": max_sparsity,
+            "protected": protected,
             "scores": scores,
             "masks": masks,
             "checkpoint": checkpoint,
@@ -248,6 +253,7 @@ def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudyS
         "levels": _levels,
         **dict.fromkeys(("exclude", "only", "prunable"), _words),
         **dict.fromkeys(("max_sparsity", *FILES), str),
+        "protected": float,
     }
     for name, read in readers.items():
         if name in given:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from secateur.errors import SpecError
 from secateur.foundation.level import target_of
 from secateur.foundation.level_text import level_text
+from secateur.pruning.method import is_structured
 from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
@@ -53,12 +54,14 @@ def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
         The arguments of `secateur.pruning.layers.Layers`.
     """
     own = settings_for(study, method)
+    protected = study.protected if own.protected is None else own.protected
     asked = {
         "exclude": study.exclude if own.exclude is None else own.exclude,
         "only": study.only if own.only is None else own.only,
         "prunable": study.prunable,
         "max_sparsity": study.max_sparsity if own.max_sparsity is None else own.max_sparsity,
-        "protected": study.protected if own.protected is None else own.protected,
+        # Single weights know no channel: the setting is nothing to them, and names none of them.
+        "protected": protected if is_structured(METHODS[method].parts) else 0.0,
     }
     return {name: value for name, value in asked.items() if value}
 
