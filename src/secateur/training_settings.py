@@ -21,7 +21,8 @@ class TrainingSpec(Settings):
     `schedule`, `warmup` (a share of the steps) and `milestones` say how the learning rate goes,
     `retrain` how a cut net is trained; see `secateur.training.learning_rate`. `distill` is the
     weight of the dense net's answers in retraining, softened by `temperature`; see
-    `secateur.training.teacher`.
+    `secateur.training.teacher`. `retrain_dropout` says whether cut nets drop less, by what they
+    have lost; see `secateur.training.dropout_ratio`.
     """
 
     base_epochs: int = Field(default=50, ge=0)
@@ -46,6 +47,7 @@ class TrainingSpec(Settings):
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     sparse_retraining: bool = False
+    retrain_dropout: Literal["as-built", "scaled"] = "as-built"
     repair: tuple[str, ...] = ()
 
     @field_validator("repair", mode="before")

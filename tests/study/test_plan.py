@@ -137,6 +137,10 @@ def of(*methods: str) -> set[str]:
             POINTS,
         ),
         (
+            {"training": {"base_epochs": 10, "retrain_epochs": 2, "retrain_dropout": "scaled"}},
+            POINTS,
+        ),
+        (
             {"methods": {**ALL, "slimming": {"sparsity_epochs": 3, "penalty": 0.5}}},
             SLIMS | of("slimming"),
         ),

@@ -29,6 +29,7 @@ from secateur.study.plan import Run, plan
 from secateur.study.run import parts_of, perform
 from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import contents_of
+from secateur.training.dropout_ratio import dropping
 
 from .small_nets import one_norm
 
@@ -155,6 +156,31 @@ def test_the_same_chain_gives_the_same_bits(equal: Bench) -> None:
     again = equal.perform(run)
     assert equal.file(run).read_bytes() == before
     assert Point.from_dict(again["point"]).scores == equal.point(run).scores
+
+
+def test_a_cut_net_drops_less_while_it_is_retrained(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, float]] = []
+
+    def noted(model: nn.Module, ratios: dict[str, float]) -> Any:
+        seen.append(dict(ratios))
+        return dropping(model, ratios)
+
+    monkeypatch.setattr(run_training, "dropping", noted)
+    training = {**SETTINGS["training"], "retrain_dropout": "scaled"}
+    methods = {"l1-filter": {"levels": [0.75]}, "dense": {}}
+    bench = Bench(tmp_path, data, {**SETTINGS, "training": training, "methods": methods})
+    bench.job = replace(bench.job, setup=replace(bench.job.setup, model=with_dropout))
+    bench.all()
+    # Two of eight channels are left of each convolution: a sixteenth, and a quarter, of what reads.
+    assert seen == [{}, {"4": 0.125, "8": 0.125}, {}]
+
+
+def with_dropout(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    made = list(one_norm(shape, classes))  # type: ignore[arg-type]
+    return nn.Sequential(*made[:3], nn.Identity(), nn.Dropout(0.5), *made[3:6], nn.Dropout(0.25),
+                         *made[6:])  # fmt: skip
 
 
 @pytest.mark.parametrize("epoch", [0, 1])

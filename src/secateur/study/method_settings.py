@@ -172,6 +172,12 @@ def _check_gradual(study: StudySpec, name: str) -> None:
             f"'gradual' beside training.retrain = {training.retrain!r}, which begins at a cut",
             "one-shot or incremental; or retrain = 'fine-tune' or 'rewind-rate'",
         )
+    if training.retrain_dropout == "scaled":
+        raise wrong_plan(
+            subject,
+            "'gradual' beside training.retrain_dropout, which goes by a cut before the retraining",
+            "one-shot or incremental",
+        )
     if training.repair:
         raise wrong_plan(
             subject,

@@ -50,6 +50,7 @@ _RETRAINING = {
     "rewind_epoch",
     "distill",
     "temperature",
+    "retrain_dropout",
 }
 _REPAIR = {"repair"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.study.budget import TEACHER_PASSES
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.job import Job
+from secateur.training.dropout_ratio import connections, dropout_ratios, dropping
 from secateur.training.epoch import Epoch
 from secateur.training.fit import stream
 from secateur.training.learning_rate import Rates
@@ -90,14 +91,16 @@ class RunTraining:
         """
         begun = time.monotonic()
         self._keep_early(model, 0)
+        scaled = self.job.study.training.retrain_dropout == "scaled"
+        whole = connections(model) if masks and scaled else {}
         try:
             small = compact_with_record(model, masks, self.example, fold=False)
         except ChannelError:
             small = None
         if small is None or not small.kept:
-            self._fit(model, epochs, depth, rates, masks)
+            self._fit(model, epochs, depth, rates, masks, whole=whole)
         else:
-            self._fit(small.model, epochs, depth, rates, small.masks(masks))
+            self._fit(small.model, epochs, depth, rates, small.masks(masks), whole=whole)
             whole = small.expand(small.model.cpu().state_dict(), like=model.state_dict())
             model.load_state_dict(whole)
         come_to_rest(model)
@@ -127,6 +130,7 @@ class RunTraining:
         rates: Rates | None,
         masks: Masks | None = None,
         cutter: Cutter | None = None,
+        whole: Mapping[str, int] | None = None,
     ) -> None:
         run, training = self.job.run, self.job.study.training
         done = len(self.curve)
@@ -137,7 +141,9 @@ class RunTraining:
                 self.on_epoch(_later(entry, done))
 
         sparse = rates is not None and bool(masks) and training.sparse_retraining
-        with sparse_retraining(model, masks or Masks({})) if sparse else nullcontext():
+        ratios = dropout_ratios(model, self.example, whole) if whole and rates else {}
+        sparsely = sparse_retraining(model, masks or Masks({})) if sparse else nullcontext()
+        with dropping(model, ratios), sparsely:
             trained = self.loop.fit(
                 model,
                 self.data,
