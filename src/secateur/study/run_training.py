@@ -92,15 +92,15 @@ class RunTraining:
         begun = time.monotonic()
         self._keep_early(model, 0)
         scaled = self.job.study.training.retrain_dropout == "scaled"
-        whole = connections(model) if masks and scaled else {}
+        dense = connections(model) if masks and scaled else {}
         try:
             small = compact_with_record(model, masks, self.example, fold=False)
         except ChannelError:
             small = None
         if small is None or not small.kept:
-            self._fit(model, epochs, depth, rates, masks, whole=whole)
+            self._fit(model, epochs, depth, rates, masks, dense=dense)
         else:
-            self._fit(small.model, epochs, depth, rates, small.masks(masks), whole=whole)
+            self._fit(small.model, epochs, depth, rates, small.masks(masks), dense=dense)
             whole = small.expand(small.model.cpu().state_dict(), like=model.state_dict())
             model.load_state_dict(whole)
         come_to_rest(model)
@@ -130,7 +130,7 @@ class RunTraining:
         rates: Rates | None,
         masks: Masks | None = None,
         cutter: Cutter | None = None,
-        whole: Mapping[str, int] | None = None,
+        dense: Mapping[str, int] | None = None,
     ) -> None:
         run, training = self.job.run, self.job.study.training
         done = len(self.curve)
@@ -141,7 +141,7 @@ class RunTraining:
                 self.on_epoch(_later(entry, done))
 
         sparse = rates is not None and bool(masks) and training.sparse_retraining
-        ratios = dropout_ratios(model, self.example, whole) if whole and rates else {}
+        ratios = dropout_ratios(model, self.example, dense) if dense and rates else {}
         sparsely = sparse_retraining(model, masks or Masks({})) if sparse else nullcontext()
         with dropping(model, ratios), sparsely:
             trained = self.loop.fit(

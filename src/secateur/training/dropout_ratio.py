@@ -51,7 +51,7 @@ def dropout_ratios(model: nn.Module, example: Inputs, dense: Mapping[str, int]) 
         elif name in left and dense.get(name):
             share = math.sqrt(min(1.0, left[name] / dense[name]))
             for one in waiting:
-                before = float(modules[one].p)  # type: ignore[arg-type]
+                before = float(modules[one].p)
                 found.setdefault(one, round(_STEPS * before * share) / _STEPS)
             waiting.clear()
     return found
@@ -75,7 +75,7 @@ def _called(model: nn.Module, example: Inputs) -> list[str]:
     """The names of the modules, in the order in which a pass calls them."""
     names: list[str] = []
     hooks = [
-        module.register_forward_pre_hook(lambda *_, name=name: names.append(name))  # type: ignore[misc]
+        module.register_forward_pre_hook(lambda *_, name=name: names.append(name))
         for name, module in model.named_modules()
     ]
     try:
