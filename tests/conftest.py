@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from secateur.point import Epochs, Point, Share, accuracy
+from secateur.registry import ALL
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.heartbeat import read_heartbeat
@@ -24,6 +25,14 @@ from secateur.study.store import Store
 
 # What an earlier version wrote, and how: data, no tests.
 collect_ignore_glob = ["version_0_1/*"]
+
+
+@pytest.fixture(autouse=True)
+def _registered_for_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test adds to a registry goes to the workers of no other test's sweep."""
+    for registry in ALL:
+        monkeypatch.setattr(registry, "_own", dict(registry.own))
+
 
 NET = """
 from torch import nn

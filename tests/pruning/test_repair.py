@@ -16,11 +16,6 @@ from secateur.registry import REPAIRS
 from secateur.verbs.repair import repair
 
 
-@pytest.fixture(autouse=True)
-def _own_kinds_for_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(REPAIRS, "_own", {})
-
-
 def cut_net() -> tuple[nn.Sequential, Masks]:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))

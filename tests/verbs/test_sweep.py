@@ -86,12 +86,7 @@ def test_a_study_without_a_point_is_words(undisturbed: Any, tmp_path: Path) -> N
     assert "<table" not in shown
 
 
-def test_what_was_added_here_reaches_the_workers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for table in (CRITERIA, METHODS):
-        monkeypatch.setattr(table, "_own", {})
-
+def test_what_was_added_here_reaches_the_workers(tmp_path: Path) -> None:
     def last_first(parameter: str, rows: torch.Tensor, statistics: object) -> torch.Tensor:
         return torch.arange(rows.shape[0], 0, -1).double()
 

@@ -44,8 +44,8 @@ class Rates:
         TrainingError: The schedule is none of these.
 
     Example:
-        >>> [Rates(0.1, "linear").at(step, 4) for step in range(4)]
-        [0.1, 0.075, 0.05, 0.025]
+        >>> [Rates(1.0, "linear").at(step, 4) for step in range(4)]
+        [1.0, 0.75, 0.5, 0.25]
     """
 
     peak: float
