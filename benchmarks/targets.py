@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from report import write_report
 from secateur import models
 from secateur.errors import SecateurError
 from secateur.measure.latency import latency
+from secateur.point import Reached
 from secateur.registry import MODELS
 
 NAMES = ("bert", "gpt2", "llama", "vit", "swin", "regnet", "segformer", "t5_encoder", "distilbert",
@@ -50,36 +51,51 @@ def nets(wanted: str) -> Iterator[tuple[str, nn.Module, Any]]:
             yield name, net.eval(), inputs
 
 
-def targets(net: nn.Module, example: Any, method: str) -> Iterator[dict[str, float]]:
-    """Half of the MACs, half of the parameters and bytes, four fifths of the time.
+def targets(
+    net: nn.Module, example: Any, method: str
+) -> Iterator[tuple[tuple[float, ...], Mapping[str, float]]]:
+    """What is asked for: shares, the first one that can be reached, of these costs.
 
-    Of the families, which are small here and mostly embeddings, four fifths of the latter two.
+    The families are small here and mostly embeddings: half of their bytes is more than they have.
     """
-    share = 0.5 if isinstance(example, torch.Tensor) else 0.8
-    yield {"macs": 0.5}
-    yield {"parameters": share}
-    yield {"bytes": share}
+    for cost in ("macs", "parameters", "bytes"):
+        yield (0.5, 0.8, 0.9, 0.95), {cost: 1.0}
     if method != "magnitude":  # zeros alone take as long as any number in eager torch
-        yield {"latency_ms": 0.8e3 * latency(net, example, batch=8).median, "batch": 8}
+        dense = 1e3 * latency(net, example, batch=8).median
+        yield (0.8, 0.9, 0.95), {"latency_ms": dense, "batch": 8}
+
+
+def reached(
+    net: nn.Module, method: str, shares: Iterable[float], whole: Mapping[str, float], example: Any
+) -> Reached | str:
+    """What the first share that can be reached gives; else the words of the last refusal."""
+    scope: Any = "all" if method == "l1-filter" else None
+    said = ""
+    for share in shares:
+        asked = {name: one if name == "batch" else share * one for name, one in whole.items()}
+        copied = secateur.channels.rebuild.rebuild(net, {})
+        try:
+            masks = secateur.prune(
+                copied, method, target=asked, example_inputs=example, scope=scope
+            )
+        except SecateurError as error:
+            said = str(error)[:160]
+            continue
+        if masks.reached is not None:
+            return masks.reached
+    return said
 
 
 def rows(wanted: str) -> Iterator[tuple[object, ...]]:
     """One for each net, method and target."""
     for name, net, example in nets(wanted):
         for method in ("magnitude", "l1-filter"):
-            scope = "all" if method == "l1-filter" else None
-            for target in targets(net, example, method):
+            for shares, whole in targets(net, example, method):
                 begun = time.perf_counter()
-                copied = secateur.channels.rebuild.rebuild(net, {})
-                try:
-                    masks = secateur.prune(
-                        copied, method, target=target, example_inputs=example, scope=scope
-                    )
-                except SecateurError as error:
-                    yield (name, method, next(iter(target)), "", str(error)[:160], "", "", "")
+                found = reached(net, method, shares, whole, example)
+                if isinstance(found, str):
+                    yield (name, method, next(iter(whole)), "", found, "", "", "")
                     continue
-                found = masks.reached
-                assert found is not None
                 shown = f"{found.cost:.6g}"
                 if found.q1 != found.q3:
                     shown += f" ({found.q1:.4g} to {found.q3:.4g})"
