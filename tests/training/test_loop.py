@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,14 @@ def not_finite(model: nn.Module, run: TrainingRun) -> None:
     run.report(loss=float("nan"))
 
 
+def no_number(model: nn.Module, run: TrainingRun) -> None:
+    run.report(loss=None)  # type: ignore[arg-type]
+
+
+def several_numbers(model: nn.Module, run: TrainingRun) -> None:
+    run.report(loss=torch.ones(2))  # type: ignore[arg-type]
+
+
 def breaks(model: nn.Module, run: TrainingRun) -> None:
     good(model, run)
     with torch.no_grad():
@@ -104,12 +113,26 @@ def breaks(model: nn.Module, run: TrainingRun) -> None:
         (too_few, "the epochs is 1 reported, expected 3"),
         (too_many, "the epochs is more than 3"),
         (not_finite, "the loss of epoch 1 is nan"),
+        (no_number, "the loss of epoch 1 is None"),
+        (several_numbers, r"the loss of epoch 1 is tensor\(\[1., 1.\]\)"),
         (breaks, "0.weight is not finite after epoch 3"),
     ],
 )
 def test_what_is_wrong_is_named(train: Callable[..., Any], words: str) -> None:
     with pytest.raises(TrainingError, match=words):
         trained(train, net())
+
+
+@pytest.mark.parametrize("kind", [float, numpy.float32, torch.tensor])
+def test_a_loss_may_be_any_number(kind: Callable[[float], Any]) -> None:
+    def train(model: nn.Module, run: TrainingRun) -> None:
+        good(model, run)
+        run._curve.clear()
+        for _ in range(run.epochs):
+            run.report(loss=kind(0.5), rmse=kind(0.25))
+
+    curve = trained(train, net())
+    assert [(one.loss, one.val) for one in curve] == [(0.5, 0.25)] * 3
 
 
 def test_an_optimizer_of_another_net_is_refused() -> None:

@@ -435,3 +435,19 @@ def test_masks_of_ones_own() -> None:
     masks = secateur.prune(model, sparsity=0.0, previous=own, only="8")
     assert torch.equal(masks["8.weight"], own["8.weight"])
     assert zeros(model)["8"] == 240 - int(own["8.weight"].sum())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"sparsity": 2}, {"target": {"macs": -1}}, {"sparsity": 0.5, "target": "macs=0.5"}, {}],
+)
+def test_what_is_asked_for_is_checked_before_any_data_are_looked_at(asked: dict[str, Any]) -> None:
+    def batches() -> Any:
+        raise AssertionError("looked at")
+        yield
+
+    with pytest.raises(MaskError):
+        secateur.prune(
+            net(), "taylor-filter", **asked, example_inputs=EXAMPLE, data=batches(),
+            loss=lambda net, batch: net(batch).sum(),
+        )  # fmt: skip

@@ -7,6 +7,7 @@ and reports each epoch with `run.report(...)`: that is what the budget counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 
 from secateur.data.data import Batch, Data, SplitName
 from secateur.errors import TrainingError
-from secateur.foundation.numbers import finite_number
 from secateur.pruning.masks import Masks
 from secateur.tasks.task import Task, forward
 from secateur.training.epoch import Epoch
@@ -100,7 +100,7 @@ class TrainingRun:
         if number > self.epochs:
             raise _refuse("the epochs", f"more than {self.epochs}", f"{self.epochs}, `run.epochs`")
         for name, value in (("loss", loss), *metrics.items()):
-            if finite_number(value) is None:
+            if not _is_finite(value):
                 given = f"{value!r:.60}"
                 raise _refuse(f"the {name} of epoch {number}", given, "a finite number")
         found = metrics.get(self.metric, metrics.get(f"val_{self.metric}"))
@@ -187,6 +187,14 @@ def _check(run: TrainingRun, model: nn.Module) -> None:
                 expected="exact zeros wherever the masks have one",
                 remedy="Call run.freeze(optimizer) for each optimizer before its first step.",
             )
+
+
+def _is_finite(value: Any) -> bool:
+    """Of whatever can be made a number: a loss may come as a tensor, or as one of NumPy's."""
+    try:
+        return math.isfinite(value)
+    except (TypeError, ValueError, RuntimeError):  # no number; a tensor of several
+        return False
 
 
 def _refuse(subject: str, given: str, expected: str) -> TrainingError:

@@ -130,6 +130,8 @@ def prune(
     parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options)
     layers = checked_layers(exclude, only, prunable, max_sparsity, protected)
     round_to = checked_multiple(round_to, weights_only=not is_structured(parts))
+    goal = None if target is None and sparsity is not None else checked_target(target, sparsity)
+    level = checked_level(sparsity) if goal is None else []
     model = uncompiled(model)
     if previous is not None:
         previous = checked_masks(previous, "previous")
@@ -185,12 +187,10 @@ def prune(
         return cut_in_rounds(net, asked, rounds, previous, cut_once)
 
     reached = None
-    if target is None and sparsity is not None:
-        level = checked_level(sparsity)
-    else:
+    if goal is not None:
         reached = reach(
             model,
-            checked_target(target, sparsity),
+            goal,
             lambda net, share: cut_at(net, [share]).apply(net),
             example_inputs,
             structured=is_structured(parts),
