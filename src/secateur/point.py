@@ -111,9 +111,14 @@ class Epochs:
     teacher: int = 0
 
     @property
+    def parts(self) -> tuple[int, ...]:
+        """What was consumed, kind by kind: base, sparsity, retrain, statistics, teacher."""
+        return self.base, self.sparsity, self.retrain, self.statistics, self.teacher
+
+    @property
     def cumulative(self) -> int:
         """All of them together."""
-        return self.base + self.sparsity + self.retrain + self.statistics + self.teacher
+        return sum(self.parts)
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,7 @@ from pydantic import (
 from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
-from secateur.registry import (
-    DATASETS,
-    EXECUTORS,
-    METHODS,
-    METRICS,
-    MODELS,
-    TASKS,
-)
+from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
 from secateur.settings import Settings, look_up
 from secateur.training_settings import TrainingSpec
 
@@ -160,7 +153,7 @@ class StudySpec(Settings):
             return values
         version = values.get("version")
         known = DEFAULTS.get(version, {}) if isinstance(version, int) else {}
-        return _filled(values, known)
+        return {**known, **values}
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -227,20 +220,6 @@ class StudySpec(Settings):
         """The levels of a method: its own, or the study's."""
         spec = self.methods.get(method)
         return (spec.levels if spec else ()) or self.levels
-
-
-def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, and the defaults where there are none; tables entry by entry."""
-    found = dict(values)
-    for name, default in defaults.items():
-        given = found.get(name)
-        if isinstance(given, BaseModel):
-            given = given.model_dump(exclude_unset=True)
-        if isinstance(default, Mapping) and isinstance(given, Mapping | None):
-            found[name] = _filled(given or {}, default)
-        else:
-            found.setdefault(name, default)
-    return found
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:

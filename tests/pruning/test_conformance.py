@@ -23,7 +23,7 @@ from secateur.pruning.slimming_norms import insert_norms
 from secateur.pruning.statistics import Batches, Collector, Loss, gather, needs_data
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import COLLECTORS, CRITERIA, METHODS
-from secateur.study.run import groups_of
+from secateur.verbs.units import groups_of
 
 LEVELS = ((0.25,), (0.5,), (0.9,))
 NETS = {"conv4": (3, 12, 12), "lenet-300-100": (1, 8, 8), "resnet20": (3, 8, 8)}

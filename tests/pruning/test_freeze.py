@@ -23,10 +23,10 @@ from secateur.pruning.method import Method
 from secateur.pruning.select import cut
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.registry import METHODS
-from secateur.study.run import groups_of
 from secateur.training.fit import fit
 from secateur.training_settings import TrainingSpec
 from secateur.verbs.prune import prune
+from secateur.verbs.units import groups_of
 
 PRUNING = ["magnitude", "l1-filter", "slimming", "combined", "random-weight", "random-filter"]
 """Every way of cutting; `test_conformance.py` has every method."""

@@ -21,12 +21,12 @@ from secateur.registry import METHODS
 from secateur.runtime.kernels import kernels
 from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
-from secateur.study import run as run_module
-from secateur.study import run_training
+from secateur.study import cut_net, run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
+from secateur.study.cut_net import parts_of
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
-from secateur.study.run import parts_of, perform
+from secateur.study.run import perform
 from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import contents_of
 from secateur.training.dropout_ratio import dropping
@@ -252,7 +252,7 @@ def test_an_untrained_net_is_cut_as_it_was_initialised(
         cut_nets.append({name: one.detach().clone() for name, one in net.named_parameters()})
         return cut(net, *given, **named)
 
-    monkeypatch.setattr(run_module, "cut", noted)
+    monkeypatch.setattr(cut_net, "cut", noted)
     methods = {"snip": {}, "synflow": {"rounds": 3}}
     made = Bench(tmp_path, data, {**SETTINGS, "levels": [0.5], "methods": methods})
     first = made.job.setup.build_model(data, 0).get_parameter("0.weight").detach()

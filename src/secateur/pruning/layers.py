@@ -59,6 +59,9 @@ class Layers:
 
 ALL_LAYERS = Layers()
 
+_MOST = "Pass the highest share of a layer that may go: 0.95 keeps a twentieth."
+_PROTECTED = "Pass the share of each layer's channels that stay: 0.1 keeps a tenth."
+
 
 def checked_level(sparsity: object, operation: str = "prune") -> list[Sparsity]:
     """One sparsity, or one for each part of a method, as a list; tables as pairs.
@@ -108,19 +111,19 @@ def checked_layers(
         _checked_patterns("only", only),
         _checked_patterns("prunable", prunable),
         _checked_most(max_sparsity),
-        _checked_protected(protected),
+        _checked_share("protected", protected, _PROTECTED),
     )
 
 
-def _checked_protected(given: object) -> float:
-    number = checked_number(given, "protected")
+def _checked_share(subject: str, given: object, remedy: str) -> float:
+    number = checked_number(given, subject)
     if not 0 <= number <= 1:
         raise MaskError(
             "prune",
-            "protected",
+            subject,
             given=f"{given!r:.60}",
             expected="a number from 0 to 1",
-            remedy="Pass the share of each layer's channels that stay: 0.1 keeps a tenth.",
+            remedy=remedy,
         )
     return number
 
@@ -152,15 +155,7 @@ def _checked_most(given: object) -> Shares:
     table = given if isinstance(given, Mapping) else {"*": given}
     shares = []
     for pattern, share in table.items():
-        number = checked_number(share, "max_sparsity")
-        if not 0 <= number <= 1:
-            raise MaskError(
-                "prune",
-                "max_sparsity",
-                given=f"{share!r:.60}",
-                expected="a number from 0 to 1",
-                remedy="Pass the highest share of a layer that may go: 0.95 keeps a twentieth.",
-            )
+        number = _checked_share("max_sparsity", share, _MOST)
         shares.append((_checked_pattern("max_sparsity", pattern), number))
     return tuple(shares)
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from secateur.pruning.channel_axis import channel_axis
 from secateur.pruning.mended import Mended
 from secateur.pruning.repair import Calibration
 
@@ -120,15 +121,6 @@ def parameters_of_layers(
         weight, bias = own(module, "weight"), own(module, "bias")
         made[name] = LayerParameters(weight, bias, masks.get(id(weight)), masks.get(id(bias)))
     return made
-
-
-def channel_axis(module: nn.Module, output: Tensor) -> int:
-    """The axis of a layer's output along which its channels lie."""
-    if isinstance(module, nn.Linear | nn.LayerNorm):
-        return output.dim() - 1
-    if isinstance(module, _ConvNd):
-        return output.dim() - len(module.kernel_size) - 1
-    return 1
 
 
 def by_channel(values: Tensor, module: nn.Module, output: Tensor) -> Tensor:

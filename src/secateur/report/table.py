@@ -89,8 +89,9 @@ def _engine_at(replicate: Replicate, batch: int) -> str:
 
 def _epochs(replicate: Replicate) -> str:
     spent = replicate.epochs
-    more = "".join(f"+{epochs}" for epochs in (spent.statistics, spent.teacher) if epochs)
-    sums = f"{spent.base}+{spent.sparsity}+{spent.retrain}{more}={spent.cumulative}"
+    base, sparsity, retrain, *more = spent.parts
+    shown = "+".join(map(str, (base, sparsity, retrain, *filter(None, more))))
+    sums = f"{shown}={spent.cumulative}"
     return f"given, {sums}" if spent.given else sums
 
 

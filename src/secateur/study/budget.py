@@ -65,8 +65,13 @@ def teacher_epochs(
         return 0
     if not is_total(study):
         return -(-retrained // TEACHER_PASSES)
-    taken = prepared + len(stages) * passes_of(study, method)
+    taken = _taken(study, method, len(stages), prepared)
     return _teachers_share(study.training.retrain_epochs - taken)
+
+
+def _taken(study: StudySpec, method: str, cuts: int, prepared: int) -> int:
+    """Epochs of a point's total that go to its preparation and to passes for its cuts."""
+    return prepared + cuts * passes_of(study, method)
 
 
 def _teachers_share(left: int) -> int:
@@ -105,7 +110,7 @@ def stages_of(
     training = study.training
     if not is_total(study):
         return tuple(Stage(level, training.retrain_epochs) for level in chain)
-    taken = prepared + len(chain) * passes_of(study, method)
+    taken = _taken(study, method, len(chain), prepared)
     left = training.retrain_epochs - taken
     if is_taught(study, method):
         left -= _teachers_share(left)

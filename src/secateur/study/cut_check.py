@@ -21,6 +21,7 @@ from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
+from secateur.study.cut_net import parts_of
 from secateur.study.method_settings import (
     copied,
     files_of,
@@ -28,7 +29,6 @@ from secateur.study.method_settings import (
     schedule_of,
     settings_for,
 )
-from secateur.study.run import parts_of
 from secateur.study.tensor_files import read_tensors
 from secateur.verbs.cut_inputs import check_masks
 from secateur.verbs.left_out import idle_patterns, what_is_left_out

@@ -144,9 +144,8 @@ def _points() -> TypeAdapter[Point]:
 
 def _check_point(what: str, digest: str, point: Point) -> None:
     shares = (point.sparsity, point.conv_sparsity, point.model_sparsity)
-    epochs = point.epochs
-    spent = (epochs.base, epochs.sparsity, epochs.retrain, epochs.statistics, epochs.teacher)
-    counts = (*(getattr(point, name) for name in _COUNTS), *spent, point.artifact_bytes or 0)
+    counted = (getattr(point, name) for name in _COUNTS)
+    counts = (*counted, *point.epochs.parts, point.artifact_bytes or 0)
     if point.digest != digest:
         raise damaged(what, f"of another digest, {point.digest[:12]!r}")
     if not all(_is_share(share) for share in shares):

@@ -252,6 +252,15 @@ class _Seed:
             return {}
         return {"gradual": chosen(settings_for(self.study, name), {"until", "cuts"})}
 
+    def _cut(self, name: str, method: Method) -> dict[str, Any]:
+        """What a cut net is named by beside where it comes from and how it is trained."""
+        return {
+            "options": chosen(settings_for(self.study, name), _CUT | method.cut_options()),
+            **self._code(name),
+            **self._metrics(),
+            **self._layers(name, method),
+        }
+
     def _layers(self, name: str, method: Method) -> dict[str, Any]:
         """What a cut is named by beside its level; the base run's name covers `prunable`."""
         if not method.parts:
@@ -292,7 +301,8 @@ class _Seed:
     ) -> Run:
         method: Method = METHODS[name]
         level = chain[-1]
-        stages = stages_of(self.study, name, chain, prepared.epochs if prepared else 0)
+        before = prepared.epochs if prepared else 0
+        stages = stages_of(self.study, name, chain, before)
         epochs = sum(stage.epochs for stage in stages)
         parents = {"base": base.digest}
         if start is not base:
@@ -305,9 +315,7 @@ class _Seed:
         passes = len(stages) * passes_of(self.study, name)
         if passes:
             spent["statistics"] = spent.get("statistics", 0) + passes
-        teacher = teacher_epochs(
-            self.study, name, stages, spent["retrain"], prepared.epochs if prepared else 0
-        )
+        teacher = teacher_epochs(self.study, name, stages, spent["retrain"], before)
         if teacher:
             spent["teacher"] = teacher
         total = {"stages": [[list(one.level), one.epochs] for one in stages]}
@@ -316,18 +324,12 @@ class _Seed:
             "method": name,
             "level": list(level),
             "parents": parents,
-            "options": chosen(
-                settings_for(self.study, name),
-                _CUT | method.cut_options(),
-            ),
             "training": chosen(
                 self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
             ),
             **self._gradual(name),
             **(total if is_total(self.study) else {}),
-            **self._code(name),
-            **self._metrics(),
-            **self._layers(name, method),
+            **self._cut(name, method),
         }
         return Run(
             digest(made_by),
@@ -359,11 +361,8 @@ class _Seed:
             "parents": {},
             "initial": base.digest,
             "epochs": epochs,
-            "options": chosen(settings_for(self.study, name), _CUT | method.cut_options()),
             "training": chosen(self.study.training, _REPAIR),
-            **self._code(name),
-            **self._metrics(),
-            **self._layers(name, method),
+            **self._cut(name, method),
         }
         spent = {"base": 0, "sparsity": 0, "retrain": epochs}
         return Run(

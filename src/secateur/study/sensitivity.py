@@ -14,12 +14,12 @@ from secateur.pruning.method import Method, find_method
 from secateur.pruning.sensitivity import LayerCut, Sensitivity, checked_layer_levels
 from secateur.registry import METHODS
 from secateur.spec import StudySpec, check_study
+from secateur.study.cut_net import CutNet
 from secateur.study.database import FILE
 from secateur.study.job import Job
 from secateur.study.own_word import check_harmless
 from secateur.study.plan import POINT, Run
 from secateur.study.planned import PlannedStudy, plan_study
-from secateur.study.run import CutNet
 from secateur.study.store import Store
 from secateur.study.sweep import run_study
 from secateur.training.device import resolve_device

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from secateur.pruning.channel_axis import channel_axis
 from secateur.pruning.layerwise import (
     LayerParameters,
     by_channel,
-    channel_axis,
     mend_layers,
     mendable,
     parameters_of_layers,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.pruning.channel_axis import channel_axis
 from secateur.pruning.weights import Weight
 
 # Layers whose weight multiplies their one input, so what it multiplies can be seen from outside.
@@ -90,16 +91,3 @@ def _laid_out(module: nn.Module, shape: torch.Size, sizes: Tensor) -> Tensor:
     groups = int(module.groups)  # type: ignore[arg-type]
     by_group = sizes.reshape(groups, 1, shape[1], *places)
     return by_group.expand(groups, shape[0] // groups, *shape[1:]).reshape(shape)
-
-
-def channel_axis(module: nn.Module, tensor: Tensor) -> int:
-    """The axis of the channels in the input or output of a linear layer or convolution.
-
-    Example:
-        >>> channel_axis(nn.Conv1d(2, 3, 1), torch.zeros(4, 2, 9))
-        1
-    """
-    if not hasattr(module, "in_channels"):
-        return tensor.dim() - 1
-    places = len(module.kernel_size) if isinstance(module.kernel_size, tuple) else 1
-    return tensor.dim() - places - 1

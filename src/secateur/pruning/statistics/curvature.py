@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.pruning.statistics.gradients import no_sums
 from secateur.pruning.weights import Weight
 
 PROBES = 4
@@ -28,7 +29,7 @@ class HessianDiagonal:
     def __init__(self, weights: Mapping[str, Weight], model: nn.Module) -> None:
         del model
         self._weights = {name: weight.parameter for name, weight in weights.items()}
-        self._sums = _zeros(self._weights)
+        self._sums = no_sums(self._weights)
         self._count = 0
         # Draws of its own: those of the loss stay what they are without it.
         self._drawn = torch.Generator().manual_seed(torch.initial_seed())
@@ -64,7 +65,7 @@ class GradientFlow:
         del model
         self._weights = {name: weight.parameter for name, weight in weights.items()}
         self._gradients: Mapping[str, Tensor] = {}
-        self._sums = _zeros(self._weights)
+        self._sums = no_sums(self._weights)
         self._count = 0
 
     def turn(self) -> None:
@@ -73,7 +74,7 @@ class GradientFlow:
             name: (total / self._count).to(self._weights[name])
             for name, total in self._sums.items()
         }
-        self._sums, self._count = _zeros(self._weights), 0
+        self._sums, self._count = no_sums(self._weights), 0
 
     def note(self) -> None:
         """Add a batch's gradients, or in the second pass its product."""
@@ -132,10 +133,3 @@ def hessian_times(
     for name, one in weights.items():
         one.grad = slopes[name]
     return {name: one for name, one in found.items() if one is not None}
-
-
-def _zeros(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: torch.zeros_like(one, dtype=torch.float64, requires_grad=False)
-        for name, one in weights.items()
-    }

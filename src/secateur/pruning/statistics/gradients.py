@@ -10,6 +10,14 @@ from torch import Tensor, nn
 from secateur.pruning.weights import Weight
 
 
+def no_sums(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """float64 zeros of each weight's shape, to add up in."""
+    return {
+        name: torch.zeros_like(one, dtype=torch.float64, requires_grad=False)
+        for name, one in weights.items()
+    }
+
+
 class Gradients:
     """The mean over batches of the loss's gradient, of each weight's shape."""
 
@@ -18,10 +26,7 @@ class Gradients:
     def __init__(self, weights: Mapping[str, Weight], model: nn.Module) -> None:
         del model
         self._weights = {name: weight.parameter for name, weight in weights.items()}
-        self._sums = {
-            name: torch.zeros_like(parameter, dtype=torch.float64, requires_grad=False)
-            for name, parameter in self._weights.items()
-        }
+        self._sums = no_sums(self._weights)
         self._count = 0
 
     def note(self) -> None:

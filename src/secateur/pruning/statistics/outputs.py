@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from secateur.pruning.statistics.activations import channel_axis
+from secateur.pruning.channel_axis import channel_axis
 from secateur.pruning.statistics.followed import Followed
 from secateur.pruning.weights import Weight
 

@@ -187,10 +187,7 @@ def _point(point: Point) -> dict[str, Any]:
         "majority": point.majority,
         "baseline": point.baseline,
         "reached": None if point.reached is None else asdict(point.reached),
-        "epochs": [
-            *(point.epochs.base, point.epochs.sparsity, point.epochs.retrain),
-            *(point.epochs.statistics, point.epochs.teacher),
-        ],
+        "epochs": list(point.epochs.parts),
         "given": point.epochs.given,
         "latency": [
             [one.batch, one.n, one.median, one.q1, one.q3, one.engine, one.threads]
