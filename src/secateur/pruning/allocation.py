@@ -113,9 +113,12 @@ def allocate(
 
 def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
     """The best units of a layer, as many as the multiple nearest to the number kept."""
-    scores, step = _effective(layer), layer.multiple
+    step = layer.multiple
+    if step == 1:
+        return kept
+    scores = _effective(layer)
     left = scores.numel() - int(torch.isneginf(scores).sum())
-    if step == 1 or left == 0:
+    if left == 0:
         return kept
     whole = left // step * step
     nearest = (2 * int(kept.sum()) + step) // (2 * step) * step

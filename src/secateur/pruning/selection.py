@@ -37,7 +37,7 @@ class Ranked:
     @property
     def gone(self) -> int:
         """How many were pruned before."""
-        return sum(int(pruned.sum()) for pruned in self.pruned if pruned is not None)
+        return sum(_count(pruned) for pruned in self.pruned if pruned is not None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def select(ranked: Ranked, wanted: int) -> tuple[list[Tensor], list[int]]:
     limit = _kth(ranked, best, number)
     kept = []
     below = [_below(ranked, layer, limit, best[layer]) for layer in range(len(best))]
-    ties = number - sum(int(cut.sum()) for cut in below)
+    ties = number - sum(map(_count, below))
     for layer, cut in enumerate(below):
         if ties > 0:
             equal = _equal(ranked, layer, limit, best[layer])
@@ -91,7 +91,7 @@ def select(ranked: Ranked, wanted: int) -> tuple[list[Tensor], list[int]]:
 
 def _best(scores: Tensor, pruned: Tensor | None, held: int) -> _Best | None:
     """The weights of a layer that the ranking would cut last; None if it has none left."""
-    left = scores.numel() - (0 if pruned is None else int(pruned.sum()))
+    left = scores.numel() - (0 if pruned is None else _count(pruned))
     if left == 0:
         return None
     if min(held, left) == 1:
@@ -102,16 +102,23 @@ def _best(scores: Tensor, pruned: Tensor | None, held: int) -> _Best | None:
     count = min(held, left)
     limit = torch.kthvalue(flat, flat.numel() - count + 1).values
     above, equal = flat > limit, flat == limit
-    ties = torch.nonzero(equal).squeeze(1)[int(above.sum()) - count :]
+    ties = torch.nonzero(equal).squeeze(1)[_count(above) - count :]
     return _Best(torch.cat([ties, torch.nonzero(above).squeeze(1)]), int(ties[0]))
+
+
+def _count(marks: Tensor) -> int:
+    """How many are true; `sum` would make an int64 of each."""
+    return int(torch.count_nonzero(marks))
 
 
 def _last(scores: Tensor, pruned: Tensor | None) -> int:
     """The weight of a layer that the ranking would cut last, of those that are left."""
-    top = scores.max() if pruned is None else scores.masked_fill(pruned, -math.inf).max()
-    equal = scores == top
+    equal = scores == scores.max()
     if pruned is not None:
         equal &= ~pruned
+        if not equal.any():  # the best of all was pruned before
+            equal = scores == scores.masked_fill(pruned, -math.inf).max()
+            equal &= ~pruned
     return scores.numel() - 1 - int(equal.flip(0).view(torch.uint8).argmax())
 
 
@@ -190,5 +197,5 @@ def _rank(ranked: Ranked, score: float, layer: int, index: int) -> int:
             lower[:index] |= scores[:index] == score
         if pruned is not None:
             lower |= pruned
-        before += int(lower.sum())
+        before += _count(lower)
     return before

@@ -167,8 +167,10 @@ def check_masks(previous: Masks, model: nn.Module, layers: Layers) -> None:
     """
     excluded = {id(one) for one in ChosenLayers(model, layers).excluded.values()}
     for name, parameter in previous.parameters_of(model).items():
+        if id(parameter) not in excluded:
+            continue
         lost = parameter.detach()[~previous[name].to(parameter.device)]
-        if id(parameter) in excluded and bool(lost.count_nonzero()):
+        if bool(lost.count_nonzero()):
             raise MaskError(
                 "prune",
                 "the masks that are there",
