@@ -42,7 +42,7 @@ def cutter(
         groups_of=of,
         statistics=Statistics(),
     )
-    assert traced == [part for part in parts if part.granularity != "weight"]
+    assert traced == [part for part in parts if part.cuts_channels]
     return made
 
 

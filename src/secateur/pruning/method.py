@@ -57,6 +57,11 @@ class Part:
     normalize: Normalize = "none"
 
     @property
+    def cuts_channels(self) -> bool:
+        """Whether filters or channels go, which are traced; else single weights, by any shape."""
+        return self.granularity in ("filter", "channel")
+
+    @property
     def rescaling(self) -> str:
         """How scores are normalised; inside one layer there is nothing to make comparable."""
         return self.normalize if self.ranking == "global" else "none"
@@ -128,8 +133,7 @@ class Method:
             return "controls"
         if self.start == "untrained":
             return "initialisation"
-        single = all(part.granularity == "weight" for part in self.parts)
-        return "weights" if single else "channels"
+        return "channels" if is_structured(self.parts) else "weights"
 
     def cut_options(self) -> set[str]:
         """The names of its own options that a cut depends on."""
@@ -138,7 +142,7 @@ class Method:
 
 def is_structured(parts: Iterable[Part]) -> bool:
     """Whether any of some cuts takes filters or channels, and not single weights alone."""
-    return any(part.granularity != "weight" for part in parts)
+    return any(part.cuts_channels for part in parts)
 
 
 def find_method(name: str) -> Method:

@@ -95,12 +95,12 @@ def cut(
         _check_units(part)
         _check_needs(part, statistic)
         _check_finite(pools)
-        if part.granularity == "weight":
-            masks = _cut_weights(model, pools, part, chosen, statistic, found)
-        else:
+        if part.cuts_channels:
             free, held = chosen.free(_groups(groups_of, part), every, sparsity)
             pins.extend(held)
             masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to)
+        else:
+            masks = _cut_weights(model, pools, part, chosen, statistic, found)
         found = found.merged(masks)
     found.report = Report(pins)
     return found
@@ -112,8 +112,7 @@ def _check_units(part: Part) -> None:
     Raises:
         MaskError: It is one.
     """
-    single = part.granularity == "weight"
-    if single and scores_channels_only(CRITERIA[part.criterion]):
+    if not part.cuts_channels and scores_channels_only(CRITERIA[part.criterion]):
         raise MaskError(
             "prune",
             f"the criterion {part.criterion!r}",
@@ -121,7 +120,7 @@ def _check_units(part: Part) -> None:
             expected="granularity 'filter' or 'channel': it scores nothing smaller",
             remedy="Choose another granularity, or another criterion.",
         )
-    if part.ranking == "output" and not single:
+    if part.ranking == "output" and part.cuts_channels:
         raise MaskError(
             "prune",
             "the ranking",

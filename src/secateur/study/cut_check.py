@@ -92,7 +92,7 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
     groups: dict[tuple[str, str], Groups] = {
         (part.granularity, part.scope): groups_of(model, part, example, layers)
         for part in parts
-        if part.granularity != "weight"
+        if part.cuts_channels
     }
     asked = study.levels_of(name) if parts else ()
     targets = [target for level in asked if (target := target_of(level)) is not None]

@@ -61,9 +61,7 @@ class LevelCutter(Cutter):
         self._statistics = statistics
         self._layers = layers
         self._known: dict[tuple[str, str], Groups] = {
-            (part.granularity, part.scope): groups_of(part)
-            for part in parts
-            if part.granularity != "weight"
+            (part.granularity, part.scope): groups_of(part) for part in parts if part.cuts_channels
         }
 
     def cut(self, model: nn.Module, planned: int) -> Masks:

@@ -66,7 +66,7 @@ def cut_each_layer(
     for part in parts:
         own = in_scope(found, part.scope, type(model).__name__)
         units = None
-        if part.granularity != "weight":
+        if part.cuts_channels:
             units, _ = chosen.free(groups_of(model, part, example_inputs, layers), found, 0.0)
         for layer in _layers(units, own, chosen):
             for level in levels:
