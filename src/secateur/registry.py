@@ -301,6 +301,7 @@ METHODS = Registry(
         "magnitude": "secateur.pruning.methods.magnitude:METHOD",
         "l1-filter": "secateur.pruning.methods.l1_filter:METHOD",
         "slimming": "secateur.pruning.methods.slimming:METHOD",
+        "growing": "secateur.pruning.methods.growing:METHOD",
         "combined": "secateur.pruning.methods.combined:METHOD",
         "l2-filter": "secateur.pruning.methods.l2_filter:METHOD",
         "lamp": "secateur.pruning.methods.lamp:METHOD",

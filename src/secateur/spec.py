@@ -76,14 +76,16 @@ class MethodSpec(Settings):
     `ranking`, `granularity` and `reduce` override the method's own for every part that has
     channels, and `normalize` that of every part; `exclude`, `only`, `max_sparsity`, `protected`,
     `scores` and `masks` stand instead of the study's. With the schedule `gradual` there are about
-    so many `cuts`, up to the share `until` of the retraining. A method that takes more has a class
-    of its own derived from this one; see `Method.options`.
+    so many `cuts`, up to the share `until` of the retraining; with `growing` there is one cut at
+    `until`, and the penalty before it rises to `ceiling`. A method that takes more has a class of
+    its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
-    schedule: Literal["one-shot", "incremental", "gradual"] | None = None
+    schedule: Literal["one-shot", "incremental", "gradual", "growing"] | None = None
     until: float | None = Field(default=None, ge=0, le=1)
     cuts: int | None = Field(default=None, ge=1)
+    ceiling: float | None = Field(default=None, gt=0)
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer"] | None = None
     normalize: Literal["none", "mean", "l2", "standard", "max"] | None = None

@@ -39,6 +39,7 @@ def test_every_recipe_is_pinned() -> None:
         **{name: ("one-shot", "untrained", [(name, *single)]) for name in UNTRAINED},
         "random-weight": ("incremental", "trained", [("random", *single)]),
         "random-filter": (*one_shot, [("random", *conv)]),
+        "growing": ("growing", "trained", [("magnitude", *conv)]),
         "dense": ("incremental", "trained", []),
         "scratch": ("one-shot", "initial", []),
     }

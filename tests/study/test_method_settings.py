@@ -112,6 +112,10 @@ GRADUAL = {"schedule": "gradual"}
     [
         ({"magnitude": {"until": 0.5}}, {}, r"magnitude.until is set, expected .*'gradual'"),
         ({"magnitude": {"cuts": 3}}, {}, r"magnitude.cuts is set, expected .*'gradual'"),
+        ({"magnitude": {**GRADUAL, "ceiling": 3}}, {}, r"ceiling is set, expected .*= 'growing'"),
+        ({"growing": {"cuts": 3}}, {}, r"growing.cuts is set, expected .*= 'gradual', of which"),
+        ({"growing": {}}, {"train": "mine:train"}, r"'growing' beside `train`, a loop of your own"),
+        ({"growing": {}}, {"training": {"repair": "bias"}}, r"'growing' beside training.repair"),
         ({"dense": GRADUAL}, {}, r"dense.schedule is 'gradual' of a method that cuts nothing"),
         ({"magnitude": GRADUAL}, {"train": "mine:train"}, r"beside `train`, a loop of your own"),
         (
@@ -144,3 +148,8 @@ def test_a_gradual_method_needs_no_more_than_the_usual() -> None:
     assert schedule_of(spec, "magnitude") == "gradual"
     assert schedule_of(spec, "l1-filter") == "one-shot"
     assert len(plan(spec, SOURCES)) == 3
+
+
+def test_a_method_that_grows_may_come_to_a_target_and_any_method_may_grow() -> None:
+    methods = {"growing": {"levels": [{"macs": 0.5}]}, "magnitude": {"schedule": "growing"}}
+    assert len(plan(study(methods), SOURCES)) == 1 + 1 + 2

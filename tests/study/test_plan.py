@@ -196,12 +196,13 @@ def test_other_data_or_other_code_changes_every_run(source: str) -> None:
 
 def test_cuts_during_a_retraining_are_other_runs_and_so_are_other_cuts() -> None:
     plain = study(methods={"l1-filter": {}})
-    gradual = [
-        study(methods={"l1-filter": {"schedule": "gradual", **more}})
-        for more in ({}, {"until": 0.5}, {"cuts": 5})
+    during = [
+        study(methods={"l1-filter": {"schedule": schedule, **more}})
+        for schedule, own in (("gradual", {"cuts": 5}), ("growing", {"ceiling": 0.5}))
+        for more in ({}, {"until": 0.5}, own)
     ]
-    named = [by_title(one) for one in (plain, *gradual)]
-    assert len({tuple(one.values()) for one in named}) == 4
+    named = [by_title(one) for one in (plain, *during)]
+    assert len({tuple(one.values()) for one in named}) == 7
     for one in named[1:]:
         assert changed(one, named[0]) == {title for title in one if "l1-filter" in title}
 

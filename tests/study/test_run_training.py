@@ -1,5 +1,6 @@
 """Cuts during a retraining, in a study of a small net."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import secateur
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import StoreError
@@ -31,6 +33,7 @@ SETTINGS: dict[str, Any] = {
         "magnitude": GRADUAL,
         "l1-filter": {**GRADUAL, "until": 0.5, "cuts": 2},
         "wanda": {**GRADUAL, "levels": [0.5]},
+        "growing": {},
         "scratch": {"like": "l1-filter"},
     },
 }
@@ -85,13 +88,30 @@ def test_every_level_is_reached_exactly_by_one_retraining_from_the_dense_net(stu
         assert (channels.part, channels.total) == (396 if step == 0 else 594, 792)
 
 
+def test_what_grows_is_chosen_in_the_dense_net_and_cut_in_its_one_retraining(
+    study: Study, data: ImageData
+) -> None:
+    base, _ = load_checkpoint(study.folder / checkpoint_name(study.runs[0].digest))
+    net = one_norm(data.shape, data.classes)
+    net.load_state_dict(base)
+    for step, level in enumerate((0.5, 0.75)):
+        chosen = secateur.prune(
+            copy.deepcopy(net), "l1-filter", sparsity=level, example_inputs=data.example(2)
+        )
+        point, (_, masks) = study.point("growing", step), study.saved("growing", step)
+        assert masks == chosen
+        assert (point.epochs.base, point.epochs.retrain, point.epochs.cumulative) == (1, 3, 4)
+        assert (set(study.find("growing", step).parents), point.before) == ({"base"}, ())
+        assert point.macs < point.masked_macs
+
+
 def test_statistics_are_gathered_once(study: Study) -> None:
     assert study.point("wanda").epochs.statistics == 1
     assert study.point("wanda").sparsity.part == 416
 
 
 def test_what_is_gone_is_zero_by_the_bits_and_the_rest_has_trained(study: Study) -> None:
-    for method in ("magnitude", "l1-filter", "wanda"):
+    for method in ("magnitude", "l1-filter", "wanda", "growing"):
         state, masks = study.saved(method)
         assert masks.zeros
         for name, mask in masks.items():

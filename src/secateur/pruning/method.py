@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Granularity = Literal["weight", "filter", "channel"]
 Reduce = Literal["sum", "mean", "max", "first"]
-Schedule = Literal["one-shot", "incremental", "gradual"]
+Schedule = Literal["one-shot", "incremental", "gradual", "growing"]
 Start = Literal["trained", "untrained", "initial"]
 
 FAMILIES: Mapping[str, str] = {
@@ -101,7 +101,8 @@ class Method:
         parts: The cuts, on disjoint scopes; a level gives each its sparsity. Empty: nothing is cut.
         schedule: `one-shot`: each level starts from the dense net; `incremental`: from the
             retrained net of the level before; `gradual`: from the dense net, while it is
-            retrained.
+            retrained; `growing`: likewise, what is cut at the end being chosen at the start and
+            driven to zero by a penalty.
         control: Whether the method is there to be compared with, not to win.
         prepare: A training that comes first, and what it gives to the criteria.
         start: `trained`: weights are kept; `untrained`: the net is cut as it was initialised and

@@ -27,7 +27,7 @@ from secateur.study.before_training import TrainingSplit, repair_cut, score_befo
 from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
-from secateur.study.level_cutter import LevelCutter
+from secateur.study.level_cutter import LevelCutter, growing
 from secateur.study.method_settings import files_of, layers_of, schedule_of, settings_for
 from secateur.study.run_training import RunTraining
 from secateur.study.tensor_files import read_tensors
@@ -106,13 +106,11 @@ class CutNet:
             self.training.train(self.model, self.masks, run.epochs, run.depth)
             return
         previous = self.load()
-        gradual = schedule_of(self.job.study, run.method) == "gradual"
+        ways = {"gradual": self._cut_and_train, "growing": self._grow_and_train}
+        way = ways.get(schedule_of(self.job.study, run.method), self._cut_then_train)
         first = run.depth - len(run.stages) + 1
         for depth, stage in enumerate(run.stages, start=first):
-            if gradual:
-                self._cut_and_train(stage, depth, previous)
-            else:
-                self._cut_then_train(stage, depth, previous)
+            way(stage, depth, previous)
             previous = self.masks
 
     def _cut_then_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
@@ -149,6 +147,20 @@ class CutNet:
         )
         rates = retraining_rates(training, stage.epochs)
         self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
+
+    def _grow_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
+        """Choose what goes, and cut it while training, once a penalty has emptied it."""
+        training = self.job.study.training
+        self.before = ()
+        state = {name: one.clone() for name, one in self.model.state_dict().items()}
+        chosen = self._cut(stage.level, previous)
+        self.model.load_state_dict(state)
+        steps = stage.epochs * steps_an_epoch(self.data, training)
+        cutter = growing(chosen, steps, self.options, previous)
+        rates = retraining_rates(training, stage.epochs)
+        self.masks = self.training.train_and_cut(
+            self.model, cutter, stage.epochs, depth, rates, cutter.penalty
+        )
 
     def _cut(self, level: Levels, previous: Masks | None) -> Masks:
         """The masks of a level, applied; of a target at the sparsity that reaches it."""

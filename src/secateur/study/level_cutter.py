@@ -1,4 +1,4 @@
-"""Level cutter: brings a net to a level of its method while it is retrained."""
+"""Level cutters: they bring a net to a level of its method while it is retrained."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from secateur.pruning.criterion import Statistics
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.groups import Groups
+from secateur.pruning.growing import Growing
 from secateur.pruning.layers import ALL_LAYERS, Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
@@ -22,6 +23,8 @@ UNTIL = 2 / 3
 """Share of the retraining by which the level is reached, where the study does not say."""
 CUTS = 20
 """Into how many steps the way is divided, likewise."""
+CEILING = 1.0
+"""How high a penalty grows, likewise."""
 
 
 class LevelCutter(Cutter):
@@ -93,5 +96,22 @@ def gradual(steps: int, options: MethodSpec) -> Gradual:
         >>> plan.end, plan.every
         (150, 50)
     """
-    end = int((UNTIL if options.until is None else options.until) * steps)
+    end = _last_cut(steps, options)
     return Gradual(0.0, end=end, every=max(1, end // (options.cuts or CUTS)))
+
+
+def growing(chosen: Masks, steps: int, options: MethodSpec, previous: Masks | None) -> Growing:
+    """What makes the one cut of a retraining of so many steps, and the penalty before it.
+
+    Args:
+        chosen: The cut.
+        steps: Of the retraining.
+        options: The method's, with `until` and `ceiling`.
+        previous: What is cut before the first step.
+    """
+    ceiling = CEILING if options.ceiling is None else options.ceiling
+    return Growing(chosen, _last_cut(steps, options), ceiling, previous)
+
+
+def _last_cut(steps: int, options: MethodSpec) -> int:
+    return int((UNTIL if options.until is None else options.until) * steps)

@@ -12,7 +12,15 @@ from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from secateur.pruning.method import Method, Schedule
+
+WHILE_TRAINING: Mapping[str, tuple[str, ...]] = {
+    "gradual": ("until", "cuts"),
+    "growing": ("until", "ceiling"),
+}
+"""The schedules that cut while a net is retrained, and the settings that each of them takes."""
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
@@ -116,7 +124,7 @@ def check_methods(study: StudySpec) -> None:
                 "a base net that this study trains from its initialisation",
             )
         for one in dict.fromkeys((name, pruned)):
-            _check_gradual(study, one)
+            _check_while_training(study, one)
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):
@@ -147,44 +155,48 @@ def _check_training(study: StudySpec) -> None:
         )
 
 
-def _check_gradual(study: StudySpec, name: str) -> None:
+def _check_while_training(study: StudySpec, name: str) -> None:
     """Refuse what cannot be together with cuts that are made while a net is retrained."""
-    spec = settings_for(study, name)
-    if schedule_of(study, name) != "gradual":
-        for option in ("until", "cuts"):
-            if getattr(spec, option) is not None:
-                raise wrong_plan(
-                    f"methods.{name}.{option}",
-                    "set",
-                    "none, or schedule = 'gradual', of which it is an option",
-                )
+    spec, schedule = settings_for(study, name), schedule_of(study, name)
+    known = WHILE_TRAINING.get(schedule, ())
+    for option in dict.fromkeys(one for own in WHILE_TRAINING.values() for one in own):
+        if getattr(spec, option) is not None and option not in known:
+            takes = [repr(word) for word, own in WHILE_TRAINING.items() if option in own]
+            raise wrong_plan(
+                f"methods.{name}.{option}",
+                "set",
+                f"none, or schedule = {' or '.join(takes)}, of which it is an option",
+            )
+    if not known:
         return
     subject, training = f"methods.{name}.schedule", study.training
     if not METHODS[name].parts:
-        raise wrong_plan(subject, "'gradual' of a method that cuts nothing", "none")
+        raise wrong_plan(subject, f"{schedule!r} of a method that cuts nothing", "none")
     if study.train:
         raise wrong_plan(
-            subject, "'gradual' beside `train`, a loop of your own", "one-shot or incremental"
+            subject, f"{schedule!r} beside `train`, a loop of your own", "one-shot or incremental"
         )
     if training.retrain not in ("fine-tune", "rewind-rate"):
         raise wrong_plan(
             subject,
-            f"'gradual' beside training.retrain = {training.retrain!r}, which begins at a cut",
+            f"{schedule!r} beside training.retrain = {training.retrain!r}, which begins at a cut",
             "one-shot or incremental; or retrain = 'fine-tune' or 'rewind-rate'",
         )
     if training.retrain_dropout == "scaled":
         raise wrong_plan(
             subject,
-            "'gradual' beside training.retrain_dropout, which goes by a cut before the retraining",
+            f"{schedule!r} beside training.retrain_dropout, which goes by a cut before retraining",
             "one-shot or incremental",
         )
     if training.repair:
         raise wrong_plan(
             subject,
-            "'gradual' beside training.repair, which mends a net between its cut and retraining",
+            f"{schedule!r} beside training.repair, which mends a net between cut and retraining",
             "one-shot or incremental; or no repair",
         )
-    if any(target_of(level) is not None for level in study.levels_of(name)):
+    if schedule == "gradual" and any(
+        target_of(level) is not None for level in study.levels_of(name)
+    ):
         raise wrong_plan(
             subject, "'gradual' with a target as a level", "sparsities, which a schedule leads to"
         )

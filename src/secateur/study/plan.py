@@ -18,6 +18,7 @@ from secateur.registry import METHODS
 from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
 from secateur.study.budget import Stage, is_total, passes_of, stages_of, teacher_epochs
 from secateur.study.method_settings import (
+    WHILE_TRAINING,
     check_methods,
     copied,
     files_of,
@@ -246,11 +247,11 @@ class _Seed:
         """What names the runs of a method of one's own beside its settings."""
         return {"code": self.codes[name]} if name in self.codes else {}
 
-    def _gradual(self, name: str) -> dict[str, Any]:
+    def _while_training(self, name: str) -> dict[str, Any]:
         """What cuts during retraining are named by; those before it by their parents."""
-        if schedule_of(self.study, name) != "gradual":
-            return {}
-        return {"gradual": chosen(settings_for(self.study, name), {"until", "cuts"})}
+        schedule = schedule_of(self.study, name)
+        own = WHILE_TRAINING.get(schedule)
+        return {} if own is None else {schedule: chosen(settings_for(self.study, name), set(own))}
 
     def _cut(self, name: str, method: Method) -> dict[str, Any]:
         """What a cut net is named by beside where it comes from and how it is trained."""
@@ -327,7 +328,7 @@ class _Seed:
             "training": chosen(
                 self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
             ),
-            **self._gradual(name),
+            **self._while_training(name),
             **(total if is_total(self.study) else {}),
             **self._cut(name, method),
         }

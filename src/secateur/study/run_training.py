@@ -107,15 +107,29 @@ class RunTraining:
         self.seconds += time.monotonic() - begun
 
     def train_and_cut(
-        self, model: nn.Module, cutter: Cutter, epochs: int, depth: int, rates: Rates
+        self,
+        model: nn.Module,
+        cutter: Cutter,
+        epochs: int,
+        depth: int,
+        rates: Rates,
+        penalty: Callable[[], Tensor] | None = None,
     ) -> Masks:
         """Train a whole net that is cut meanwhile; as `train`.
+
+        Args:
+            model: As for `train`.
+            cutter: Cuts it.
+            epochs: As for `train`.
+            depth: As for `train`.
+            rates: As for `train`.
+            penalty: Added to the loss of each batch.
 
         Returns:
             The masks of the last cut.
         """
         begun = time.monotonic()
-        self._fit(model, epochs, depth, rates, cutter=cutter)
+        self._fit(model, epochs, depth, rates, cutter=cutter, penalty=penalty)
         come_to_rest(model)
         self.seconds += time.monotonic() - begun
         masks = cutter.masks or Masks({})
@@ -130,6 +144,7 @@ class RunTraining:
         rates: Rates | None,
         masks: Masks | None = None,
         cutter: Cutter | None = None,
+        penalty: Callable[[], Tensor] | None = None,
         dense: Mapping[str, int] | None = None,
     ) -> None:
         run, training = self.job.run, self.job.study.training
@@ -153,6 +168,7 @@ class RunTraining:
                 rates=rates,
                 masks=masks or None,
                 cutter=cutter,
+                penalty=penalty,
                 teacher=self._teacher,
                 device=self.job.device,
                 on_epoch=tell,
