@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError
+from secateur.foundation.granularity import n_of_m, parse_granularity
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
 from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
@@ -73,12 +75,12 @@ class MethodSpec(Settings):
     """The levels of one method, and the options that every method takes.
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
-    `ranking`, `granularity` and `reduce` override the method's own for every part that has
-    channels, and `normalize` that of every part; `exclude`, `only`, `max_sparsity`, `protected`,
-    `scores` and `masks` stand instead of the study's. With the schedule `gradual` there are about
-    so many `cuts`, up to the share `until` of the retraining; with `growing` there is one cut at
-    `until`, and the penalty before it rises to `ceiling`. A method that takes more has a class of
-    its own derived from this one; see `Method.options`.
+    `ranking`, `normalize` and `reduce` override the method's own for every part, `granularity` for
+    the parts that cut channels or for those that cut weights, whichever it is of; `exclude`,
+    `only`, `max_sparsity`, `protected`, `scores` and `masks` stand instead of the study's. With the
+    schedule `gradual` there are about so many `cuts`, up to the share `until` of the retraining;
+    with `growing` there is one cut at `until`, and the penalty before it rises to `ceiling`. A
+    method that takes more has a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
@@ -87,9 +89,9 @@ class MethodSpec(Settings):
     cuts: int | None = Field(default=None, ge=1)
     ceiling: float | None = Field(default=None, gt=0)
     scope: Literal["all", "conv", "non-conv"] | None = None
-    ranking: Literal["global", "layer"] | None = None
+    ranking: Literal["global", "layer", "output"] | None = None
     normalize: Literal["none", "mean", "l2", "standard", "max"] | None = None
-    granularity: Literal["filter", "channel"] | None = None
+    granularity: Annotated[str, BeforeValidator(parse_granularity)] | None = None
     reduce: Literal["sum", "mean", "max", "first"] | None = None
     exclude: Patterns | None = None
     only: Patterns | None = None
@@ -219,9 +221,12 @@ class StudySpec(Settings):
         return self
 
     def levels_of(self, method: str) -> tuple[Levels, ...]:
-        """The levels of a method: its own, or the study's."""
+        """The levels of a method: its own, or what its `n:m` says, or the study's."""
         spec = self.methods.get(method)
-        return (spec.levels if spec else ()) or self.levels
+        if spec is None or spec.levels:
+            return self.levels if spec is None else spec.levels
+        pattern = n_of_m(spec.granularity or "")
+        return self.levels if pattern is None else ((pattern.sparsity,),)
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:

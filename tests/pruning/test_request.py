@@ -65,12 +65,12 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "empty scope": (lambda: prune(net(), sparsity=0.5, scope=""), "conv, non-conv"),  # type: ignore[arg-type]
     "ranking": (lambda: prune(net(), sparsity=0.5, ranking="globl"), "'global'"),  # type: ignore[arg-type]
     "granularity": (
-        lambda: prune(net(), "l1-filter", sparsity=0.5, granularity="channels"),  # type: ignore[arg-type]
+        lambda: prune(net(), "l1-filter", sparsity=0.5, granularity="channels"),
         "'channel'",
     ),
     "granularity that is not used": (
-        lambda: prune(net(), sparsity=0.5, granularity="row"),  # type: ignore[arg-type]
-        "channel, filter, weight",
+        lambda: prune(net(), sparsity=0.5, granularity="row"),
+        "4x4, channel, filter, kernel, weight",
     ),
 }
 

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 import secateur
 from secateur.errors import MaskError
 from secateur.pruning.method import Method, Part
+from secateur.pruning.weight_matrix import WeightMatrix
+from secateur.pruning.weight_units import units_of
 from secateur.pruning.within_outputs import within_outputs
 
 BY_OUTPUT = Method("by-output", "", "", (Part("magnitude", "weight", "all", "output"),))
 
 
 def test_places_by_hand() -> None:
-    layer = nn.Linear(3, 2)
-    scores = torch.tensor([3.0, 1.0, 2.0, 7.0, 7.0, -math.inf])
-    places = within_outputs(layer, layer.weight.shape, scores)
-    assert places.tolist() == [2.0, 0.0, 1.0, 1.0, 2.0, 0.0]
+    scores = torch.tensor([[3.0, 1.0, 2.0], [7.0, 7.0, -math.inf]])
+    assert within_outputs(scores).tolist() == [[2.0, 0.0, 1.0], [1.0, 2.0, 0.0]]
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -33,7 +33,8 @@ def test_an_output_is_what_one_output_channel_is_computed_from(
     torch.manual_seed(0)
     layer = kind(4, 6, 2, groups=groups, bias=False)
     scores = torch.randperm(layer.weight.numel()).float()
-    places = within_outputs(layer, layer.weight.shape, scores)
+    units = units_of(WeightMatrix.of(layer, layer.weight.shape), "weight")
+    places = units.from_outputs(within_outputs(units.by_output(scores)))
     outputs = []
     for number in range(scores.numel()):
         with torch.no_grad():

@@ -147,6 +147,7 @@ def of(*methods: str) -> set[str]:
         # scratch copies l1-filter, and so follows it.
         ({"methods": {**ALL, "l1-filter": {"ranking": "global"}}}, of("l1-filter", "scratch")),
         ({"methods": {**ALL, "combined": {"granularity": "filter"}}}, of("combined")),
+        ({"methods": {**ALL, "magnitude": {"granularity": "4x4"}}}, of("magnitude")),
         ({"methods": {**ALL, "scratch": {"like": "combined"}}}, of("scratch")),
         # The first level starts from the base net under either schedule.
         (
@@ -319,3 +320,15 @@ def test_what_is_in_a_file_names_its_runs_and_not_its_path() -> None:
 
     assert masked("a", "1") == masked("b", "1")
     assert masked("a", "1") != masked("a", "2")
+
+
+def test_points_whose_ranking_of_weights_was_not_heeded_are_others() -> None:
+    """Version 0.1 ranked these weights globally all the same."""
+    study = StudySpec.model_validate(
+        {"levels": [0.5], "methods": {"magnitude": {"ranking": "layer"}}}
+    )
+    of_0_1 = "19ba5a2214b80b762a4c877f0f1c78fb6662e846e99cac130811fcc293a1417f"
+    assert plan(study, {"data": "x"})[1].digest != of_0_1
+    same = {"levels": [0.5], "methods": {"magnitude": {"ranking": "global"}}}
+    of_0_1 = "c199a153677f7e589161b471e8e0a2a6416b2acc26ac436b8462ef75bdad55fd"
+    assert plan(StudySpec.model_validate(same), {"data": "x"})[1].digest == of_0_1

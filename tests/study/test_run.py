@@ -16,6 +16,7 @@ from secateur.data.shapes import shapes
 from secateur.errors import MaskError, TrainingError
 from secateur.point import Point
 from secateur.pruning.masks import Masks
+from secateur.pruning.method import parts_of
 from secateur.pruning.select import cut
 from secateur.registry import METHODS
 from secateur.runtime.kernels import kernels
@@ -23,7 +24,6 @@ from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study import cut_net, run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
-from secateur.study.cut_net import parts_of
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import perform
@@ -311,11 +311,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_without_a_file(
     ("options", "found"),
     [
         ({}, [("channel", "layer"), ("weight", "global")]),
-        ({"ranking": "global"}, [("channel", "global"), ("weight", "global")]),
+        ({"ranking": "layer"}, [("channel", "layer"), ("weight", "layer")]),
         ({"granularity": "filter"}, [("filter", "layer"), ("weight", "global")]),
+        ({"granularity": "2:4"}, [("channel", "layer"), ("2:4", "global")]),
     ],
 )
-def test_a_study_overrides_the_parts_that_have_channels(
+def test_a_study_overrides_what_its_methods_say(
     options: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     parts = parts_of(METHODS["combined"], MethodSpec(**options))

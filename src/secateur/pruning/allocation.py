@@ -162,19 +162,25 @@ def is_finite(values: Tensor) -> bool:
 
 
 def _ranked(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
-    if all(isinstance(layer.sizes, int) and layer.sizes == 1 for layer in layers):
-        return _ranked_weights(layers, share, total)
+    alike = {layer.sizes if isinstance(layer.sizes, int) else 0 for layer in layers}
+    if alike.isdisjoint({0}) and len(alike) == 1:
+        return _ranked_alike(layers, share, total, alike.pop())
     return _ranked_units(layers, share, total)
 
 
-def _ranked_weights(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
-    """Single weights, of which there may be very many: selected, not sorted."""
+def _ranked_alike(
+    layers: Sequence[Candidates], share: Fraction, total: int | None, size: int
+) -> Allocation:
+    """Single weights, or units of one size, of which there may be very many: selected, not sorted.
+
+    The cut ends at the number of them that is nearest to what is wanted.
+    """
     ranked = Ranked(
         [layer.scores.detach() for layer in layers],
         [layer.pruned for layer in layers],
         [_held(layer) for layer in layers],
     )
-    target = share * (ranked.count if total is None else total)
+    target = share * (ranked.count if total is None else Fraction(total, size))
     wanted = min(math.floor(target), ranked.count)
     if wanted < ranked.count and wanted + 1 - target < target - wanted:
         wanted += 1
@@ -183,7 +189,7 @@ def _ranked_weights(layers: Sequence[Candidates], share: Fraction, total: int | 
 
 
 def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:
-    """Units of any size, of which there are few: sorted.
+    """Units of several sizes: sorted.
 
     The cut ends where the weights of the units come nearest to what is wanted.
     """

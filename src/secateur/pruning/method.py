@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from secateur.errors import UsageError
+from secateur.errors import MaskError, UsageError
+from secateur.foundation.granularity import CHANNELS, KERNEL
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, own_options
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from secateur.pruning.normalize import Normalize
     from secateur.pruning.weights import Scope
 
-Granularity = Literal["weight", "filter", "channel"]
+Granularity = str
+"""A word that `secateur.foundation.granularity.parse_granularity` knows."""
 Reduce = Literal["sum", "mean", "max", "first"]
 Schedule = Literal["one-shot", "incremental", "gradual", "growing"]
 Start = Literal["trained", "untrained", "initial"]
@@ -35,11 +37,13 @@ class Part:
 
     Attributes:
         criterion: A name in `registry.CRITERIA`.
-        granularity: What is cut as one: a `weight`, a `filter` of one convolution, or a `channel`
-            with everything that shares it.
+        granularity: What is cut as one: a `weight`; all but `n` of `m` weights in a row (`2:4`); a
+            block of weights (`4x4`) or a `kernel`; a `filter` of one convolution; or a `channel`
+            with everything that shares it. See `secateur.foundation.granularity`.
         scope: Which layers take part.
         ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
-            `output`, single weights among those of their output.
+            `output`, weights, blocks of one row and kernels among those of their output. Of `n:m`
+            each group is by itself, whatever the ranking.
         normalize: How the scores of a layer are made comparable in a global ranking; see
             `secateur.pruning.normalize`.
         options: What the criterion finds in `statistics.options`.
@@ -59,7 +63,7 @@ class Part:
     @property
     def cuts_channels(self) -> bool:
         """Whether filters or channels go, which are traced; else single weights, by any shape."""
-        return self.granularity in ("filter", "channel")
+        return self.granularity in CHANNELS
 
     @property
     def rescaling(self) -> str:
@@ -139,6 +143,55 @@ class Method:
     def cut_options(self) -> set[str]:
         """The names of its own options that a cut depends on."""
         return own_options(self.options) - set(self.prepare.options if self.prepare else ())
+
+
+def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
+    """A method's parts with what settings say instead, and with its own options.
+
+    A granularity of channels is for the parts that cut channels, any other for those that cut
+    weights; a part of the other kind keeps its own.
+
+    Args:
+        method: The method.
+        settings: Those of `MethodSpec`, and of the method's own class.
+
+    Raises:
+        MaskError: No part can be cut at the granularity.
+
+    Example:
+        >>> found = parts_of(find_method("magnitude"), MethodSpec(granularity="2:4"))
+        >>> [part.granularity for part in found]
+        ['2:4']
+    """
+    own = {name: getattr(settings, name) for name in sorted(method.cut_options())}
+    words = ("scope", "ranking", "normalize", "reduce")
+    asked = {name: value for name in words if (value := getattr(settings, name)) is not None}
+    granularity = settings.granularity
+    if granularity is not None and granularity not in CHANNELS:
+        _check_has_weights(method, granularity)
+    changed = (replace(part, options=own, **asked) for part in method.parts)
+    return tuple(
+        part
+        if granularity is None or part.cuts_channels != (granularity in CHANNELS)
+        else _at(part, granularity)
+        for part in changed
+    )
+
+
+def _at(part: Part, granularity: Granularity) -> Part:
+    scope = "conv" if granularity == KERNEL and part.scope == "all" else part.scope
+    return replace(part, granularity=granularity, scope=scope)
+
+
+def _check_has_weights(method: Method, granularity: Granularity) -> None:
+    if is_structured(method.parts) and all(part.cuts_channels for part in method.parts):
+        raise MaskError(
+            "prune",
+            "the granularity",
+            given=f"{granularity!r} of {method.name}, which cuts filters or channels",
+            expected=f"one of {', '.join(CHANNELS)}",
+            remedy="Choose one of these, or a method of single weights.",
+        )
 
 
 def is_structured(parts: Iterable[Part]) -> bool:

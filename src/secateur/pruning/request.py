@@ -80,8 +80,8 @@ def checked_sparsity(sparsity: object, operation: str = "prune") -> float:
     return number
 
 
-def checked_word(kind: str, word: object, known: object) -> None:
-    """Refuse a word that is none of a `Literal`'s; the nearest is suggested. None is no word.
+def checked_word(kind: str, word: object, known: object) -> object:
+    """The word, if it is None or one of a `Literal`'s; of any other the nearest is suggested.
 
     Raises:
         UnknownNameError: It is none of them.
@@ -97,6 +97,7 @@ expected one of global, layer, output. Did you mean 'global'?
     words = get_args(known)
     if word is not None and word not in words:
         raise UnknownNameError(kind, word, words)
+    return word
 
 
 def checked_multiple(round_to: object, *, weights_only: bool) -> int:

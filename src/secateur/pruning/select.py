@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.pruning.allocation import Candidates, allocate, check_finite, is_finite
+from secateur.foundation.granularity import KERNEL, block
+from secateur.pruning.allocation import is_finite
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import (
     SCALES,
     Statistics,
     needs_of,
-    scored,
     scores_channels_only,
 )
 from secateur.pruning.group_masks import cut_groups
@@ -25,11 +24,10 @@ from secateur.pruning.groups import Groups
 from secateur.pruning.layers import ALL_LAYERS, Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
-from secateur.pruning.normalize import normalized
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.statistics import needs_data
-from secateur.pruning.weights import Tied, Weight, in_scope, sorted_weights
-from secateur.pruning.within_outputs import within_outputs
+from secateur.pruning.weight_masks import cut_weights
+from secateur.pruning.weights import Tied, in_scope, sorted_weights
 from secateur.registry import COLLECTORS, CRITERIA
 
 _WITH_DATA = (
@@ -100,17 +98,17 @@ def cut(
             pins.extend(held)
             masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to)
         else:
-            masks = _cut_weights(model, pools, part, chosen, statistic, found)
+            masks = cut_weights(model, pools, part, chosen, statistic, found)
         found = found.merged(masks)
     found.report = Report(pins)
     return found
 
 
 def _check_units(part: Part) -> None:
-    """Refuse a criterion of channels for single weights, and outputs as a ranking of channels.
+    """Refuse what a granularity cannot be with: a criterion, a ranking, a scope.
 
     Raises:
-        MaskError: It is one.
+        MaskError: One of them is.
     """
     if not part.cuts_channels and scores_channels_only(CRITERIA[part.criterion]):
         raise MaskError(
@@ -127,6 +125,23 @@ def _check_units(part: Part) -> None:
             given=f"'output' of a method that cuts by {part.granularity}",
             expected="'global' or 'layer': an output is what such a method cuts",
             remedy="Choose another ranking, or a method of single weights.",
+        )
+    shape = block(part.granularity)
+    if part.ranking == "output" and shape is not None and shape.rows > 1:
+        raise MaskError(
+            "prune",
+            "the ranking",
+            given=f"'output' of blocks {part.granularity}, each of several outputs",
+            expected="'global' or 'layer'",
+            remedy="Pass ranking='layer', or blocks of one row.",
+        )
+    if part.granularity == KERNEL and part.scope != "conv":
+        raise MaskError(
+            "prune by kernel",
+            "the scope",
+            given=f"{part.scope!r}",
+            expected="'conv': what is no convolution has no kernels",
+            remedy="Choose another scope, or another granularity.",
         )
 
 
@@ -169,76 +184,3 @@ def _check_finite(pools: Sequence[Pool]) -> None:
                     remedy="Training has diverged before this point: lower the learning rate, "
                     "clip gradients, or prune an earlier checkpoint.",
                 )
-
-
-def _cut_weights(
-    model: nn.Module,
-    pools: Sequence[Pool],
-    part: Part,
-    chosen: ChosenLayers,
-    statistics: Statistics,
-    previous: Masks,
-) -> Masks:
-    found = Masks({})
-    for pool in pools:
-        _check_maskable(pool.weights)
-        candidates = [
-            _candidates(model, weight, part, chosen, statistics, previous)
-            for weight in pool.weights.values()
-        ]
-        allocated = allocate(candidates, pool.sparsity, part.ranking)
-        masks: dict[str, Tensor] = {}
-        for weight, kept in zip(pool.weights.values(), allocated.kept, strict=True):
-            masks |= _masks_of(weight, kept.reshape(weight.parameter.shape))
-        found = found.merged(Masks(masks, allocated.floored))
-    return found
-
-
-def _candidates(
-    model: nn.Module,
-    weight: Weight,
-    part: Part,
-    chosen: ChosenLayers,
-    statistics: Statistics,
-    previous: Masks,
-) -> Candidates:
-    value = weight.value
-    rows = _single(value)
-    before = previous.get(weight.name)
-    pruned = None if before is None else ~before.reshape(-1).to(rows.device)
-    known = statistics.in_rows(weight.name, value, _single)
-    scores = scored(CRITERIA[part.criterion], weight.name, rows, known)
-    if part.ranking == "output":
-        check_finite(weight.name, scores)
-        last = scores if pruned is None else scores.masked_fill(pruned, -math.inf)
-        scores = within_outputs(model.get_submodule(weight.module), value.shape, last)
-    if part.rescaling != "none":
-        scores = normalized(scores, part.rescaling, pruned)
-    return Candidates(weight.name, scores, 1, pruned, most=chosen.most(weight))
-
-
-def _masks_of(weight: Weight, kept: Tensor) -> dict[str, Tensor]:
-    """Masks of a weight, or of what it is computed from."""
-    if weight.computed is None:
-        return {weight.name: kept}
-    prefix = f"{weight.module}." if weight.module else ""
-    made = weight.computed.masks(weight.name.removeprefix(prefix), kept)
-    return {prefix + ingredient: mask for ingredient, mask in made.items()}
-
-
-def _check_maskable(weights: Mapping[str, Weight]) -> None:
-    """A weight that is computed can be cut where a zero in an ingredient is a zero in it."""
-    for name, weight in weights.items():
-        if weight.computed is not None and not weight.maskable:
-            raise MaskError(
-                "prune",
-                name,
-                given=f"an ingredient of a weight that is computed ({weight.computed.name} of "
-                f"{weight.module or 'the network'}), in which its zeros do not show",
-                expected="weights that masks can zero",
-                remedy=f"Make it an ordinary parameter first: {weight.computed.remedy}.",
-            )
-
-
-def _single(weight: Tensor) -> Tensor:
-    return weight.reshape(-1, 1)

@@ -15,13 +15,12 @@ from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part, is_structured
+from secateur.pruning.method import Method, Part, is_structured, parts_of
 from secateur.pruning.select import cut
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.cut_net import parts_of
 from secateur.study.method_settings import (
     copied,
     files_of,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from secateur.point import Reached, Score
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
 from secateur.pruning.layers import Layers, Sparsity
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part, is_structured
+from secateur.pruning.method import Method, Part, is_structured, parts_of
 from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import collected, gather, needs_data
@@ -251,20 +250,3 @@ class CutNet:
         """Write the net's weights and masks as the run's checkpoint."""
         file = self.job.file_of(self.job.run.digest)
         save_checkpoint(file, self.model.state_dict(), self.masks, self.training.early)
-
-
-def parts_of(method: Method, options: MethodSpec) -> tuple[Part, ...]:
-    """A method's parts, with the study's own scope, and its ranking and granularity of channels."""
-    changed: dict[str, Any] = {
-        name: value
-        for name in ("ranking", "granularity", "reduce")
-        if (value := getattr(options, name)) is not None
-    }
-    scope: dict[str, Any] = {"scope": options.scope} if options.scope else {}
-    if options.normalize:
-        scope["normalize"] = options.normalize
-    own = {name: getattr(options, name) for name in sorted(method.cut_options())}
-    return tuple(
-        replace(part, options=own, **scope, **({} if part.granularity == "weight" else changed))
-        for part in method.parts
-    )

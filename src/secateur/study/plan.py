@@ -257,10 +257,17 @@ class _Seed:
         """What a cut net is named by beside where it comes from and how it is trained."""
         return {
             "options": chosen(settings_for(self.study, name), _CUT | method.cut_options()),
+            **self._ranked(name, method),
             **self._code(name),
             **self._metrics(),
             **self._layers(name, method),
         }
+
+    def _ranked(self, name: str, method: Method) -> dict[str, Any]:
+        """Where weights are ranked in another way: 0.1 let that be, so its points are others."""
+        asked = settings_for(self.study, name).ranking
+        own = {part.ranking for part in method.parts if not part.cuts_channels}
+        return {"ranked": "every part"} if asked and own - {asked} else {}
 
     def _layers(self, name: str, method: Method) -> dict[str, Any]:
         """What a cut is named by beside its level; the base run's name covers `prunable`."""

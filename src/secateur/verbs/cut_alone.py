@@ -17,6 +17,7 @@ from secateur.pruning.groups import Groups
 from secateur.pruning.layers import ALL_LAYERS, Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
+from secateur.pruning.n_of_m import check_level
 from secateur.pruning.select import cut
 from secateur.pruning.sensitivity import LayerCut, Sensitivity
 from secateur.pruning.weights import Tied, Weight, in_scope, sorted_weights
@@ -60,6 +61,8 @@ def cut_each_layer(
     found = sorted_weights(
         model, example_inputs=example_inputs, tied=tied, prunable=layers.prunable
     ).weights
+    for level in levels:
+        check_level(parts, [level])
     chosen = ChosenLayers(model, layers)
     chosen.check(found)
     whole, cuts = score(model), []

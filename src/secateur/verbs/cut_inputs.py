@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from secateur.errors import MaskError
+from secateur.errors import MaskError, UnknownNameError
+from secateur.foundation.granularity import EXAMPLES, parse_granularity
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Granularity, Method, Part
+from secateur.pruning.method import Granularity, Method, Part, parts_of
 from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_word
@@ -99,25 +100,24 @@ def wanted_parts(
         scope: Instead of its own.
         ranking: Instead of its own.
         normalize: Instead of its own.
-        granularity: Instead of its own, of parts that cut filters or channels.
+        granularity: Instead of its own, of the parts that cut channels, or of those that cut
+            weights.
         options: Its own options, as in a study file.
 
     Raises:
         UnknownNameError: No such word, or option.
         SpecError: An option is out of range.
-        MaskError: The method cuts nothing.
+        MaskError: The method cuts nothing, or not at that granularity.
     """
     settings = method_settings(
         method.name, method.options, dict(options or {}), "the options of prune"
     )
-    own = {name: getattr(settings, name) for name in sorted(method.cut_options())}
-    for kind, word, known in (
-        ("scope", scope, Scope),
-        ("ranking", ranking, Ranking),
-        ("normalize", normalize, Normalize),
-        ("granularity", granularity, Granularity),
-    ):
-        checked_word(kind, word, known)
+    asked = {
+        "scope": checked_word("scope", scope, Scope),
+        "ranking": checked_word("ranking", ranking, Ranking),
+        "normalize": checked_word("normalize", normalize, Normalize),
+        "granularity": _checked_granularity(granularity),
+    }
     if not method.parts:
         raise MaskError(
             "prune",
@@ -126,32 +126,15 @@ def wanted_parts(
             expected="a method that prunes",
             remedy=f"Choose one of {', '.join(n for n in METHODS if METHODS[n].parts)}.",
         )
-    return tuple(
-        replace(
-            _changed(part, scope, ranking, normalize, granularity),
-            reduce=settings.reduce or part.reduce,
-            options=own,
-        )
-        for part in method.parts
-    )
+    given = {name: word for name, word in asked.items() if word is not None}
+    return parts_of(method, settings.model_copy(update=given))
 
 
-def _changed(
-    part: Part,
-    scope: Scope | None,
-    ranking: Ranking | None,
-    normalize: Normalize | None,
-    granularity: Granularity | None,
-) -> Part:
-    if part.granularity == "weight":
-        granularity = None
-    return replace(
-        part,
-        scope=scope or part.scope,
-        ranking=ranking or part.ranking,
-        normalize=normalize or part.normalize,
-        granularity=granularity or part.granularity,
-    )
+def _checked_granularity(word: object) -> object:
+    try:
+        return None if word is None else parse_granularity(word)
+    except ValueError:
+        raise UnknownNameError("granularity", word, EXAMPLES) from None
 
 
 def check_masks(previous: Masks, model: nn.Module, layers: Layers) -> None:

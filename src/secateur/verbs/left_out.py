@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from torch import nn
 
-from secateur.pruning.chosen_layers import ChosenLayers
+from secateur.foundation.granularity import WEIGHT, n_of_m
+from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part, is_structured
@@ -73,7 +74,7 @@ def what_is_left_out(
         )
     chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
     yield from idle_patterns(chosen, scope)
-    if layers.max_sparsity and not is_structured(parts):
+    if not is_structured(parts):
         yield from _held_back(chosen, masks, parts, level, found.weights)
     highest = max(map(_highest, level))
     if not masks.zeros and highest * own >= 1:
@@ -103,17 +104,33 @@ def _held_back(
     level: Sequence[Sparsity],
     weights: Mapping[str, Weight],
 ) -> Iterator[str]:
-    """Where the highest sparsity of layers leaves less to cut than was asked for."""
+    """Where the highest sparsity of layers, or `n:m`, leaves less to cut than was asked for.
+
+    A block more or less, or a few rows that `m` does not divide, are what one expects.
+    """
     sparsities = one_each(len(parts), level)
     scopes = [in_scope(weights, part.scope, "the network") for part in parts]
-    for pool in (pool for pools in chosen.pools_of(scopes, sparsities) for pool in pools):
-        gone = sum(masks[name].numel() - int(masks[name].sum()) for name in pool.weights)
-        asked = math.floor(Fraction(repr(float(pool.sparsity))) * pool.total)
-        if gone < asked:
+    for part, pools in zip(parts, chosen.pools_of(scopes, sparsities), strict=True):
+        pattern = n_of_m(part.granularity)
+        for pool in pools if pattern or chosen.layers.max_sparsity else ():
+            gone = {name: int((~masks[name]).sum()) for name in pool.weights}
+            lost, asked = sum(gone.values()), _asked(pool)
+            if lost >= (asked if part.granularity == WEIGHT else asked * (1 - _SMALL)):
+                continue
+            why = "max_sparsity allows no more"
+            if pattern:
+                held = [name for name in gone if gone[name] < _asked(pool, name)]
+                why = f"too few inputs, or max_sparsity, hold back {', '.join(held[:_NAMED])}"
             yield (
-                f"{gone} of {pool.total} weights were removed and not {asked}, as a sparsity of "
-                f"{pool.sparsity:g} asks for: max_sparsity allows no more"
+                f"{lost} of {pool.total} weights were removed and not {asked}, as a sparsity of "
+                f"{pool.sparsity:g} asks for: {why}"
             )
+
+
+def _asked(pool: Pool, name: str = "") -> int:
+    """How many weights are to go, of all of a pool or of one."""
+    total = pool.weights[name].value.numel() if name else pool.total
+    return math.floor(Fraction(repr(float(pool.sparsity))) * total)
 
 
 def _scope(

@@ -15,7 +15,8 @@ from secateur.pruning.allocation import Ranking
 from secateur.pruning.criterion import SCORES, Statistics
 from secateur.pruning.layers import Sparsity, checked_layers, checked_level
 from secateur.pruning.masks import Masks, checked_masks
-from secateur.pruning.method import Granularity, Method, find_method, is_structured
+from secateur.pruning.method import Granularity, Method, Part, find_method, is_structured
+from secateur.pruning.n_of_m import check_level, check_no_target, implied_level
 from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
@@ -69,7 +70,8 @@ def prune(
             method's scope that `only` names, without those that `exclude` names. Or a table of
             patterns, `{"features.*": 0.5, "classifier": 0.9}`: the weights of each pattern are
             ranked by themselves, the first that matches counts, and what none matches stays whole.
-            For `combined` one of these, or one for the convolutions and one for the rest.
+            For `combined` one of these, or one for the convolutions and one for the rest. Not
+            needed with a granularity `n:m`.
         target: What the cut net may cost, instead of a sparsity: `{"macs": 0.5}`,
             `{"parameters": 100_000}`, `{"bytes": 200_000}`, `{"latency_ms": 2.0, "batch": 1}`;
             below 1 a share of the dense net's. The smallest sparsity that reaches it is found by
@@ -78,8 +80,12 @@ def prune(
         ranking: `global` or `layer` instead of the method's own.
         normalize: `mean`, `l2`, `standard` or `max` instead of the method's own: how scores of
             layers of different scale are made comparable in a global ranking.
-        granularity: `channel` (with everything that shares it) or `filter` (one convolution's
-            alone) instead of the method's own; a method of single weights stays one.
+        granularity: Of a method that cuts channels `channel` (with everything that shares it) or
+            `filter` (one convolution's alone). Of a method of weights `weight`; `2:4` or any
+            `n:m`: of each `m` weights in a row along the inputs `n` are kept, which says the
+            sparsity, too; `4x4`, `1x4`, `4x1` or any block of the weight, as a matrix of outputs
+            and what they read; `kernel`: what one filter reads of one channel. A method of the
+            other kind stays as it is, or refuses.
         example_inputs: A batch that the model accepts, or a tuple of inputs; needed for channels.
         scores: Scores of your own instead of the method's criterion, higher = keep: name of a
             weight or its module -> a tensor of the weight's shape, or for filters and channels
@@ -130,8 +136,7 @@ def prune(
     parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options)
     layers = checked_layers(exclude, only, prunable, max_sparsity, protected)
     round_to = checked_multiple(round_to, weights_only=not is_structured(parts))
-    goal = None if target is None and sparsity is not None else checked_target(target, sparsity)
-    level = checked_level(sparsity) if goal is None else []
+    level, goal = _asked(parts, sparsity, target)
     model = uncompiled(model)
     if previous is not None:
         previous = checked_masks(previous, "previous")
@@ -200,3 +205,19 @@ def prune(
     masks.reached = reached
     warn_of_what_is_left_out(model, weights(), masks, parts, level, layers)
     return masks.apply(model)
+
+
+def _asked(
+    parts: Sequence[Part], sparsity: Any, target: Any
+) -> tuple[Sequence[Sparsity], Target | None]:
+    """The level that is asked for, by a sparsity or by `n:m`; or a target."""
+    implied = implied_level(parts) if sparsity is None and target is None else None
+    if implied is not None:
+        return implied, None
+    if target is None and sparsity is not None:
+        level = checked_level(sparsity)
+        check_level(parts, level)
+        return level, None
+    goal = checked_target(target, sparsity)
+    check_no_target(parts, goal)
+    return [], goal
