@@ -32,6 +32,7 @@ def test_every_recipe_is_pinned() -> None:
         "lamp": ("incremental", "trained", [("lamp", *single)]),
         "l2-filter": (*one_shot, [("l2", *conv)]),
         "wanda": (*one_shot, [("wanda", "weight", "all", "output")]),
+        "sparsegpt": (*one_shot, [("sparsegpt", "weight", "all", "layer")]),
         "taylor-filter": (*one_shot, [("taylor", *convs)]),
         **{name: (*one_shot, [(name, *single)]) for name in SINGLE},
         **{name: (*one_shot, [(name, *conv)]) for name in BY_LAYER},

@@ -37,7 +37,7 @@ def test_the_studys_scores_are_nothing_to_a_control_and_its_masks_are() -> None:
 def test_weights_alone_need_no_pass_over_the_data() -> None:
     spec = study({"magnitude": {}, "dense": {}})
     assert [passes_for_cut(spec, name) for name in ("magnitude", "dense", "synflow")] == [0, 0, 0]
-    assert [passes_for_cut(spec, name) for name in ("fpgm", "wanda", "grasp")] == [0, 1, 2]
+    assert [passes_for_cut(spec, name) for name in ("fpgm", "sparsegpt", "grasp")] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("like", [name for name in METHODS if not METHODS[name].parts])

@@ -180,12 +180,40 @@ def _ranked_alike(
         [layer.pruned for layer in layers],
         [_held(layer) for layer in layers],
     )
-    target = share * (ranked.count if total is None else Fraction(total, size))
-    wanted = min(math.floor(target), ranked.count)
-    if wanted < ranked.count and wanted + 1 - target < target - wanted:
-        wanted += 1
+    asked = share * (ranked.count if total is None else Fraction(total, size))
+    wanted = _nearest_count(asked, ranked.count)
     kept, floored = select(ranked, max(wanted, ranked.gone))
     return Allocation(tuple(kept), tuple(layers[number].layer for number in floored))
+
+
+def _nearest_count(target: Fraction, most: int) -> int:
+    """The whole number of weights nearest to a target; of two equally near, the smaller."""
+    wanted = min(math.floor(target), most)
+    return wanted + (wanted < most and wanted + 1 - target < target - wanted)
+
+
+def weights_to_cut(layer: Candidates, sparsity: float) -> tuple[int, bool]:
+    """How many single weights go of a layer that is ranked by itself, whatever ranks them.
+
+    Args:
+        layer: The weights; nothing is read of their scores but how many there are.
+        sparsity: Share of them to cut, in [0, 1).
+
+    Returns:
+        Their number, with those that are gone already, and whether the floor makes it smaller.
+
+    Raises:
+        MaskError: The sparsity is out of range.
+
+    Example:
+        >>> weights_to_cut(Candidates("fc", torch.zeros(7)), 0.5)
+        (3, False)
+    """
+    count = layer.scores.numel()
+    gone = 0 if layer.pruned is None else int(layer.pruned.count_nonzero())
+    wanted = max(gone, _nearest_count(_share(checked_sparsity(sparsity)) * count, count))
+    most = max(gone, count - min(_held(layer), count))
+    return min(wanted, most), wanted > most
 
 
 def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | None) -> Allocation:

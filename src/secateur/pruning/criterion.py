@@ -19,6 +19,10 @@ SCALES = "norm-scales"
 """The scale of the batch norm behind each filter; sparsity training or the network gives it."""
 INITIAL = "initial-weights"
 """The weights that the network had before it was trained."""
+MOMENTS = "input-moments"
+"""The mean products of each two of the inputs that the weights of an output multiply."""
+RESIDUALS = "input-residuals"
+"""What is left of each input's moment; reconstruction makes it of the moments."""
 SCORES = "scores"
 """Scores that the caller gives: of each weight, or of each unit."""
 
@@ -158,6 +162,30 @@ def needs_of(criteria: Iterable[Criterion]) -> tuple[str, ...]:
     """Everything that some criteria need, each once."""
     found = (name for one in criteria for name in getattr(one, "needs", ()))
     return tuple(dict.fromkeys(found))
+
+
+def reconstructing(criterion: _Criterion) -> _Criterion:
+    """Say that the weights that are left make up for those that go by a criterion.
+
+    Then a layer is cut block of columns by block of columns, each scored as it is by then; see
+    `secateur.pruning.reconstruction`. It needs `input-moments`, and is for single weights, layer
+    by layer.
+
+    Example:
+        >>> @reconstructing
+        ... @needs("input-moments")
+        ... def least(parameter, rows, statistics):
+        ...     return rows.abs().sum(1)
+        >>> reconstructs(least)
+        True
+    """
+    criterion.reconstructs = True  # type: ignore[attr-defined]
+    return criterion
+
+
+def reconstructs(criterion: Criterion) -> bool:
+    """Whether the weights that are left make up for those that go; see `reconstructing`."""
+    return bool(getattr(criterion, "reconstructs", False))
 
 
 def of_channels(criterion: _Criterion) -> _Criterion:

@@ -19,28 +19,51 @@ PLACES = 10
 """Places of each example that are looked at, as in the paper."""
 
 
-def places_of(module: nn.Module, output: Tensor, generator: torch.Generator) -> Tensor:
+def runs_torchs_code(module: nn.Module) -> bool:
+    """Whether a layer does what torch's does: a subclass or an instance may have its own forward.
+
+    Example:
+        >>> runs_torchs_code(nn.Linear(1, 1))
+        True
+    """
+    own = [getattr(type(module), name, None) for name in ("forward", "_conv_forward")]
+    return "forward" not in vars(module) and all(
+        one is None or one.__module__.startswith("torch.nn.modules.") for one in own
+    )
+
+
+def examples_in(module: nn.Module, output: Tensor) -> int:
+    """How many examples a layer gave an output for; of a linear layer's matrix every row is one."""
+    if isinstance(module, nn.Linear):
+        rows = output.numel() // max(output.shape[-1], 1)
+        return output.shape[0] if output.dim() > 2 else rows
+    return output.numel() // prod(_spatial(module, output)) // _channels(module)
+
+
+def places_of(
+    module: nn.Module, output: Tensor, generator: torch.Generator, each: int | None = None
+) -> Tensor:
     """Places of a layer's output, drawn without regard to what is there.
 
     Args:
         module: A convolution or a linear layer.
         output: What it gave.
         generator: Draws, on the CPU.
+        each: How many of each example, `PLACES` by default; all of them where there are no more.
 
     Returns:
         int64: of a convolution `[examples, places]`, counted through the axes of space; of a linear
         layer the numbers of rows, all axes but the last counted through.
     """
+    each = PLACES if each is None else each
     if isinstance(module, nn.Linear):
         rows = output.numel() // max(output.shape[-1], 1)
-        examples = output.shape[0] if output.dim() > 2 else rows
-        wanted = min(rows, PLACES * max(examples, 1))
+        wanted = min(rows, each * max(examples_in(module, output), 1))
         return torch.randperm(rows, generator=generator)[:wanted].to(output.device)
-    spatial = _spatial(module, output)
-    space, examples = prod(spatial), output.numel() // prod(spatial) // _channels(module)
-    if space <= PLACES:
+    space, examples = prod(_spatial(module, output)), examples_in(module, output)
+    if space <= each:
         return torch.arange(space, device=output.device).expand(examples, space)
-    return torch.randint(space, (examples, PLACES), generator=generator).to(output.device)
+    return torch.randint(space, (examples, each), generator=generator).to(output.device)
 
 
 def output_rows(module: nn.Module, output: Tensor, places: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from secateur.pruning.channel_axis import channel_axis
+from secateur.pruning.layer_rows import runs_torchs_code
 from secateur.pruning.mended import Mended
 from secateur.pruning.repair import Calibration
 
@@ -79,7 +80,7 @@ def mendable(calibration: Calibration, norms: bool) -> tuple[dict[str, nn.Module
     masked = {id(one) for one in calibration.masks.parameters_of(calibration.model).values()}
     for name, module in calibration.model.named_modules():
         if isinstance(module, kinds):
-            if _is_torchs(module):
+            if runs_torchs_code(module):
                 found[name] = module
             else:
                 left.append((name, "its forward is its own"))
@@ -88,14 +89,6 @@ def mendable(calibration: Calibration, norms: bool) -> tuple[dict[str, nn.Module
         ):
             left.append((name, f"a {type(module).__name__} has no output channel to correct"))
     return found, tuple(left)
-
-
-def _is_torchs(module: nn.Module) -> bool:
-    """Whether a layer is run by torch's code: a subclass or an instance may have its own."""
-    own = [getattr(type(module), name, None) for name in ("forward", "_conv_forward")]
-    return "forward" not in vars(module) and all(
-        one is None or one.__module__.startswith("torch.nn.modules.") for one in own
-    )
 
 
 def parameters_of_layers(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import math
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +15,7 @@ from secateur.errors import MaskError
 from secateur.foundation.html import Cell, table
 from secateur.point import Reached
 from secateur.pruning.freeze import Freeze
+from secateur.pruning.mask_bits import packed, unpacked
 from secateur.pruning.naming import masked_parameters
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.removed import Removed, to_be_removed
@@ -41,6 +39,8 @@ class Masks(Mapping[str, Tensor]):
         traced: The trace that the masks were made with; `compact` takes it up. Never pickled.
         removed: What `apply` has zeroed last, for `secateur.repair`; until `freeze`. Never pickled;
             None gives its memory back.
+        rewritten: Name -> new values of a parameter whose kept elements change with the cut, as
+            reconstruction has them; the next `apply` writes them, once.
 
     Raises:
         MaskError: A mask is not a bool tensor.
@@ -50,6 +50,8 @@ class Masks(Mapping[str, Tensor]):
         >>> masks.zeros, masks.total
         (1, 4)
     """
+
+    rewritten: Mapping[str, Tensor] = MappingProxyType({})
 
     def __init__(self, masks: Mapping[str, Tensor], floored: tuple[str, ...] = ()) -> None:
         given: Mapping[Any, Any] = masks
@@ -132,10 +134,14 @@ class Masks(Mapping[str, Tensor]):
         both = dict(self)
         for name, mask in other.items():
             both[name] = both[name] & mask.to(both[name].device) if name in both else mask
-        return Masks(both, tuple(dict.fromkeys((*self.floored, *other.floored))))
+        made = Masks(both, tuple(dict.fromkeys((*self.floored, *other.floored))))
+        made.rewritten = {**self.rewritten, **other.rewritten}
+        return made
 
     def apply(self, model: nn.Module) -> Masks:
         """Write +0 into every pruned element of `model`, and remember the model for `freeze`.
+
+        Where the masks know new values of kept elements, those are written, too, the first time.
 
         Returns:
             These masks.
@@ -143,7 +149,8 @@ class Masks(Mapping[str, Tensor]):
         Raises:
             MaskError: A name or a shape is not the model's.
         """
-        removed = to_be_removed(self, model)
+        removed = to_be_removed(self, model, self.rewritten)
+        self._rewrite(model)
         self.clear(model)
         if removed is not None:
             with suppress(RuntimeError):  # a parameter whose bits cannot be read
@@ -151,6 +158,14 @@ class Masks(Mapping[str, Tensor]):
                 self.removed = removed
         self._model = model
         return self
+
+    def _rewrite(self, model: nn.Module) -> None:
+        """Write the new values; once, for what is trained afterwards is newer."""
+        parameters = self.parameters_of(model)
+        with torch.no_grad():
+            for name, values in self.rewritten.items():
+                parameters[name].copy_(values)
+        self.rewritten = {}
 
     def clear(self, model: nn.Module) -> None:
         """Write +0 into every pruned element of `model`, and remember nothing.
@@ -230,21 +245,22 @@ class Masks(Mapping[str, Tensor]):
 
     def to_text(self) -> str:
         """The masks as text, one bit an element, for a file's metadata."""
-        packed = {
-            name: [list(mask.shape), _pack(mask)] for name, mask in sorted(self._masks.items())
+        held = {
+            name: [list(mask.shape), packed(mask)] for name, mask in sorted(self._masks.items())
         }
-        return json.dumps({"masks": packed, "floored": list(self.floored)})
+        return json.dumps({"masks": held, "floored": list(self.floored)})
 
     @classmethod
     def from_text(cls, text: str) -> Masks:
         """The inverse of `to_text`."""
         held = json.loads(text)
-        masks = {name: _unpack(bits, shape) for name, (shape, bits) in held["masks"].items()}
+        masks = {name: unpacked(bits, shape) for name, (shape, bits) in held["masks"].items()}
         return cls(masks, tuple(held["floored"]))
 
     def __getstate__(self) -> dict[str, object]:
         """Copies and pickles hold the masks, never the model they were applied to."""
         held = {"_masks": self._masks, "floored": self.floored, "report": self.report}
+        held["rewritten"] = dict(self.rewritten)
         gone = {"_model": None, "traced": None, "removed": None}
         return {**held, **gone, "reached": self.reached}
 
@@ -266,26 +282,6 @@ def checked_masks(masks: object, subject: str) -> Masks:
         expected="masks, as prune returns them",
         remedy="Pass the masks of the cut before, or a dict of names to bool tensors.",
     )
-
-
-def _pack(mask: Tensor) -> str:
-    bits = np.packbits(mask.cpu().numpy().reshape(-1))
-    return base64.b85encode(zlib.compress(bits.tobytes(), level=6)).decode()
-
-
-def _unpack(text: str, shape: list[int]) -> Tensor:
-    """A mask, decompressed no further than its shape says.
-
-    Raises:
-        ValueError: The text holds another number of elements.
-    """
-    count = math.prod(shape)
-    size = (count + 7) // 8
-    packed = zlib.decompressobj().decompress(base64.b85decode(text), max(size, 0) + 1)
-    if len(packed) != size:
-        raise ValueError(f"a mask of another shape than {shape}")
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count)
-    return torch.from_numpy(bits.astype(bool)).reshape(shape)
 
 
 # A file with masks in it is read by torch.load(weights_only=True): they are tensors and words.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ class Removed:
     Args:
         masks: Parameter names -> bool tensors, True = kept.
         model: The network, before the masks are applied to it.
+        rewritten: Names of parameters whose kept elements are about to change, too.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -33,10 +34,16 @@ class Removed:
         (True, [[1.0, 1.0]])
     """
 
-    def __init__(self, masks: Mapping[str, Tensor], model: nn.Module) -> None:
-        self._masks = dict(masks)
+    def __init__(
+        self, masks: Mapping[str, Tensor], model: nn.Module, rewritten: Collection[str] = ()
+    ) -> None:
+        # Elements that a cut leaves as they are need not be held.
+        self._unchanged = {
+            name: torch.zeros_like(mask) if name in rewritten else mask
+            for name, mask in masks.items()
+        }
         self._values = {
-            name: parameter.detach().masked_fill(masks[name].to(parameter.device), 0)
+            name: parameter.detach().masked_fill(self._unchanged[name].to(parameter.device), 0)
             for name, parameter in masked_parameters(masks, model).items()
         }
         self._norms = {name: one.detach().clone() for name, one in _norm_statistics(model).items()}
@@ -66,24 +73,31 @@ class Removed:
         """
         found = {name: one.detach().clone() for name, one in own_tensors(model)}
         names = {id(one): name for name, one in own_tensors(model)}
-        for name, parameter in masked_parameters(self._masks, model).items():
+        for name, parameter in masked_parameters(self._unchanged, model).items():
             cut = found[names[id(parameter)]]
             values = self._values[name].to(cut.device, cut.dtype)
-            cut.copy_(torch.where(self._masks[name].to(cut.device), cut, values))
+            cut.copy_(torch.where(self._unchanged[name].to(cut.device), cut, values))
         for name, values in self._norms.items():
             found[name].copy_(values)
         return found
 
 
-def to_be_removed(masks: Mapping[str, Tensor], model: nn.Module) -> Removed | None:
+def to_be_removed(
+    masks: Mapping[str, Tensor], model: nn.Module, rewritten: Collection[str] = ()
+) -> Removed | None:
     """What masks are about to zero; None if that is nothing, or cannot be read.
+
+    Args:
+        masks: Parameter names -> bool tensors, True = kept.
+        model: The network.
+        rewritten: Names of parameters whose kept elements are about to change, too.
 
     Raises:
         MaskError: A name or a shape is not the model's.
     """
     masked_parameters(masks, model)
     try:
-        removed = Removed(masks, model)
+        removed = Removed(masks, model, rewritten)
         return removed if removed.is_something else None
     except (RuntimeError, TypeError):  # without storage, or of a tensor class that has no such op
         return None

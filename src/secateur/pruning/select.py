@@ -17,6 +17,7 @@ from secateur.pruning.criterion import (
     SCALES,
     Statistics,
     needs_of,
+    reconstructs,
     scores_channels_only,
 )
 from secateur.pruning.group_masks import cut_groups
@@ -25,6 +26,7 @@ from secateur.pruning.layers import ALL_LAYERS, Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.pinned import Pinned, Report
+from secateur.pruning.reconstruction import check_reconstructed, cut_and_reconstruct
 from secateur.pruning.statistics import needs_data
 from secateur.pruning.weight_masks import cut_weights
 from secateur.pruning.weights import Tied, in_scope, sorted_weights
@@ -93,7 +95,9 @@ def cut(
         _check_units(part)
         _check_needs(part, statistic)
         _check_finite(pools)
-        if part.cuts_channels:
+        if reconstructs(CRITERIA[part.criterion]):
+            masks = cut_and_reconstruct(model, pools, part, chosen, statistic, found)
+        elif part.cuts_channels:
             free, held = chosen.free(_groups(groups_of, part), every, sparsity)
             pins.extend(held)
             masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to)
@@ -110,6 +114,8 @@ def _check_units(part: Part) -> None:
     Raises:
         MaskError: One of them is.
     """
+    if reconstructs(CRITERIA[part.criterion]):
+        check_reconstructed(part)
     if not part.cuts_channels and scores_channels_only(CRITERIA[part.criterion]):
         raise MaskError(
             "prune",
