@@ -142,3 +142,15 @@ def test_no_step_before_the_cut_is_a_cut_at_once() -> None:
     started(cutter, model)
     assert cutter.masks == CHOSEN
     assert float(cutter.penalty()) == 0.0
+
+
+def test_weights_that_were_made_up_for_others_at_the_choice_are_not_written_after_training() -> (
+    None
+):
+    model, chosen = net(), Masks({"weight": KEPT})
+    chosen.rewritten = {"weight": torch.full((2, 3), 7.0)}
+    cutter = Growing(chosen, 10, ceiling=1.0)
+    optimizer = started(cutter, model)
+    trained = model.weight.detach().clone()
+    cutter.step(model, [optimizer], 10)
+    assert torch.equal(model.weight.detach(), trained * KEPT)

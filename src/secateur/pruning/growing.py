@@ -63,6 +63,7 @@ class Growing(Cutter):
         """The masks that were chosen, applied."""
         del planned
         self._going = []
+        self._chosen.rewritten = {}  # weights from when they were chosen; those now have trained
         return self._chosen.apply(model)
 
     def resume(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
