@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -14,13 +15,16 @@ from torch import Tensor, nn
 import secateur
 from secateur import models
 from secateur.errors import MaskError, ModelError
+from secateur.foundation.granularity import n_of_m
 from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Method, Part
+from secateur.pruning.method import Method, Part, parts_of
 from secateur.pruning.select import cut
 from secateur.pruning.slimming_norms import insert_norms
 from secateur.pruning.statistics import Batches, Collector, Loss, gather, needs_data
+from secateur.pruning.weight_matrix import WeightMatrix
+from secateur.pruning.weight_units import units_of as weight_units
 from secateur.pruning.weights import prunable_weights
 from secateur.registry import COLLECTORS, CRITERIA, METHODS
 from secateur.verbs.units import groups_of
@@ -129,6 +133,21 @@ def case() -> Callable[[str], Case]:
     return get
 
 
+SHAPES = ("2:4", "1:3", "4x4", "1x4", "4x1", "kernel")
+
+
+def at(name: str, granularity: str, **settings: Any) -> Method:
+    """A method of weights at another granularity."""
+    method: Method = METHODS[name]
+    asked = method.options(granularity=granularity, **settings)
+    return replace(method, parts=parts_of(method, asked))
+
+
+RECIPES: dict[str, Method] = {name: METHODS[name] for name in METHODS}
+RECIPES |= {f"magnitude {word}": at("magnitude", word) for word in SHAPES}
+"""Every method, and one of single weights at every other granularity of weights."""
+
+
 def needs_convolutions(method: Method) -> bool:
     return any(part.scope == "conv" for part in method.parts)
 
@@ -147,10 +166,11 @@ def runnable() -> Iterator[tuple[str, str]]:
             met.append(way(METHODS[name]))
             for net in CONV_NETS if needs_convolutions(METHODS[name]) else NETS:
                 yield name, net
+    yield from ((name, SMALL) for name in RECIPES if name not in METHODS)
 
 
 EVERY = pytest.mark.parametrize(("name", "net"), list(runnable()))
-CUTTING = [name for name in METHODS if METHODS[name].parts]
+CUTTING = [name for name in RECIPES if RECIPES[name].parts]
 EVERY_THAT_CUTS = pytest.mark.parametrize(
     ("name", "net"), [(name, net) for name, net in runnable() if name in CUTTING]
 )
@@ -159,8 +179,13 @@ EVERY_THAT_CUTS = pytest.mark.parametrize(
 def units_of(case: Case, part: Part) -> list[list[int]]:
     """For each ranked set of units, the weights that each unit takes with it."""
     weights = prunable_weights(case.model, part.scope)
-    if part.granularity == "weight":
-        sizes = [[1] * weight.parameter.numel() for weight in weights.values()]
+    if not part.cuts_channels:
+        sizes = []
+        for weight in weights.values():
+            layer = case.model.get_submodule(weight.module)
+            units = weight_units(WeightMatrix.of(layer, weight.value.shape), part.granularity)
+            alone = units.rows(torch.ones(weight.value.shape)).sum(dim=1)
+            sizes.append([int(size) for size in alone])
     else:
         groups = case.groups(part)
         held = [0] * groups.count
@@ -186,10 +211,10 @@ def zeros_in(case: Case, masks: Masks, part: Part) -> int:
 def test_masks_have_the_shapes_of_the_parameters(
     name: str, net: str, case: Callable[[str], Case]
 ) -> None:
-    masks = case(net).cut(METHODS[name], (0.5,))
+    masks = case(net).cut(RECIPES[name], (0.5,))
     parameters = dict(case(net).model.named_parameters())
     assert set(masks) <= set(parameters)
-    assert bool(masks) == bool(METHODS[name].parts)
+    assert bool(masks) == bool(RECIPES[name].parts)
     for key, mask in masks.items():
         assert mask.dtype == torch.bool
         assert mask.shape == parameters[key].shape
@@ -199,7 +224,7 @@ def test_masks_have_the_shapes_of_the_parameters(
 def test_the_same_cut_twice_gives_the_same_bits(
     name: str, net: str, case: Callable[[str], Case]
 ) -> None:
-    first, second = (case(net).cut(METHODS[name], (0.7,)) for _ in range(2))
+    first, second = (case(net).cut(RECIPES[name], (0.7,)) for _ in range(2))
     assert first == second
     assert first.floored == second.floored
 
@@ -211,7 +236,7 @@ def test_the_layout_in_memory_changes_no_mask(
     plain = case(net)
     other = copy.copy(plain)
     other.model = copy.deepcopy(plain.model).to(memory_format=torch.channels_last)
-    assert other.cut(METHODS[name], (0.7,)) == plain.cut(METHODS[name], (0.7,))
+    assert other.cut(RECIPES[name], (0.7,)) == plain.cut(RECIPES[name], (0.7,))
 
 
 def bits(model: nn.Module) -> dict[str, bytes]:
@@ -238,7 +263,7 @@ def test_scoring_leaves_the_model_untouched(
     own._groups = {}  # traced anew, on this model
     before, around = bits(own.model), surroundings(own.model)
     state = torch.get_rng_state()
-    own.cut(METHODS[name], (0.5,))
+    own.cut(RECIPES[name], (0.5,))
     assert bits(own.model) == before
     assert surroundings(own.model) == around
     assert torch.equal(torch.get_rng_state(), state)
@@ -249,9 +274,11 @@ def test_scoring_leaves_the_model_untouched(
 def test_counts_are_the_nearest_that_whole_units_allow(
     name: str, net: str, level: tuple[float, ...], case: Callable[[str], Case]
 ) -> None:
-    masks = case(net).cut(METHODS[name], level)
+    masks = case(net).cut(RECIPES[name], level)
     share = Fraction(str(level[0]))
-    for part in METHODS[name].parts:
+    for part in RECIPES[name].parts:
+        if n_of_m(part.granularity) is not None:
+            continue  # no ranking; see the test after this one
         ranked = units_of(case(net), part)
         total = sum(
             w.parameter.numel() for w in prunable_weights(case(net).model, part.scope).values()
@@ -266,6 +293,37 @@ def test_counts_are_the_nearest_that_whole_units_allow(
                 assert slack == Fraction(1, 2)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("word", "kept"), [("2:4", (3, 2, 2)), ("1:3", (2, 2, 1))])
+def test_n_of_m_are_kept_in_every_group(
+    word: str, kept: tuple[int, ...], level: tuple[float, ...], case: Callable[[str], Case]
+) -> None:
+    """On the way there the nearest number; of a group that is short at most as many."""
+    wanted, size = kept[LEVELS.index(level)], int(word[2:])
+    masks = case(SMALL).cut(RECIPES[f"magnitude {word}"], level)
+    assert masks.keys() == prunable_weights(case(SMALL).model).keys()
+    for mask in masks.values():
+        for group in mask.split(size, dim=1):  # the inputs of a layer lie along its second axis
+            assert (group.sum(dim=1) == min(wanted, group.shape[1])).all()
+
+
+@pytest.mark.parametrize("word", SHAPES)
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].family == "weights"])
+def test_every_method_of_weights_takes_every_granularity_of_weights(
+    name: str, word: str, case: Callable[[str], Case]
+) -> None:
+    tall = word in ("4x4", "4x1") and METHODS[name].parts[0].ranking == "output"
+    method = at(name, word, **({"ranking": "layer"} if tall else {}))
+    masks = case(SMALL).cut(method, (0.5,))
+    assert case(SMALL).cut(method, (0.5,)) == masks
+    if n_of_m(word) is not None:  # as many go, whatever it scores by
+        assert masks.zeros == case(SMALL).cut(RECIPES[f"magnitude {word}"], (0.5,)).zeros
+        return
+    ranked = units_of(case(SMALL), method.parts[0])
+    slack = sum(Fraction(max(sizes), 2) for sizes in ranked)
+    assert abs(masks.zeros - Fraction(masks.total, 2)) <= slack
+
+
 @EVERY
 def test_masks_nest_when_each_level_starts_from_the_last(
     name: str, net: str, case: Callable[[str], Case]
@@ -275,7 +333,7 @@ def test_masks_nest_when_each_level_starts_from_the_last(
     own.model = copy.deepcopy(own.model)
     own.scales = dict(own.scales)
     for level in LEVELS:
-        masks = own.cut(METHODS[name], level, previous)
+        masks = own.cut(RECIPES[name], level, previous)
         if previous is not None:
             assert masks.is_within(previous)
             assert masks == previous or masks.zeros > previous.zeros
@@ -289,17 +347,18 @@ def test_masks_nest_when_each_level_starts_from_the_last(
 
 @EVERY
 def test_no_layer_is_ever_emptied(name: str, net: str, case: Callable[[str], Case]) -> None:
-    masks = case(net).cut(METHODS[name], (0.999999,))
+    masks = case(net).cut(RECIPES[name], (0.999999,))
     for key, mask in masks.items():
         assert bool(mask.any()), f"{key} is empty"
-    assert bool(masks.floored) == bool(METHODS[name].parts)
+    patterns = any(n_of_m(part.granularity) for part in RECIPES[name].parts)
+    assert bool(masks.floored) == (bool(RECIPES[name].parts) and not patterns)
     layers = dict(case(net).model.named_modules()) | dict(case(net).model.named_parameters())
     assert set(masks.floored) <= set(layers)
 
 
 @EVERY
 def test_level_0_cuts_nothing(name: str, net: str, case: Callable[[str], Case]) -> None:
-    masks = case(net).cut(METHODS[name], (0.0,))
+    masks = case(net).cut(RECIPES[name], (0.0,))
     assert masks.zeros == 0
     assert masks.floored == ()
 
@@ -310,7 +369,7 @@ def test_a_sparsity_out_of_range_is_refused(
     name: str, sparsity: float, case: Callable[[str], Case]
 ) -> None:
     with pytest.raises(MaskError, match="0 up to, but not including, 1"):
-        case("conv4").cut(METHODS[name], (sparsity,))
+        case("conv4").cut(RECIPES[name], (sparsity,))
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -331,12 +390,12 @@ def test_a_weight_that_is_not_finite_is_named(
 ) -> None:
     own = copy.copy(case(net))
     own.model = copy.deepcopy(own.model)
-    weights = prunable_weights(own.model, METHODS[name].parts[0].scope)
+    weights = prunable_weights(own.model, RECIPES[name].parts[0].scope)
     broken = list(weights.values())[1]
     with torch.no_grad():
         broken.parameter.view(-1)[3] = value
     with pytest.raises(MaskError) as caught:
-        own.cut(METHODS[name], (0.5,))
+        own.cut(RECIPES[name], (0.5,))
     assert caught.value.subject == broken.name
     assert "1 of" in caught.value.given
 
@@ -461,7 +520,7 @@ def test_what_is_cut_is_zero_to_the_bit_after_training(
 ) -> None:
     own = copy.copy(case(SMALL))
     own.model = copy.deepcopy(own.model).train()
-    masks = own.cut(METHODS[name], (0.5,)).apply(own.model)
+    masks = own.cut(RECIPES[name], (0.5,)).apply(own.model)
     dense = bits(own.model)
     stepped = OPTIMIZERS[optimizer](own.model.parameters())
     masks.freeze(stepped)

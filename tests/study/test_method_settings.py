@@ -153,3 +153,40 @@ def test_a_gradual_method_needs_no_more_than_the_usual() -> None:
 def test_a_method_that_grows_may_come_to_a_target_and_any_method_may_grow() -> None:
     methods = {"growing": {"levels": [{"macs": 0.5}]}, "magnitude": {"schedule": "growing"}}
     assert len(plan(study(methods), SOURCES)) == 1 + 1 + 2
+
+
+def test_a_pattern_says_the_level_of_a_method_that_has_none_of_its_own() -> None:
+    spec = study(
+        {"magnitude": {"granularity": "1:4"}, "lamp": {}, "scratch": {"like": "magnitude"}}
+    )
+    assert spec.levels_of("magnitude") == ((0.75,),)
+    assert spec.levels_of("lamp") == ((0.5,), (0.9,))
+    cut = [run.title for run in plan(spec, SOURCES) if run.method in ("magnitude", "scratch")]
+    assert cut == ["magnitude 0.75 seed 0", "scratch 0.75 seed 0"]
+    own = study({"combined": {"granularity": "2:4", "levels": ["0.3/0.5"]}})
+    assert [run.title for run in plan(own, SOURCES)][1:] == ["combined 0.3/0.5 seed 0"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"magnitude": {"granularity": "2:4", "levels": [0.5, 0.9]}}, "0.9 with .*expected 0.5: 2"),
+        ({"combined": {"granularity": "2:4", "levels": ["0.5/0.3"]}}, "0.3 with granularity '2:4'"),
+        (
+            {"magnitude": {"granularity": "2:4", "levels": ["macs=0.5"]}},
+            "macs=0.5 with granularity",
+        ),
+        ({"l1-filter": {"granularity": "4x4"}}, "expected one of filter, channel"),
+    ],
+)
+def test_a_granularity_and_what_contradicts_it_are_refused(
+    methods: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        plan(study(methods), SOURCES)
+
+
+@pytest.mark.parametrize("word", ["2:2", "row", 4])
+def test_a_granularity_that_is_none_is_refused_with_the_words(word: object) -> None:
+    with pytest.raises(SpecError, match="n are kept of m"):
+        study({"magnitude": {"granularity": word}})

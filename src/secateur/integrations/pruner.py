@@ -7,9 +7,11 @@ from typing import Any
 from torch import nn
 
 from secateur.errors import MaskError
+from secateur.foundation.granularity import WEIGHT, NOfM, n_of_m
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
+from secateur.pruning.n_of_m import check_share
 from secateur.verbs.prune import prune
 
 
@@ -18,12 +20,13 @@ class Pruner(Cutter):
 
     Args:
         masks: Masks that are held as they are; or give a sparsity.
-        sparsity: A share that is cut when training begins, or a `Gradual` schedule.
+        sparsity: A share that is cut when training begins, or a `Gradual` schedule; with a
+            granularity `n:m` not needed. On its way there a schedule cuts `k:m` of a larger `k`.
         method: As for `secateur.prune`.
         **options: Of `secateur.prune`: `example_inputs`, `exclude`, `ranking`, ...
 
     Raises:
-        MaskError: Neither masks nor a sparsity, or both.
+        MaskError: Neither masks nor a sparsity, or both, or one that `n:m` contradicts.
     """
 
     def __init__(
@@ -34,6 +37,9 @@ class Pruner(Cutter):
         method: str = "magnitude",
         **options: Any,
     ) -> None:
+        self._pattern = n_of_m(str(options.get("granularity", "")))
+        if masks is None and sparsity is None and self._pattern is not None:
+            sparsity = self._pattern.sparsity
         if (masks is None) == (sparsity is None):
             raise MaskError(
                 "making a pruning callback",
@@ -44,14 +50,27 @@ class Pruner(Cutter):
             )
         if isinstance(sparsity, int | float):
             sparsity = Gradual(float(sparsity), end=0, initial=float(sparsity))
+        if sparsity is not None:
+            check_share(str(options.get("granularity", "")), sparsity.final)
         super().__init__(masks, sparsity)
         self.method = method
         self.options = options
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
         """As `secateur.prune` cuts, at the sparsity of the schedule."""
-        sparsity = 0.0 if self.schedule is None else self.schedule.sparsity(planned)
-        return prune(model, self.method, sparsity=sparsity, previous=self.masks, **self.options)
+        asked: dict[str, Any] = {
+            "sparsity": 0.0 if self.schedule is None else self.schedule.sparsity(planned)
+        }
+        if self._pattern is not None:
+            asked = self._pattern_at(self._pattern, asked["sparsity"])
+        return prune(model, self.method, previous=self.masks, **{**self.options, **asked})
+
+    def _pattern_at(self, pattern: NOfM, sparsity: float) -> dict[str, Any]:
+        """What is asked for on the way to a pattern: a weaker one, or nothing yet."""
+        gone = pattern.gone(sparsity)
+        if not gone:
+            return {"granularity": WEIGHT, "sparsity": 0.0}
+        return {"granularity": str(NOfM(pattern.size - gone, pattern.size))}
 
     def to_text(self) -> str:
         """The masks, for a checkpoint; empty before the first cut."""

@@ -150,17 +150,24 @@ def check_level(parts: Sequence[Part], level: Sequence[Sparsity]) -> None:
         MaskError: One does, or there are too many for the parts.
     """
     for part, sparsity in zip(parts, one_each(len(parts), level), strict=True):
-        pattern = n_of_m(part.granularity)
-        if pattern is None:
-            continue
         shares = [share for _, share in sparsity] if isinstance(sparsity, tuple) else [sparsity]
         for share in shares:
-            if abs(share - pattern.sparsity) > _NEAR:
-                raise MaskError(
-                    "prune",
-                    "the sparsity",
-                    given=f"{share:g} with granularity {part.granularity!r}",
-                    expected=f"{pattern.sparsity:.6g}: {pattern.kept} of every {pattern.size} "
-                    "weights are kept",
-                    remedy=f"Give {pattern.sparsity:.6g} or none at all, or choose another n:m.",
-                )
+            check_share(part.granularity, share)
+
+
+def check_share(granularity: str, share: float) -> None:
+    """Refuse a share that goes, where the granularity says another.
+
+    Raises:
+        MaskError: It does.
+    """
+    pattern = n_of_m(granularity)
+    if pattern is not None and abs(share - pattern.sparsity) > _NEAR:
+        raise MaskError(
+            "prune",
+            "the sparsity",
+            given=f"{share:g} with granularity {granularity!r}",
+            expected=f"{pattern.sparsity:.6g}: {pattern.kept} of every {pattern.size} weights are "
+            "kept",
+            remedy=f"Give {pattern.sparsity:.6g} or none at all, or choose another n:m.",
+        )

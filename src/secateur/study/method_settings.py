@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from secateur.errors import SpecError
-from secateur.foundation.level import target_of
+from secateur.errors import MaskError, SpecError
+from secateur.foundation.level import shares_of, target_of
 from secateur.foundation.level_text import level_text
-from secateur.pruning.method import is_structured
+from secateur.pruning.method import is_structured, parts_of
 from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
@@ -131,6 +131,28 @@ def check_methods(study: StudySpec) -> None:
                 given = level_text(level)
                 known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
                 raise wrong_plan(f"a level of {pruned}", given, known)
+        _check_granularity(study, pruned)
+
+
+def _check_granularity(study: StudySpec, name: str) -> None:
+    """Refuse a granularity that a method cannot be cut at, and levels that it contradicts."""
+    spec, method = settings_for(study, name), METHODS[name]
+    if spec.granularity is None or not method.parts:
+        return
+    from secateur.pruning.n_of_m import check_level, check_no_target  # here, for it loads torch
+
+    try:
+        parts = parts_of(method, spec)
+        for level in study.levels_of(name):
+            target = target_of(level)
+            if target is not None:
+                check_no_target(parts, target)
+            else:
+                check_level(parts, shares_of(level))
+    except MaskError as error:
+        raise wrong_plan(
+            f"{error.subject} of methods.{name}", error.given, error.expected
+        ) from None
 
 
 def _check_training(study: StudySpec) -> None:
