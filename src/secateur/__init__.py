@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from secateur.runtime.layers.sparsify import sparsify as sparsify
     from secateur.training.evaluate import evaluate as evaluate
     from secateur.training.fit import fit as fit
+    from secateur.training.group_lasso import group_lasso as group_lasso
     from secateur.training.slim import slim as slim
     from secateur.verbs.prune import prune as prune
     from secateur.verbs.repair import repair as repair
@@ -56,6 +57,7 @@ _HOMES = {
     "export_onnx": "secateur.artifact.export",
     "export_pt2": "secateur.artifact.export",
     "fit": "secateur.training.fit",
+    "group_lasso": "secateur.training.group_lasso",
     "inspect": "secateur.artifact.inspect",
     "load": "secateur.artifact.load",
     "load_state_dict": "secateur.artifact.load",

@@ -93,7 +93,7 @@ class Epochs:
 
     Attributes:
         base: Of the dense net it came from (0 for a net trained from scratch).
-        sparsity: Of sparsity training (slimming's L1 on the scales), even where only the ranking
+        sparsity: Of sparsity training (slimming's, group lasso's), even where only the ranking
             was taken from it.
         retrain: Of retraining, along the whole chain of levels that led here.
         statistics: Passes over the training data in which statistics for criteria were gathered.

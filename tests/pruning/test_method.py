@@ -40,6 +40,7 @@ def test_every_recipe_is_pinned() -> None:
         **{name: ("one-shot", "untrained", [(name, *single)]) for name in UNTRAINED},
         "random-weight": ("incremental", "trained", [("random", *single)]),
         "random-filter": (*one_shot, [("random", *conv)]),
+        "group-lasso": (*one_shot, [("group-norm", *convs)]),
         "growing": ("growing", "trained", [("magnitude", *conv)]),
         "dense": ("incremental", "trained", []),
         "scratch": ("one-shot", "initial", []),
@@ -50,4 +51,6 @@ def test_every_recipe_is_pinned() -> None:
         "dense",
         "scratch",
     }
-    assert {n for n, m in METHODS.items() if m.prepare} == {"slimming"}
+    prepared = {name: method.prepare for name, method in METHODS.items() if method.prepare}
+    given = {name: (one.gives, one.gives_net) for name, one in prepared.items()}
+    assert given == {"slimming": ("norm-scales", False), "group-lasso": ("net", True)}

@@ -38,8 +38,10 @@ def test_every_point_of_every_method_has_consumed_the_same(
     base: int, more: int, sparsity: int, spread: str, levels: int, distill: float
 ) -> None:
     """Whatever is registered: a method that forgets to count something is found here."""
-    every: dict[str, Any] = {name: {} for name in METHODS}
-    every["slimming"] = {"sparsity_epochs": sparsity}
+    every: dict[str, Any] = {
+        name: {method.prepare.epochs: sparsity} if method.prepare else {}
+        for name, method in METHODS.items()
+    }
     retrain = 3 * levels + sparsity + more
     spec = study(every, base_epochs=base, retrain_epochs=retrain, spread=spread,
                  distill=distill)  # fmt: skip
@@ -61,13 +63,15 @@ SHARES = {
     "magnitude": [3, 3, 3, 4],
     "l1-filter": [13],
     "slimming": [11],
+    "group-lasso": [11],
+    "growing": [13],
     "dense": [13],
 }
 
 
 @pytest.mark.parametrize("method", SHARES)
 def test_who_gets_how_much(method: str) -> None:
-    spec = study({method: {"sparsity_epochs": 2} if method == "slimming" else {}},
+    spec = study({method: {"sparsity_epochs": 2} if METHODS[method].prepare else {}},
                  base_epochs=5, retrain_epochs=13)  # fmt: skip
     last = [run for run in points(spec) if run.method == method][-1]
     assert [stage.epochs for stage in last.stages] == SHARES[method]

@@ -195,6 +195,35 @@ def test_other_data_or_other_code_changes_every_run(source: str) -> None:
     assert changed(by_title(study(), {**SOURCES, source: "x"}), PINNED) == set(PINNED)
 
 
+@pytest.mark.parametrize(
+    ("change", "prepares_anew"),
+    [
+        ({"scope": "all"}, True),
+        ({"granularity": "filter"}, True),
+        ({"exclude": ["conv1"]}, True),
+        ({"penalty": 0.5}, True),
+        ({"max_sparsity": 0.9}, False),
+        ({"ranking": "layer"}, False),
+    ],
+)
+def test_a_net_is_prepared_for_the_channels_that_may_go(
+    change: dict[str, Any], prepares_anew: bool
+) -> None:
+    plain, other = (
+        by_title(study(methods={"group-lasso": own}))
+        for own in ({}, {"levels": [0.5, 0.9], **change})
+    )
+    points = {f"group-lasso {level} seed 0" for level in (0.5, 0.9)}
+    anew = {"group sparsity training seed 0"} if prepares_anew else set()
+    assert changed(plain, other) == points | anew
+    # What slimming learns ranks whatever is cut: its net has no part in it.
+    scales = [
+        by_title(study(methods={"slimming": own}))["sparsity training seed 0"]
+        for own in ({}, {"exclude": ["conv1"], "scope": "all"})
+    ]
+    assert scales[0] == scales[1]
+
+
 def test_cuts_during_a_retraining_are_other_runs_and_so_are_other_cuts() -> None:
     plain = study(methods={"l1-filter": {}})
     during = [

@@ -11,10 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import secateur
 from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import MaskError, TrainingError
 from secateur.point import Point
+from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import parts_of
 from secateur.pruning.select import cut
@@ -40,6 +42,7 @@ SETTINGS: dict[str, Any] = {
         "magnitude": {},
         "l1-filter": {},
         "slimming": {"sparsity_epochs": 1},
+        "group-lasso": {"sparsity_epochs": 2, "penalty": 0.01},
         "combined": {"levels": ["0.25/0.75"]},
         "scratch": {},
         "dense": {},
@@ -95,8 +98,9 @@ def test_every_run_leaves_its_file_and_its_result(bench: Bench) -> None:
         bench.file(run).name for run in bench.runs
     }
     for run in bench.runs:
-        if run.kind == "slim":
-            assert [entry["epoch"] for entry in bench.done[run.digest]["curve"]] == [1]
+        if run.kind in ("slim", "group-sparsity"):
+            curve = [entry["epoch"] for entry in bench.done[run.digest]["curve"]]
+            assert curve == list(range(1, run.epochs + 1))
             continue
         point = bench.point(run)
         assert (point.method, point.level, point.step) == (run.method, run.level, run.step)
@@ -121,10 +125,50 @@ def test_pruned_weights_are_zero_by_the_bits_after_retraining(bench: Bench) -> N
             assert bool((state[name][mask] != 0).any())
 
 
+def test_the_net_that_was_prepared_is_the_one_that_is_cut(bench: Bench, data: ImageData) -> None:
+    prepared = bench.find("group-lasso", kind="group-sparsity")
+    state, _ = load_checkpoint(bench.file(prepared))
+    base, _ = load_checkpoint(bench.file(bench.runs[0]))
+    assert state.keys() == base.keys()
+    assert all(not torch.equal(state[name], base[name]) for name in ("0.weight", "3.weight"))
+    for step, level in enumerate((0.5, 0.7)):
+        net = one_norm(data.shape, data.classes)
+        net.load_state_dict(state)
+        run = bench.find("group-lasso", step)
+        assert dict(run.parents) == {
+            "base": bench.runs[0].digest, "group-sparsity": prepared.digest,
+        }  # fmt: skip
+        assert dict(run.spent) == {"base": 1, "sparsity": 2, "retrain": 1}
+        chosen = secateur.prune(
+            net, "group-lasso", sparsity=level, example_inputs=data.example(2), protected=0.0
+        )
+        assert load_checkpoint(bench.file(run))[1] == chosen
+
+
+def test_only_what_may_go_is_made_small(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Groups, ...]] = []
+
+    def noted(model: nn.Module, *_: object, groups: tuple[Groups, ...], **__: object) -> Any:
+        given.append(groups)
+        return model.state_dict(), ()
+
+    monkeypatch.setattr("secateur.training.group_lasso.prepare", noted)
+    methods = {"group-lasso": {"exclude": ["3"], "levels": [0.2]}}
+    made = Bench(tmp_path, data, {**SETTINGS, "methods": methods}).all()
+    ((groups,),) = given
+    there = {int(one) for slot in groups.slots for one in slot.groups if one >= 0}
+    # The second convolution's eight filters are held, and those that it reads as well.
+    assert (groups.count, there) == (16, set())
+    assert made.point(made.find("group-lasso")).conv_sparsity.part == 0
+
+
 @pytest.fixture(scope="module")
 def equal(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Bench:
     training = {"base_epochs": 1, "retrain_epochs": 3, "batch_size": 16, "budget": "total"}
-    methods = {"magnitude": {}, "slimming": {"sparsity_epochs": 1}, "scratch": {}}
+    slim = {name: {"sparsity_epochs": 1} for name in ("slimming", "group-lasso")}
+    methods = {"magnitude": {}, **slim, "scratch": {}}
     settings = {**SETTINGS, "training": training, "methods": methods}
     return Bench(tmp_path_factory.mktemp("equal"), data, settings).all()
 
@@ -132,7 +176,7 @@ def equal(tmp_path_factory: pytest.TempPathFactory, data: ImageData) -> Bench:
 def test_with_a_total_every_point_has_trained_as_long_as_it_says(equal: Bench) -> None:
     points = [(run, equal.point(run)) for run in equal.runs if run.kind == "point"]
     assert {run.method for run, _ in points} == {
-        "magnitude", "l1-filter", "slimming", "scratch", "dense",
+        "magnitude", "l1-filter", "slimming", "group-lasso", "scratch", "dense",
     }  # fmt: skip
     assert {point.epochs.cumulative for _, point in points} == {4}
     for run, point in points:

@@ -20,11 +20,6 @@ from secateur.training_settings import TrainingSpec
 SPEC = TrainingSpec(optimizer="sgd", learning_rate=0.05, batch_size=8)
 
 
-@pytest.fixture(scope="module")
-def data() -> ImageData:
-    return secateur.data.load("shapes", train=64, val=8, test=8, size=8, classes=3)
-
-
 def net() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(

@@ -202,6 +202,27 @@ def of_channels(criterion: _Criterion) -> _Criterion:
     return criterion
 
 
+def everywhere(criterion: _Criterion) -> _Criterion:
+    """Say that a criterion of channels scores every place of a channel, not only what computes it.
+
+    It then gets the rows of biases, norms and of the layers that read the channel too.
+
+    Example:
+        >>> @everywhere
+        ... def size(parameter, rows, statistics):
+        ...     return rows.square().sum(1)
+        >>> scores_everywhere(size)
+        True
+    """
+    criterion.everywhere = True  # type: ignore[attr-defined]
+    return criterion
+
+
+def scores_everywhere(criterion: Criterion) -> bool:
+    """Whether a criterion scores every place of a channel; see `everywhere`."""
+    return bool(getattr(criterion, "everywhere", False))
+
+
 def scores_channels_only(criterion: Criterion) -> bool:
     """Whether a criterion means nothing for single weights; see `of_channels`."""
     return bool(getattr(criterion, "channels_only", False))

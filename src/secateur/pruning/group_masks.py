@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from secateur.pruning.allocation import Candidates, allocate
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
-from secateur.pruning.criterion import SCALES, Criterion, Statistics, needs_of, scored
+from secateur.pruning.criterion import (
+    SCALES,
+    Criterion,
+    Statistics,
+    needs_of,
+    scored,
+    scores_everywhere,
+)
+from secateur.pruning.group_norms import each_place
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
@@ -52,7 +60,9 @@ def cut_groups(
         MaskError: A score is not finite.
     """
     weights = _together(pools)
-    units = _score(groups, weights, part, statistics, previous)
+    ranked = _ranked(weights, part, statistics)
+    scores = _score(groups, _places(model, groups, ranked, part), part, statistics)
+    units = _Units(scores, *_count(groups, ranked, previous))
     kept, floored = _allocate(groups, pools, units, part, chosen, round_to)
     floored += _revive(groups, weights, units, kept)
     return Masks(_spread(model, groups.slots, kept), tuple(dict.fromkeys(floored)))
@@ -63,7 +73,8 @@ class _Units:
     """What is known of each group, all of shape `[groups]`.
 
     Attributes:
-        scores: float64; what the weights that compute the group give it, reduced.
+        scores: float64; what the weights that compute the group give it, or all of its places,
+            reduced.
         sizes: int64; how many weights of the scope those are.
         pruned: bool; whether all of them were pruned before.
     """
@@ -73,34 +84,66 @@ class _Units:
     pruned: Tensor
 
 
-def _score(
-    groups: Groups,
-    weights: Mapping[str, Weight],
-    part: Part,
-    statistics: Statistics,
-    previous: Masks,
-) -> _Units:
+@dataclass(frozen=True)
+class _Place:
+    """One axis of one tensor in which groups have a place, to be scored."""
+
+    slot: Slot
+    name: str
+    module: str
+    value: Tensor
+
+
+def _ranked(
+    weights: Mapping[str, Weight], part: Part, statistics: Statistics
+) -> Mapping[str, Weight]:
+    """The weights that a criterion can score: a convolution that no norm follows is kept."""
+    if SCALES not in needs_of([CRITERIA[part.criterion]]) or not statistics.has(SCALES):
+        return weights
+    return {name: weight for name, weight in weights.items() if name in statistics.scales}
+
+
+def _places(
+    model: nn.Module, groups: Groups, weights: Mapping[str, Weight], part: Part
+) -> Iterator[_Place]:
+    """Where a criterion looks: at the weights that compute groups, or at all that has a place."""
+    if not scores_everywhere(CRITERIA[part.criterion]):
+        for slot, weight in _scored_slots(groups, weights):
+            yield _Place(slot, weight.name, weight.module, weight.value)
+        return
+    for slot, parameter in each_place(model, groups):
+        module = slot.parameter.rpartition(".")[0]
+        yield _Place(slot, slot.parameter, module, parameter.detach())
+
+
+def _score(groups: Groups, places: Iterable[_Place], part: Part, statistics: Statistics) -> Tensor:
+    """What each group gets from its places, reduced: float64 `[groups]`."""
     criterion: Criterion = CRITERIA[part.criterion]
     scores = Reduced(part.reduce, groups.count)
+    for place in places:
+        slot, value = place.slot, place.value.cpu()
+        rows = _rows(value, slot.axis)
+        known = statistics.in_rows(place.name, value, partial(_rows, axis=slot.axis))
+        member = slot.groups >= 0
+        found = scored(criterion, place.name, rows, known).double()
+        own = groups.layers.index(place.module) if place.module in groups.layers else -1
+        scores.add(slot.groups[member], found[member], groups.layer == own)
+    return scores.values()
+
+
+def _count(groups: Groups, weights: Mapping[str, Weight], previous: Masks) -> tuple[Tensor, Tensor]:
+    """The weights of the scope that compute each group, and whether all were pruned before."""
     sizes = torch.zeros(groups.count, dtype=torch.int64)
     gone = torch.zeros(groups.count, dtype=torch.int64)
     for slot, weight in _scored_slots(groups, weights):
-        scaled = SCALES in needs_of([criterion]) and statistics.has(SCALES)
-        if scaled and weight.name not in statistics.scales:
-            continue  # a convolution that no norm follows is kept
-        value = weight.value.cpu()
-        rows = _rows(value, slot.axis)
-        known = statistics.in_rows(weight.name, value, partial(_rows, axis=slot.axis))
+        shape = weight.value.shape
         member = slot.groups >= 0
         index = slot.groups[member]
-        found = scored(criterion, weight.name, rows, known).double()
-        own = groups.layers.index(weight.module) if weight.module in groups.layers else -1
-        scores.add(index, found[member], groups.layer == own)
-        sizes.index_add_(0, index, torch.full_like(index, rows.shape[1]))
+        sizes.index_add_(0, index, torch.full_like(index, shape.numel() // shape[slot.axis]))
         before = previous.get(slot.parameter)
-        if before is not None and before.numel() == rows.numel():
+        if before is not None and before.numel() == shape.numel():
             gone.index_add_(0, index, (~_rows(before.cpu(), slot.axis)).sum(dim=1)[member])
-    return _Units(scores.values(), sizes, pruned=gone == sizes)
+    return sizes, gone == sizes
 
 
 def _scored_slots(groups: Groups, weights: Mapping[str, Weight]) -> list[tuple[Slot, Weight]]:
@@ -119,7 +162,7 @@ def _scored_slots(groups: Groups, weights: Mapping[str, Weight]) -> list[tuple[S
 
 
 def _rows(weight: Tensor, axis: int) -> Tensor:
-    return weight.movedim(axis, 0).flatten(1)
+    return weight.movedim(axis, 0).reshape(weight.shape[axis], -1)
 
 
 def _allocate(

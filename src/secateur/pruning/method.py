@@ -71,17 +71,26 @@ class Part:
         return self.normalize if self.ranking == "global" else "none"
 
 
+NET = "net"
+"""What a preparation gives whose net is the one that is cut."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """A training that comes before a method's cuts, one for all its levels of a seed.
+
+    It gives the cuts either something to go by, a statistic, or the net that they are made in.
 
     Attributes:
         name: Names its runs; part of what their digests are made of.
         title: In words, for progress and messages.
         run: `package.module:function`: from the dense net's copy, the data, the settings of
-            training and `loop=`, `options=`, `seed=`, `device=`, `on_epoch=`, to tensors by weight
-            name and the training curve. The tensors come to the criterion as the statistic `gives`.
-        gives: A statistic's name, as criteria need it.
+            training and `loop=`, `options=`, `seed=`, `device=`, `on_epoch=`, to tensors by name
+            and the training curve. Where it gives a net, there is also `groups=`: of each part
+            that cuts channels, those that may go (`secateur.pruning.groups.Groups`).
+        gives: A statistic's name, as criteria need it: the tensors are of weights, and the dense
+            net is cut by them. Or `net`: they are the state of a net of the same form, and this
+            one is cut.
         epochs: The method's option that says how long it trains; they count in the budget.
         options: All of the method's options that its result depends on.
     """
@@ -92,6 +101,11 @@ class Preparation:
     gives: str
     epochs: str
     options: tuple[str, ...]
+
+    @property
+    def gives_net(self) -> bool:
+        """Whether what was trained is what is cut."""
+        return self.gives == NET
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ class Method:
             retrained; `growing`: likewise, what is cut at the end being chosen at the start and
             driven to zero by a penalty.
         control: Whether the method is there to be compared with, not to win.
-        prepare: A training that comes first, and what it gives to the criteria.
+        prepare: A training that comes first, and what it gives to the cuts.
         start: `trained`: weights are kept; `untrained`: the net is cut as it was initialised and
             trained with the whole budget; `initial`: the cut net of another method is initialised
             anew and trained with that point's whole budget.

@@ -11,7 +11,9 @@ from secateur.data.data import Batch, Data
 from secateur.foundation.level import Levels, shares_of, target_of
 from secateur.foundation.run_example import moved
 from secateur.point import Reached, Score
+from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
+from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, Sparsity
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, is_structured, parts_of
@@ -19,7 +21,7 @@ from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import collected, gather, needs_data
 from secateur.pruning.user_scores import checked_scores
-from secateur.pruning.weights import prunable_weights
+from secateur.pruning.weights import prunable_weights, sorted_weights
 from secateur.registry import CRITERIA, METHODS
 from secateur.spec import MethodSpec
 from secateur.study.before_training import TrainingSplit, repair_cut, score_before
@@ -200,13 +202,30 @@ class CutNet:
         """
         previous = None
         if self.method.start == "trained":
-            role = "previous" if "previous" in self.job.run.parents else "base"
-            state, previous = load_checkpoint(self.job.parent(role))
+            state, previous = load_checkpoint(self.job.parent(self._start()))
             self.model.load_state_dict(state)
         if "masks" not in self.files:
             return previous
         own = Masks(read_tensors(self.files["masks"], self.job.setup.contents))
         return own if previous is None else previous.merged(own)
+
+    def _start(self) -> str:
+        """The role of the run whose net is cut: its preparation's, where that gives a net."""
+        if "previous" in self.job.run.parents:
+            return "previous"
+        prepare = self.method.prepare
+        return prepare.name if prepare is not None and prepare.gives_net else "base"
+
+    def free_groups(self) -> tuple[Groups, ...]:
+        """Of each part that cuts filters or channels, those that the choice of layers leaves."""
+        weights = sorted_weights(self.model, prunable=self.job.study.prunable).weights
+        chosen = ChosenLayers(self.model, self.layers)
+        found = [
+            groups_of(self.model, part, self.example, self.layers)
+            for part in self.parts
+            if part.granularity != "weight"
+        ]
+        return tuple(chosen.free(groups, weights, 0.0)[0] for groups in found)
 
     def statistics(self, net: nn.Module) -> Statistics:
         """What the method's criteria need: prepared, kept from before, or gathered now.
@@ -220,7 +239,7 @@ class CutNet:
             weights = prunable_weights(net, prunable=self.job.study.prunable)
             return Statistics(gathered={SCORES: checked_scores(given, weights)})
         found: dict[str, Mapping[str, Tensor]] = {}
-        if method.prepare is not None:
+        if method.prepare is not None and not method.prepare.gives_net:
             prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
             found[method.prepare.gives] = prepared
         if INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts):

@@ -225,6 +225,7 @@ class _Seed:
             "base": base.digest,
             "options": chosen(spec, set(prepare.options)),
             **self._code(name),
+            **(self._prepared_for(name, spec) if prepare.gives_net else {}),
         }
         epochs = int(getattr(spec, prepare.epochs))
         spent = {**base.spent, "sparsity": epochs}
@@ -242,6 +243,13 @@ class _Seed:
             spent,
             prepare.title,
         )
+
+    def _prepared_for(self, name: str, spec: MethodSpec) -> dict[str, Any]:
+        """The channels that a net is prepared for: those that may be cut of it."""
+        cut = chosen(spec, {"scope", "granularity"})
+        asked = layers_of(self.study, name)
+        layers = {word: asked[word] for word in ("exclude", "only") if word in asked}
+        return {"cut": cut | layers} if cut or layers else {}
 
     def _code(self, name: str) -> dict[str, str]:
         """What names the runs of a method of one's own beside its settings."""

@@ -28,7 +28,6 @@ from secateur.study.before_training import as_before
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.cut_net import CutNet
 from secateur.study.job import Job
-from secateur.study.method_settings import settings_for
 from secateur.study.metrics import Metric, measured
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.run_training import come_to_rest
@@ -71,19 +70,19 @@ def _prepare(
     on_epoch: Callable[[Epoch], None] | None,
 ) -> dict[str, Any]:
     begun = time.monotonic()
-    model = job.setup.build_model(data, job.run.seed)
-    state, _ = load_checkpoint(job.parent("base"))
-    model.load_state_dict(state)
+    net = CutNet(job, data)
+    net.model.load_state_dict(load_checkpoint(job.parent("base"))[0])
     prepare: Callable[..., Any] = imported("preparation", preparation.run)
     found, curve = prepare(
-        model,
+        net.model,
         data,
         job.study.training,
-        loop=job.setup.loop(),
-        options=settings_for(job.study, job.run.method),
+        loop=net.loop,
+        options=net.options,
         seed=stream(job.run.seed, preparation.name),
         device=job.device,
         on_epoch=on_epoch,
+        **({"groups": net.free_groups()} if preparation.gives_net else {}),
     )
     save_checkpoint(job.file_of(job.run.digest), found)
     trained = round(time.monotonic() - begun, 3)

@@ -71,7 +71,7 @@ class TrainingRun:
             self._open.enter_context(self.masks.freeze(optimizer, self._model))
 
     def penalty(self) -> Tensor:
-        """A term to add to the loss of every batch; zero but in sparsity training (slimming)."""
+        """A term to add to the loss of every batch; zero but in sparsity training."""
         self._asked = True
         return torch.zeros((), device=self.device) if self._penalty is None else self._penalty()
 
@@ -174,7 +174,7 @@ def _check(run: TrainingRun, model: nn.Module) -> None:
             "sparsity training",
             given="without its penalty, which was never asked for",
             expected="run.penalty() added to the loss of each batch",
-            remedy="Add it, or leave slimming out.",
+            remedy="Add it, or leave out the methods with a sparsity training.",
         )
     check_weights(model, reported)
     for name, parameter in run.masks.parameters_of(model).items():

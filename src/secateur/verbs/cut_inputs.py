@@ -12,7 +12,7 @@ from secateur.errors import MaskError, UnknownNameError
 from secateur.foundation.granularity import EXAMPLES, parse_granularity
 from secateur.pruning.allocation import Ranking
 from secateur.pruning.chosen_layers import ChosenLayers
-from secateur.pruning.criterion import Statistics
+from secateur.pruning.criterion import SCALES, Statistics
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Granularity, Method, Part, parts_of
@@ -56,7 +56,8 @@ def known_statistics(
     Raises:
         MaskError: What the data show is not finite.
     """
-    if given is None and method.prepare and example_inputs is not None:
+    by_scales = method.prepare is not None and method.prepare.gives == SCALES
+    if given is None and by_scales and example_inputs is not None:
         given = norm_scales(model, example_inputs)
     known = replace(given or Statistics(), seed=seed)
     given_data = data is not None and loss is not None
