@@ -16,7 +16,7 @@ import secateur
 from secateur import models
 from secateur.errors import MaskError, ModelError
 from secateur.foundation.granularity import n_of_m
-from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of
+from secateur.pruning.criterion import INITIAL, SCALES, Statistics, needs_of, reconstructs
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, parts_of
@@ -307,8 +307,15 @@ def test_n_of_m_are_kept_in_every_group(
             assert (group.sum(dim=1) == min(wanted, group.shape[1])).all()
 
 
+def scores_weights(method: Method) -> bool:
+    """Whether it ranks weights by scores alone, and not while it reconstructs a layer."""
+    return method.family == "weights" and not any(
+        reconstructs(CRITERIA[part.criterion]) for part in method.parts
+    )
+
+
 @pytest.mark.parametrize("word", SHAPES)
-@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].family == "weights"])
+@pytest.mark.parametrize("name", [name for name in METHODS if scores_weights(METHODS[name])])
 def test_every_method_of_weights_takes_every_granularity_of_weights(
     name: str, word: str, case: Callable[[str], Case]
 ) -> None:
