@@ -21,6 +21,7 @@ def test_every_recipe_is_pinned() -> None:
     conv, convs = ("channel", "conv", "layer"), ("channel", "conv", "global")
     single = ("weight", "all", "global")
     one_shot = "one-shot", "trained"
+    drawn = ("random", "weight", "all", "layer")
     assert recipes == {
         "magnitude": ("incremental", "trained", [("magnitude", *single)]),
         "l1-filter": (*one_shot, [("magnitude", *conv)]),
@@ -38,6 +39,10 @@ def test_every_recipe_is_pinned() -> None:
         **{name: (*one_shot, [(name, *conv)]) for name in BY_LAYER},
         **{name: (*one_shot, [(name, *convs)]) for name in TOGETHER},
         **{name: ("one-shot", "untrained", [(name, *single)]) for name in UNTRAINED},
+        "set": ("dynamic", "untrained", [drawn]),
+        "rigl": ("dynamic", "untrained", [drawn]),
+        "ac-dc": ("alternating", "untrained", [("magnitude", *single)]),
+        "static-sparse": ("one-shot", "untrained", [drawn]),
         "random-weight": ("incremental", "trained", [("random", *single)]),
         "random-filter": (*one_shot, [("random", *conv)]),
         "group-lasso": (*one_shot, [("group-norm", *convs)]),
@@ -46,6 +51,7 @@ def test_every_recipe_is_pinned() -> None:
         "scratch": ("one-shot", "initial", []),
     }
     assert {n for n, m in METHODS.items() if m.control} == {
+        "static-sparse",
         "random-weight",
         "random-filter",
         "dense",

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 
+from secateur.pruning.alternating import Alternating
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part, find_method
 from secateur.spec import MethodSpec
-from secateur.study.level_cutter import LevelCutter, gradual
+from secateur.study.level_cutter import AlternatingCutter, LevelCutter
+from secateur.study.schedules import gradual
 from secateur.verbs.units import groups_of
 
 EXAMPLE = torch.zeros(2, 3, 6, 6)
@@ -37,8 +38,7 @@ def cutter(
     made = LevelCutter(
         parts,
         level,
-        steps,
-        MethodSpec(schedule="gradual", **options),
+        gradual(steps, MethodSpec(schedule="gradual", **options)),
         groups_of=of,
         statistics=Statistics(),
     )
@@ -56,21 +56,6 @@ def zeros_on_the_way(model: nn.Module, one: LevelCutter, steps: int) -> list[int
         one.step(model, [optimizer], step)
         found.append(0 if one.masks is None else one.masks.zeros)
     return found
-
-
-@pytest.mark.parametrize(
-    ("options", "end", "every"),
-    [
-        ({}, 200, 10),
-        ({"until": 0.5}, 150, 7),
-        ({"until": 1.0, "cuts": 3}, 300, 100),
-        ({"until": 0.0}, 0, 1),
-        ({"cuts": 1000}, 200, 1),
-    ],
-)
-def test_when_the_cuts_are_made(options: dict[str, Any], end: int, every: int) -> None:
-    plan = gradual(300, MethodSpec(schedule="gradual", **options))
-    assert (plan.begin, plan.end, plan.every) == (0, end, every)
 
 
 def test_single_weights_go_by_the_cubic_schedule_and_end_exactly_at_the_level() -> None:
@@ -109,4 +94,58 @@ def test_what_was_cut_before_stays_cut_from_the_first_step_on() -> None:
     zeros = zeros_on_the_way(model, one, 20)
     assert zeros[0] == 8
     assert zeros[-1] == 148
+    assert not model[4].weight[0].any()
+
+
+def alternating_cutter(model: nn.Module, **known: Any) -> AlternatingCutter:
+    """Whole for four steps, cut for two, whole for four, then cut; 296 weights, half of them go."""
+    return AlternatingCutter(
+        find_method("magnitude").parts,
+        (0.5,),
+        Alternating(end=10, phases=2),
+        groups_of=lambda part: groups_of(model, part, EXAMPLE),
+        statistics=Statistics(),
+        **known,
+    )
+
+
+def test_a_net_is_whole_and_cut_by_turns_and_cut_at_the_end() -> None:
+    model = net()
+    zeros = zeros_on_the_way(model, alternating_cutter(model), 12)
+    assert zeros == [0, 0, 0, 148, 148, 0, 0, 0, 0, 148, 148, 148]
+    assert int((model[0].weight == 0).sum()) + int((model[4].weight == 0).sum()) == 148
+
+
+def test_what_was_cut_grows_again_when_the_net_is_whole_and_another_cut_is_made() -> None:
+    model = net()
+    one = alternating_cutter(model)
+    zeros_on_the_way(model, one, 5)
+    first = one.masks
+    assert first is not None
+    zeros_on_the_way(model, one, 9)
+    grown = model[4].weight.detach()[~first["4.weight"]]
+    assert bool((grown != 0).any())
+    zeros_on_the_way(model, one, 11)
+    assert one.masks != first
+
+
+def test_the_optimizer_begins_anew_when_the_net_is_whole_again() -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    one, known = alternating_cutter(model), []
+    one.start(model, [optimizer], 0)
+    for step in range(1, 12):
+        model(torch.rand(2, 3, 6, 6)).sum().backward()
+        optimizer.step()
+        one.step(model, [optimizer], step)
+        known.append(len(optimizer.state))
+    assert known == [4, 4, 4, 4, 4, 0, 4, 4, 4, 4, 4]
+
+
+def test_a_whole_net_is_whole_within_what_was_cut_before() -> None:
+    model = net()
+    mask = torch.ones(10, 8, dtype=torch.bool)
+    mask[0] = False
+    one = alternating_cutter(model, previous=Masks({"4.weight": mask}))
+    assert zeros_on_the_way(model, one, 12) == [8] * 3 + [148] * 2 + [8] * 4 + [148] * 3
     assert not model[4].weight[0].any()

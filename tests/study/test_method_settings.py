@@ -5,7 +5,7 @@ import pytest
 from secateur.errors import SpecError
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import files_of, layers_of, passes_for_cut, schedule_of
+from secateur.study.method_settings import files_of, layers_of, passes_for_cut
 from secateur.study.plan import plan
 
 SOURCES = {"data": "d" * 64}
@@ -74,12 +74,6 @@ def test_neither_may_scratch_copy_them_there() -> None:
         plan(StudySpec.model_validate(asked), SOURCES)
 
 
-@pytest.mark.parametrize("schedule", ["incremental", "gradual"])
-def test_nothing_is_trained_between_the_cuts_of_an_untrained_net(schedule: str) -> None:
-    with pytest.raises(SpecError, match=rf"methods.snip.schedule is '{schedule}'"):
-        plan(study({"snip": {"schedule": schedule}}), SOURCES)
-
-
 def test_an_untrained_net_waits_for_no_other_and_is_trained_for_the_whole_budget() -> None:
     spec = study({"grasp": {}, "l1-filter": {}})
     base, grasp, _, filters, _ = plan(spec, SOURCES)
@@ -102,57 +96,6 @@ def test_a_loop_of_ones_own_sets_its_own_rates(retrain: str) -> None:
     spec = study({"dense": {}}, train="mine:train", training={"retrain": retrain})
     with pytest.raises(SpecError, match=rf"training.retrain is '{retrain}' beside `train`"):
         plan(spec, SOURCES)
-
-
-GRADUAL = {"schedule": "gradual"}
-
-
-@pytest.mark.parametrize(
-    ("methods", "settings", "said"),
-    [
-        ({"magnitude": {"until": 0.5}}, {}, r"magnitude.until is set, expected .*'gradual'"),
-        ({"magnitude": {"cuts": 3}}, {}, r"magnitude.cuts is set, expected .*'gradual'"),
-        ({"magnitude": {**GRADUAL, "ceiling": 3}}, {}, r"ceiling is set, expected .*= 'growing'"),
-        ({"growing": {"cuts": 3}}, {}, r"growing.cuts is set, expected .*= 'gradual', of which"),
-        ({"growing": {}}, {"train": "mine:train"}, r"'growing' beside `train`, a loop of your own"),
-        ({"growing": {}}, {"training": {"repair": "bias"}}, r"'growing' beside training.repair"),
-        ({"dense": GRADUAL}, {}, r"dense.schedule is 'gradual' of a method that cuts nothing"),
-        ({"magnitude": GRADUAL}, {"train": "mine:train"}, r"beside `train`, a loop of your own"),
-        (
-            {"magnitude": GRADUAL},
-            {"training": {"retrain": "adaptive"}},
-            r"beside training.retrain = 'adaptive'",
-        ),
-        (
-            {"magnitude": GRADUAL},
-            {"training": {"retrain": "rewind-weights"}},
-            r"beside training.retrain = 'rewind-weights'",
-        ),
-        ({"magnitude": GRADUAL}, {"training": {"repair": "bias"}}, r"beside training.repair"),
-        (
-            {"magnitude": {**GRADUAL, "levels": [{"macs": 0.5}]}},
-            {},
-            r"schedule is 'gradual' with a target",
-        ),
-    ],
-)
-def test_what_cuts_during_a_retraining_cannot_be_with(
-    methods: dict[str, Any], settings: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(SpecError, match=said):
-        plan(study(methods, **settings), SOURCES)
-
-
-def test_a_gradual_method_needs_no_more_than_the_usual() -> None:
-    spec = study({"magnitude": GRADUAL}, training={"retrain": "rewind-rate"})
-    assert schedule_of(spec, "magnitude") == "gradual"
-    assert schedule_of(spec, "l1-filter") == "one-shot"
-    assert len(plan(spec, SOURCES)) == 3
-
-
-def test_a_method_that_grows_may_come_to_a_target_and_any_method_may_grow() -> None:
-    methods = {"growing": {"levels": [{"macs": 0.5}]}, "magnitude": {"schedule": "growing"}}
-    assert len(plan(study(methods), SOURCES)) == 1 + 1 + 2
 
 
 def test_a_pattern_says_the_level_of_a_method_that_has_none_of_its_own() -> None:

@@ -53,13 +53,14 @@ class Pruner(Cutter):
         if sparsity is not None:
             check_share(str(options.get("granularity", "")), sparsity.final)
         super().__init__(masks, sparsity)
+        self._plan = sparsity
         self.method = method
         self.options = options
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
         """As `secateur.prune` cuts, at the sparsity of the schedule."""
         asked: dict[str, Any] = {
-            "sparsity": 0.0 if self.schedule is None else self.schedule.sparsity(planned)
+            "sparsity": 0.0 if self._plan is None else self._plan.sparsity(planned)
         }
         if self._pattern is not None:
             asked = self._pattern_at(self._pattern, asked["sparsity"])

@@ -1,15 +1,21 @@
-"""A cutter: cuts a net further and further while it is trained, and holds the zeros in between."""
+"""A cutter: cuts a net while it is trained, and holds the zeros in between."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
 from secateur.pruning.freeze import Freeze
-from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
+
+
+class Schedule(Protocol):
+    """When a net is cut while it is trained."""
+
+    def last_cut(self, step: int) -> int | None:
+        """The step of the last cut that is planned up to a step; None before the first one."""
 
 
 class Cutter:
@@ -24,14 +30,14 @@ class Cutter:
         schedule: As given.
     """
 
-    def __init__(self, masks: Masks | None = None, schedule: Gradual | None = None) -> None:
+    def __init__(self, masks: Masks | None = None, schedule: Schedule | None = None) -> None:
         self.masks = masks
         self.schedule = schedule
         self._frozen: Freeze | None = None
         self._last: int | None = None
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
-        """The masks of a cut, applied; within those of the last one.
+        """The masks of a cut, applied.
 
         Args:
             model: The net.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secateur.errors import MaskError
 
@@ -61,6 +61,10 @@ class Gradual:
             return self.final
         left = 1 - max(0, step - self.begin) / (self.end - self.begin)
         return self.final + (self.initial - self.final) * left**3
+
+    def towards(self, level: float, step: int) -> float:
+        """The sparsity of a step on the way to a level instead of `final`."""
+        return replace(self, final=level).sparsity(step)
 
     def last_cut(self, step: int) -> int | None:
         """The step of the last cut that is planned up to a step; None before the first one.

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 Granularity = str
 """A word that `secateur.foundation.granularity.parse_granularity` knows."""
 Reduce = Literal["sum", "mean", "max", "first"]
-Schedule = Literal["one-shot", "incremental", "gradual", "growing"]
+Schedule = Literal["one-shot", "incremental", "gradual", "growing", "dynamic", "alternating"]
 Start = Literal["trained", "untrained", "initial"]
 
 FAMILIES: Mapping[str, str] = {
     "weights": "Single weights go:",
     "channels": "Whole filters and channels go:",
     "initialisation": "Weights go before any training (at initialisation):",
+    "sparse-training": "Nets are trained sparse from the start, and what is kept changes:",
     "controls": "Controls, to compare the others with:",
 }
 """What methods are grouped by, and what is said above each group."""
@@ -120,7 +121,8 @@ class Method:
         schedule: `one-shot`: each level starts from the dense net; `incremental`: from the
             retrained net of the level before; `gradual`: from the dense net, while it is
             retrained; `growing`: likewise, what is cut at the end being chosen at the start and
-            driven to zero by a penalty.
+            driven to zero by a penalty; `dynamic`: cut once, and then connections move while it is
+            trained; `alternating`: it is cut and whole by turns.
         control: Whether the method is there to be compared with, not to win.
         prepare: A training that comes first, and what it gives to the cuts.
         start: `trained`: weights are kept; `untrained`: the net is cut as it was initialised and
@@ -151,7 +153,7 @@ class Method:
         if self.control:
             return "controls"
         if self.start == "untrained":
-            return "initialisation"
+            return "initialisation" if self.schedule == "one-shot" else "sparse-training"
         return "channels" if is_structured(self.parts) else "weights"
 
     def cut_options(self) -> set[str]:

@@ -13,6 +13,7 @@ from secateur.foundation.run_example import moved
 from secateur.point import Reached, Score
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import INITIAL, SCALES, SCORES, Statistics, needs_of
+from secateur.pruning.dynamic_cutter import DynamicCutter
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, Sparsity
 from secateur.pruning.masks import Masks
@@ -28,9 +29,10 @@ from secateur.study.before_training import TrainingSplit, repair_cut, score_befo
 from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
-from secateur.study.level_cutter import LevelCutter, growing
+from secateur.study.level_cutter import AlternatingCutter, LevelCutter
 from secateur.study.method_settings import files_of, layers_of, schedule_of, settings_for
 from secateur.study.run_training import RunTraining
+from secateur.study.schedules import alternating, dynamic, gradual, growing
 from secateur.study.tensor_files import read_tensors
 from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
@@ -93,6 +95,10 @@ class CutNet:
         """The study's settings of the method."""
         return settings_for(self.job.study, self.job.run.method)
 
+    @property
+    def _schedule(self) -> str:
+        return schedule_of(self.job.study, self.job.run.method)
+
     def advance(self) -> None:
         """Cut and train, stage by stage; of a base run nothing is cut.
 
@@ -107,8 +113,12 @@ class CutNet:
             self.training.train(self.model, self.masks, run.epochs, run.depth)
             return
         previous = self.load()
-        ways = {"gradual": self._cut_and_train, "growing": self._grow_and_train}
-        way = ways.get(schedule_of(self.job.study, run.method), self._cut_then_train)
+        ways = {
+            "gradual": self._cut_and_train,
+            "alternating": self._cut_and_train,
+            "growing": self._grow_and_train,
+        }
+        way = ways.get(self._schedule, self._cut_then_train)
         first = run.depth - len(run.stages) + 1
         for depth, stage in enumerate(run.stages, start=first):
             way(stage, depth, previous)
@@ -130,24 +140,50 @@ class CutNet:
         if rates is not None and training.kept_epoch is not None:
             self.model.load_state_dict(load_early(self.job.parent("base")))
             self.masks.apply(self.model)
-        self.training.train(self.model, self.masks, stage.epochs, depth, rates)
+        if self._schedule == "dynamic":
+            cutter = self._dynamic(stage, previous)
+            self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
+        else:
+            self.training.train(self.model, self.masks, stage.epochs, depth, rates)
 
     def _cut_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
         """Cut while training; there is no moment between the two to be scored."""
-        training = self.job.study.training
         self.before = ()
-        cutter = LevelCutter(
+        rates = None
+        if self.method.start == "trained":
+            rates = retraining_rates(self.job.study.training, stage.epochs)
+        cutter = self._cutter(stage, previous)
+        self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
+
+    def _cutter(self, stage: Stage, previous: Masks | None) -> LevelCutter:
+        steps = self._steps(stage)
+        kind, course = (
+            (LevelCutter, gradual(steps, self.options))
+            if self._schedule == "gradual"
+            else (AlternatingCutter, alternating(steps, self.options))
+        )
+        return kind(
             self.parts,
             shares_of(stage.level),
-            stage.epochs * steps_an_epoch(self.data, training),
-            self.options,
+            course,
             groups_of=lambda part: groups_of(self.model, part, self.example, self.layers),
             statistics=self.statistics(self.model),
             previous=previous,
             layers=self.layers,
         )
-        rates = retraining_rates(training, stage.epochs)
-        self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
+
+    def _dynamic(self, stage: Stage, previous: Masks | None) -> DynamicCutter:
+        """Moves the connections that a cut has left, within what was cut before it."""
+        return DynamicCutter(
+            self.masks,
+            dynamic(self._steps(stage), self.options),
+            self.options.growth or "gradient",
+            stream(self.job.run.seed, "growth"),
+            previous,
+        )
+
+    def _steps(self, stage: Stage) -> int:
+        return stage.epochs * steps_an_epoch(self.data, self.job.study.training)
 
     def _grow_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
         """Choose what goes, and cut it while training, once a penalty has emptied it."""
@@ -156,8 +192,7 @@ class CutNet:
         state = {name: one.clone() for name, one in self.model.state_dict().items()}
         chosen = self._cut(stage.level, previous)
         self.model.load_state_dict(state)
-        steps = stage.epochs * steps_an_epoch(self.data, training)
-        cutter = growing(chosen, steps, self.options, previous)
+        cutter = growing(chosen, self._steps(stage), self.options, previous)
         rates = retraining_rates(training, stage.epochs)
         self.masks = self.training.train_and_cut(
             self.model, cutter, stage.epochs, depth, rates, cutter.penalty

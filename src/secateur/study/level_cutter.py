@@ -1,44 +1,41 @@
-"""Level cutters: they bring a net to a level of its method while it is retrained."""
+"""Level cutters: they bring a net to a level of its method while it is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import Any, Protocol
 
 from torch import nn
 
 from secateur.foundation.level import Share
 from secateur.pruning.criterion import Statistics
-from secateur.pruning.cutter import Cutter
-from secateur.pruning.gradual import Gradual
+from secateur.pruning.cutter import Cutter, Schedule
 from secateur.pruning.groups import Groups
-from secateur.pruning.growing import Growing
 from secateur.pruning.layers import ALL_LAYERS, Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
+from secateur.pruning.optimizers import wrapped
 from secateur.pruning.select import cut
-from secateur.spec import MethodSpec
 
-UNTIL = 2 / 3
-"""Share of the retraining by which the level is reached, where the study does not say."""
-CUTS = 20
-"""Into how many steps the way is divided, likewise."""
-CEILING = 1.0
-"""How high a penalty grows, likewise."""
+
+class Course(Schedule, Protocol):
+    """A schedule of sparsities: `Gradual` or `Alternating`."""
+
+    def towards(self, level: float, step: int) -> float:
+        """The sparsity of a step on the way to a level."""
 
 
 class LevelCutter(Cutter):
-    """Cuts by the cubic schedule of Zhu and Gupta (2017, arXiv 1710.01878, equation 1).
+    """Cuts by a schedule of sparsities; within what was cut before.
 
-    Each share of the level, be it of a part or of a pattern of layers, rises from 0 by itself, so
+    Each share of the level, be it of a part or of a pattern of layers, goes its way by itself, so
     the last cut is at the level exactly. Weights are scored as they are at each cut; channels are
     traced and statistics are taken once, of the net as it was.
 
     Args:
         parts: The method's cuts.
         level: The sparsities at the end.
-        steps: Of the retraining.
-        options: The method's, with `until` and `cuts`.
+        schedule: How they come there.
         groups_of: Gives a part's channels.
         statistics: What the criteria read beside the weights.
         previous: What is cut before the first step.
@@ -49,16 +46,16 @@ class LevelCutter(Cutter):
         self,
         parts: Sequence[Part],
         level: Sequence[Share],
-        steps: int,
-        options: MethodSpec,
+        schedule: Course,
         *,
         groups_of: Callable[[Part], Groups],
         statistics: Statistics,
         previous: Masks | None = None,
         layers: Layers = ALL_LAYERS,
     ) -> None:
-        self._plan = gradual(steps, options)
-        super().__init__(previous, self._plan)
+        super().__init__(previous, schedule)
+        self._first = previous
+        self._course = schedule
         self._parts = parts
         self._level = level
         self._statistics = statistics
@@ -69,49 +66,46 @@ class LevelCutter(Cutter):
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
         """The masks of a planned step, applied."""
+        return self._cut_within(self.masks, model, planned)
+
+    def _cut_within(self, previous: Masks | None, model: nn.Module, planned: int) -> Masks:
         return cut(
             model,
             self._parts,
             [self._at(share, planned) for share in self._level],
             groups_of=lambda part: self._known[part.granularity, part.scope],
             statistics=self._statistics,
-            previous=self.masks,
+            previous=previous,
             layers=self._layers,
         ).apply(model)
 
     def _at(self, share: Share, planned: int) -> Share:
+        towards = self._course.towards
         if isinstance(share, tuple):
-            return tuple((pattern, self._rising(one, planned)) for pattern, one in share)
-        return self._rising(share, planned)
-
-    def _rising(self, share: float, planned: int) -> float:
-        return replace(self._plan, final=share).sparsity(planned)
+            return tuple((pattern, towards(one, planned)) for pattern, one in share)
+        return towards(share, planned)
 
 
-def gradual(steps: int, options: MethodSpec) -> Gradual:
-    """When the cuts of a retraining of so many steps are made; the sparsities are a cut's own.
+class AlternatingCutter(LevelCutter):
+    """Cuts a net and makes it whole by turns: AC/DC (Peste et al. 2021, arXiv 2106.12379).
 
-    Example:
-        >>> plan = gradual(300, MethodSpec(schedule="gradual", until=0.5, cuts=3))
-        >>> plan.end, plan.every
-        (150, 50)
+    When it is whole again, what was cut starts from zero, and the optimizer begins anew, as in
+    the authors' experiments. `Alternating` says when; it is made as a `LevelCutter` is.
     """
-    end = _last_cut(steps, options)
-    return Gradual(0.0, end=end, every=max(1, end // (options.cuts or CUTS)))
 
+    def cut(self, model: nn.Module, planned: int) -> Masks:
+        """The masks of a planned step, applied; of a whole net those from before the training."""
+        if self._is_whole(planned):
+            return self._first or Masks({})
+        return self._cut_within(self._first, model, planned)
 
-def growing(chosen: Masks, steps: int, options: MethodSpec, previous: Masks | None) -> Growing:
-    """What makes the one cut of a retraining of so many steps, and the penalty before it.
+    def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        """So many steps of the optimizer are done: cut, or be whole, where the schedule says so."""
+        before = self._last
+        super().step(model, optimizers, step)
+        if self._last is not None and self._last != before and self._is_whole(self._last):
+            for optimizer in wrapped(list(optimizers)):
+                getattr(optimizer, "state", {}).clear()
 
-    Args:
-        chosen: The cut.
-        steps: Of the retraining.
-        options: The method's, with `until` and `ceiling`.
-        previous: What is cut before the first step.
-    """
-    ceiling = CEILING if options.ceiling is None else options.ceiling
-    return Growing(chosen, _last_cut(steps, options), ceiling, previous)
-
-
-def _last_cut(steps: int, options: MethodSpec) -> int:
-    return int((UNTIL if options.until is None else options.until) * steps)
+    def _is_whole(self, planned: int) -> bool:
+        return self._course.towards(1.0, planned) == 0

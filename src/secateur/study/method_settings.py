@@ -12,15 +12,7 @@ from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from secateur.pruning.method import Method, Schedule
-
-WHILE_TRAINING: Mapping[str, tuple[str, ...]] = {
-    "gradual": ("until", "cuts"),
-    "growing": ("until", "ceiling"),
-}
-"""The schedules that cut while a net is retrained, and the settings that each of them takes."""
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
@@ -42,7 +34,7 @@ def passes_for_cut(study: StudySpec, name: str) -> int:
     if "scores" in files_of(study, name):
         return 0
     # Where cuts are made during a retraining, the first one's statistics are those of all.
-    several = schedule_of(study, name) != "gradual"
+    several = schedule_of(study, name) not in ("gradual", "alternating")
     rounds = int(getattr(settings_for(study, name), "rounds", 1)) if several else 1
     return rounds * passes_over_data(METHODS[name].parts)
 
@@ -104,12 +96,6 @@ def check_methods(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
-        if method.start == "untrained" and spec.schedule not in (None, "one-shot"):
-            raise wrong_plan(
-                f"methods.{name}.schedule",
-                f"{spec.schedule!r} of a method that prunes a net as it was initialised",
-                "one-shot: nothing is trained between its cuts",
-            )
         if spec.scope and len(method.parts) != 1:
             raise wrong_plan(
                 f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"
@@ -123,8 +109,6 @@ def check_methods(study: StudySpec) -> None:
                 "beside a base checkpoint, whose first weights are not known",
                 "a base net that this study trains from its initialisation",
             )
-        for one in dict.fromkeys((name, pruned)):
-            _check_while_training(study, one)
         cuts = len(METHODS[pruned].parts)
         for level in study.levels_of(pruned) if cuts else ():
             if len(level) not in (1, cuts):
@@ -174,53 +158,6 @@ def _check_training(study: StudySpec) -> None:
             "training.repair",
             "set beside retrain = 'rewind-weights', which takes back what was mended",
             "none, or another way of retraining",
-        )
-
-
-def _check_while_training(study: StudySpec, name: str) -> None:
-    """Refuse what cannot be together with cuts that are made while a net is retrained."""
-    spec, schedule = settings_for(study, name), schedule_of(study, name)
-    known = WHILE_TRAINING.get(schedule, ())
-    for option in dict.fromkeys(one for own in WHILE_TRAINING.values() for one in own):
-        if getattr(spec, option) is not None and option not in known:
-            takes = [repr(word) for word, own in WHILE_TRAINING.items() if option in own]
-            raise wrong_plan(
-                f"methods.{name}.{option}",
-                "set",
-                f"none, or schedule = {' or '.join(takes)}, of which it is an option",
-            )
-    if not known:
-        return
-    subject, training = f"methods.{name}.schedule", study.training
-    if not METHODS[name].parts:
-        raise wrong_plan(subject, f"{schedule!r} of a method that cuts nothing", "none")
-    if study.train:
-        raise wrong_plan(
-            subject, f"{schedule!r} beside `train`, a loop of your own", "one-shot or incremental"
-        )
-    if training.retrain not in ("fine-tune", "rewind-rate"):
-        raise wrong_plan(
-            subject,
-            f"{schedule!r} beside training.retrain = {training.retrain!r}, which begins at a cut",
-            "one-shot or incremental; or retrain = 'fine-tune' or 'rewind-rate'",
-        )
-    if training.retrain_dropout == "scaled":
-        raise wrong_plan(
-            subject,
-            f"{schedule!r} beside training.retrain_dropout, which goes by a cut before retraining",
-            "one-shot or incremental",
-        )
-    if training.repair:
-        raise wrong_plan(
-            subject,
-            f"{schedule!r} beside training.repair, which mends a net between cut and retraining",
-            "one-shot or incremental; or no repair",
-        )
-    if schedule == "gradual" and any(
-        target_of(level) is not None for level in study.levels_of(name)
-    ):
-        raise wrong_plan(
-            subject, "'gradual' with a target as a level", "sparsities, which a schedule leads to"
         )
 
 

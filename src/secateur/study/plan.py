@@ -18,7 +18,6 @@ from secateur.registry import METHODS
 from secateur.spec import MethodSpec, Named, StudySpec, chosen, digest
 from secateur.study.budget import Stage, is_total, passes_of, stages_of, teacher_epochs
 from secateur.study.method_settings import (
-    WHILE_TRAINING,
     check_methods,
     copied,
     files_of,
@@ -26,6 +25,7 @@ from secateur.study.method_settings import (
     schedule_of,
     settings_for,
 )
+from secateur.study.schedule_settings import WHILE_TRAINING, check_schedules
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Preparation
@@ -130,6 +130,7 @@ def plan(
         ['dense base seed 0', 'magnitude 0.5 seed 0', 'magnitude 0.9 seed 0']
     """
     check_methods(study)
+    check_schedules(study)
     runs: dict[str, Run] = {}
     for seed in study.seeds:
         own = {"model": nets[seed]} if nets else {}
@@ -256,7 +257,7 @@ class _Seed:
         return {"code": self.codes[name]} if name in self.codes else {}
 
     def _while_training(self, name: str) -> dict[str, Any]:
-        """What cuts during retraining are named by; those before it by their parents."""
+        """What changes a net during its training is named by; cuts before it by their parents."""
         schedule = schedule_of(self.study, name)
         own = WHILE_TRAINING.get(schedule)
         return {} if own is None else {schedule: chosen(settings_for(self.study, name), set(own))}
@@ -378,6 +379,7 @@ class _Seed:
             "initial": base.digest,
             "epochs": epochs,
             "training": chosen(self.study.training, _REPAIR),
+            **self._while_training(name),
             **self._cut(name, method),
         }
         spent = {"base": 0, "sparsity": 0, "retrain": epochs}

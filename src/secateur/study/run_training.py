@@ -112,7 +112,7 @@ class RunTraining:
         cutter: Cutter,
         epochs: int,
         depth: int,
-        rates: Rates,
+        rates: Rates | None = None,
         penalty: Callable[[], Tensor] | None = None,
     ) -> Masks:
         """Train a whole net that is cut meanwhile; as `train`.
