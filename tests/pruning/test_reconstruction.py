@@ -24,7 +24,6 @@ from secateur.pruning.criterion import MOMENTS, Statistics, needs, reconstructin
 from secateur.pruning.layers import Layers
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, find_method
-from secateur.pruning.reconstruction import even_shares
 from secateur.pruning.select import cut
 from secateur.pruning.statistics import gather, input_moments
 from secateur.registry import CRITERIA
@@ -139,17 +138,6 @@ def test_counts_are_exact_whatever_the_blocks_and_what_is_gone(
         assert (name in masks.floored) == (target > total - Fraction(1, 2) and least < total)
 
 
-@given(st.lists(st.integers(0, 20), min_size=1, max_size=9), st.data())
-def test_shares_are_whole_fit_and_add_up(sizes: list[int], draw: st.DataObject) -> None:
-    count = draw.draw(st.integers(0, sum(sizes)))
-    shares = even_shares(count, sizes)
-    assert sum(shares) == count
-    assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
-    for end in range(len(sizes)):
-        target = Fraction(count * sum(sizes[:end]), max(1, sum(sizes)))
-        assert abs(sum(shares[:end]) - target) <= Fraction(1, 2)
-
-
 def test_outputs_stay_nearer_than_by_the_same_cut_without_the_update_and_by_other_cuts() -> None:
     net, data = linear_net(16, 8), [mixed(200, 16)]
     nets = {name: copy.deepcopy(net) for name in ("sparsegpt", "wanda", "magnitude", "zeroed")}
@@ -229,11 +217,17 @@ def test_moments_of_another_layer_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"ranking": "global"}, "the ranking is 'global'"), ({"ranking": "output"}, "'output'")],
+    [
+        ({"ranking": "global"}, "the ranking is 'global'"),
+        ({"ranking": "output"}, "the ranking is 'output'"),
+        ({"granularity": "1x4"}, "the granularity is '1x4'"),
+    ],
 )
-def test_other_rankings_are_refused(change: dict[str, str], said: str) -> None:
+def test_what_does_not_go_layer_by_layer_is_refused_before_data_are_looked_at(
+    change: dict[str, str], said: str
+) -> None:
     with pytest.raises(MaskError, match=said):
-        pruned(linear_net(3, 3), 0.5, [mixed(9, 3)], **change)
+        pruned(linear_net(3, 3), 0.5, [None], **change)
 
 
 def test_channels_are_refused() -> None:
@@ -329,3 +323,58 @@ def test_half_precision_is_reconstructed_in_double() -> None:
     assert net[0].weight.dtype == torch.bfloat16
     assert bool(net[0].weight.isfinite().all())
     assert masks.zeros == 16
+
+
+def test_two_of_four_by_the_papers_algorithm() -> None:
+    """As published: the two lowest of each four columns, scored when their first one is met."""
+    net, data = linear_net(12, 6), [mixed(40, 12)]
+    left, rows = net[0].weight.detach().numpy().copy(), data[0].numpy()
+    moments = rows.T @ rows / len(rows)
+    damped = moments + 0.01 * np.diag(moments).mean() * np.eye(12)
+    factor = np.linalg.cholesky(np.linalg.inv(damped)).T
+    for i in range(12):
+        if i % 4 == 0:
+            scores = left[:, i : i + 4] ** 2 / np.diag(factor)[i : i + 4] ** 2
+            gone = np.argsort(np.argsort(scores, axis=1), axis=1) < 2
+        errors = gone[:, i % 4] * left[:, i] / factor[i, i]
+        left[:, i:] -= np.outer(errors, factor[i, i:])
+        left[gone[:, i % 4], i] = 0
+    masks = pruned(net, None, data, granularity="2:4", options={"block": 5})
+    np.testing.assert_allclose(net[0].weight.detach().numpy(), left, atol=1e-9)
+    assert (masks["0.weight"].numpy() == (left != 0)).all()
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "1:2", "3:4"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_n_of_m_of_a_convolution_runs_along_its_inputs(pattern: str, groups: int) -> None:
+    torch.manual_seed(0)
+    net = nn.Conv2d(12 * groups, 4, (1, 3), groups=groups).double()
+    x = torch.randn(6, 12 * groups, 3, 5, dtype=torch.float64)
+    wanted, zeroed = net(x).detach(), copy.deepcopy(net)
+    masks = pruned(net, None, [x], granularity=pattern)
+    kept, size = map(int, pattern.split(":"))
+    along = masks["weight"].permute(0, 2, 3, 1).reshape(-1, size)
+    assert bool((along.sum(1) == kept).all())
+    Masks(dict(masks)).apply(zeroed)
+    off, none = ((one(x) - wanted).square().mean() for one in (net, zeroed))
+    assert off < none
+
+
+@pytest.mark.filterwarnings("ignore::secateur.verbs.left_out.CutWarning")
+def test_a_group_that_m_does_not_fill_keeps_n_and_what_is_gone_stays_gone() -> None:
+    net = linear_net(7, 3)
+    first = pruned(net, None, [mixed(30, 7)], granularity="3:4")
+    assert first["0.weight"].sum(1).tolist() == [6] * 3
+    second = pruned(net, None, [mixed(30, 7)], granularity="2:4", previous=first)
+    assert second["0.weight"][:, :4].sum(1).tolist() == [2] * 3
+    assert second["0.weight"][:, 4:].sum(1).tolist() == [2] * 3
+    assert second.is_within(first)
+
+
+@pytest.mark.filterwarnings("ignore::secateur.verbs.left_out.CutWarning")
+def test_a_layer_that_may_not_lose_as_much_as_n_of_m_stays() -> None:
+    net = linear_net(8, 4)
+    before = net[0].weight.detach().clone()
+    masks = pruned(net, None, [mixed(9, 8)], granularity="2:4", max_sparsity=0.4)
+    assert (masks.zeros, masks.floored) == (0, ("0.weight",))
+    assert torch.equal(net[0].weight, before)

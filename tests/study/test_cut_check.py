@@ -107,3 +107,12 @@ def test_tables_behind_other_levels_of_an_incremental_method_are_noted() -> None
     assert said.startswith("each level starts from the one before")
     assert check(methods={"magnitude": {"schedule": "one-shot"}}, levels=levels) == []
     assert check(levels=levels[1:]) == []
+
+
+@pytest.mark.parametrize("ranking", ["global", "layer"])
+def test_a_ranking_that_a_method_cannot_have_is_refused_before_it_trains(ranking: str) -> None:
+    if ranking == "layer":
+        assert check("sparsegpt", methods={"sparsegpt": {"ranking": ranking}}) == []
+        return
+    with pytest.raises(MaskError, match="the ranking is 'global' with the criterion 'sparsegpt'"):
+        check("sparsegpt", methods={"sparsegpt": {"ranking": ranking}})

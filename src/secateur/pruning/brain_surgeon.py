@@ -14,7 +14,8 @@ touched again, so all outputs go through the same inverses, whatever each of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -70,17 +71,17 @@ def inverse_factor(name: str, moments: Tensor, damping: float) -> Tensor:
 
 
 def cut_columns(
-    weight: Tensor, factor: Tensor, choose: Choose, *, step: int, block: int
+    weight: Tensor, factor: Tensor, choose: Choose, *, steps: Sequence[int], block: int
 ) -> tuple[Tensor, Tensor]:
     """Cut a layer's weights, and let those behind each make up for it.
 
     Args:
         weight: float64, shape `[groups, outputs, inputs]`.
         factor: `U` of each group's inputs, `[groups, inputs, inputs]`.
-        choose: Says what is cut of the next columns; asked once for each `step` of them.
-        step: Columns that are chosen from at once.
-        block: Columns after which those behind them all are brought up to date; a multiple of
-            `step`. It changes the work, not the result.
+        choose: Says what is cut of the next columns; asked once for each of the steps.
+        steps: How many columns are chosen from at once, from the first to the last.
+        block: So many columns, and what is left of the step that they end in, come before those
+            behind them all are brought up to date. It changes the work, not the result.
 
     Returns:
         What is kept, bool, and the weights that are left, both of the weight's shape.
@@ -90,27 +91,36 @@ def cut_columns(
         >>> factor = inverse_factor("w", moments, 1e-9)
         >>> first = lambda columns, start: torch.full_like(columns, start == 0, dtype=torch.bool)
         >>> kept, left = cut_columns(
-        ...     torch.tensor([[[2.0, 4.0]]]).double(), factor, first, step=1, block=2
+        ...     torch.tensor([[[2.0, 4.0]]]).double(), factor, first, steps=[1, 1], block=2
         ... )
         >>> kept.tolist(), [round(one, 6) for one in left[0, 0].tolist()]
         ([[[False, True]]], [0.0, 5.0])
     """
     left = weight.transpose(1, 2).contiguous()  # each column's outputs side by side
     gone = torch.zeros_like(left, dtype=torch.bool)
-    count = left.shape[1]
-    for start in range(0, count, block):
-        stop = min(start + block, count)
+    for own in _blocks(steps, block):
+        start, stop = own[0], own[-1]
         errors = torch.zeros_like(left[:, start:stop])
-        for now in range(start, stop):
-            if (now - start) % step == 0:
-                ahead = slice(now, min(now + step, stop))
-                gone[:, ahead] = choose(left[:, ahead], now)
-            row = factor[:, now, now:stop]
-            error = left[:, now] * gone[:, now] / row[:, :1]
-            left[:, now:stop].baddbmm_(row.unsqueeze(2), error.unsqueeze(1), alpha=-1)
-            errors[:, now - start] = error
+        for first, last in pairwise(own):
+            gone[:, first:last] = choose(left[:, first:last], first)
+            for now in range(first, last):
+                row = factor[:, now, now:stop]
+                error = left[:, now] * gone[:, now] / row[:, :1]
+                left[:, now:stop].baddbmm_(row.unsqueeze(2), error.unsqueeze(1), alpha=-1)
+                errors[:, now - start] = error
         behind = factor[:, start:stop, stop:].transpose(1, 2)
-        if stop < count:
-            left[:, stop:].baddbmm_(behind, errors, alpha=-1)
+        left[:, stop:].baddbmm_(behind, errors, alpha=-1)
     left.masked_fill_(gone, 0.0)
     return gone.logical_not_().transpose(1, 2), left.transpose(1, 2)
+
+
+def _blocks(steps: Sequence[int], block: int) -> Iterator[list[int]]:
+    """Where the steps of each block begin, and where its last one ends."""
+    own = [0]
+    for step in steps:
+        own.append(own[-1] + step)
+        if own[-1] - own[0] >= block:
+            yield own
+            own = own[-1:]
+    if len(own) > 1:
+        yield own

@@ -61,15 +61,36 @@ def keep_n_of_m(
         >>> keep_n_of_m([Candidates("fc", scores)], [layout], NOfM(2, 4), 0.5).kept[0].tolist()
         [True, False, True, False, True, True]
     """
-    gone = pattern.gone(checked_sparsity(sparsity))
     kept, floored = [], []
     for layer, layout in zip(layers, layouts, strict=True):
         check_finite(layer.layer, layer.scores)
-        stays = gone > 0 and _most(layout, pattern) > Fraction(repr(layer.most))
-        kept.append(_kept(layer, layout, pattern.size, 0 if stays else gone))
+        gone, stays = gone_of_each(layer, layout, pattern, sparsity)
+        kept.append(_kept(layer, layout, pattern.size, gone))
         if stays:
             floored.append(layer.layer)
     return Allocation(tuple(kept), tuple(floored))
+
+
+def gone_of_each(
+    layer: Candidates, layout: WeightMatrix, pattern: NOfM, sparsity: float
+) -> tuple[int, bool]:
+    """How many weights go of each group of a layer.
+
+    Args:
+        layer: Single weights; nothing is read of their scores.
+        layout: How the weight lies as a matrix.
+        pattern: How many are kept of how many.
+        sparsity: What is asked for.
+
+    Returns:
+        Their number, and whether it is none because the layer may not lose as much.
+
+    Raises:
+        MaskError: The sparsity is out of range.
+    """
+    gone = pattern.gone(checked_sparsity(sparsity))
+    stays = gone > 0 and _most(layout, pattern) > Fraction(repr(layer.most))
+    return 0 if stays else gone, stays
 
 
 def _most(layout: WeightMatrix, pattern: NOfM) -> Fraction:

@@ -92,7 +92,7 @@ def cut(
     pins: list[Pinned] = []
     for part, sparsity, pools in zip(parts, sparsities, pools_of, strict=True):
         statistic = replace(gathered, options={**gathered.options, **part.options})
-        _check_units(part)
+        check_units(part)
         _check_needs(part, statistic)
         _check_finite(pools)
         if reconstructs(CRITERIA[part.criterion]):
@@ -108,8 +108,11 @@ def cut(
     return found
 
 
-def _check_units(part: Part) -> None:
+def check_units(part: Part) -> None:
     """Refuse what a granularity cannot be with: a criterion, a ranking, a scope.
+
+    Args:
+        part: A cut.
 
     Raises:
         MaskError: One of them is.

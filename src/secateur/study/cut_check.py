@@ -16,7 +16,7 @@ from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part, is_structured, parts_of
-from secateur.pruning.select import cut
+from secateur.pruning.select import check_units, cut
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
 from secateur.registry import METHODS
@@ -113,7 +113,10 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         )
     files = files_of(study, name)
     criterion, known, previous = "random", Statistics(), None
-    if "scores" in files:
+    if "scores" not in files:
+        for part in parts:
+            check_units(part)
+    else:
         given = checked_scores(read_tensors(files["scores"]), found.weights)
         criterion, known = SCORES, Statistics(gathered={SCORES: given})
     if "masks" in files:

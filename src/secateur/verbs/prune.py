@@ -21,7 +21,7 @@ from secateur.pruning.normalize import Normalize
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
 from secateur.pruning.rounds import cut_in_rounds, rounds_of
-from secateur.pruning.select import cut
+from secateur.pruning.select import check_units, cut
 from secateur.pruning.statistics import Batches, Loss
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import Scope, Tied, sorted_weights
@@ -151,6 +151,8 @@ def prune(
     own = None if scores is None else checked_scores(scores, weights().weights)
     if own is not None:
         parts = tuple(replace(part, criterion=SCORES) for part in parts)
+    for part in parts:
+        check_units(part)
     rounds = rounds_of(parts) if own is None else 1
 
     def known_of(net: nn.Module) -> Statistics:
