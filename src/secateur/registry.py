@@ -325,6 +325,7 @@ METHODS = Registry(
         "snip": "secateur.pruning.methods.snip:METHOD",
         "grasp": "secateur.pruning.methods.grasp:METHOD",
         "synflow": "secateur.pruning.methods.synflow:METHOD",
+        "lottery": "secateur.pruning.methods.lottery:METHOD",
         "set": "secateur.pruning.methods.set:METHOD",
         "rigl": "secateur.pruning.methods.rigl:METHOD",
         "ac-dc": "secateur.pruning.methods.ac_dc:METHOD",

@@ -39,6 +39,7 @@ def test_every_recipe_is_pinned() -> None:
         **{name: (*one_shot, [(name, *conv)]) for name in BY_LAYER},
         **{name: (*one_shot, [(name, *convs)]) for name in TOGETHER},
         **{name: ("one-shot", "untrained", [(name, *single)]) for name in UNTRAINED},
+        "lottery": ("incremental", "trained", [("magnitude", *single)]),
         "set": ("dynamic", "untrained", [drawn]),
         "rigl": ("dynamic", "untrained", [drawn]),
         "ac-dc": ("alternating", "untrained", [("magnitude", *single)]),
@@ -50,6 +51,7 @@ def test_every_recipe_is_pinned() -> None:
         "dense": ("incremental", "trained", []),
         "scratch": ("one-shot", "initial", []),
     }
+    assert {n for n, m in METHODS.items() if m.rewinds} == {"lottery"}
     assert {n for n, m in METHODS.items() if m.control} == {
         "static-sparse",
         "random-weight",

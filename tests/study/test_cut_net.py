@@ -11,8 +11,14 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.pruning.dynamic_cutter import DynamicCutter
 from secateur.pruning.masks import Masks
+from secateur.pruning.select import cut
+from secateur.registry import METHODS
 from secateur.study import cut_net
+from secateur.study.checkpoint import load_early
+from secateur.study.run_training import RunTraining
+from secateur.study.store import checkpoint_name
 
+from .small_nets import one_norm
 from .small_study import Study
 
 SPARSE = ("set", "rigl", "ac-dc", "static-sparse")
@@ -123,3 +129,47 @@ def test_masks_of_ones_own_bar_what_they_cut(
     for method in methods:
         assert study.saved(method)[1].is_within(Masks(own))
         assert study.point(method).sparsity.part == 624
+
+
+class Tickets(RunTraining):
+    """Notes each net as it goes into its retraining."""
+
+    seen: list[tuple[str, dict[str, torch.Tensor]]]
+
+    def train(self, model: nn.Module, *how: Any, **more: Any) -> None:
+        self.seen.append(
+            (self.job.run.digest, {k: v.clone() for k, v in model.state_dict().items()})
+        )
+        super().train(model, *how, **more)
+
+
+@pytest.mark.parametrize("epoch", [None, 0, 1])
+@pytest.mark.parametrize("budget", ["level", "total"])
+def test_a_lottery_ticket_is_drawn_by_trained_weights_and_begins_with_the_first_ones(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch, epoch: int | None, budget: str
+) -> None:
+    """Iterative magnitude pruning with rewinding, statistics of norms included, bit by bit."""
+    Tickets.seen = []
+    monkeypatch.setattr(cut_net, "RunTraining", Tickets)
+    training = {"base_epochs": 2, "retrain_epochs": 2, "batch_size": 16, "budget": budget}
+    if epoch is not None:
+        training |= {"retrain": "rewind-weights", "rewind_epoch": epoch}
+    settings = {"levels": [0.5, 0.75], "training": training, "methods": {"lottery": {}}}
+    study = Study(tmp_path, data, settings)
+    base = study.runs[0].digest
+    ((_, early),) = [one for one in Tickets.seen if one[0] == base]
+    if epoch:
+        early = load_early(tmp_path / checkpoint_name(base))
+    for step, zeros in ((0, 416), (1, 624)):
+        run, (_, masks) = study.find("lottery", step), study.saved("lottery", step)
+        assert masks.zeros == zeros
+        *before, ticket = [state for digest, state in Tickets.seen if digest == run.digest]
+        assert len(before) == (step if budget == "total" else 0)
+        for name, value in ticket.items():
+            assert torch.equal(value, early[name] * masks.get(name, torch.tensor(True)))
+    first, second = (study.saved("lottery", step) for step in (0, 1))
+    if budget == "level":
+        net = one_norm((3, 8, 8), data.classes)
+        net.load_state_dict(first[0])
+        assert cut(net, METHODS["lottery"].parts, (0.75,), previous=first[1]) == second[1]
+    assert second[1].is_within(first[1])

@@ -5,7 +5,7 @@ import pytest
 from secateur.errors import SpecError
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import files_of, layers_of, passes_for_cut
+from secateur.study.method_settings import files_of, layers_of, passes_for_cut, training_for
 from secateur.study.plan import plan
 
 SOURCES = {"data": "d" * 64}
@@ -61,7 +61,7 @@ def test_a_level_has_one_sparsity_or_one_a_part(method: str, level: str, known: 
         plan(study({method: {"levels": [level]}}), SOURCES)
 
 
-@pytest.mark.parametrize("name", ["change", "snip", "grasp", "synflow"])
+@pytest.mark.parametrize("name", ["change", "snip", "grasp", "synflow", "rigl", "lottery"])
 def test_what_needs_the_first_weights_is_refused_on_a_trained_start(name: str) -> None:
     asked = {"methods": {name: {}}, "levels": [0.5], "base": {"checkpoint": "net.safetensors"}}
     with pytest.raises(SpecError, match=f"methods.{name} is beside a base checkpoint"):
@@ -133,3 +133,30 @@ def test_a_granularity_and_what_contradicts_it_are_refused(
 def test_a_granularity_that_is_none_is_refused_with_the_words(word: object) -> None:
     with pytest.raises(SpecError, match="n are kept of m"):
         study({"magnitude": {"granularity": word}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"train": "mine:train"}, "beside `train`"),
+        ({"training": {"repair": "bias"}}, "beside training.repair: its nets go back"),
+    ],
+)
+def test_a_method_that_rewinds_needs_the_rates_and_the_weights_of_the_dense_net(
+    settings: dict[str, Any], said: str
+) -> None:
+    for methods in ({"lottery": {}}, {"scratch": {"like": "lottery"}}):
+        with pytest.raises(SpecError, match=f"methods.lottery is {said}"):
+            plan(study(methods, **settings), SOURCES)
+
+
+def test_a_method_that_rewinds_does_so_where_the_study_does_not() -> None:
+    spec = study({"lottery": {}, "magnitude": {}})
+    found = training_for(spec, "lottery")
+    assert (found.retrain, found.kept_epoch) == ("rewind-weights", 0)
+    assert training_for(spec, "magnitude") == spec.training
+    later = study({"lottery": {}}, training={"retrain": "rewind-weights", "rewind_epoch": 3})
+    assert training_for(later, "lottery") == later.training
+    # It takes nothing from the dense net's run, which has the name that it always had.
+    runs, alone = plan(spec, SOURCES), plan(study({"magnitude": {}}), SOURCES)
+    assert {run.digest for run in alone} < {run.digest for run in runs}

@@ -130,6 +130,8 @@ class Method:
             anew and trained with that point's whole budget.
         options: The settings that it takes in a study: a class of its own with a default for
             each. What no preparation uses reaches its criteria.
+        rewinds: Whether each cut net goes back to the weights from before the training, or to
+            those of the epoch that the study's `retrain = "rewind-weights"` names.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Method:
     prepare: Preparation | None = None
     start: Start = "trained"
     options: type[MethodSpec] = MethodSpec
+    rewinds: bool = False
 
     @property
     def family(self) -> str:

@@ -30,7 +30,13 @@ from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
 from secateur.study.level_cutter import AlternatingCutter, LevelCutter
-from secateur.study.method_settings import files_of, layers_of, schedule_of, settings_for
+from secateur.study.method_settings import (
+    files_of,
+    layers_of,
+    schedule_of,
+    settings_for,
+    training_for,
+)
 from secateur.study.run_training import RunTraining
 from secateur.study.schedules import alternating, dynamic, gradual, growing
 from secateur.study.tensor_files import read_tensors
@@ -125,7 +131,7 @@ class CutNet:
             previous = self.masks
 
     def _cut_then_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
-        training = self.job.study.training
+        training = training_for(self.job.study, self.job.run.method)
         dense: dict[str, Tensor] = {}
         if training.retrain == "adaptive":  # the one recipe that goes by what was lost
             dense = {name: one.detach().clone() for name, one in self.model.named_parameters()}
@@ -138,13 +144,21 @@ class CutNet:
             lost = hurt(dense, self.masks) if dense else 1.0
             rates = retraining_rates(training, stage.epochs, lost)
         if rates is not None and training.kept_epoch is not None:
-            self.model.load_state_dict(load_early(self.job.parent("base")))
+            self.model.load_state_dict(self._early())
             self.masks.apply(self.model)
         if self._schedule == "dynamic":
-            cutter = self._dynamic(stage, previous)
+            plan, growth = dynamic(self._steps(stage), self.options), self.options.growth
+            seed = stream(self.job.run.seed, "growth")
+            cutter = DynamicCutter(self.masks, plan, growth or "gradient", seed, previous)
             self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
         else:
             self.training.train(self.model, self.masks, stage.epochs, depth, rates)
+
+    def _early(self) -> dict[str, Tensor]:
+        """The weights that a cut net goes back to: those that its dense net kept, or the first."""
+        if self.job.study.training.kept_epoch is not None:
+            return load_early(self.job.parent("base"))
+        return self.job.setup.build_model(self.data, self.job.run.seed).state_dict()
 
     def _cut_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
         """Cut while training; there is no moment between the two to be scored."""
@@ -152,17 +166,9 @@ class CutNet:
         rates = None
         if self.method.start == "trained":
             rates = retraining_rates(self.job.study.training, stage.epochs)
-        cutter = self._cutter(stage, previous)
-        self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
-
-    def _cutter(self, stage: Stage, previous: Masks | None) -> LevelCutter:
-        steps = self._steps(stage)
-        kind, course = (
-            (LevelCutter, gradual(steps, self.options))
-            if self._schedule == "gradual"
-            else (AlternatingCutter, alternating(steps, self.options))
-        )
-        return kind(
+        by_turns = self._schedule == "alternating"
+        course = (alternating if by_turns else gradual)(self._steps(stage), self.options)
+        cutter = (AlternatingCutter if by_turns else LevelCutter)(
             self.parts,
             shares_of(stage.level),
             course,
@@ -171,16 +177,7 @@ class CutNet:
             previous=previous,
             layers=self.layers,
         )
-
-    def _dynamic(self, stage: Stage, previous: Masks | None) -> DynamicCutter:
-        """Moves the connections that a cut has left, within what was cut before it."""
-        return DynamicCutter(
-            self.masks,
-            dynamic(self._steps(stage), self.options),
-            self.options.growth or "gradient",
-            stream(self.job.run.seed, "growth"),
-            previous,
-        )
+        self.masks = self.training.train_and_cut(self.model, cutter, stage.epochs, depth, rates)
 
     def _steps(self, stage: Stage) -> int:
         return stage.epochs * steps_an_epoch(self.data, self.job.study.training)

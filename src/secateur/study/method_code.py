@@ -82,4 +82,5 @@ def _of(registry: Registry, name: str) -> Iterator[str]:
 
 
 def _recipe(method: Method) -> tuple[object, ...]:
-    return (method.parts, method.schedule, method.start, method.control, method.prepare)
+    more = (method.rewinds,) if method.rewinds else ()
+    return (method.parts, method.schedule, method.start, method.control, method.prepare, *more)

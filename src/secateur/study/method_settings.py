@@ -13,6 +13,7 @@ from secateur.spec import FILES, MethodSpec, StudySpec
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Schedule
+    from secateur.training_settings import TrainingSpec
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
@@ -25,6 +26,14 @@ def schedule_of(study: StudySpec, method: str) -> Schedule:
     """How a method comes to a level: by its settings, or by itself."""
     found: Schedule = settings_for(study, method).schedule or METHODS[method].schedule
     return found
+
+
+def training_for(study: StudySpec, method: str) -> TrainingSpec:
+    """The study's training; of a method that rewinds by itself with where it goes back to."""
+    training = study.training
+    if not METHODS[method].rewinds or training.kept_epoch is not None:
+        return training
+    return training.model_copy(update={"retrain": "rewind-weights", "rewind_epoch": 0})
 
 
 def passes_for_cut(study: StudySpec, name: str) -> int:
@@ -44,7 +53,7 @@ def _needs_first_weights(method: Method) -> bool:
     from secateur.pruning.criterion import INITIAL, needs_of  # here, for it loads torch
 
     needed = needs_of(CRITERIA[part.criterion] for part in method.parts)
-    return method.start == "untrained" or INITIAL in needed
+    return method.start == "untrained" or method.rewinds or INITIAL in needed
 
 
 def layers_of(study: StudySpec, method: str) -> dict[str, Any]:
@@ -116,6 +125,7 @@ def check_methods(study: StudySpec) -> None:
                 known = "one sparsity" if cuts == 1 else f"one sparsity, or {cuts} with a slash"
                 raise wrong_plan(f"a level of {pruned}", given, known)
         _check_granularity(study, pruned)
+        _check_rewinding(study, pruned)
 
 
 def _check_granularity(study: StudySpec, name: str) -> None:
@@ -137,6 +147,17 @@ def _check_granularity(study: StudySpec, name: str) -> None:
         raise wrong_plan(
             f"{error.subject} of methods.{name}", error.given, error.expected
         ) from None
+
+
+def _check_rewinding(study: StudySpec, name: str) -> None:
+    """Refuse a method that rewinds where the rates are another's, or weights are mended."""
+    given = "beside `train`, a loop of your own" if study.train else "beside training.repair"
+    if METHODS[name].rewinds and (study.train or study.training.repair):
+        raise wrong_plan(
+            f"methods.{name}",
+            f"{given}: its nets go back to the weights and rates from before their training",
+            "magnitude, which is retrained as it was cut",
+        )
 
 
 def _check_training(study: StudySpec) -> None:

@@ -24,6 +24,7 @@ from secateur.study.method_settings import (
     layers_of,
     schedule_of,
     settings_for,
+    training_for,
 )
 from secateur.study.schedule_settings import WHILE_TRAINING, check_schedules
 
@@ -342,7 +343,7 @@ class _Seed:
             "level": list(level),
             "parents": parents,
             "training": chosen(
-                self.study.training, _RETRAINING | (_REPAIR if method.parts else set())
+                training_for(self.study, name), _RETRAINING | (_REPAIR if method.parts else set())
             ),
             **self._while_training(name),
             **(total if is_total(self.study) else {}),

@@ -8,7 +8,13 @@ from secateur.foundation.level import target_of
 from secateur.pruning.method import is_structured
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import copied, schedule_of, settings_for, wrong_plan
+from secateur.study.method_settings import (
+    copied,
+    schedule_of,
+    settings_for,
+    training_for,
+    wrong_plan,
+)
 
 WHILE_TRAINING: Mapping[str, tuple[str, ...]] = {
     "gradual": ("until", "cuts"),
@@ -92,7 +98,7 @@ def _check_method(study: StudySpec, name: str) -> None:
 
 def _check_training(study: StudySpec, name: str) -> None:
     """Refuse ways of training that a net cannot be changed in."""
-    schedule, training = schedule_of(study, name), study.training
+    schedule, training = schedule_of(study, name), training_for(study, name)
     trained = METHODS[name].start == "trained"
     subject, before = f"methods.{name}.schedule", schedule not in CUT_BEFORE
     if study.train:
