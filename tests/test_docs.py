@@ -124,7 +124,7 @@ def test_every_public_name_is_in_the_reference(site):
     assert [name for name in secateur.__all__ if f'id="secateur.{name}"' not in page] == []
 
 
-@pytest.mark.parametrize("kind", ["METHODS", "MODELS", "DATASETS", "CRITERIA"])
+@pytest.mark.parametrize("kind", ["METHODS", "MODELS", "DATASETS", "CRITERIA", "ALLOCATIONS"])
 def test_what_is_registered_is_in_the_guide(kind, site):
     guide = "".join((site / f"{page}.html").read_text() for page in ("methods", "study-file"))
     assert [name for name in getattr(registry, kind) if name not in guide] == []

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from secateur.errors import UnknownNameError, UsageError
-from secateur.registry import CRITERIA, DATASETS, METHODS, MODELS, Registry
+from secateur.registry import ALLOCATIONS, CRITERIA, DATASETS, METHODS, MODELS, Registry
 
-ALL = [CRITERIA, DATASETS, METHODS, MODELS]
+ALL = [ALLOCATIONS, CRITERIA, DATASETS, METHODS, MODELS]
 
 
 ENTRIES = [

@@ -246,6 +246,7 @@ PINNED: list[tuple[BaseModel, dict[str, Any], str]] = [
         {"name": "shapes", "options": {"train": 10}},
         "c267627f",
     ),
+    (MethodSpec(allocation="erk"), {"allocation": "erk"}, "c3d567df"),
     (Named(name="conv4"), {"name": "conv4"}, "bfbce166"),
 ]
 
@@ -388,6 +389,7 @@ def test_what_others_call_a_choice_of_layers(word: str, meant: str) -> None:
         ({"training": {"base_epoch": 1}}, "base_epochs"),
         ({"methods": {"magnitude": {"schedule": "oneshot"}}}, "one-shot"),
         ({"methods": {"magnitude": {"ranking": "globl"}}}, "global"),
+        ({"methods": {"magnitude": {"allocation": "ekr"}}}, "erk"),
     ],
 )
 def test_an_unknown_word_suggests_the_nearest(values: dict[str, Any], nearest: str) -> None:

@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from secateur.registry import CRITERIA, METHODS, REPAIRS
+from secateur.registry import ALLOCATIONS, CRITERIA, METHODS, REPAIRS
 from secateur.study.metrics import AXES
 
 Rows = list[tuple[str, ...]]
@@ -28,6 +28,13 @@ def _criteria() -> Rows:
     ]
 
 
+def _allocations() -> Rows:
+    return [
+        (name, inspect.getdoc(ALLOCATIONS[name]).splitlines()[0])  # type: ignore[union-attr]
+        for name in ALLOCATIONS
+    ]
+
+
 def _methods() -> Rows:
     return [(name, METHODS[name].summary, METHODS[name].source) for name in METHODS]
 
@@ -37,6 +44,7 @@ def _repairs() -> Rows:
 
 
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
+    "allocations": (("allocation", "how much each layer keeps"), _allocations),
     "axes": (("axis", "what", "better"), _axes),
     "criteria": (("criterion", "score of a unit"), _criteria),
     "methods": (("method", "what goes", "source"), _methods),

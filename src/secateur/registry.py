@@ -265,6 +265,17 @@ CRITERIA = Registry(
     "secateur.criteria",
 )
 
+ALLOCATIONS = Registry(
+    "allocation",
+    {
+        "global": "secateur.pruning.allocations.together:together",
+        "uniform": "secateur.pruning.allocations.uniform:uniform",
+        "uniform+": "secateur.pruning.allocations.uniform_plus:uniform_plus",
+        "erk": "secateur.pruning.allocations.erk:erk",
+    },
+    "secateur.allocations",
+)
+
 COLLECTORS = Registry(
     "statistic",
     {
@@ -366,7 +377,8 @@ TASKS = Registry(
 METRICS = Registry("metric", {}, "secateur.metrics")
 
 ALL = (
-    *(MODELS, DATASETS, CRITERIA, COLLECTORS, REPAIRS, METHODS, TRACKERS, EXECUTORS, TASKS),
+    *(MODELS, DATASETS, CRITERIA, ALLOCATIONS, COLLECTORS, REPAIRS, METHODS, TRACKERS, EXECUTORS),
+    TASKS,
     METRICS,
 )
 """Every registry: what was added to them in one process is handed to its workers."""

@@ -26,7 +26,7 @@ from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.granularity import n_of_m, parse_granularity
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
-from secateur.registry import DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
+from secateur.registry import ALLOCATIONS, DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
 from secateur.settings import Settings, look_up
 from secateur.training_settings import TrainingSpec
 
@@ -75,15 +75,15 @@ class MethodSpec(Settings):
     """The levels of one method, and the options that every method takes.
 
     `scope` overrides that of a method of one part (`l1-filter` with `all` cuts neurons, too);
-    `ranking`, `normalize` and `reduce` override the method's own for every part, `granularity` for
-    the parts that cut channels or for those that cut weights, whichever it is of; `exclude`,
-    `only`, `max_sparsity`, `protected`, `scores` and `masks` stand instead of the study's. With the
-    schedule `gradual` there are about so many `cuts`, up to the share `until` of the retraining;
-    with `growing` there is one cut at `until`, and the penalty before it rises to `ceiling`; with
-    `dynamic` every layer drops the share `drop` of its connections, less and less, `every` so many
-    steps up to `until`, and grows as many by `growth`; with `alternating` the net is cut for so
-    many phases (`cuts`), the last of which begins at `until`. A method that takes more has a class
-    of its own derived from this one; see `Method.options`.
+    `ranking`, `allocation`, `normalize` and `reduce` override the method's own for every part,
+    `granularity` for the parts that cut channels or for those that cut weights, whichever it is of;
+    `exclude`, `only`, `max_sparsity`, `protected`, `scores` and `masks` stand instead of the
+    study's. With the schedule `gradual` there are about so many `cuts`, up to the share `until` of
+    the retraining; with `growing` there is one cut at `until`, and the penalty before it rises to
+    `ceiling`; with `dynamic` every layer drops the share `drop` of its connections, less and less,
+    `every` so many steps up to `until`, and grows as many by `growth`; with `alternating` the net
+    is cut for so many phases (`cuts`), the last of which begins at `until`. A method that takes
+    more has a class of its own derived from this one; see `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
@@ -98,6 +98,7 @@ class MethodSpec(Settings):
     growth: Literal["random", "gradient"] | None = None
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer", "output"] | None = None
+    allocation: str | None = None
     normalize: Literal["none", "mean", "l2", "standard", "max"] | None = None
     granularity: Annotated[str, BeforeValidator(parse_granularity)] | None = None
     reduce: Literal["sum", "mean", "max", "first"] | None = None
@@ -257,7 +258,10 @@ def _method_settings(name: str, given: object, context: Mapping[str, Any]) -> Me
         given = given.model_dump(exclude_unset=True)
     if not context.get("trusted", True) and isinstance(given, Mapping):
         given = {key: value for key, value in given.items() if not _is_idle(kind, key)}
-    return method_settings(name, kind, given, str(context.get("source", "a study")))
+    settings = method_settings(name, kind, given, str(context.get("source", "a study")))
+    if settings.allocation is not None:
+        look_up(context, paths=True)(ALLOCATIONS, settings.allocation)
+    return settings
 
 
 def method_settings(name: str, options: type[MethodSpec], given: object, source: str) -> MethodSpec:

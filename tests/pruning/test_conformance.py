@@ -154,7 +154,9 @@ def needs_convolutions(method: Method) -> bool:
 
 def way(method: Method) -> object:
     """How a method cuts, whatever it scores by."""
-    return method.schedule, [(one.granularity, one.scope, one.ranking) for one in method.parts]
+    return method.schedule, [
+        (one.granularity, one.scope, one.ranked, one.allocation) for one in method.parts
+    ]
 
 
 def runnable() -> Iterator[tuple[str, str]]:
@@ -199,7 +201,7 @@ def units_of(case: Case, part: Part) -> list[list[int]]:
             [held[group] for group in range(groups.count) if int(groups.layer[group]) == layer]
             for layer in range(len(groups.layers))
         ]
-    return [[size for layer in sizes for size in layer]] if part.ranking == "global" else sizes
+    return [[size for layer in sizes for size in layer]] if part.ranked == "global" else sizes
 
 
 def zeros_in(case: Case, masks: Masks, part: Part) -> int:
@@ -289,7 +291,7 @@ def test_counts_are_the_nearest_that_whole_units_allow(
         slack = sum(Fraction(max(sizes), 2) for sizes in ranked)
         if not masks.floored:
             assert abs(cut_weights - share * total) <= slack
-            if part.granularity == "weight" and part.ranking == "global":
+            if part.granularity == "weight" and part.ranked == "global":
                 assert slack == Fraction(1, 2)
 
 

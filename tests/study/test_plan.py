@@ -148,6 +148,7 @@ def of(*methods: str) -> set[str]:
         ({"methods": {**ALL, "l1-filter": {"ranking": "global"}}}, of("l1-filter", "scratch")),
         ({"methods": {**ALL, "combined": {"granularity": "filter"}}}, of("combined")),
         ({"methods": {**ALL, "magnitude": {"granularity": "4x4"}}}, of("magnitude")),
+        ({"methods": {**ALL, "combined": {"allocation": "erk"}}}, of("combined")),
         ({"methods": {**ALL, "scratch": {"like": "combined"}}}, of("scratch")),
         # The first level starts from the base net under either schedule.
         (

@@ -358,13 +358,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_without_a_file(
         ({"ranking": "layer"}, [("channel", "layer"), ("weight", "layer")]),
         ({"granularity": "filter"}, [("filter", "layer"), ("weight", "global")]),
         ({"granularity": "2:4"}, [("channel", "layer"), ("2:4", "global")]),
+        ({"allocation": "erk"}, [("channel", "layer"), ("weight", "layer")]),
     ],
 )
 def test_a_study_overrides_what_its_methods_say(
     options: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     parts = parts_of(METHODS["combined"], MethodSpec(**options))
-    assert [(part.granularity, part.ranking) for part in parts] == found
+    assert [(part.granularity, part.ranked) for part in parts] == found
     assert [part.scope for part in parts] == ["conv", "non-conv"]
 
 

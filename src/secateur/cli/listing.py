@@ -97,7 +97,8 @@ def studies(
 def _show_method(method: Method) -> None:
     typer.echo(f"{method.name}: {method.summary}\n{method.source}\n")
     for part in method.parts:
-        words = f"{part.criterion} x {part.granularity} x {part.scope} x {part.ranking}"
+        shared = part.allocation or part.ranking
+        words = f"{part.criterion} x {part.granularity} x {part.scope} x {shared}"
         typer.echo(f"cuts      {words}, {method.schedule}")
     if method.prepare:
         typer.echo(f"prepares  {method.prepare.title}, {method.prepare.epochs} epochs")

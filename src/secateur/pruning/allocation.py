@@ -94,7 +94,7 @@ def allocate(
         >>> allocate([Candidates("fc", scores)], 0.5).kept[0].tolist()
         [True, False, True, False]
     """
-    share = _share(checked_sparsity(sparsity))
+    share = share_of(checked_sparsity(sparsity))
     checked_word("ranking", ranking, Ranking)
     for layer in layers:
         check_finite(layer.layer, layer.scores)
@@ -107,25 +107,25 @@ def allocate(
         chosen = Allocation(
             tuple(one.kept[0] for one in each), tuple(name for one in each for name in one.floored)
         )
-    kept = tuple(_rounded(*pair) for pair in zip(layers, chosen.kept, strict=True))
+    kept = tuple(in_multiples(*pair) for pair in zip(layers, chosen.kept, strict=True))
     return Allocation(kept, chosen.floored)
 
 
-def _rounded(layer: Candidates, kept: Tensor) -> Tensor:
+def in_multiples(layer: Candidates, kept: Tensor) -> Tensor:
     """The best units of a layer, as many as the multiple nearest to the number kept."""
     step = layer.multiple
     if step == 1:
         return kept
-    scores = _effective(layer)
+    scores = effective(layer)
     left = scores.numel() - int(torch.isneginf(scores).sum())
     if left == 0:
         return kept
     whole = left // step * step
     nearest = (2 * int(kept.sum()) + step) // (2 * step) * step
-    fewest = -(-int(_beyond(layer).sum()) // step) * step
-    count = max(nearest, step, fewest)
+    held = -(-int(beyond(layer).sum()) // step) * step
+    count = max(nearest, step, held)
     if count > whole:
-        count = left if fewest > whole else whole or left
+        count = left if held > whole else whole or left
     best = torch.sort(scores, stable=True).indices[scores.numel() - count :]
     return torch.zeros_like(kept).index_fill(0, best, True)
 
@@ -178,18 +178,22 @@ def _ranked_alike(
     ranked = Ranked(
         [layer.scores.detach() for layer in layers],
         [layer.pruned for layer in layers],
-        [_held(layer) for layer in layers],
+        [fewest(layer) for layer in layers],
     )
-    asked = share * (ranked.count if total is None else Fraction(total, size))
-    wanted = _nearest_count(asked, ranked.count)
+    target = share * (ranked.count if total is None else Fraction(total, size))
+    wanted = nearest_count(target, ranked.count)
     kept, floored = select(ranked, max(wanted, ranked.gone))
     return Allocation(tuple(kept), tuple(layers[number].layer for number in floored))
 
 
-def _nearest_count(target: Fraction, most: int) -> int:
-    """The whole number of weights nearest to a target; of two equally near, the smaller."""
-    wanted = min(math.floor(target), most)
-    return wanted + (wanted < most and wanted + 1 - target < target - wanted)
+def nearest_count(target: Fraction, most: int) -> int:
+    """The whole number nearest to a target, of two equally near the smaller; no more than `most`.
+
+    Example:
+        >>> nearest_count(Fraction(3, 2), 4), nearest_count(Fraction(8, 5), 4)
+        (1, 2)
+    """
+    return min(math.ceil(target - Fraction(1, 2)), most)
 
 
 def weights_to_cut(layer: Candidates, sparsity: float) -> tuple[int, bool]:
@@ -211,8 +215,8 @@ def weights_to_cut(layer: Candidates, sparsity: float) -> tuple[int, bool]:
     """
     count = layer.scores.numel()
     gone = 0 if layer.pruned is None else int(layer.pruned.count_nonzero())
-    wanted = max(gone, _nearest_count(_share(checked_sparsity(sparsity)) * count, count))
-    most = max(gone, count - min(_held(layer), count))
+    wanted = max(gone, nearest_count(share_of(checked_sparsity(sparsity)) * count, count))
+    most = max(gone, count - min(fewest(layer), count))
     return min(wanted, most), wanted > most
 
 
@@ -221,8 +225,8 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
 
     The cut ends where the weights of the units come nearest to what is wanted.
     """
-    scores = torch.cat([_effective(layer) for layer in layers])
-    sizes = torch.cat([_sizes(layer) for layer in layers])
+    scores = torch.cat([effective(layer) for layer in layers])
+    sizes = torch.cat([sizes_of(layer) for layer in layers])
     owner = torch.repeat_interleave(
         torch.arange(len(layers), device=scores.device),
         torch.tensor([layer.scores.numel() for layer in layers], device=scores.device),
@@ -233,7 +237,7 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
     best = _best_of_each(order, owner, len(layers))
     protected = torch.zeros_like(scores, dtype=torch.bool)
     protected[best] = ~torch.isneginf(scores[best])
-    protected |= torch.cat([_beyond(layer) for layer in layers])
+    protected |= torch.cat([beyond(layer) for layer in layers])
     bitten = owner[order[:wanted]][protected[order[:wanted]]]
 
     free = order[~protected[order]]
@@ -246,37 +250,39 @@ def _ranked_units(layers: Sequence[Candidates], share: Fraction, total: int | No
     )
 
 
-def _beyond(layer: Candidates) -> Tensor:
+def beyond(layer: Candidates) -> Tensor:
     """Bool `[units]`: the best ones, without which the layer would lose more than it may."""
-    beyond = torch.zeros_like(layer.scores, dtype=torch.bool)
+    found = torch.zeros_like(layer.scores, dtype=torch.bool)
     if layer.most == 1 and not layer.protected:
-        return beyond
-    scores, sizes = _effective(layer), _sizes(layer)
+        return found
+    scores, sizes = effective(layer), sizes_of(layer)
     order = torch.sort(scores, stable=True).indices
-    most = math.floor(_share(layer.most) * int(sizes.sum()))
-    beyond[order] = torch.cumsum(sizes[order], 0) > most
-    beyond[order[scores.numel() - math.ceil(_share(layer.protected) * scores.numel()) :]] = True
-    return beyond & ~torch.isneginf(scores)
+    most = math.floor(share_of(layer.most) * int(sizes.sum()))
+    found[order] = torch.cumsum(sizes[order], 0) > most
+    found[order[scores.numel() - math.ceil(share_of(layer.protected) * scores.numel()) :]] = True
+    return found & ~torch.isneginf(scores)
 
 
-def _share(number: float) -> Fraction:
+def share_of(number: float) -> Fraction:
     """A share as the decimal number that was written."""
     return Fraction(repr(number))
 
 
-def _held(layer: Candidates) -> int:
+def fewest(layer: Candidates) -> int:
     """How many single weights of a layer are never cut: the floor keeps one."""
     count = layer.scores.numel()
-    protected = math.ceil(_share(layer.protected) * count)
-    return max(1, protected, count - math.floor(_share(layer.most) * count))
+    protected = math.ceil(share_of(layer.protected) * count)
+    return max(1, protected, count - math.floor(share_of(layer.most) * count))
 
 
-def _effective(layer: Candidates) -> Tensor:
+def effective(layer: Candidates) -> Tensor:
+    """The scores; of what was pruned before, minus infinity."""
     scores = layer.scores.detach()
     return scores if layer.pruned is None else scores.masked_fill(layer.pruned, -math.inf)
 
 
-def _sizes(layer: Candidates) -> Tensor:
+def sizes_of(layer: Candidates) -> Tensor:
+    """int64 `[units]`: how many weights each unit takes with it."""
     if isinstance(layer.sizes, Tensor):
         return layer.sizes
     return torch.full(layer.scores.shape, layer.sizes, device=layer.scores.device)

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from secateur.pruning.allocation import Candidates, allocate
+from secateur.pruning.allocation import Candidates
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import (
     SCALES,
@@ -20,8 +20,10 @@ from secateur.pruning.criterion import (
     scored,
     scores_everywhere,
 )
+from secateur.pruning.densities import LayerShape
 from secateur.pruning.group_norms import each_place
 from secateur.pruning.groups import Groups, Slot
+from secateur.pruning.layer_counts import allocate_part
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.normalize import normalized
@@ -39,6 +41,7 @@ def cut_groups(
     statistics: Statistics,
     previous: Masks,
     round_to: int,
+    shapes: Mapping[str, LayerShape],
 ) -> Masks:
     """Score the groups of one part and choose what is kept.
 
@@ -52,6 +55,7 @@ def cut_groups(
         statistics: What the criterion reads beside the weights.
         previous: What was cut before.
         round_to: Every layer keeps a multiple of so many channels.
+        shapes: The network's layers by the names of their weights, where an allocation asks.
 
     Returns:
         Masks of every parameter that computes or scales one of the groups.
@@ -63,7 +67,7 @@ def cut_groups(
     ranked = _ranked(weights, part, statistics)
     scores = _score(groups, _places(model, groups, ranked, part), part, statistics)
     units = _Units(scores, *_count(groups, ranked, previous))
-    kept, floored = _allocate(groups, pools, units, part, chosen, round_to)
+    kept, floored = _allocate(groups, pools, units, part, chosen, statistics, round_to, shapes)
     floored += _revive(groups, weights, units, kept)
     return Masks(_spread(model, groups.slots, kept), tuple(dict.fromkeys(floored)))
 
@@ -171,7 +175,9 @@ def _allocate(
     units: _Units,
     part: Part,
     chosen: ChosenLayers,
+    statistics: Statistics,
     round_to: int,
+    shapes: Mapping[str, LayerShape],
 ) -> tuple[Tensor, list[str]]:
     """Which groups are kept, bool `[groups]`, and where the floor or a highest sparsity bit."""
     kept = torch.ones(groups.count, dtype=torch.bool)
@@ -196,7 +202,8 @@ def _allocate(
             )
             for name, m in own.items()
         ]
-        allocated = allocate(candidates, pool.sparsity, part.ranking, pool.total)
+        layers = [shapes[owners[name][0].name] for name in own] if part.by_layer else []
+        allocated = allocate_part(part, candidates, layers, pool.sparsity, statistics, pool.total)
         floored += allocated.floored
         for member, keep in zip(own.values(), allocated.kept, strict=True):
             kept[member] = keep

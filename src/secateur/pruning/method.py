@@ -22,6 +22,9 @@ Reduce = Literal["sum", "mean", "max", "first"]
 Schedule = Literal["one-shot", "incremental", "gradual", "growing", "dynamic", "alternating"]
 Start = Literal["trained", "untrained", "initial"]
 
+GLOBAL = "global"
+"""The allocation of a ranking of all layers together."""
+
 FAMILIES: Mapping[str, str] = {
     "weights": "Single weights go:",
     "channels": "Whole filters and channels go:",
@@ -45,6 +48,8 @@ class Part:
         ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
             `output`, weights, blocks of one row and kernels among those of their output. Of `n:m`
             each group is by itself, whatever the ranking.
+        allocation: How many units each layer keeps, whatever the ranking says of that: a name in
+            `registry.ALLOCATIONS`; empty: the ranking says it. None with `n:m`.
         normalize: How the scores of a layer are made comparable in a global ranking; see
             `secateur.pruning.normalize`.
         options: What the criterion finds in `statistics.options`.
@@ -60,6 +65,24 @@ class Part:
     options: Mapping[str, Any] = field(default_factory=dict)
     reduce: Reduce = "sum"
     normalize: Normalize = "none"
+    allocation: str = ""
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether an allocation says how many units each layer keeps."""
+        return self.allocation not in ("", GLOBAL)
+
+    @property
+    def ranked(self) -> Ranking:
+        """Among which units one is ranked: with an allocation by layers at most its layer's.
+
+        Example:
+            >>> Part("magnitude", "weight", "all", "global", allocation="erk").ranked
+            'layer'
+        """
+        if self.allocation == GLOBAL:
+            return "global"
+        return "layer" if self.by_layer and self.ranking == "global" else self.ranking
 
     @property
     def cuts_channels(self) -> bool:
@@ -69,7 +92,7 @@ class Part:
     @property
     def rescaling(self) -> str:
         """How scores are normalised; inside one layer there is nothing to make comparable."""
-        return self.normalize if self.ranking == "global" else "none"
+        return self.normalize if self.ranked == "global" else "none"
 
 
 NET = "net"
@@ -183,7 +206,7 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
         ['2:4']
     """
     own = {name: getattr(settings, name) for name in sorted(method.cut_options())}
-    words = ("scope", "ranking", "normalize", "reduce")
+    words = ("scope", "ranking", "allocation", "normalize", "reduce")
     asked = {name: value for name in words if (value := getattr(settings, name)) is not None}
     granularity = settings.granularity
     if granularity is not None and granularity not in CHANNELS:

@@ -7,7 +7,7 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
-from secateur.foundation.granularity import WEIGHT, n_of_m
-from secateur.pruning.allocation import Candidates, check_finite, weights_to_cut
+from secateur.foundation.granularity import WEIGHT, NOfM, n_of_m
+from secateur.pruning.allocation import Candidates, check_finite
 from secateur.pruning.brain_surgeon import cut_columns, inverse_factor
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.column_choice import Choice, FromGroups, FromShares
 from secateur.pruning.criterion import MOMENTS, RESIDUALS, Criterion, Statistics, scored
+from secateur.pruning.densities import LayerShape
+from secateur.pruning.layer_counts import cuts_by_layer
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.n_of_m import gone_of_each
@@ -43,7 +45,7 @@ def check_reconstructed(part: Part) -> None:
         return
     for subject, given, expected, said in (
         ("the granularity", part.granularity, WEIGHT, "'weight', or n of m as '2:4'"),
-        ("the ranking", part.ranking, "layer", "'layer'"),
+        ("the ranking", part.ranked, "layer", "'layer'"),
     ):
         if given != expected:
             raise MaskError(
@@ -62,6 +64,7 @@ def cut_and_reconstruct(
     chosen: ChosenLayers,
     statistics: Statistics,
     previous: Masks,
+    shapes: Mapping[str, LayerShape],
 ) -> Masks:
     """Cut weights layer by layer, by a criterion that reconstructs.
 
@@ -72,6 +75,7 @@ def cut_and_reconstruct(
         chosen: Says how much of a layer may go.
         statistics: They hold `input-moments`.
         previous: What is gone already.
+        shapes: The network's layers by the names of their weights, where an allocation asks.
 
     Returns:
         The masks, which know the weights that are left.
@@ -81,9 +85,12 @@ def cut_and_reconstruct(
     """
     kept, rewritten, floored = {}, {}, []
     for pool in pools:
-        for name, weight in pool.weights.items():
-            layer = _Layer(model, weight, part, statistics, previous.get(name))
-            choice, bitten = layer.choice(pool.sparsity, chosen.most(weight))
+        layers = {
+            name: _Layer(model, weight, part, statistics, previous.get(name), chosen.most(weight))
+            for name, weight in pool.weights.items()
+        }
+        choices = _choices(list(layers.values()), pool.sparsity, part, statistics, shapes)
+        for (name, layer), (choice, bitten) in zip(layers.items(), choices, strict=True):
             kept[name], left = layer.cut(choice)
             if left is not None:
                 rewritten[name] = left
@@ -92,6 +99,26 @@ def cut_and_reconstruct(
     masks = Masks(kept, tuple(floored))
     masks.rewritten = rewritten
     return masks
+
+
+def _choices(
+    layers: Sequence[_Layer],
+    sparsity: float,
+    part: Part,
+    statistics: Statistics,
+    shapes: Mapping[str, LayerShape],
+) -> list[tuple[Choice, bool]]:
+    """What is chosen from each layer's columns, and whether a limit makes it less than asked."""
+    pattern = n_of_m(part.granularity)
+    if pattern is not None:
+        return [layer.from_groups(pattern, sparsity) for layer in layers]
+    candidates = [layer.candidates for layer in layers]
+    own = [shapes[one.layer] for one in candidates] if part.by_layer else []
+    counts = cuts_by_layer(part, candidates, own, sparsity, statistics)
+    return [
+        (layer.from_shares(count), bitten)
+        for layer, (count, bitten) in zip(layers, counts, strict=True)
+    ]
 
 
 class _Layer:
@@ -108,6 +135,7 @@ class _Layer:
         part: Part,
         statistics: Statistics,
         before: Tensor | None,
+        most: float,
     ) -> None:
         self._weight, self._statistics = weight, statistics
         self._criterion: Criterion = CRITERIA[part.criterion]
@@ -117,23 +145,19 @@ class _Layer:
         gone = torch.zeros_like(self._value, dtype=torch.bool)
         self._gone = self._matrix(gone if before is None else ~before.to(gone.device))
         self._block = int(statistics.options.get("block", BLOCK))
-
-    def choice(self, sparsity: float, most: float) -> tuple[Choice, bool]:
-        """What is chosen from the layer's columns, and whether a limit makes it less than asked.
-
-        Args:
-            sparsity: The share that goes.
-            most: The highest share that may.
-        """
-        layer = Candidates(
-            self._weight.name, self._value.reshape(-1), pruned=self._gone.reshape(-1), most=most
+        self.candidates = Candidates(
+            weight.name, self._value.reshape(-1), pruned=self._gone.reshape(-1), most=most
         )
-        if self._pattern is None:
-            count, bitten = weights_to_cut(layer, sparsity)
-            return FromShares(self._gone, count, self._block), bitten
-        each, bitten = gone_of_each(layer, self._layout, self._pattern, sparsity)
+
+    def from_shares(self, count: int) -> Choice:
+        """So many single weights, with those that are gone."""
+        return FromShares(self._gone, count, self._block)
+
+    def from_groups(self, pattern: NOfM, sparsity: float) -> tuple[Choice, bool]:
+        """As many of each group as a sparsity asks for, and whether a limit makes it less."""
+        each, bitten = gone_of_each(self.candidates, self._layout, pattern, sparsity)
         runs = [self._layout.inputs] * self._layout.kernel
-        return FromGroups(self._gone, each, self._pattern.size, runs), bitten
+        return FromGroups(self._gone, each, pattern.size, runs), bitten
 
     def cut(self, choice: Choice) -> tuple[Tensor, Tensor | None]:
         """Cut what is chosen: the mask, and the weights that are left, where any changes."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.foundation.granularity import KERNEL, block
+from secateur.foundation.granularity import KERNEL, block, n_of_m
 from secateur.pruning.allocation import is_finite
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import (
@@ -20,6 +20,7 @@ from secateur.pruning.criterion import (
     reconstructs,
     scores_channels_only,
 )
+from secateur.pruning.densities import layer_shapes
 from secateur.pruning.group_masks import cut_groups
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import ALL_LAYERS, Layers, Sparsity, one_each
@@ -27,7 +28,7 @@ from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.reconstruction import check_reconstructed, cut_and_reconstruct
-from secateur.pruning.statistics import needs_data
+from secateur.pruning.statistics import needs_data, needs_of_part
 from secateur.pruning.weight_masks import cut_weights
 from secateur.pruning.weights import Tied, in_scope, sorted_weights
 from secateur.registry import COLLECTORS, CRITERIA
@@ -89,6 +90,7 @@ def cut(
     chosen.check(every)
     scopes = [in_scope(every, part.scope, type(model).__name__) for part in parts]
     pools_of = chosen.pools_of(scopes, sparsities) if parts else []
+    shapes = layer_shapes(every) if any(part.by_layer for part in parts) else {}
     pins: list[Pinned] = []
     for part, sparsity, pools in zip(parts, sparsities, pools_of, strict=True):
         statistic = replace(gathered, options={**gathered.options, **part.options})
@@ -96,13 +98,13 @@ def cut(
         _check_needs(part, statistic)
         _check_finite(pools)
         if reconstructs(CRITERIA[part.criterion]):
-            masks = cut_and_reconstruct(model, pools, part, chosen, statistic, found)
+            masks = cut_and_reconstruct(model, pools, part, chosen, statistic, found, shapes)
         elif part.cuts_channels:
             free, held = chosen.free(_groups(groups_of, part), every, sparsity)
             pins.extend(held)
-            masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to)
+            masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to, shapes)
         else:
-            masks = cut_weights(model, pools, part, chosen, statistic, found)
+            masks = cut_weights(model, pools, part, chosen, statistic, found, shapes)
         found = found.merged(masks)
     found.report = Report(pins)
     return found
@@ -127,7 +129,7 @@ def check_units(part: Part) -> None:
             expected="granularity 'filter' or 'channel': it scores nothing smaller",
             remedy="Choose another granularity, or another criterion.",
         )
-    if part.ranking == "output" and part.cuts_channels:
+    if part.ranked == "output" and part.cuts_channels:
         raise MaskError(
             "prune",
             "the ranking",
@@ -136,13 +138,22 @@ def check_units(part: Part) -> None:
             remedy="Choose another ranking, or a method of single weights.",
         )
     shape = block(part.granularity)
-    if part.ranking == "output" and shape is not None and shape.rows > 1:
+    if part.ranked == "output" and shape is not None and shape.rows > 1:
         raise MaskError(
             "prune",
             "the ranking",
             given=f"'output' of blocks {part.granularity}, each of several outputs",
             expected="'global' or 'layer'",
             remedy="Pass ranking='layer', or blocks of one row.",
+        )
+    if part.allocation and n_of_m(part.granularity) is not None:
+        raise MaskError(
+            "prune",
+            "the allocation",
+            given=f"{part.allocation!r} beside the granularity {part.granularity!r}, of which "
+            "every group keeps as many",
+            expected="none",
+            remedy="Leave the allocation out, or choose another granularity.",
         )
     if part.granularity == KERNEL and part.scope != "conv":
         raise MaskError(
@@ -155,16 +166,22 @@ def check_units(part: Part) -> None:
 
 
 def _check_needs(part: Part, statistics: Statistics) -> None:
-    """Refuse a criterion whose statistics are not there, before anything is scored."""
-    for need in needs_of([CRITERIA[part.criterion]]):
+    """Refuse a part whose statistics are not there, before anything is scored."""
+    for need in needs_of_part(part):
         if need != SCALES and not statistics.has(need):
             raise MaskError(
                 "prune",
                 "statistics",
-                given=f"without {need}, which the criterion {part.criterion!r} needs",
+                given=f"without {need}, which {_who_needs(part, need)} needs",
                 expected=f"{need} of every weight",
                 remedy=_WITH_DATA if need not in COLLECTORS or needs_data(need) else _WITH_EXAMPLE,
             )
+
+
+def _who_needs(part: Part, need: str) -> str:
+    if need in needs_of([CRITERIA[part.criterion]]):
+        return f"the criterion {part.criterion!r}"
+    return f"the allocation {part.allocation!r}"
 
 
 def _groups(groups_of: GroupsOf | None, part: Part) -> Groups:

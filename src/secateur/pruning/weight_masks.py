@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from secateur.errors import MaskError
 from secateur.foundation.granularity import WEIGHT, n_of_m
-from secateur.pruning.allocation import Allocation, Candidates, allocate, check_finite
+from secateur.pruning.allocation import Candidates, check_finite
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import SCORES, Statistics, scored
+from secateur.pruning.densities import LayerShape
+from secateur.pruning.layer_counts import allocate_part
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Part
 from secateur.pruning.n_of_m import keep_n_of_m
@@ -30,6 +32,7 @@ def cut_weights(
     chosen: ChosenLayers,
     statistics: Statistics,
     previous: Masks,
+    shapes: Mapping[str, LayerShape],
 ) -> Masks:
     """Score the weights of one part, or what goes of them together, and choose what is kept.
 
@@ -41,6 +44,7 @@ def cut_weights(
         statistics: What the criterion reads beside the weights.
         previous: What was cut before. A block is gone where all of it is; one that is not counts
             whole.
+        shapes: The network's layers by the names of their weights, where an allocation asks.
 
     Returns:
         Masks of every weight; of one that is computed, of what it is computed from.
@@ -57,24 +61,17 @@ def cut_weights(
             _candidates(weight, one, part, chosen, statistics, previous)
             for weight, one in zip(pool.weights.values(), units, strict=True)
         ]
-        allocated = _allocate(candidates, layouts, part, pool.sparsity)
+        pattern = n_of_m(part.granularity)
+        if pattern is None:
+            own = [shapes[name] for name in pool.weights] if part.by_layer else []
+            allocated = allocate_part(part, candidates, own, pool.sparsity, statistics)
+        else:
+            allocated = keep_n_of_m(candidates, layouts, pattern, pool.sparsity)
         masks: dict[str, Tensor] = {}
         for weight, one, kept in zip(pool.weights.values(), units, allocated.kept, strict=True):
             masks |= _masks_of(weight, one.spread(kept))
         found = found.merged(Masks(masks, allocated.floored))
     return found
-
-
-def _allocate(
-    candidates: Sequence[Candidates],
-    layouts: Sequence[WeightMatrix],
-    part: Part,
-    sparsity: float,
-) -> Allocation:
-    pattern = n_of_m(part.granularity)
-    if pattern is None:
-        return allocate(candidates, sparsity, part.ranking)
-    return keep_n_of_m(candidates, layouts, pattern, sparsity)
 
 
 def _candidates(
@@ -102,7 +99,7 @@ def _comparable(
     scores: Tensor, name: str, units: WeightUnits, part: Part, pruned: Tensor | None
 ) -> Tensor:
     """The scores as they are ranked with those of other outputs and layers."""
-    if part.ranking == "output":
+    if part.ranked == "output":
         check_finite(name, scores)
         last = scores if pruned is None else scores.masked_fill(pruned, -math.inf)
         return units.from_outputs(within_outputs(units.by_output(last)))

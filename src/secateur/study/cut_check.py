@@ -11,7 +11,7 @@ from torch import nn
 from secateur.foundation.level import shares_of, target_of
 from secateur.foundation.target import Target
 from secateur.pruning.chosen_layers import ChosenLayers
-from secateur.pruning.criterion import SCORES, Statistics
+from secateur.pruning.criterion import SCORES, Statistics, needs_of
 from secateur.pruning.groups import Groups
 from secateur.pruning.layers import Layers, one_each
 from secateur.pruning.masks import Masks
@@ -19,7 +19,7 @@ from secateur.pruning.method import Method, Part, is_structured, parts_of
 from secateur.pruning.select import check_units, cut
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import in_scope, sorted_weights
-from secateur.registry import METHODS
+from secateur.registry import ALLOCATIONS, METHODS
 from secateur.spec import StudySpec
 from secateur.study.method_settings import (
     copied,
@@ -124,7 +124,7 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         check_masks(previous, model, layers)
     tried = cut(
         model,
-        [replace(part, criterion=criterion) for part in parts],
+        [replace(_without_data(part), criterion=criterion) for part in parts],
         levels[0],
         groups_of=lambda part: groups[part.granularity, part.scope],
         statistics=known,
@@ -133,6 +133,12 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
     )
     said += what_is_left_out(model, found, tried, parts, levels[0], layers)
     return list(dict.fromkeys(said))
+
+
+def _without_data(part: Part) -> Part:
+    """The part with an allocation that is there before any data are."""
+    needed = needs_of([ALLOCATIONS[part.allocation]]) if part.by_layer else ()
+    return replace(part, allocation="uniform") if needed else part
 
 
 def _check_targets(

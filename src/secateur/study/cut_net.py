@@ -277,7 +277,7 @@ class CutNet:
         if INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts):
             initial = self.job.setup.build_model(self.data, run.seed)
             found[INITIAL] = dict(initial.named_parameters())
-        names = collected(method.parts)
+        names = collected(self.parts)
         if names:
             device = resolve_device(self.job.device)
             alone = not all(map(needs_data, names))

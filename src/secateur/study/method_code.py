@@ -10,25 +10,35 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from secateur.pruning.method import Method
+from secateur.pruning.method import Method, parts_of
 from secateur.pruning.repair import Repair
 from secateur.pruning.statistics import collected
-from secateur.registry import COLLECTORS, CRITERIA, METHODS, METRICS, REPAIRS, TASKS, Registry
+from secateur.registry import (
+    ALLOCATIONS,
+    COLLECTORS,
+    CRITERIA,
+    METHODS,
+    METRICS,
+    REPAIRS,
+    TASKS,
+    Registry,
+)
 from secateur.spec import GIVEN, StudySpec
 from secateur.study.content import Contents
 from secateur.study.fingerprint import files
+from secateur.study.method_settings import settings_for
 from secateur.training.loop import Loop
 
 
 def method_codes(study: StudySpec) -> dict[str, str]:
-    """Method or metric -> SHA-256 of its code, its criteria's, its collectors' and its repairs'.
+    """Method or metric -> SHA-256 of its code, and of all that its cuts and repairs go by.
 
     Methods that are secateur's own in all their parts are left out: the version of secateur is
     no part of what names a run.
     """
     names = {*study.methods, *(getattr(one, "like", "") for one in study.methods.values())} - {""}
     repairs = study.training.repair
-    found = {name: "".join(_parts(METHODS[name], name, repairs)) for name in sorted(names)}
+    found = {name: "".join(_parts(study, name, repairs)) for name in sorted(names)}
     found |= {name: "".join(_of(METRICS, name)) for name in study.metrics}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
 
@@ -55,13 +65,16 @@ def _module_of(entry: Any) -> str:
     return str(getattr(entry, "__module__", type(entry).__module__))
 
 
-def _parts(method: Method, name: str, repairs: Iterable[str]) -> Iterator[str]:
+def _parts(study: StudySpec, name: str, repairs: Iterable[str]) -> Iterator[str]:
     yield from _of(METHODS, name)
-    for part in method.parts:
+    parts = parts_of(METHODS[name], settings_for(study, name))
+    for part in parts:
         yield from _of(CRITERIA, part.criterion)
-    for statistic in collected(method.parts):
+    for allocation in dict.fromkeys(part.allocation for part in parts if part.by_layer):
+        yield from _of(ALLOCATIONS, allocation)
+    for statistic in collected(parts):
         yield from _of(COLLECTORS, statistic)
-    for kind in repairs if method.parts else ():
+    for kind in repairs if parts else ():
         yield from _of(REPAIRS, kind)
 
 

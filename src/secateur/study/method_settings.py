@@ -45,7 +45,7 @@ def passes_for_cut(study: StudySpec, name: str) -> int:
     # Where cuts are made during a retraining, the first one's statistics are those of all.
     several = schedule_of(study, name) not in ("gradual", "alternating")
     rounds = int(getattr(settings_for(study, name), "rounds", 1)) if several else 1
-    return rounds * passes_over_data(METHODS[name].parts)
+    return rounds * passes_over_data(parts_of(METHODS[name], settings_for(study, name)))
 
 
 def _needs_first_weights(method: Method) -> bool:

@@ -40,7 +40,7 @@ BASE_TITLE = "dense base"
 CLASSIFICATION = Named(name="classification")
 LOOP = ("task:", "train:", "evaluate:")
 """What stands in `codes` for the loop of a study."""
-_CUT = {"scope", "ranking", "normalize", "granularity", "reduce"}
+_CUT = {"scope", "ranking", "allocation", "normalize", "granularity", "reduce"}
 _RETRAINING = {
     "retrain_epochs",
     "retrain_learning_rate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,6 +68,7 @@ def cut_each_layer(
     chosen.check(found)
     whole, cuts = score(model), []
     for part in parts:
+        part = replace(part, allocation="")  # of one layer there is nothing to share out
         own = in_scope(found, part.scope, type(model).__name__)
         units = None
         if part.cuts_channels:

@@ -22,7 +22,7 @@ from secateur.pruning.request import checked_word
 from secateur.pruning.slimming_norms import norm_scales
 from secateur.pruning.statistics import Batches, Loss, collected, gather, needs_data
 from secateur.pruning.weights import Scope, Tied
-from secateur.registry import METHODS
+from secateur.registry import ALLOCATIONS, METHODS
 from secateur.spec import method_settings
 
 
@@ -93,6 +93,7 @@ def wanted_parts(
     normalize: Normalize | None,
     granularity: Granularity | None,
     options: Mapping[str, Any] | None,
+    allocation: str | None = None,
 ) -> tuple[Part, ...]:
     """A method's parts with what the caller wants instead, and with its options.
 
@@ -104,6 +105,7 @@ def wanted_parts(
         granularity: Instead of its own, of the parts that cut channels, or of those that cut
             weights.
         options: Its own options, as in a study file.
+        allocation: Instead of its own.
 
     Raises:
         UnknownNameError: No such word, or option.
@@ -118,7 +120,10 @@ def wanted_parts(
         "ranking": checked_word("ranking", ranking, Ranking),
         "normalize": checked_word("normalize", normalize, Normalize),
         "granularity": _checked_granularity(granularity),
+        "allocation": allocation,
     }
+    if allocation is not None:
+        ALLOCATIONS.open(allocation)
     if not method.parts:
         raise MaskError(
             "prune",

@@ -42,6 +42,7 @@ def prune(
     target: str | Mapping[str, float] | Target | None = None,
     scope: Scope | None = None,
     ranking: Ranking | None = None,
+    allocation: str | None = None,
     normalize: Normalize | None = None,
     granularity: Granularity | None = None,
     example_inputs: Any = None,
@@ -78,6 +79,10 @@ def prune(
             bisection, on copies; `masks.reached` says what it costs. Needs `example_inputs`.
         scope: `all`, `conv` or `non-conv` instead of the method's own.
         ranking: `global` or `layer` instead of the method's own.
+        allocation: How much each layer keeps, whatever the ranking says of that: `uniform`,
+            `uniform+`, `erk`, or another name in `registry.ALLOCATIONS`, or
+            `package.module:name`; the total is that of a global cut, to the weight. `global`: all
+            layers are ranked together.
         normalize: `mean`, `l2`, `standard` or `max` instead of the method's own: how scores of
             layers of different scale are made comparable in a global ranking.
         granularity: Of a method that cuts channels `channel` (with everything that shares it) or
@@ -119,7 +124,7 @@ def prune(
         The masks, applied. `masks.freeze(optimizer)` holds the zeros through training.
 
     Raises:
-        UnknownNameError: No such method, scope, ranking or granularity.
+        UnknownNameError: No such method, scope, ranking, allocation or granularity.
         MaskError: The sparsity or `round_to` is out of range, a pattern matches nothing, a weight
             is not finite, a target is out of reach, or not one of sparsity and target is given.
         ModelError: There is nothing to prune, or the example is missing or does not fit.
@@ -133,7 +138,7 @@ def prune(
         (108, 120)
     """
     recipe = method if isinstance(method, Method) else find_method(method)
-    parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options)
+    parts = wanted_parts(recipe, scope, ranking, normalize, granularity, options, allocation)
     layers = checked_layers(exclude, only, prunable, max_sparsity, protected)
     round_to = checked_multiple(round_to, weights_only=not is_structured(parts))
     level, goal = _asked(parts, sparsity, target)

@@ -7,6 +7,7 @@ from secateur.pruning.statistics.gathering import (
     collected,
     gather,
     needs_data,
+    needs_of_part,
     passes_over_data,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "collected",
     "gather",
     "needs_data",
+    "needs_of_part",
     "passes_over_data",
 ]

@@ -15,7 +15,7 @@ from secateur.pruning.criterion import needs_of
 from secateur.pruning.method import Part
 from secateur.pruning.patterns import Pattern
 from secateur.pruning.weights import Tied, Weight, prunable_weights
-from secateur.registry import COLLECTORS, CRITERIA
+from secateur.registry import ALLOCATIONS, COLLECTORS, CRITERIA
 
 Batches = Iterable[Any]
 """Batches of training data, as the loss takes them."""
@@ -49,6 +49,17 @@ class Collector(Protocol):
         """Stop watching: weight name -> what was gathered."""
 
 
+def needs_of_part(part: Part) -> tuple[str, ...]:
+    """All that the criterion and the allocation of a part need beside the weights.
+
+    Example:
+        >>> needs_of_part(Part("taylor", "weight", "all", "global", allocation="erk"))
+        ('squared-gradients',)
+    """
+    allocations = [ALLOCATIONS[part.allocation]] if part.by_layer else []
+    return needs_of([CRITERIA[part.criterion], *allocations])
+
+
 def collected(parts: Iterable[Part]) -> tuple[str, ...]:
     """What is to be gathered from the data for some cuts: names in `COLLECTORS`.
 
@@ -56,7 +67,7 @@ def collected(parts: Iterable[Part]) -> tuple[str, ...]:
         >>> collected([Part("taylor", "weight", "all", "global")])
         ('squared-gradients',)
     """
-    needed = needs_of(CRITERIA[part.criterion] for part in parts)
+    needed = dict.fromkeys(name for part in parts for name in needs_of_part(part))
     return tuple(name for name in needed if name in COLLECTORS)
 
 
