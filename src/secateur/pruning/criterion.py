@@ -124,9 +124,9 @@ class Statistics:
 class Criterion(Protocol):
     """A pure function from units of one weight to one score a unit; higher = keep.
 
-    The granularity decides what a unit is: with `weight` the rows hold one weight each, with
-    `filter` and `channel` they hold the weights that compute one channel. The model is never
-    touched.
+    The granularity decides what a unit is: with `weight` and `n:m` the rows hold one weight each,
+    with blocks and `kernel` those of a block (zeros where the last one is smaller), with `filter`
+    and `channel` the weights that compute one channel. The model is never touched.
     """
 
     def __call__(self, parameter: str, rows: Tensor, statistics: Statistics, /) -> Tensor:

@@ -94,7 +94,8 @@ def sensitivity(
         levels: Sparsities, each of one layer's weights.
         higher: Whether more of the score is better.
         scope: `all`, `conv` or `non-conv` instead of the method's own.
-        granularity: `channel` or `filter` instead of the method's own.
+        granularity: Instead of the method's own, as for `prune`; with an `n:m` the only level is
+            the sparsity that it says.
         example_inputs: A batch that the model accepts; needed for channels.
         data: Batches of training data, for a method whose criterion looks at them.
         loss: `loss(model, batch)`, likewise.
