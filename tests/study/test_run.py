@@ -466,3 +466,22 @@ def test_scores_and_masks_of_ones_own(tmp_path: Path, data: ImageData) -> None:
     (tmp_path / "masks.safetensors").write_bytes(b"other")
     with pytest.raises(MaskError, match="not as it was when the sweep began"):
         made.perform(made.find("l1-filter"))
+
+
+def test_without_retraining_a_reconstructed_net_is_stored_as_it_was_cut(
+    tmp_path: Path, data: ImageData
+) -> None:
+    training = {"base_epochs": 1, "retrain_epochs": 0, "batch_size": 16}
+    settings = {"levels": [0.5], "training": training, "methods": {"sparsegpt": {"block": 16}}}
+    bench = Bench(tmp_path, data, settings).all()
+    (dense, _), (state, masks) = (
+        load_checkpoint(bench.file(bench.find(*of)))
+        for of in (("dense", 0, "base"), ("sparsegpt", 0))
+    )
+    point = bench.point(bench.find("sparsegpt"))
+    assert (point.epochs.retrain, point.epochs.statistics) == (0, 1)
+    assert (point.sparsity.part, point.sparsity.total) == (416, 832)
+    assert masks is not None
+    for name, mask in masks.items():
+        assert not state[name][~mask].any()
+        assert not torch.equal(state[name][mask], dense[name][mask])
