@@ -51,6 +51,8 @@ def test_every_recipe_is_pinned() -> None:
         "dense": ("incremental", "trained", []),
         "scratch": ("one-shot", "initial", []),
     }
+    allotted = {n for n, m in METHODS.items() if any(part.by_layer for part in m.parts)}
+    assert allotted == {"set", "rigl", "static-sparse"}
     assert {n for n, m in METHODS.items() if m.rewinds} == {"lottery"}
     assert {n for n, m in METHODS.items() if m.control} == {
         "static-sparse",

@@ -6,7 +6,7 @@ METHOD = Method(
     name="static-sparse",
     summary="Control: a sparse net from scratch, its connections drawn once and for all.",
     source="Control for Evci et al. 2020, arXiv 1911.11134",
-    parts=(Part("random", "weight", "all", "layer"),),
+    parts=(Part("random", "weight", "all", "layer", allocation="erk"),),
     control=True,
     start="untrained",
 )
