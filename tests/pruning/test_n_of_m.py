@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -140,6 +141,17 @@ def test_a_layer_that_may_not_lose_as_much_stays_as_it_is_and_is_named() -> None
 def test_equal_scores_go_as_everywhere_the_earlier_first() -> None:
     cut = lowest(torch.tensor([[1.0, 0.0, 1.0, 0.0, 0.0]]), 2)
     assert cut.int().tolist() == [[0, 1, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("size", [2, 4, 16, 17, 40])
+def test_small_groups_and_large_ones_are_ordered_alike(size: int) -> None:
+    torch.manual_seed(size)
+    groups = torch.randint(-3, 3, (50, 2, size)).float()
+    groups[groups == -3] = -math.inf
+    for gone in range(size + 1):
+        order = groups.argsort(dim=-1, stable=True)[..., :gone]
+        expected = torch.zeros(groups.shape, dtype=torch.bool).scatter(-1, order, True)
+        assert torch.equal(lowest(groups, gone), expected)
 
 
 @pytest.mark.parametrize("sparsity", [0.4, 0.9, {"weight": 0.6}])

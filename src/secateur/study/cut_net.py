@@ -255,7 +255,7 @@ class CutNet:
         found = [
             groups_of(self.model, part, self.example, self.layers)
             for part in self.parts
-            if part.granularity != "weight"
+            if part.cuts_channels
         ]
         return tuple(chosen.free(groups, weights, 0.0)[0] for groups in found)
 
