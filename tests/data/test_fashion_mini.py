@@ -26,6 +26,23 @@ def test_sizes_shape_and_balance_of_every_prefix() -> None:
         assert split.labels.bincount().tolist() == [count // 10] * 10
 
 
+def test_a_prefix_of_each_split_is_the_same_images() -> None:
+    whole, few = fashion_mini(), fashion_mini(train=100, val=20, test=30)
+    for name, count in (("train", 100), ("val", 20), ("test", 30)):
+        split = getattr(few, name)
+        assert len(split) == count
+        assert torch.equal(split.images, getattr(whole, name).images[:count])
+        assert torch.equal(split.labels, getattr(whole, name).labels[:count])
+
+
+@pytest.mark.parametrize(
+    "asked", [{"train": 0}, {"train": 10_001}, {"val": -1}, {"test": 4_001}, {"train": 0.5}]
+)
+def test_more_than_there_are_is_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=f"{next(iter(asked))} is .*from 1 to"):
+        fashion_mini(**asked)
+
+
 def test_content_is_pinned() -> None:
     assert fashion_mini().fingerprint() == (
         "7d7d92d8710b753f7a3ef9026ad3238eb09e62ef6b96ffae0f0ba0ef874ca21e"

@@ -114,6 +114,9 @@ def sweep(
     threads: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
     ] = None,
+    timing: Annotated[
+        bool, typer.Option(help="Measure latencies once every run is done.")
+    ] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")
@@ -163,7 +166,15 @@ def sweep(
     try:
         with _notes(), progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
-            run_study(spec, folder, device=device, workers=workers, threads=threads, observer=told)
+            run_study(
+                spec,
+                folder,
+                device=device,
+                workers=workers,
+                threads=threads,
+                timing=timing,
+                observer=told,
+            )
     except KeyboardInterrupt:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
         raise typer.Exit(INTERRUPTED) from None

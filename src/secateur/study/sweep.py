@@ -46,6 +46,7 @@ def run_study(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    timing: bool = True,
     observer: Observer | None = None,
 ) -> None:
     """Run a study, or go on with one, until every run of its plan has finished or failed.
@@ -63,6 +64,7 @@ def run_study(
         device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
         workers: Worker processes; None to choose for the machine.
         threads: Of each run, the base nets' too; None to choose for the machine.
+        timing: Whether latencies are measured once all runs are done.
         observer: Told of everything that happens.
 
     Raises:
@@ -86,7 +88,8 @@ def run_study(
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())
             _Sweep(store, runs, setup, devices, threads_of, told).run(count)
-            time_points(store, setup, loaded, told.timing)
+            if timing:
+                time_points(store, setup, loaded, told.timing)
 
 
 @contextmanager
