@@ -62,41 +62,50 @@ NETS: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 
-PROTECTED = {"protected": 0.1}
+PROTECTED = {"protected": 0.05}
 COSINE = {"training": {"schedule": "cosine"}}
+CYCLE = {"training": {"retrain_schedule": "one-cycle"}}
+RATE = {"training": {"retrain_learning_rate": 0.003}}
 SQUARES = {"training": {"repair": ["least-squares"]}}
 SCALED = {"training": {"retrain_dropout": "scaled"}}
 DISTILL = {"training": {"distill": 0.5}}
-ONE_SHOT = {"methods": {"magnitude": {"schedule": "one-shot"},
-                        "random-weight": {"schedule": "one-shot"}}}  # fmt: skip
+ONE_SHOT = {"methods": {name: {"schedule": "one-shot"} for name in ("magnitude", "random-weight")}}
 GRADUAL = {"methods": {name: {"schedule": "gradual"} for name in METHODS}}
 MEAN = {"methods": {name: {"normalize": "mean"} for name in ("magnitude", "taylor-filter")}}
-ALL = (PROTECTED, COSINE, SQUARES, SCALED, ONE_SHOT)
+ALL = (PROTECTED, COSINE, CYCLE, RATE, SCALED, ONE_SHOT)
+
+
+def _without(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(one for one in ALL if one is not part)
+
 
 CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "plain": (),
     "cosine": (COSINE,),
-    "one-cycle": ({"training": {"retrain_schedule": "one-cycle"}},),
+    "one-cycle": (CYCLE,),
+    "rate": (RATE,),
     "rewind-rate": (COSINE, {"training": {"retrain": "rewind-rate"}}),
     "rewind-weights": (COSINE, {"training": {"retrain": "rewind-weights"}}),
     "adaptive": (COSINE, {"training": {"retrain": "adaptive"}}),
     "one-shot": (ONE_SHOT,),
-    "last": ({"training": {"spread": "last"}},),
     "gradual": (GRADUAL,),
     "protected": (PROTECTED,),
+    "protected-tenth": ({"protected": 0.1},),
     "normalize": (MEAN,),
     "least-squares": (SQUARES,),
     "batch-norm": ({"training": {"repair": ["batch-norm"]}},),
     "distill": (DISTILL,),
     "scaled-dropout": (SCALED,),
     "together": ALL,
+    "together-least-squares": (*ALL, SQUARES),
     "together-distill": (*ALL, DISTILL),
     "together-normalize": (*ALL, MEAN),
-    "without-cosine": (PROTECTED, SQUARES, SCALED, ONE_SHOT),
-    "without-protected": (COSINE, SQUARES, SCALED, ONE_SHOT),
-    "without-least-squares": (PROTECTED, COSINE, SCALED, ONE_SHOT),
-    "without-scaled-dropout": (PROTECTED, COSINE, SQUARES, ONE_SHOT),
-    "without-one-shot": (PROTECTED, COSINE, SQUARES, SCALED),
+    "without-protected": _without(PROTECTED),
+    "without-cosine": _without(COSINE),
+    "without-one-cycle": _without(CYCLE),
+    "without-rate": _without(RATE),
+    "without-scaled-dropout": _without(SCALED),
+    "without-one-shot": _without(ONE_SHOT),
 }
 """What each one sets beside the plain recipe, which is the one that studies had until now."""
 
@@ -104,7 +113,7 @@ DROPS = ("conv4",)
 """The nets with dropout: on the others `scaled` is what `as-built` is."""
 
 
-EVERY = ("plain", "together")
+EVERY = ("together", "plain")
 """The candidates that are run with all methods at all levels, too."""
 
 
@@ -294,6 +303,8 @@ def _gain(one: Mapping[str, Any], plain: Mapping[str, Any]) -> str:
 def _accuracies(one: Mapping[str, Any]) -> dict[tuple[str, str], list[Fraction]]:
     found: dict[tuple[str, str], list[Fraction]] = {}
     for point in one["points"]:
+        if point["method"] == "dense":
+            continue
         found.setdefault((point["method"], point["level"]), []).append(Fraction(*point["val"]))
     return found
 
@@ -302,7 +313,7 @@ def _below(one: Mapping[str, Any]) -> list[str]:
     """Levels at which an informed method is below its control by more than the bands."""
     values, lost = _accuracies(one), []
     for (method, level), own in values.items():
-        if (CONTROL.get(method), level) in values:
+        if (CONTROL.get(method, ""), level) in values:
             control = values[CONTROL[method], level]
             found = estimate([a - b for a, b in zip(own, control, strict=True)])
             if found.mean + (found.band or 0) < 0:

@@ -114,9 +114,7 @@ def sweep(
     threads: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
     ] = None,
-    timing: Annotated[
-        bool, typer.Option(help="Measure latencies once every run is done.")
-    ] = True,
+    timing: Annotated[bool, typer.Option(help="Measure latencies once every run is done.")] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")

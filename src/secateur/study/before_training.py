@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import nn
@@ -17,12 +19,16 @@ from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.fit import stream
 
+REPAIR_EXAMPLES = 2048
+"""How many training examples a repair goes through, at most."""
+
 
 def repair_cut(model: nn.Module, masks: Masks, job: Job, data: Data) -> None:
     """Mend a net that was just cut, in the ways of the study's `[training] repair`.
 
-    Each kind goes through the training split, shuffled as in training: `Epochs.statistics` counts
-    its passes.
+    Each kind goes through the first `REPAIR_EXAMPLES` of the training split, shuffled as in
+    training: what a repair fits has few numbers, and more examples mend no more.
+    `Epochs.statistics` counts each of its passes as a whole epoch all the same.
 
     Args:
         model: On the CPU, where it is left.
@@ -37,7 +43,7 @@ def repair_cut(model: nn.Module, masks: Masks, job: Job, data: Data) -> None:
     if not training.repair or not masks:
         return
     seed = stream(job.run.seed, "repair", job.run.depth)
-    batches = TrainingSplit(data, training.batch_size, seed)
+    batches = TrainingSplit(data, training.batch_size, seed, REPAIR_EXAMPLES)
     model.to(resolve_device(job.device))
     mend(model, masks, batches, training.repair, lambda net, batch: forward(net, batch[0]))
     model.cpu()
@@ -71,12 +77,18 @@ def as_before(scores: Iterable[Score]) -> tuple[Score, ...]:
 
 @dataclass(frozen=True)
 class TrainingSplit:
-    """The training split, the same at each pass: shuffled by the seed, or in order."""
+    """The training split, the same at each pass: shuffled by the seed, or in order.
+
+    Where `most` is set, batches stop once there have been so many examples.
+    """
 
     data: Data
     batch_size: int
     seed: int | None = None
+    most: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         order = None if self.seed is None else torch.Generator().manual_seed(self.seed)
-        return self.data.batches("train", self.batch_size, generator=order)
+        batches = self.data.batches("train", self.batch_size, generator=order)
+        count = None if self.most is None else math.ceil(self.most / self.batch_size)
+        return islice(batches, count)
