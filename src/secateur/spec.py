@@ -41,7 +41,14 @@ FILES = ("scores", "masks")
 
 DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     1: {},
-    2: {"protected": 0.1},
+    2: {
+        "protected": 0.05,
+        "training": {
+            "schedule": "cosine",
+            "retrain_schedule": "one-cycle",
+            "retrain_dropout": "scaled",
+        },
+    },
 }
 """By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
 own, so that a file without a version means what it always meant."""
@@ -166,7 +173,7 @@ class StudySpec(Settings):
             return values
         version = values.get("version")
         known = DEFAULTS.get(version, {}) if isinstance(version, int) else {}
-        return {**known, **values}
+        return _over(known, values)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -236,6 +243,18 @@ class StudySpec(Settings):
             return self.levels if spec is None else spec.levels
         pattern = n_of_m(spec.granularity or "")
         return self.levels if pattern is None else ((pattern.sparsity,),)
+
+
+def _over(known: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Given settings over others, table by table."""
+    both = {**known, **given}
+    for name, table in known.items():
+        own = given.get(name)
+        if isinstance(own, BaseModel):
+            own = own.model_dump(exclude_unset=True)
+        if isinstance(table, Mapping) and isinstance(own, Mapping):
+            both[name] = {**table, **own}
+    return both
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:

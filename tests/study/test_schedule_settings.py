@@ -57,11 +57,6 @@ GRADUAL, DYNAMIC = {"schedule": "gradual"}, {"schedule": "dynamic"}
             {},
             r"schedule is 'gradual' with a target",
         ),
-        (
-            {"magnitude": GRADUAL},
-            {"training": {"retrain_dropout": "scaled"}},
-            r"beside training.retrain_dropout",
-        ),
         ({"magnitude": {"drop": 0.5}}, {}, r"magnitude.drop is set, expected .*'dynamic'"),
         ({"magnitude": {**GRADUAL, "every": 9}}, {}, r"every is set, expected .*= 'dynamic', of"),
         ({"rigl": {"cuts": 3}}, {}, r"rigl.cuts is set, expected .*'gradual' or 'alternating'"),
@@ -92,6 +87,11 @@ def test_a_gradual_method_needs_no_more_than_the_usual() -> None:
     assert schedule_of(spec, "magnitude") == "gradual"
     assert schedule_of(spec, "l1-filter") == "one-shot"
     assert len(plan(spec, SOURCES)) == 3
+
+
+def test_what_is_cut_while_it_trains_keeps_the_dense_nets_dropout() -> None:
+    scaled = study({"magnitude": GRADUAL}, training={"retrain_dropout": "scaled"})
+    assert len(plan(scaled, SOURCES)) == 3
 
 
 def test_a_method_that_grows_may_come_to_a_target_and_any_method_may_grow() -> None:

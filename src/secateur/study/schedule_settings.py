@@ -111,12 +111,6 @@ def _check_training(study: StudySpec, name: str) -> None:
             f"{schedule!r} beside training.retrain = {training.retrain!r}, which begins at a cut",
             "one-shot or incremental; or retrain = 'fine-tune' or 'rewind-rate'",
         )
-    if trained and training.retrain_dropout == "scaled":
-        raise wrong_plan(
-            subject,
-            f"{schedule!r} beside training.retrain_dropout, which goes by a cut that stays",
-            "one-shot or incremental",
-        )
     if before and training.repair:
         raise wrong_plan(
             subject,
