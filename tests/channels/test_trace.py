@@ -64,6 +64,16 @@ def test_heads_are_whole() -> None:
     assert by_name["qkv.weight", 0].view(3, 3, 4).tolist() == [[[h] * 4 for h in range(3)]] * 3
 
 
+@pytest.mark.parametrize("name", ["grouped_queries", "grouped_queries_repeated"])
+def test_a_head_of_keys_goes_with_all_the_queries_that_read_it(name: str) -> None:
+    model, example = grow(name)
+    groups = trace(model, example).groups("all")
+    by_name = {(s.parameter, s.axis): s.groups.tolist() for s in groups.slots}
+    assert groups.count == 2
+    assert by_name["q.weight", 0] == by_name["o.weight", 1] == [0] * 12 + [1] * 12
+    assert by_name["k.weight", 0] == by_name["v.weight", 0] == [0] * 4 + [1] * 4
+
+
 def test_the_width_of_heads_goes_where_their_number_is_literal() -> None:
     model, example = grow("attention_literal_heads")
     groups = trace(model, example).groups("all")

@@ -156,6 +156,35 @@ def attention_multi_query() -> Specimen:
     ), tokens()
 
 
+class Grouped(nn.Module):
+    """Six heads of queries read two of keys and values."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.heads, self.groups, self.size, self.kind = 6, 2, 4, kind
+        self.q, self.k, self.v = (nn.Linear(12, n) for n in (24, 8, 8))
+        self.o = nn.Linear(24, 12)
+
+    def forward(self, x):
+        b, t, _ = x.shape
+        q = self.q(x).view(b, t, self.heads, self.size).transpose(1, 2)
+        k, v = (f(x).view(b, t, self.groups, self.size).transpose(1, 2) for f in (self.k, self.v))
+        if self.kind == "repeated":
+            k, v = (one.repeat_interleave(self.heads // self.groups, dim=1) for one in (k, v))
+        y = functional.scaled_dot_product_attention(q, k, v, enable_gqa=self.kind == "sdpa")
+        return self.o(y.transpose(1, 2).flatten(2))
+
+
+@specimen
+def grouped_queries() -> Specimen:
+    return Grouped("sdpa"), tokens()
+
+
+@specimen
+def grouped_queries_repeated() -> Specimen:
+    return Grouped("repeated"), tokens()
+
+
 @specimen
 def attention_channels() -> Specimen:
     def run(m, x):

@@ -23,14 +23,25 @@ from secateur.channels.operators.registry import operator
     sums_channels=True,
 )
 def scaled_dot_product(call: Call) -> TensorLabels | None:
-    """`softmax(q k^T scale) v`; without a `scale` of its own, the width of a head is fixed."""
+    """`softmax(q k^T scale) v`; without a `scale` of its own, the width of a head is fixed.
+
+    Of grouped queries a head of the keys and values leaves with all the queries that read it.
+    """
     query, key, value = (call.arg(n, name) for n, name in enumerate(("query", "key", "value")))
-    if call.kwargs.get("enable_gqa") or call.kwargs.get("scale") is None:
+    if call.kwargs.get("scale") is None:
         for tensor in (query, key):
             call.pin(call.layout(tensor).axes[-1], "scaled by its width")
-    if call.kwargs.get("enable_gqa"):
-        for tensor in (query, key, value):
-            call.pin_axes(call.layout(tensor), [-1], "grouped queries")
+    if not call.kwargs.get("enable_gqa"):
+        return _attended(call, query, key, value)
+    known = dict(call.inputs)
+    key, value = (_for_each_query(call, tensor, query.shape[-3]) for tensor in (key, value))
+    layout = _attended(call, query, key, value)
+    call.inputs = known  # the repeated tensors end here, and their ids may be another's
+    return layout
+
+
+def _attended(call: Call, query: Tensor, key: Tensor, value: Tensor) -> TensorLabels:
+    """What comes out where each head of the queries has keys and values of its own."""
     for tensor in (key, value):
         call.pin(call.layout(tensor).axes[-2], "averages positions")
     scores = letters(call, "...lc,...sc->...ls", (query, key), query.dim())
@@ -50,6 +61,15 @@ def scaled_dot_product(call: Call) -> TensorLabels | None:
     width = call.layout(value).axes[-1]
     last = width and AxisLabels(width.labels, _still_zero(call, value, value.dim() - 1))
     return TensorLabels((*batch, scores.axes[-2], last))
+
+
+def _for_each_query(call: Call, tensor: Tensor, heads: int) -> Tensor:
+    """Keys or values with a head for each query's, next to each other (torch's `enable_gqa`)."""
+    layout, times = call.layout(tensor), heads // tensor.shape[-3]
+    repeated, axis = tensor.repeat_interleave(times, -3), layout.axes[-3]
+    spread = axis and axis.take(np.repeat(np.arange(axis.size), times))
+    call.inputs[id(repeated)] = layout.replace({tensor.dim() - 3: spread})
+    return repeated
 
 
 def _still_zero(call: Call, value: Tensor, position: int) -> Flags:

@@ -84,7 +84,8 @@ def _together(
 ) -> list[Attribute]:
     """For a step with several lengths (`split(x, [n, m])`) one attribute each, all at once.
 
-    They are numbers of their own, or the items of one list.
+    They are numbers of their own, or the items of one list. Else one for each failing step of a
+    module: where heads of keys are repeated for queries, neither number follows alone.
     """
     for number in failures:
         sets: dict[str, dict[int, Attribute]] = {}
@@ -98,6 +99,25 @@ def _together(
             if len(found) > 1 and key not in tried:
                 tried.add(key)
                 return list(found.values())
+    return _each_step(small, cut, failures, tried)
+
+
+def _each_step(
+    small: nn.Module, cut: Cut, failures: Sequence[int], tried: set[Key]
+) -> list[Attribute]:
+    """Of one module's failing steps an attribute each, no attribute twice."""
+    modules: dict[str, dict[tuple[str, int | None], Attribute]] = {}
+    for number in failures:
+        for one in candidates(small, cut, number):
+            own = modules.setdefault(one.path, {})
+            if (one.name, one.item) not in own:
+                own[one.name, one.item] = one
+                break
+    for path, found in modules.items():
+        key = ("each step", path)
+        if len(found) > 1 and key not in tried:
+            tried.add(key)
+            return list(found.values())
     return []
 
 
