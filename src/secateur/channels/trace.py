@@ -62,21 +62,30 @@ class Trace:
         """Whether channels that would not leave exactly are pinned."""
         return self._nonzero is not None
 
-    def groups(self, scope: Literal["conv", "all"] = "conv") -> Groups:
+    def groups(
+        self, scope: Literal["conv", "all"] = "conv", kind: Literal["channel", "head"] = "channel"
+    ) -> Groups:
         """The groups that may be cut exactly.
 
         Args:
             scope: `conv`: channels that convolutions compute; `all`: neurons of linear layers,
                 hidden units and attention heads too.
+            kind: `head`: attention heads alone. A head is a channel along which products of
+                activations are kept apart (`q k^T`, and its product with `v`); of grouped
+                queries it is a head of the keys and values with all the queries that read it.
 
         Raises:
             ChannelError: Nothing in the network may be cut.
         """
         groups = groups_of(
-            self.state.tape, self.state.classes, self._names, conv_only=scope == "conv"
+            self.state.tape,
+            self.state.classes,
+            self._names,
+            conv_only=scope == "conv",
+            heads_only=kind == "head",
         )
         if groups.count == 0:
-            raise _nothing_free(self.report or _named(self.state.tape.ties.pins))
+            raise _nothing_free(self.report or _named(self.state.tape.ties.pins), kind)
         return groups
 
     def readers(self, groups: Groups, parameters: Collection[str]) -> list[Slot]:
@@ -142,14 +151,15 @@ def _named(pins: Sequence[Pin]) -> list[Pinned]:
     return [Pinned(pin.operator, pin.path, pin.labels.size) for pin in pins]
 
 
-def _nothing_free(report: Sequence[Pinned]) -> ChannelError:
+def _nothing_free(report: Sequence[Pinned], kind: str) -> ChannelError:
     worst = sorted(report, key=lambda pin: -pin.channels)
     places = dict.fromkeys(f"{pin.operator} in {pin.path or 'the model'}" for pin in worst)
     named = "; ".join(list(places)[:3])
+    what = "pinned as a whole" if kind == "channel" else "without heads that may go"
     return ChannelError(
         "tracing channels",
         "the network",
-        given=f"pinned as a whole ({named or 'no layer computes channels'})",
-        expected="at least one channel that may go",
+        given=f"{what} ({named or 'no layer computes channels'})",
+        expected=f"at least one {kind} that may go",
         remedy="Prune single weights instead, or replace the operators named.",
     )

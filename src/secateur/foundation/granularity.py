@@ -8,6 +8,7 @@
 | `kernel` | what one filter of a convolution reads of one channel |
 | `filter` | a filter of one convolution |
 | `channel` | a channel, with everything that shares it |
+| `head` | a head of attention: queries, keys, values and what reads them |
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from math import ceil
 from typing import NamedTuple
 
 WEIGHT, KERNEL, FILTER, CHANNEL = "weight", "kernel", "filter", "channel"
-CHANNELS = (FILTER, CHANNEL)
+HEAD = "head"
+CHANNELS = (FILTER, CHANNEL, HEAD)
 """The words of what is found by a trace; all others are of weights, by themselves or by shape."""
 
-EXAMPLES = (WEIGHT, "2:4", "1x4", "4x1", "4x4", KERNEL, FILTER, CHANNEL)
+EXAMPLES = (WEIGHT, "2:4", "1x4", "4x1", "4x4", KERNEL, FILTER, CHANNEL, HEAD)
 
 _LARGEST = 256
 _N_OF_M = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import MaskError, UsageError
-from secateur.foundation.granularity import CHANNELS, KERNEL
+from secateur.foundation.granularity import CHANNELS, HEAD, KERNEL
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, own_options
 
@@ -43,7 +43,8 @@ class Part:
         criterion: A name in `registry.CRITERIA`.
         granularity: What is cut as one: a `weight`; all but `n` of `m` weights in a row (`2:4`); a
             block of weights (`4x4`) or a `kernel`; a `filter` of one convolution; or a `channel`
-            with everything that shares it. See `secateur.foundation.granularity`.
+            with everything that shares it; or a `head` of attention. See
+            `secateur.foundation.granularity`.
         scope: Which layers take part.
         ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
             `output`, weights, blocks of one row and kernels among those of their output. Of `n:m`
@@ -211,18 +212,33 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
     granularity = settings.granularity
     if granularity is not None and granularity not in CHANNELS:
         _check_has_weights(method, granularity)
+    if granularity == HEAD:
+        _check_has_one_part(method)
     changed = (replace(part, options=own, **asked) for part in method.parts)
     return tuple(
         part
         if granularity is None or part.cuts_channels != (granularity in CHANNELS)
-        else _at(part, granularity)
+        else _at(part, granularity, settings.scope)
         for part in changed
     )
 
 
-def _at(part: Part, granularity: Granularity) -> Part:
+def _at(part: Part, granularity: Granularity, asked: Scope | None) -> Part:
     scope = "conv" if granularity == KERNEL and part.scope == "all" else part.scope
+    if granularity == HEAD and asked is None:  # whatever computes them
+        scope = "all"
     return replace(part, granularity=granularity, scope=scope)
+
+
+def _check_has_one_part(method: Method) -> None:
+    if len(method.parts) > 1:
+        raise MaskError(
+            "prune",
+            "the granularity",
+            given=f"{HEAD!r} of {method.name}, whose cuts have scopes of their own",
+            expected="a method of one cut",
+            remedy="Choose such a method, l1-filter for one, or another granularity.",
+        )
 
 
 def _check_has_weights(method: Method, granularity: Granularity) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.foundation.granularity import KERNEL, block, n_of_m
+from secateur.foundation.granularity import HEAD, KERNEL, block, n_of_m
 from secateur.pruning.allocation import is_finite
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import (
@@ -100,9 +100,11 @@ def cut(
         if reconstructs(CRITERIA[part.criterion]):
             masks = cut_and_reconstruct(model, pools, part, chosen, statistic, found, shapes)
         elif part.cuts_channels:
-            free, held = chosen.free(_groups(groups_of, part), every, sparsity)
+            units = _groups(groups_of, part)
+            free, held = chosen.free(units, every, sparsity)
             pins.extend(held)
-            masks = cut_groups(model, free, pools, part, chosen, statistic, found, round_to, shapes)
+            own = _that_compute(units, pools) if part.granularity == HEAD else pools
+            masks = cut_groups(model, free, own, part, chosen, statistic, found, round_to, shapes)
         else:
             masks = cut_weights(model, pools, part, chosen, statistic, found, shapes)
         found = found.merged(masks)
@@ -194,6 +196,20 @@ def _groups(groups_of: GroupsOf | None, part: Part) -> Groups:
             remedy="Pass example_inputs=, so that the channels can be traced.",
         )
     return groups_of(part)
+
+
+def _that_compute(units: Groups, pools: Sequence[Pool]) -> list[Pool]:
+    """The weights that compute some units: a share of heads is one of what heads are made of."""
+    written = {slot.parameter for slot in units.slots if slot.role == "write"}
+    found = []
+    for pool in pools:
+        own = {
+            name: weight
+            for name, weight in pool.weights.items()
+            if written & set(weight.ingredients)
+        }
+        found += [replace(pool, weights=own)] if own else []
+    return found
 
 
 def _check_finite(pools: Sequence[Pool]) -> None:

@@ -85,8 +85,9 @@ def prune(
             layers are ranked together.
         normalize: `mean`, `l2`, `standard` or `max` instead of the method's own: how scores of
             layers of different scale are made comparable in a global ranking.
-        granularity: Of a method that cuts channels `channel` (with everything that shares it) or
-            `filter` (one convolution's alone). Of a method of weights `weight`; `2:4` or any
+        granularity: Of a method that cuts channels `channel` (with everything that shares it),
+            `filter` (one convolution's alone) or `head` (of attention, with its queries, keys,
+            values and what reads them). Of a method of weights `weight`; `2:4` or any
             `n:m`: of each `m` weights in a row along the inputs `n` are kept, which says the
             sparsity, too; `4x4`, `1x4`, `4x1` or any block of the weight, as a matrix of outputs
             and what they read; `kernel`: what one filter reads of one channel. A method of the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from secateur.channels import Trace, dry_run, trace
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
 from secateur.errors import ChannelError
+from secateur.foundation.granularity import HEAD
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.filters import filters
 from secateur.pruning.groups import Groups
@@ -88,7 +89,8 @@ class _Units:
             return self._with_readers(filters(self._model, self._example))
         if self.traced is None:
             self.traced = trace(self._model, self._example, exact=False)
-        return self.traced.groups("conv" if part.scope == "conv" else "all")
+        kind: Literal["channel", "head"] = "head" if part.granularity == HEAD else "channel"
+        return self.traced.groups("conv" if part.scope == "conv" else "all", kind)
 
     def _with_readers(self, found: Groups) -> Groups:
         """Filters, with their places in the layers that are left out, which read them."""

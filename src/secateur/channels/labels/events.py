@@ -136,7 +136,14 @@ class Attribute:
 
 @dataclass(slots=True)
 class Roles:
-    """Labels of parameters by what they do: computing channels, or reading them."""
+    """Labels by what is done with them.
+
+    Attributes:
+        writes: Of parameters that compute channels, with path and operator.
+        reads: Of parameters that read channels.
+        heads: Of axes along which products of activations are kept apart: heads of attention.
+    """
 
     writes: list[tuple[Vector, str, str]] = field(default_factory=list)
     reads: list[Vector] = field(default_factory=list)
+    heads: list[Vector] = field(default_factory=list)

@@ -96,6 +96,7 @@ def multi_head(call: Call) -> list[TensorLabels] | None:
     unit = inner[0, :, 0]
     call.bind(inner, np.broadcast_to(unit[None, :, None], inner.shape))
     call.lengths.append(unit)
+    call.tape.roles.heads.append(unit)
     mark_roles(call, None, rows)
     if bias is not None:
         call.tie(rows, call.layout(bias).axes[0])

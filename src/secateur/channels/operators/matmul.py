@@ -183,7 +183,13 @@ def letters(call: Call, equation: str, operands: Sequence[Tensor], rank: int) ->
 
 def _mark(call: Call, letter: str, target: str, where: Sequence[Place]) -> None:
     """A weight's summed letters read channels, its own letters compute them."""
-    moving = any(not layout.constant for _, layout, _ in where)
+    moving = sum(not layout.constant for _, layout, _ in where)
+    if letter in target:
+        call.tape.roles.heads += [
+            axis.labels
+            for _, layout, position in where
+            if moving > 1 and (axis := layout.axes[position]) is not None
+        ]
     for _, layout, position in where:
         axis = layout.axes[position]
         if not layout.constant or axis is None:

@@ -102,7 +102,14 @@ def _is_one(members: Vector) -> bool:
     return bool((members == members[0]).all())
 
 
-def groups_of(tape: Tape, classes: Classes, names: frozenset[str], *, conv_only: bool) -> Groups:
+def groups_of(
+    tape: Tape,
+    classes: Classes,
+    names: frozenset[str],
+    *,
+    conv_only: bool,
+    heads_only: bool = False,
+) -> Groups:
     """The classes that may be cut, as the arrays that pruning works on.
 
     Args:
@@ -110,8 +117,10 @@ def groups_of(tape: Tape, classes: Classes, names: frozenset[str], *, conv_only:
         classes: Its classes.
         names: The parameters (buffers belong to no group).
         conv_only: Only channels that a convolution computes.
+        heads_only: Only heads of attention.
     """
-    number, layers, layer = _numbered(classes, conv_only=conv_only)
+    among = _heads(tape, classes) if heads_only else np.ones_like(classes.pinned)
+    number, layers, layer = _numbered(classes, among, conv_only=conv_only)
     roles = roles_of(tape)
     slots = []
     for name, layout in tape.parameters.items():
@@ -176,11 +185,19 @@ def foldable_weights(model: nn.Module, tape: Tape) -> frozenset[str]:
     )
 
 
+def _heads(tape: Tape, classes: Classes) -> Flags:
+    """Bool `[classes]`: products of activations are kept apart along it."""
+    found = np.zeros_like(classes.pinned)
+    for labels in tape.roles.heads:
+        found[classes.of(labels)] = True
+    return found
+
+
 def _numbered(
-    classes: Classes, *, conv_only: bool
+    classes: Classes, among: Flags, *, conv_only: bool
 ) -> tuple[Vector, tuple[str, ...], NDArray[np.int64]]:
     conv = np.array([operator.startswith("conv") for _, operator in classes.writes], np.bool_)
-    free = classes.candidates.copy()
+    free = classes.candidates & among
     if conv_only and conv.size:
         free &= conv[classes.written]
     chosen = np.flatnonzero(free)

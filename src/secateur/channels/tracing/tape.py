@@ -81,7 +81,15 @@ class Tape:
         self._preset = choices or {}
         self._lists: tuple[list[Any], ...] = (
             *(self.ties.left, self.ties.right, self.ties.pins, self.roles.writes),
-            *(self.roles.reads, self.reads, self.steps, self.asked, self.choices, self.passes),
+            *(
+                self.roles.reads,
+                self.roles.heads,
+                self.reads,
+                self.steps,
+                self.asked,
+                self.choices,
+                self.passes,
+            ),
             self.outputs,
         )
         for name, tensor in own_tensors(model):
