@@ -272,6 +272,7 @@ ALLOCATIONS = Registry(
         "uniform": "secateur.pruning.allocations.uniform:uniform",
         "uniform+": "secateur.pruning.allocations.uniform_plus:uniform_plus",
         "erk": "secateur.pruning.allocations.erk:erk",
+        "owl": "secateur.pruning.allocations.owl:OWL",
     },
     "secateur.allocations",
 )

@@ -15,9 +15,10 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import SpecError, StoreError, UnknownNameError
 from secateur.point import Point, Score
+from secateur.pruning.densities import Density
 from secateur.pruning.mended import Mended
 from secateur.pruning.repair import Calibration, Repair
-from secateur.registry import METHODS, REPAIRS
+from secateur.registry import ALLOCATIONS, METHODS, REPAIRS
 from secateur.spec import StudySpec
 from secateur.study.before_training import repair_cut, score_before
 from secateur.study.checkpoint import load_checkpoint
@@ -172,6 +173,20 @@ def test_the_code_of_a_kind_of_ones_own_names_the_runs(monkeypatch: pytest.Monke
     plain, named = runs_of(spec(["mine"])), runs_of(spec(["mine"]), codes)
     assert plain["l1-filter 0"].digest != named["l1-filter 0"].digest
     assert METHODS.origin("l1-filter") == "secateur"
+
+
+def _by_name(layers: Any, density: Any, statistics: Any) -> list[Density]:
+    del density, statistics
+    return [Density(len(layer.name)) for layer in layers]
+
+
+def test_the_code_of_an_allocation_of_ones_own_names_the_runs() -> None:
+    ALLOCATIONS.add("by-name", _by_name)
+    methods: dict[str, Any] = {
+        "magnitude": {"allocation": "by-name"},
+        "wanda": {"allocation": "erk"},
+    }
+    assert set(method_codes(StudySpec.model_validate({"methods": methods}))) == {"magnitude"}
 
 
 def test_a_net_that_cannot_be_scored_is_retrained_all_the_same(

@@ -24,6 +24,18 @@ def check(name: str = "magnitude", model: nn.Module | None = None, **settings: A
     return check_cuts(study, name, model or net(), EXAMPLE)
 
 
+@pytest.mark.parametrize("name", ["magnitude", "wanda", "l1-filter"])
+def test_an_allocation_is_tried_though_its_data_are_not_there_yet(name: str) -> None:
+    check(methods={name: {"allocation": "owl"}}, name=name, levels=[0.25])
+
+
+def test_a_level_that_an_allocation_cannot_leave_is_refused_before_it_trains() -> None:
+    with pytest.raises(MaskError, match=r"'uniform\+' is asked for a sparsity of 0\.9"):
+        check(methods={"magnitude": {"allocation": "uniform+"}}, levels=[0.2, 0.5, 0.9])
+    with pytest.raises(MaskError, match=r"'erk' beside the granularity '2:4'"):
+        check(methods={"magnitude": {"allocation": "erk", "granularity": "2:4"}}, levels=[0.5])
+
+
 @pytest.mark.parametrize(
     ("settings", "near"),
     [

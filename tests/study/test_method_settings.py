@@ -40,6 +40,15 @@ def test_weights_alone_need_no_pass_over_the_data() -> None:
     assert [passes_for_cut(spec, name) for name in ("fpgm", "sparsegpt", "grasp")] == [0, 1, 2]
 
 
+def test_an_allocation_that_looks_at_data_needs_a_pass() -> None:
+    owl = {"allocation": "owl"}
+    spec = study({"magnitude": owl, "wanda": owl, "grasp": owl, "lamp": {"allocation": "erk"}})
+    found = [passes_for_cut(spec, name) for name in spec.methods]
+    assert found == [1, 1, 2, 0]
+    scored = study({"magnitude": owl, "wanda": {}}, scores="mine.safetensors")
+    assert [passes_for_cut(scored, name) for name in scored.methods] == [1, 0]
+
+
 @pytest.mark.parametrize("like", [name for name in METHODS if not METHODS[name].parts])
 def test_scratch_can_copy_only_what_cuts(like: str) -> None:
     with pytest.raises(SpecError, match=f"methods.scratch.like is '{like}'.*magnitude"):

@@ -28,7 +28,7 @@ class LayerShape:
         first: Whether its weight is the first prunable one of the network, in the order of the
             modules, whatever takes part in the cut.
         last: Whether it is the last one.
-        weight: Its values, where there are any.
+        weight: Its values; None where only shapes are known.
     """
 
     name: str
@@ -38,6 +38,23 @@ class LayerShape:
     first: bool = False
     last: bool = False
     weight: Tensor | None = None
+
+    @property
+    def values(self) -> Tensor:
+        """The weight.
+
+        Raises:
+            MaskError: Only its shape is known.
+        """
+        if self.weight is None:
+            raise MaskError(
+                "allocating",
+                self.name,
+                given="a shape alone",
+                expected="a layer of a network, whose weights the allocation looks at",
+                remedy="Prune a network, or choose 'uniform' or 'erk', which go by shapes.",
+            )
+        return self.weight.detach()
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from torch import Tensor
 Normalize = Literal["none", "mean", "l2", "standard", "max"]
 
 
-def _total(numbers: Tensor) -> Tensor:
+def total_of(numbers: Tensor) -> Tensor:
     """Their sum, one after the other: the same bits on every device, with any number of threads."""
     return torch.cumsum(numbers.cpu(), 0)[-1].to(numbers.device)
 
 
 def _mean(numbers: Tensor) -> Tensor:
-    return _total(numbers) / numbers.numel()
+    return total_of(numbers) / numbers.numel()
 
 
 def _standard(scores: Tensor, kept: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def _size(number: Tensor) -> Tensor:
 _WAYS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
         "mean": lambda scores, kept: scores / _size(_mean(kept.abs())),
-        "l2": lambda scores, kept: scores / _size(_total(kept.square()).sqrt()),
+        "l2": lambda scores, kept: scores / _size(total_of(kept.square()).sqrt()),
         "max": lambda scores, kept: scores / _size(kept.abs().max()),
         "standard": _standard,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -122,16 +123,18 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
     if "masks" in files:
         previous = Masks(read_tensors(files["masks"]))
         check_masks(previous, model, layers)
-    tried = cut(
+    cut_at = partial(
+        cut,
         model,
         [replace(_without_data(part), criterion=criterion) for part in parts],
-        levels[0],
         groups_of=lambda part: groups[part.granularity, part.scope],
         statistics=known,
         previous=previous,
         layers=layers,
     )
-    said += what_is_left_out(model, found, tried, parts, levels[0], layers)
+    said += what_is_left_out(model, found, cut_at(levels[0]), parts, levels[0], layers)
+    if any(part.by_layer for part in parts):
+        cut_at(levels[-1])  # an allocation may spare more than the highest level leaves
     return list(dict.fromkeys(said))
 
 

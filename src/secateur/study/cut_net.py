@@ -266,15 +266,15 @@ class CutNet:
             net: What is to be cut.
         """
         run, method = self.job.run, self.method
+        found: dict[str, Mapping[str, Tensor]] = {}
         if "scores" in self.files:
             given = read_tensors(self.files["scores"], self.job.setup.contents)
             weights = prunable_weights(net, prunable=self.job.study.prunable)
-            return Statistics(gathered={SCORES: checked_scores(given, weights)})
-        found: dict[str, Mapping[str, Tensor]] = {}
-        if method.prepare is not None and not method.prepare.gives_net:
+            found[SCORES] = checked_scores(given, weights)
+        elif method.prepare is not None and not method.prepare.gives_net:
             prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
             found[method.prepare.gives] = prepared
-        if INITIAL in needs_of(CRITERIA[part.criterion] for part in method.parts):
+        if INITIAL in needs_of(CRITERIA[part.criterion] for part in self.parts):
             initial = self.job.setup.build_model(self.data, run.seed)
             found[INITIAL] = dict(initial.named_parameters())
         names = collected(self.parts)

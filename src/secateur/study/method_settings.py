@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import MaskError, SpecError
@@ -40,12 +41,13 @@ def passes_for_cut(study: StudySpec, name: str) -> int:
     """How often each cut of a method goes through the training data for what it scores by."""
     from secateur.pruning.statistics import passes_over_data  # here, for it loads torch
 
-    if "scores" in files_of(study, name):
-        return 0
+    parts = parts_of(METHODS[name], settings_for(study, name))
+    if "scores" in files_of(study, name):  # an allocation may need some all the same
+        return passes_over_data([replace(part, criterion="scores") for part in parts])
     # Where cuts are made during a retraining, the first one's statistics are those of all.
     several = schedule_of(study, name) not in ("gradual", "alternating")
     rounds = int(getattr(settings_for(study, name), "rounds", 1)) if several else 1
-    return rounds * passes_over_data(parts_of(METHODS[name], settings_for(study, name)))
+    return rounds * passes_over_data(parts)
 
 
 def _needs_first_weights(method: Method) -> bool:

@@ -156,14 +156,14 @@ def prune(
     )
     own = None if scores is None else checked_scores(scores, weights().weights)
     if own is not None:
+        base = statistics or Statistics()
+        statistics = replace(base, gathered={**base.gathered, SCORES: own})
         parts = tuple(replace(part, criterion=SCORES) for part in parts)
     for part in parts:
         check_units(part)
     rounds = rounds_of(parts) if own is None else 1
 
     def known_of(net: nn.Module) -> Statistics:
-        if own is not None:
-            return Statistics(gathered={SCORES: own}, seed=seed)
         return known_statistics(
             net,
             recipe,
