@@ -1,7 +1,7 @@
 """Which recipe: every part of one alone and left out, at one total budget, on three nets.
 
-    python benchmarks/recipes.py --net lenet-5               # each candidate: a study and its points
-    python benchmarks/recipes.py --table                     # benchmarks/recipes/RESULTS.md
+    python benchmarks/recipes.py --net lenet-5              # each candidate: a study and its points
+    python benchmarks/recipes.py --table                    # benchmarks/recipes/RESULTS.md
 
 A candidate is the study file `benchmarks/recipes/NET/CANDIDATE.toml`, which `secateur sweep` runs;
 what it gave stands beside it as JSON, and one that stands there is not run again. All that is
@@ -239,11 +239,12 @@ def tables() -> Iterator[str]:
 def _protocol() -> Iterator[str]:
     yield (
         "Made by `python benchmarks/recipes.py --net NET` and `--table`. Each candidate is a study "
-        f"file beside its results; {SEEDS} seeds, levels {', '.join(map(str, LEVELS))} for the parts; every point "
-        "of a net has had the same epochs in all (`budget = \"total\"`). All figures are of the "
-        "validation split; mean and 95 % band over seeds. `gain` is the mean difference to `plain`, "
-        "seed by seed, with its band: **bold** where the band does not reach zero."
-    )  # fmt: skip
+        f"file beside its results; {SEEDS} seeds, levels {', '.join(map(str, LEVELS))} for the "
+        'parts; every point of a net has had the same epochs in all (`budget = "total"`). '
+        "All figures are of the validation split; mean and 95 % band over seeds. `gain` is the "
+        "mean difference to `plain`, seed by seed, with its band: **bold** where the band does not "
+        "reach zero."
+    )
 
 
 def _table(net: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -252,11 +253,13 @@ def _table(net: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from (f"## {net}", "")
     yield (
         f"{known['data'].splitlines()[0]}; {known['base_epochs']} base epochs, "
-        f"{first['epochs'][-1]} in all; " + ", ".join(f"{k} {v}" for k, v in first["environment"].items()) + "."
-    )  # fmt: skip
+        f"{first['epochs'][-1]} in all; "
+        + ", ".join(f"{name} {value}" for name, value in first["environment"].items())
+        + "."
+    )
     yield ""
-    heads = ["recipe", *(f"{m}" for m in CHOOSING), *(f"{m}, conv" for m in ("l1-filter", "taylor-filter")),
-             "gain of the mean", "below its control", "at chance", "seconds"]  # fmt: skip
+    heads = ["recipe", *CHOOSING, *(f"{one}, conv" for one in ("l1-filter", "taylor-filter"))]
+    heads += ["gain of the mean", "below its control", "at chance", "seconds"]
     yield from ("Hypervolumes of validation accuracy against sparsity:", "")
     yield from ("| " + " | ".join(heads) + " |", "|" + "---|" * len(heads))
     plain = found.get("plain")

@@ -427,9 +427,7 @@ def test_a_version_sets_what_is_not_set() -> None:
     linear = study(version=2, training={"schedule": "linear"}).training
     assert (linear.schedule, linear.retrain_dropout) == ("linear", "scaled")
     own = TrainingSpec(base_epochs=3)
-    assert study(version=2, training=own).training == training.model_copy(
-        update={"base_epochs": 3}
-    )
+    assert study(version=2, training=own).training == training.model_copy(update={"base_epochs": 3})
     # What a store writes, defaults included, reads as the same study.
     for spec in (study(version=2), study(version=2, protected=0)):
         assert check_study(spec.model_dump(mode="json"), "a store") == spec
