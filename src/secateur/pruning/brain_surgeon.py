@@ -50,14 +50,14 @@ def inverse_factor(name: str, moments: Tensor, damping: float) -> Tensor:
         >>> found.tolist()
         [[[0.5, 0.0], [0.0, 0.25]]]
     """
-    damped = moments.to(torch.float64, copy=True)
-    unit = torch.eye(damped.shape[1], dtype=damped.dtype, device=damped.device)
-    scale = damped.diagonal(dim1=1, dim2=2).mean()
+    unit = torch.eye(moments.shape[1], dtype=torch.float64, device=moments.device)
+    scale = moments.diagonal(dim1=1, dim2=2).double().mean()
     if scale == 0:
-        return unit.expand(damped.shape)
-    damped.diagonal(dim1=1, dim2=2).add_(damping * scale)
+        return unit.expand(moments.shape)
     # From behind: H = R R^T with R upper triangular, so that U is the inverse of R.
-    lower, failed = torch.linalg.cholesky_ex(damped.flip(1, 2))
+    lower = moments.flip(1, 2).double()
+    lower.diagonal(dim1=1, dim2=2).add_(damping * scale)
+    lower, failed = torch.linalg.cholesky_ex(lower)
     if bool(failed.any()):
         raise MaskError(
             "reconstructing",
@@ -66,7 +66,7 @@ def inverse_factor(name: str, moments: Tensor, damping: float) -> Tensor:
             expected="a positive definite matrix",
             remedy="Raise the option damping, or give more data.",
         )
-    found: Tensor = torch.linalg.solve_triangular(lower.flip(1, 2), unit, upper=True)
+    found: Tensor = torch.linalg.solve_triangular(lower, unit, upper=False).flip(1, 2)
     return found
 
 
