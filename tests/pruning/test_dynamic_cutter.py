@@ -198,11 +198,13 @@ def test_slopes_that_are_not_finite_are_waited_out() -> None:
     assert counts(moved) == counts(trained.masks[0])
 
 
-def test_a_layer_that_has_no_gradient_keeps_its_count() -> None:
-    trained = Trained("gradient")
+@pytest.mark.parametrize("growth", ["random", "gradient"])
+def test_a_layer_that_is_not_trained_keeps_its_connections(growth: Growth) -> None:
+    trained = Trained(growth)
     trained.net[0].weight.requires_grad_(False)
-    trained.run()
-    assert counts(trained.masks[-1]) == counts(trained.masks[0])
+    first, last = trained.masks[0], trained.run().masks[-1]
+    assert torch.equal(first["0.weight"], last["0.weight"])
+    assert not torch.equal(first["3.weight"], last["3.weight"])
 
 
 def test_nothing_is_listened_to_once_it_is_stopped() -> None:

@@ -1,6 +1,8 @@
 """The recipes of the registered methods; `test_conformance.py` runs them."""
 
+from secateur.pruning.method import parts_of
 from secateur.registry import METHODS
+from secateur.spec import MethodSpec
 
 # Of a criterion by the method's own name: single weights, filters by layer or all together.
 SINGLE = ("obd", "fisher", "movement", "change")
@@ -64,3 +66,13 @@ def test_every_recipe_is_pinned() -> None:
     prepared = {name: method.prepare for name, method in METHODS.items() if method.prepare}
     given = {name: (one.gives, one.gives_net) for name, one in prepared.items()}
     assert given == {"slimming": ("norm-scales", False), "group-lasso": ("net", True)}
+
+
+def test_a_methods_own_allocation_is_nothing_to_groups_that_all_keep_as_many() -> None:
+    own = {word: parts_of(METHODS["static-sparse"], MethodSpec(granularity=word))[0].allocation
+           for word in ("2:4", "4x4", "weight")}  # fmt: skip
+    assert own == {"2:4": "", "4x4": "erk", "weight": "erk"}
+    (asked,) = parts_of(
+        METHODS["static-sparse"], MethodSpec(granularity="2:4", allocation="uniform")
+    )
+    assert asked.allocation == "uniform"  # which the cut refuses by name

@@ -33,7 +33,8 @@ class DynamicCutter(Cutter):
     The slopes are those of the whole step before the update, taken where the weights are zero,
     before the zeros' gradients are cleared; at every other step no dense gradient is kept. The
     optimizer has made that step, too, where the paper leaves it out. An update whose slopes are
-    not finite, as after an overflow in half precision, waits for the next step.
+    not finite, as after an overflow in half precision, waits for the next step. A layer that is not
+    trained keeps its connections.
 
     Args:
         masks: The net's connections at the start.
@@ -107,22 +108,26 @@ class DynamicCutter(Cutter):
         self._forget()
 
     def _moved(self, name: str, parameter: Tensor, kept: Tensor, planned: int) -> Tensor:
-        barred = self._within.get(name)
+        barred, scores = self._within.get(name), self._scores(name, parameter, planned)
+        if scores is None:
+            return kept
         return rewired(
             parameter,
             kept,
-            self._scores(name, parameter, planned),
+            scores,
             self._plan.moved(planned, int(torch.count_nonzero(kept))),
             None if barred is None else ~barred.to(parameter.device),
         )
 
-    def _scores(self, name: str, parameter: Tensor, planned: int) -> Tensor:
-        """What the connections of a layer are grown by."""
+    def _scores(self, name: str, parameter: Tensor, planned: int) -> Tensor | None:
+        """What the connections of a layer are grown by; None where it is not trained."""
+        if not parameter.requires_grad:
+            return None
         if self._growth == "random":
             rows = parameter.detach().reshape(-1, 1)
             return random(f"{name} at step {planned}", rows, Statistics(seed=self._seed))
         slope = self._slopes.get(name)
-        return torch.zeros_like(parameter) if slope is None else slope.abs()
+        return None if slope is None else slope.abs()
 
     def _is_due(self, step: int) -> bool:
         return self._plan.last_cut(step) not in (None, self._last)

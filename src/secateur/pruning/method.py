@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import MaskError, UsageError
-from secateur.foundation.granularity import CHANNELS, HEAD, KERNEL
+from secateur.foundation.granularity import CHANNELS, HEAD, KERNEL, n_of_m
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, own_options
 
@@ -192,7 +192,8 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
     """A method's parts with what settings say instead, and with its own options.
 
     A granularity of channels is for the parts that cut channels, any other for those that cut
-    weights; a part of the other kind keeps its own.
+    weights; a part of the other kind keeps its own. With `n:m` a method's own allocation is none:
+    every group keeps as many.
 
     Args:
         method: The method.
@@ -212,6 +213,8 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
     granularity = settings.granularity
     if granularity is not None and granularity not in CHANNELS:
         _check_has_weights(method, granularity)
+        if n_of_m(granularity) is not None:
+            asked.setdefault("allocation", "")
     if granularity == HEAD:
         _check_has_one_part(method)
     changed = (replace(part, options=own, **asked) for part in method.parts)
