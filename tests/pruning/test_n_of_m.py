@@ -193,3 +193,13 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
     scores = Candidates("w", torch.tensor([1.0, float("nan")]))
     with pytest.raises(MaskError, match="NaN or infinite"):
         keep_n_of_m([scores], [layout], NOfM(1, 2), 0.5)
+
+
+def test_a_level_in_rounds_comes_to_the_pattern() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    masks = secateur.prune(
+        net, "synflow", granularity="2:4", example_inputs=torch.ones(1, 8), options={"rounds": 4}
+    )
+    for mask in masks.values():
+        assert (mask.reshape(-1, 4).sum(dim=1) == 2).all()

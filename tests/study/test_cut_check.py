@@ -128,3 +128,17 @@ def test_a_ranking_that_a_method_cannot_have_is_refused_before_it_trains(ranking
         return
     with pytest.raises(MaskError, match="the ranking is 'global' with the criterion 'sparsegpt'"):
         check("sparsegpt", methods={"sparsegpt": {"ranking": ranking}})
+
+
+def test_a_layer_that_is_too_narrow_for_a_pattern_is_said() -> None:
+    said = check(methods={"magnitude": {"granularity": "2:4"}})
+    assert said == [
+        "96 of 228 weights were removed and not 114, as a sparsity of 0.5 asks for: too few "
+        "inputs, or max_sparsity, hold back 0.weight"
+    ]
+    assert check(methods={"magnitude": {"granularity": "2:4"}}, exclude=["0"]) == []
+
+
+def test_kernels_of_what_has_none_are_refused_before_anything_trains() -> None:
+    with pytest.raises(MaskError, match="what is no convolution has no kernels"):
+        check("combined", methods={"combined": {"granularity": "kernel"}})

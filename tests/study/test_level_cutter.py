@@ -9,7 +9,7 @@ from secateur.pruning.alternating import Alternating
 from secateur.pruning.criterion import Statistics
 from secateur.pruning.groups import Groups
 from secateur.pruning.masks import Masks
-from secateur.pruning.method import Part, find_method
+from secateur.pruning.method import Part, find_method, parts_of
 from secateur.spec import MethodSpec
 from secateur.study.level_cutter import AlternatingCutter, LevelCutter
 from secateur.study.schedules import gradual
@@ -63,6 +63,20 @@ def test_single_weights_go_by_the_cubic_schedule_and_end_exactly_at_the_level() 
     one = cutter(model, "magnitude", (0.5,), until=0.2, cuts=2)
     # 296 weights; at half of the way 0.5 (1 - 1/8) of them, which is 129.5: the smaller number.
     assert zeros_on_the_way(model, one, 8) == [0, 0, 129, 129, 129, 148, 148, 148]
+
+
+def test_a_pattern_is_reached_by_weaker_ones() -> None:
+    model = net()
+    one = LevelCutter(
+        parts_of(find_method("magnitude"), MethodSpec(granularity="1:4")),
+        (0.75,),
+        gradual(8, MethodSpec(schedule="gradual", until=0.5, cuts=4)),
+        groups_of=lambda part: groups_of(model, part, EXAMPLE),
+        statistics=Statistics(),
+    )
+    # At 0.43 two of four go (one of the three that the convolution reads), at 0.66 three (two).
+    assert zeros_on_the_way(model, one, 5) == [72 + 40, 144 + 60, 204, 204, 204]
+    assert (model[4].weight.reshape(-1, 4).count_nonzero(dim=1) == 1).all()
 
 
 def test_channels_go_whole() -> None:

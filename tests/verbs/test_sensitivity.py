@@ -70,3 +70,11 @@ def test_a_criterion_may_look_at_data() -> None:
     assert [cut.zeros.part for cut in found.cuts] == [18, 72, 40]
     with pytest.raises(MaskError, match="squared-gradients"):
         secateur.sensitivity(net(), evaluate, taylor, levels=[0.5])
+
+
+def test_a_pattern_is_tried_at_its_own_level_only() -> None:
+    options = {"granularity": "2:4", "exclude": "0", "higher": False}
+    found = secateur.sensitivity(net(), evaluate, levels=[0.5], **options)
+    assert [cut.zeros.part for cut in found.cuts] == [72, 40]
+    with pytest.raises(MaskError, match=r"expected 0\.5: 2 of every 4"):
+        secateur.sensitivity(net(), evaluate, **options)
