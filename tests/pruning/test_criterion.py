@@ -7,6 +7,7 @@ import torch
 
 from secateur.pruning.criterion import (
     INITIAL,
+    RESIDUALS,
     SCORES,
     Criterion,
     Statistics,
@@ -29,7 +30,7 @@ def known(rows: torch.Tensor, criterion: Criterion) -> Statistics:
     return Statistics(
         scales={"w": torch.tensor([0.5, -1.0, 2.0, 0.0])},
         seed=1,
-        gathered=dict.fromkeys((*COLLECTORS, INITIAL, SCORES), shaped),
+        gathered=dict.fromkeys((*COLLECTORS, INITIAL, SCORES, RESIDUALS), shaped),
     )
 
 
