@@ -170,7 +170,7 @@ def run(net: str, name: str, every: bool, workers: int) -> None:
     file.write_text(study(net, name, every), encoding="utf-8")
     begun = time.monotonic()
     # One folder for all: recipes that have a base net in common find it there.
-    folder = Path(tempfile.gettempdir()) / f"secateur-recipes-{net}"
+    folder = Path(tempfile.gettempdir()) / f"secateur-recipes-{net}{'-every' if every else ''}"
     command = [sys.executable, "-m", "secateur", "sweep", str(file), "--quiet"]
     command += ["--out", str(folder), "--workers", str(workers), "--threads", "1", "--no-timing"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -19,6 +19,7 @@ from secateur.errors import ModelError, StoreError, UnknownNameError, UsageError
 from secateur.point import Point
 from secateur.runtime.kernels import library
 from secateur.spec import StudySpec
+from secateur.study.aggregate import replicates
 from secateur.study.executors.local import LocalExecutor
 from secateur.study.plan import Run
 from secateur.study.store import Store
@@ -116,6 +117,19 @@ def test_a_study_goes_on_with_what_its_new_settings_add(
     # Back to the old settings: nothing is trained, and the table is as it was.
     assert go().told == []
     assert points(tmp_path) == before
+
+
+def test_levels_may_be_added_before_and_between_others(
+    go: Callable[..., Notes], tmp_path: Path
+) -> None:
+    methods: dict[str, Any] = {"magnitude": {"schedule": "one-shot"}}
+    go(study(levels=[0.4], methods=methods))
+    go(study(levels=[0.2, 0.3, 0.4, 0.5], methods=methods))
+    found = [(point.level, point.step) for point in points(tmp_path) if point.level]
+    assert found == [((0.2,), 0), ((0.3,), 1), ((0.4,), 2), ((0.5,), 3)]
+    assert [one.level for one in replicates(points(tmp_path)) if one.level] == [
+        level for level, _ in found
+    ]
 
 
 def test_the_numbers_do_not_depend_on_the_workers(go: Callable[..., Notes], tmp_path: Path) -> None:

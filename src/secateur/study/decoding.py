@@ -247,6 +247,22 @@ def decode_guess(text: str | None) -> Guess:
     return Guess(count, None if baseline is None else float(baseline))
 
 
+def decode_steps(text: str | None) -> dict[str, int]:
+    """The places of the plan's levels in their methods' lists, by digest; none in an old store.
+
+    Raises:
+        StoreError: The note is none.
+    """
+    steps = decode_fact("steps", text)
+    if steps is None:
+        return {}
+    if not isinstance(steps, dict) or not all(
+        type(step) is int and step >= 0 for step in steps.values()
+    ):
+        raise damaged("the note of its steps", "not a number for each run")
+    return steps
+
+
 def decode_trained(
     digest: str, made_by: str, trained: object
 ) -> tuple[dict[str, str], float | None]:

@@ -33,6 +33,7 @@ from secateur.study.decoding import (
     decode_guess,
     decode_point,
     decode_settings,
+    decode_steps,
     decode_trained,
     decode_training,
 )
@@ -183,7 +184,11 @@ class Store:
 
     def begin(self, settings: Mapping[str, Any], runs: Iterable[Run]) -> None:
         """Write the study's settings and its plan in place of any before; runs stay."""
+        runs = list(runs)
         self.write_fact("settings", json.dumps(settings))
+        # A point keeps the step that its level had when it was measured: another plan may have
+        # levels before it.
+        self.write_fact("steps", json.dumps({run.digest: run.step for run in runs}))
         with self._db:
             self._db.execute("DELETE FROM plan")
             self._db.executemany(
@@ -245,13 +250,18 @@ class Store:
             "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
         )
         guess = decode_guess(self.fact("data"))
-        seconds = self._training_seconds()
+        seconds, steps = self._training_seconds(), decode_steps(self.fact("steps"))
+        points = (
+            decode_point(digest, result, timed, checkpoint_name(digest), guess)
+            for digest, result, timed in rows
+        )
         return tuple(
             replace(
-                decode_point(digest, result, timed, checkpoint_name(digest), guess),
-                training_seconds=seconds.get(digest),
+                point,
+                step=steps.get(point.digest, point.step),
+                training_seconds=seconds.get(point.digest),
             )
-            for digest, result, timed in rows
+            for point in points
         )
 
     def _training_seconds(self) -> dict[str, float | None]:
