@@ -52,7 +52,6 @@ def test_blocks_stay_within_the_groups_of_a_convolution() -> None:
 @pytest.mark.parametrize("word", ["weight", "2:4", "1x3", "kernel"])
 def test_units_of_one_output_are_found_by_their_output(word: str) -> None:
     units = units_of(layout(2, 3, kernel=2, groups=2), word)
-    assert units.single_outputs
     rows = torch.arange(4.0).reshape(4, 1, 1).expand(4, 3, 2)
     scores = units.rows(rows).amax(dim=1)
     by_output = units.by_output(scores)

@@ -28,17 +28,13 @@ class WeightUnits(Protocol):
     def sizes(self) -> int | Tensor:
         """How many weights each has: int64 `[units]`, or one number for all."""
 
-    @property
-    def single_outputs(self) -> bool:
-        """Whether every unit lies in one output."""
-
     @abstractmethod
     def rows(self, tensor: Tensor) -> Tensor:
         """What has the weight's shape, as `[units, weights per unit]`; zeros where one has less."""
 
     @abstractmethod
     def by_output(self, scores: Tensor) -> Tensor:
-        """One number a unit, as `[outputs, units of each]`."""
+        """One number a unit, as `[outputs, units of each]`; not of blocks of several rows."""
 
     @abstractmethod
     def from_outputs(self, by_output: Tensor) -> Tensor:
@@ -74,7 +70,6 @@ class _Singles:
 
     layout: WeightMatrix
     sizes: int = 1
-    single_outputs: bool = True
 
     def rows(self, tensor: Tensor) -> Tensor:
         return tensor.reshape(-1, 1)
@@ -115,10 +110,6 @@ class _Blocks:
         found = torch.outer(heights, widths)
         largest = self.block.rows * self.block.columns
         return largest if bool((found == largest).all()) else found.repeat(groups, 1).reshape(-1)
-
-    @property
-    def single_outputs(self) -> bool:
-        return self.block.rows == 1
 
     def rows(self, tensor: Tensor) -> Tensor:
         groups, rows, columns = self._grid
