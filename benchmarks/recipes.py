@@ -113,7 +113,7 @@ DROPS = ("conv4",)
 """The nets with dropout: on the others `scaled` is what `as-built` is."""
 
 
-EVERY = ("together", "plain")
+EVERY = ("without-cosine", "together")
 """The candidates that are run with all methods at all levels, too."""
 
 

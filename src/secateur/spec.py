@@ -43,11 +43,7 @@ DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {
         "protected": 0.05,
-        "training": {
-            "schedule": "cosine",
-            "retrain_schedule": "one-cycle",
-            "retrain_dropout": "scaled",
-        },
+        "training": {"retrain_schedule": "one-cycle", "retrain_dropout": "scaled"},
     },
 }
 """By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
