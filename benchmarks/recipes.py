@@ -62,7 +62,7 @@ NETS: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 
-PROTECTED = {"protected": 0.05}
+PROTECTED, TENTH = {"protected": 0.05}, {"protected": 0.1}
 COSINE = {"training": {"schedule": "cosine"}}
 CYCLE = {"training": {"retrain_schedule": "one-cycle"}}
 RATE = {"training": {"retrain_learning_rate": 0.003}}
@@ -90,7 +90,7 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "one-shot": (ONE_SHOT,),
     "gradual": (GRADUAL,),
     "protected": (PROTECTED,),
-    "protected-tenth": ({"protected": 0.1},),
+    "protected-tenth": (TENTH,),
     "normalize": (MEAN,),
     "least-squares": (SQUARES,),
     "batch-norm": ({"training": {"repair": ["batch-norm"]}},),
@@ -102,6 +102,7 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "together-normalize": (*ALL, MEAN),
     "without-protected": _without(PROTECTED),
     "without-cosine": _without(COSINE),
+    "chosen": (TENTH, CYCLE, RATE, SCALED, ONE_SHOT),
     "without-one-cycle": _without(CYCLE),
     "without-rate": _without(RATE),
     "without-scaled-dropout": _without(SCALED),
@@ -113,7 +114,7 @@ DROPS = ("conv4",)
 """The nets with dropout: on the others `scaled` is what `as-built` is."""
 
 
-EVERY = ("without-cosine", "together")
+EVERY = ("chosen", "together")
 """The candidates that are run with all methods at all levels, too."""
 
 

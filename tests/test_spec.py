@@ -420,7 +420,7 @@ def test_a_file_without_a_version_means_what_it_always_meant() -> None:
 
 def test_a_version_sets_what_is_not_set() -> None:
     training = study(version=2).training
-    assert study(version=2).protected == 0.05
+    assert study(version=2).protected == 0.1
     assert (training.schedule, training.retrain_schedule) == ("constant", "one-cycle")
     assert training.retrain_dropout == "scaled"
     assert study(version=2, protected=0.25).protected == 0.25

@@ -42,7 +42,7 @@ FILES = ("scores", "masks")
 DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {
-        "protected": 0.05,
+        "protected": 0.1,
         "training": {"retrain_schedule": "one-cycle", "retrain_dropout": "scaled"},
     },
 }
