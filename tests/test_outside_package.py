@@ -133,7 +133,7 @@ def test_a_sweep_with_two_workers_uses_all_four(
     method: str, metric: str, site: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "study.toml").write_text(STUDY.format(method=method, metric=metric))
-    sweep = ("sweep", "study.toml", "--out", "run", "--workers", "2", "--quiet")
+    sweep = ("sweep", "study.toml", "--out", "run", "--workers", "2", "--quiet", "--no-timing")
     secateur_command(site, tmp_path, *sweep)
     lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     counts = Counter(what for what, _ in lines)
@@ -174,7 +174,9 @@ def test_a_run_folder_that_names_a_module_imports_nothing(site: Path, tmp_path: 
     (tmp_path / "study.toml").write_text(
         STUDY.format(method="pruning_extras:METHOD", metric="pruning_extras:METRIC")
     )
-    secateur_command(site, tmp_path, "sweep", "study.toml", "--out", "run", "--quiet")
+    secateur_command(
+        site, tmp_path, "sweep", "study.toml", "--out", "run", "--quiet", "--no-timing"
+    )
     nowhere = tmp_path / "nowhere"
     for command in (("frontier", "run"), ("report", "run"), ("frontier", "run", "--json")):
         assert secateur_command(nowhere, tmp_path, *command)

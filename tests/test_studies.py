@@ -57,6 +57,7 @@ OPTIONS = [
     "1",
     "--threads",
     "1",
+    "--no-timing",
 ]
 EXPORTED = ("regression", "detection", "bert")
 """One of each way in: a table, a loop of one's own, inputs by name."""
@@ -122,6 +123,7 @@ def test_a_study_goes_on_after_a_kill(name: str, folder: Path) -> None:
     assert all(attempts.count(digest) == 1 for digest in done)
     points = store.points()
     assert {point.method for point in points} == {"magnitude", "l1-filter", "dense"}
+    assert not any(point.latency for point in points)  # as it was asked
     for point in points:
         assert {one.metric: one.higher for one in point.scores} == metrics
     chooses = next(iter(metrics))
