@@ -181,7 +181,7 @@ def run(net: str, name: str, every: bool, workers: int) -> None:
         "environment": environment(),
         "epochs": sorted({point.epochs.cumulative for point in points}),
         "hypervolumes": {axis: _hypervolumes(points, axis) for axis in AXES},
-        "points": [_facts(point) for point in points],
+        "points": [facts_of(point) for point in points],
     }
     text = json.dumps(found, indent=1).replace("\n   ", " ").replace("\n  }", " }")
     file.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
@@ -203,7 +203,7 @@ def _hypervolumes(points: Sequence[Point], axis: str) -> dict[str, list[float]]:
     }
 
 
-def _facts(point: Point) -> dict[str, Any]:
+def facts_of(point: Point) -> dict[str, Any]:
     share = point.val.share
     before = point.before[0].share if point.before else None
     return {
