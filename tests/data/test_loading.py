@@ -24,7 +24,11 @@ def test_an_unknown_name_is_met_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("fashion-mini", {"crops": 2}, "option 'crops' is unknown, expected one of train, val, test, flip, crop"),
+        (
+            "fashion-mini",
+            {"crops": 2},
+            "option 'crops' is unknown, expected one of train, val, test, flip, crop",
+        ),
         ("folder", {}, "option 'root' is missing"),
         ("npz", {"path": 3}, "option 'path' is 3, expected"),
         ("shapes", {"train": "100"}, "option 'train' is '100', expected a valid integer"),
