@@ -31,97 +31,96 @@ from secateur.study.study import RunFolder
 
 FOLDER = Path(__file__).parent / "recipes"
 SEEDS = 5
-LEVELS = (0.5, 0.8, 0.95)
+LEVELS = (0.8, 0.95)
 METHODS = ("magnitude", "l1-filter", "taylor-filter")
 ALL_LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95)
 ALL_METHODS = ("magnitude", "l1-filter", "taylor-filter", "slimming", "combined", "random-weight",
-               "random-filter")  # fmt: skip
-CONTROL = {"magnitude": "random-weight", "combined": "random-weight",
+               "random-filter", "random-combined")  # fmt: skip
+CONTROL = {"magnitude": "random-weight", "combined": "random-combined",
            "l1-filter": "random-filter", "taylor-filter": "random-filter",
            "slimming": "random-filter"}  # fmt: skip
 CHOOSING = ("magnitude", "l1-filter", "taylor-filter")
 AXES = ("sparsity", "conv_sparsity")
 
+SHAPES = (
+    'name = "shapes"\n'
+    "options = {{ train = {}, val = 1000, test = 100, size = {}, difficulty = 0.25 }}"
+)
 NETS: Mapping[str, Mapping[str, Any]] = {
     "lenet-5": {
-        "data": 'name = "fashion-mini"\noptions = { train = 1500, val = 1000, test = 100 }',
+        "data": 'name = "fashion-mini"\noptions = { train = 1000, val = 1000, test = 100 }',
         "base_epochs": 8, "retrain_epochs": 6, "batch_size": 32,
-        "norms": False,
     },
     "conv4": {
-        "data": 'name = "shapes"\noptions = { train = 1000, val = 1000, test = 100, size = 16, '
-        "difficulty = 0.25 }",
+        "data": SHAPES.format(800, 16),
         "base_epochs": 8, "retrain_epochs": 6, "batch_size": 32,
-        "norms": False,
     },
     "resnet20": {
-        "data": 'name = "shapes"\noptions = { train = 1000, val = 1000, test = 100, size = 16, '
-        "difficulty = 0.25 }",
+        "data": SHAPES.format(600, 12),
         "base_epochs": 8, "retrain_epochs": 6, "batch_size": 32,
-        "norms": True,
     },
 }  # fmt: skip
 
-PROTECTED, TENTH = {"protected": 0.05}, {"protected": 0.1}
-COSINE = {"training": {"schedule": "cosine"}}
+TENTH = {"protected": 0.1}
+GUARD = {"max_sparsity": {":last": 0.8}}
 CYCLE = {"training": {"retrain_schedule": "one-cycle"}}
 RATE = {"training": {"retrain_learning_rate": 0.003}}
 SQUARES = {"training": {"repair": ["least-squares"]}}
 SCALED = {"training": {"retrain_dropout": "scaled"}}
 DISTILL = {"training": {"distill": 0.5}}
-ONE_SHOT = {"methods": {name: {"schedule": "one-shot"} for name in ("magnitude", "random-weight")}}
+ONE_SHOT = {"methods": {n: {"schedule": "one-shot"} for n in ("magnitude", "random-weight")}}
 GRADUAL = {"methods": {name: {"schedule": "gradual"} for name in METHODS}}
 MEAN = {"methods": {name: {"normalize": "mean"} for name in ("magnitude", "taylor-filter")}}
-ALL = (PROTECTED, COSINE, CYCLE, RATE, SCALED, ONE_SHOT)
+REWOUND = {"training": {"schedule": "cosine", "retrain": "rewind-weights"}}
+CHOSEN = (TENTH, CYCLE, RATE, SCALED, ONE_SHOT)
 
 
 def _without(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(one for one in ALL if one is not part)
+    return tuple(one for one in CHOSEN if one is not part)
 
 
 CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "plain": (),
-    "cosine": (COSINE,),
+    "chosen": CHOSEN,
     "one-cycle": (CYCLE,),
     "rate": (RATE,),
-    "rewind-rate": (COSINE, {"training": {"retrain": "rewind-rate"}}),
-    "rewind-weights": (COSINE, {"training": {"retrain": "rewind-weights"}}),
-    "adaptive": (COSINE, {"training": {"retrain": "adaptive"}}),
+    "protected": (TENTH,),
+    "scaled-dropout": (SCALED,),
     "one-shot": (ONE_SHOT,),
-    "gradual": (GRADUAL,),
-    "protected": (PROTECTED,),
-    "protected-tenth": (TENTH,),
-    "normalize": (MEAN,),
     "least-squares": (SQUARES,),
     "batch-norm": ({"training": {"repair": ["batch-norm"]}},),
+    "normalize": (MEAN,),
     "distill": (DISTILL,),
-    "scaled-dropout": (SCALED,),
-    "together": ALL,
-    "together-least-squares": (*ALL, SQUARES),
-    "together-distill": (*ALL, DISTILL),
-    "together-normalize": (*ALL, MEAN),
-    "without-protected": _without(PROTECTED),
-    "without-cosine": _without(COSINE),
-    "chosen": (TENTH, CYCLE, RATE, SCALED, ONE_SHOT),
+    "gradual": (GRADUAL,),
+    "cosine": ({"training": {"schedule": "cosine"}},),
+    "rewind-rate": ({"training": {"schedule": "cosine", "retrain": "rewind-rate"}},),
+    "rewind-weights": (REWOUND,),
+    "adaptive": ({"training": {"schedule": "cosine", "retrain": "adaptive"}},),
+    "without-protected": _without(TENTH),
     "without-one-cycle": _without(CYCLE),
     "without-rate": _without(RATE),
     "without-scaled-dropout": _without(SCALED),
-    "without-one-shot": _without(ONE_SHOT),
+    "with-least-squares": (*CHOSEN, SQUARES),
+    "with-distill": (*CHOSEN, DISTILL),
+    "with-normalize": (*CHOSEN, MEAN),
+    "with-guard": (*CHOSEN, GUARD),
 }
 """What each one sets beside the plain recipe, which is the one that studies had until now."""
 
 DROPS = ("conv4",)
 """The nets with dropout: on the others `scaled` is what `as-built` is."""
 
+NORMS = ("resnet20",)
+"""The nets with batch norm."""
 
-EVERY = ("chosen", "together")
+EVERY = ("chosen", "with-guard")
 """The candidates that are run with all methods at all levels, too."""
 
 
 def applies(name: str, net: str) -> bool:
     """Whether a candidate is another recipe than the others on this net."""
     if name == "batch-norm":
-        return bool(NETS[net]["norms"])
+        return net in NORMS
     return name not in ("scaled-dropout", "without-scaled-dropout") or net in DROPS
 
 
@@ -156,7 +155,13 @@ def study(net: str, name: str, every: bool) -> str:
 
 
 def _settings(values: Mapping[str, Any]) -> list[str]:
-    return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    return [f"{name} = {_toml(value)}" for name, value in values.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {one}" for key, one in value.items()) + " }"
+    return json.dumps(value)
 
 
 def file_of(net: str, name: str, every: bool) -> Path:

@@ -344,6 +344,7 @@ METHODS = Registry(
         "static-sparse": "secateur.pruning.methods.static_sparse:METHOD",
         "random-weight": "secateur.pruning.methods.random_weight:METHOD",
         "random-filter": "secateur.pruning.methods.random_filter:METHOD",
+        "random-combined": "secateur.pruning.methods.random_combined:METHOD",
         "dense": "secateur.pruning.methods.dense:METHOD",
         "scratch": "secateur.pruning.methods.scratch:METHOD",
     },

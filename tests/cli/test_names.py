@@ -15,9 +15,12 @@ from secateur.study import presets
     ("typed", "offered"),
     [
         ("mag", ["magnitude"]),
-        ("random", ["random-weight", "random-filter"]),
+        ("random", ["random-weight", "random-filter", "random-combined"]),
         ("magnitude,l1", ["magnitude,l1-filter"]),
-        ("random-weight,random", ["random-weight,random-filter"]),  # not the same again
+        (
+            "random-weight,random",
+            ["random-weight,random-filter", "random-weight,random-combined"],  # not the same again
+        ),
         ("nothing", []),
     ],
 )

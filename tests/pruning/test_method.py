@@ -48,6 +48,10 @@ def test_every_recipe_is_pinned() -> None:
         "static-sparse": ("one-shot", "untrained", [drawn]),
         "random-weight": ("incremental", "trained", [("random", *single)]),
         "random-filter": (*one_shot, [("random", *conv)]),
+        "random-combined": (
+            *one_shot,
+            [("random", *conv), ("random", "weight", "non-conv", "global")],
+        ),
         "group-lasso": (*one_shot, [("group-norm", *convs)]),
         "growing": ("growing", "trained", [("magnitude", *conv)]),
         "dense": ("incremental", "trained", []),
@@ -60,6 +64,7 @@ def test_every_recipe_is_pinned() -> None:
         "static-sparse",
         "random-weight",
         "random-filter",
+        "random-combined",
         "dense",
         "scratch",
     }

@@ -13,9 +13,11 @@ from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.layers import Layers, Shares, Sparsity
 from secateur.pruning.patterns import Pattern, PatternIndex
 from secateur.pruning.pinned import Pinned
-from secateur.pruning.weights import Weight
+from secateur.pruning.weights import Weight, prunable_weights
 
 _NAMED = 3
+_ENDS = {":first": 0, ":last": -1}
+"""Patterns of place: the layer of the network's first prunable weight, and that of its last."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ChosenLayers:
 
     def __init__(self, model: nn.Module, layers: Layers, tables: Iterable[Shares] = ()) -> None:
         self.layers = layers
+        self._model = model
         self._index = PatternIndex(model)
         self._excluded = self._any("exclude", layers.exclude)
         self._only = self._any("only", layers.only)
@@ -123,7 +126,7 @@ class ChosenLayers:
         """
         prunable = frozenset[int]().union(*map(_ids, weights.values()))
         for subject, pattern in self._of_weights():
-            if not self._index.find(pattern) & prunable:
+            if not self._find(pattern) & prunable:
                 raise self._index.refused(subject, pattern, "matches no prunable weight")
 
     def idle(self, weights: Iterable[Weight]) -> list[str]:
@@ -132,7 +135,7 @@ class ChosenLayers:
         return [
             pattern if isinstance(pattern, str) else pattern.__name__
             for _, pattern in self._of_weights()
-            if not self._index.find(pattern) & own
+            if not self._find(pattern) & own
         ]
 
     def _of_weights(self) -> list[tuple[str, Pattern]]:
@@ -178,8 +181,14 @@ class ChosenLayers:
             return "without a sparsity of its own"
         return ""
 
+    def _find(self, pattern: Pattern) -> frozenset[int]:
+        if pattern not in _ENDS:
+            return self._index.find(pattern)
+        end = list(prunable_weights(self._model).values())[_ENDS[str(pattern)]]
+        return self._index.find(end.module) | _ids(end)
+
     def _any(self, subject: str, patterns: Sequence[Pattern]) -> frozenset[int]:
-        found = [self._index.find(pattern) for pattern in patterns]
+        found = [self._find(pattern) for pattern in patterns]
         for pattern, numbers in zip(patterns, found, strict=True):
             if not numbers:
                 raise self._index.refused(subject, pattern)

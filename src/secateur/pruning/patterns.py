@@ -2,7 +2,8 @@
 
 A pattern is the name of a parameter or of a module, a glob over such names (`features.*`), the
 name of a layer's class (`Conv2d`), or the class itself. A module and a class stand for all that is
-in them. Names are those of `model.named_parameters()`; case counts.
+in them. Names are those of `model.named_parameters()`; case counts. `chosen_layers` knows `:first`
+and `:last`, too.
 """
 
 from __future__ import annotations
