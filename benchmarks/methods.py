@@ -24,21 +24,25 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+import claims
 from recipes import facts_of
 
 from secateur.measure.environment import environment
+from secateur.pruning.method import find_method
 from secateur.registry import METHODS
 from secateur.study.aggregate import estimate
 from secateur.study.study import RunFolder
 
 FOLDER = Path(__file__).parent / "methods"
-SEEDS, LEVELS = 5, (0.5, 0.8, 0.95)
-LEFT_OUT = ("combined", "scratch")
-"""It cuts both kinds at once; and it copies another method's cut."""
-OWN = "own:METHOD"
+SEEDS = 5
+LEVELS = {False: (0.9, 0.98), True: (0.5, 0.8)}
+"""Of methods of single weights, and of filters: of the convolutions alone."""
+LEFT_OUT = ("combined", "random-combined", "scratch")
+"""They cut both kinds at once; and it copies another method's cut."""
+OWN = ("own:METHOD", "own:GRADUAL")
 NETS = {
-    "lenet-5": ("train = 2000, val = 1000, test = 100", 8, 6),
-    "conv4": ("train = 2000, val = 1000, test = 100", 8, 6),
+    "lenet-5": ("train = 1000, val = 1000, test = 100", 8, 6),
+    "conv4": ("train = 1000, val = 1000, test = 100", 8, 6),
 }
 
 
@@ -50,7 +54,6 @@ def study(net: str) -> str:
         f'name = "methods-{net}"',
         f'model = "{net}"',
         f"seeds = {SEEDS}",
-        f"levels = {list(LEVELS)}",
         f'data = {{ name = "fashion-mini", options = {{ {options} }} }}',
         "",
         "[training]",
@@ -60,8 +63,9 @@ def study(net: str) -> str:
         "batch_size = 32",
         "retrain_learning_rate = 0.003",
     ]
-    for name in (*(name for name in METHODS if name not in LEFT_OUT), OWN):
+    for name in (*(name for name in METHODS if name not in LEFT_OUT), *OWN):
         lines += ["", f'[methods."{name}"]']
+        lines += [f"levels = {list(LEVELS[of_filters(name)])}"] if name != "dense" else []
         if name in METHODS and METHODS[name].schedule == "incremental" and METHODS[name].parts:
             lines += ['schedule = "one-shot"']
         if name in ("slimming", "group-lasso"):
@@ -92,7 +96,7 @@ def run(net: str, workers: int) -> None:
 
 def of_filters(name: str) -> bool:
     """Whether a method cuts filters."""
-    return name not in METHODS or any(part.cuts_channels for part in METHODS[name].parts)
+    return any(part.cuts_channels for part in find_method(name).parts)
 
 
 def ranks(points: list[Mapping[str, Any]], level: str, seed: int) -> dict[str, Fraction]:
@@ -116,10 +120,11 @@ def ranks(points: list[Mapping[str, Any]], level: str, seed: int) -> dict[str, F
 def tables() -> Iterator[str]:
     """The lines of RESULTS.md."""
     yield from ("# Every method at one total budget", "", (__doc__ or "").strip(), "")
-    for net in NETS:
-        file = FOLDER / f"{net}.json"
-        if file.is_file():
-            yield from _table(net, json.loads(file.read_text()))
+    files = {net: FOLDER / f"{net}.json" for net in NETS}
+    found = {net: json.loads(file.read_text()) for net, file in files.items() if file.is_file()}
+    for net, one in found.items():
+        yield from _table(net, one)
+    yield from claims.lines(next(iter(found.values()), {"points": []})["points"])
 
 
 def _table(net: str, found: Mapping[str, Any]) -> Iterator[str]:

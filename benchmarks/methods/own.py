@@ -1,9 +1,11 @@
 """A criterion and a method from outside the package: `own:METHOD` in a study file."""
 
+from dataclasses import replace
+
 from torch.nn.functional import normalize
 
 from secateur.pruning.method import Method, Part
-from secateur.registry import CRITERIA
+from secateur.registry import CRITERIA, METHODS
 
 
 def cosine(parameter, rows, statistics):  # noqa: ARG001
@@ -18,4 +20,11 @@ METHOD = Method(
     summary="Filters that point the same way as another of their layer.",
     source="Ayinde and Zurada 2018, arXiv 1802.07653",
     parts=(Part("cosine", "channel", "conv", "layer"),),
+)
+GRADUAL = replace(
+    METHODS["magnitude"],
+    name="gradual",
+    summary="Magnitude pruning by cubic cuts while the net is retrained.",
+    source="Zhu and Gupta 2017, arXiv 1710.01878",
+    schedule="gradual",
 )
