@@ -31,6 +31,7 @@ ROOMS = (
     "channels",
     "channels.operators",
     "channels.tracing",
+    "channels.branches",
     "channels.trace",
     "channels.compaction",
     "channels.__init__",

@@ -110,3 +110,16 @@ def test_roles_by_the_usual_names(name: str, shape: tuple[int, ...], role: str) 
 
 def test_versions_know_a_way_to_this_one() -> None:
     assert all(old < module.VERSION for old in MIGRATIONS)
+
+
+@pytest.mark.parametrize("form", ["code", ["tensor", "x"], ["none"] * 65, 3, {}])
+def test_what_stands_for_a_skipped_module_is_one_of_a_few_words(form: object) -> None:
+    text = json.dumps({"version": 1, "skipped": {"conv": {"form": form}}})
+    with pytest.raises(ArtifactError, match=r"a manifest with a bad .skipped\.conv"):
+        Manifest.from_text(Path("net"), text)
+
+
+def test_what_a_skipped_module_gave_comes_back() -> None:
+    text = json.dumps({"version": 1, "skipped": {"a.b": {"form": ["like", "none"]}}})
+    (one,) = Manifest.from_text(Path("net"), text).skipped.values()
+    assert (one.form, one.parameters) == (["like", "none"], 0)

@@ -1,8 +1,11 @@
 """A study of a small net, of which every run has been done."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from secateur.data.images import ImageData
 from secateur.point import Point
@@ -19,14 +22,20 @@ from .small_nets import one_norm
 class Study:
     """Every run of a study, done one after the other."""
 
-    def __init__(self, folder: Path, data: ImageData, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: ImageData,
+        settings: dict[str, Any],
+        build: Callable[..., nn.Module] = one_norm,
+    ) -> None:
         self.study = StudySpec.model_validate(settings)
         self.folder = folder
         (folder / "points").mkdir()
         self.runs = plan(self.study, {"data": data.fingerprint()})
         self.told: dict[str, list[int]] = {run.digest: [] for run in self.runs}
         self.points: dict[str, Point] = {}
-        job = Job(self.runs[0], Setup(self.study, folder, one_norm, data))
+        job = Job(self.runs[0], Setup(self.study, folder, build, data))
         for run in self.runs:
             told = self.told[run.digest]
             found = perform(replace(job, run=run), lambda one, told=told: told.append(one.epoch))  # type: ignore[misc]

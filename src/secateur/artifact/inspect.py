@@ -73,6 +73,7 @@ def _of_safetensors(file: Reader) -> Inspection:
         file.container.size,
         tuple(layers if manifest.layers else sorted(layers, key=lambda layer: layer.name)),
         dict(manifest.tied),
+        {name: one.parameters for name, one in manifest.skipped.items()},
         {name: value for name, value in origin.items() if value},
     )
 

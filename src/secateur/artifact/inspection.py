@@ -88,6 +88,8 @@ class Inspection:
         bytes: Of the whole file.
         layers: Every module with tensors or multiply-adds of its own.
         tied: Further names of shared tensors.
+        skipped: Modules that were taken out with residual branches, and how many parameters each
+            had in the dense network.
         origin: Who made it: `source`, `run`, `metrics`, `masks`, `input`, as far as it tells.
     """
 
@@ -97,6 +99,7 @@ class Inspection:
     bytes: int
     layers: tuple[StoredLayer, ...]
     tied: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,7 +119,8 @@ class Inspection:
         counts: dict[str, int | None] = {
             "parameters": sum(prod(tensor.shape) for tensor in held),
             "zeros": _sum(tensor.zeros for tensor in held),
-            "dense_parameters": sum(prod(tensor.dense_shape) for tensor in held),
+            "dense_parameters": sum(prod(tensor.dense_shape) for tensor in held)
+            + sum(self.skipped.values()),
         }
         for name, roles in (("prunable", _WEIGHTS), ("conv", ("conv",))):
             weights = [tensor for tensor in held if tensor.role in roles]

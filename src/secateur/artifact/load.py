@@ -22,6 +22,7 @@ from secateur.artifact.anatomy import (
 )
 from secateur.artifact.manifest import Role, usual_role
 from secateur.artifact.reader import Reader, reading
+from secateur.channels.branches.skipped import skip
 from secateur.errors import ArtifactError, ModelError
 from secateur.models import build
 from secateur.registry import MODELS
@@ -59,6 +60,8 @@ def load(
     """
     with reading(path) as file:
         model = build_model() if build_model is not None else reference(file)
+        forms = {path: one.form for path, one in file.manifest.skipped.items()}
+        skip(model, forms)  # type: ignore[arg-type]
         _fill(model, file)
     return model.eval()
 

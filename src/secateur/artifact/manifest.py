@@ -38,6 +38,10 @@ Role = Literal["conv", "linear", "buffer", "transient", ""]
 _USUAL_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
+_Given = Literal["tensor", "like", "none"]
+_MOST_GIVEN = 64
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -93,6 +97,19 @@ class LayerMacs(_Part):
     nonzero: Size
 
 
+class SkippedModule(_Part):
+    """A module of a residual branch that was taken out.
+
+    Attributes:
+        form: What stands for it gives: `tensor`, `like` (of its input's shape in training), or a
+            list of these and `none` for a tuple.
+        parameters: How many it had in the dense network.
+    """
+
+    form: _Given | Annotated[list[_Given], Field(max_length=_MOST_GIVEN)]
+    parameters: Size = 0
+
+
 class Manifest(_Part):
     """What a model file says about itself.
 
@@ -106,6 +123,7 @@ class Manifest(_Part):
         dense: By tensor, its shape before channels were taken out.
         kept: Lists of kept indices, each written as ranges: `0-3,7`.
         slots: By tensor and axis, which of `kept` it is; an axis that lost nothing is not there.
+        skipped: By module, those that were taken out with a residual branch.
         masks: By parameter, elements kept and all elements, of the masks.
         input: Shape of one example, without the batch.
         layers: By module, what it multiplies.
@@ -123,6 +141,7 @@ class Manifest(_Part):
     dense: dict[str, list[Size]] = {}
     kept: list[Ranges] = []
     slots: dict[str, dict[str, Size]] = {}
+    skipped: dict[str, SkippedModule] = {}
     masks: dict[str, tuple[Size, Size]] = {}
     input: list[Size] = []
     layers: dict[str, LayerMacs] = {}

@@ -21,12 +21,14 @@ from secateur.artifact.manifest import (
     LayerMacs,
     Manifest,
     Role,
+    SkippedModule,
     Source,
     to_ranges,
     usual_role,
 )
 from secateur.artifact.path import checked_path
 from secateur.artifact.tensors import NAMES, as_bytes, bits, count_zeros, strides_to_keep
+from secateur.channels.branches.skipped import Skipped
 from secateur.channels.rebuild import named_plainly, uncompiled
 from secateur.errors import ArtifactError, MaskError, ModelError
 from secateur.foundation.atomic_write import replacing
@@ -98,6 +100,7 @@ def save(
         "strides": {n: s for n, t in tensors.items() if (s := strides_to_keep(t)) is not None},
         "roles": _roles(model),
         "attributes": read_attributes(model),
+        "skipped": _skipped(model, dense),
         "masks": _mask_counts(_names_within(masks, tensors), tensors),
         "source": _source(source),
         "run": _plain("run", run or {}),
@@ -253,6 +256,17 @@ def _channels(tensors: Mapping[str, Tensor], dense: nn.Module | None, kept: Kept
         },
         "kept": list(texts),
         "slots": places,
+    }
+
+
+def _skipped(model: nn.Module, dense: nn.Module | None) -> dict[str, SkippedModule]:
+    """The modules that were taken out with residual branches, and what they had."""
+    whole = {} if dense is None else dict(dense.named_modules())
+    had = {name: sum(own.numel() for own in one.parameters()) for name, one in whole.items()}
+    return {
+        name: SkippedModule(form=one.form, parameters=had.get(name, 0))  # type: ignore[arg-type]
+        for name, one in model.named_modules()
+        if isinstance(one, Skipped)
     }
 
 

@@ -95,6 +95,8 @@ def _summary(found: Inspection) -> list[str]:
     masks = found.origin.get("masks")
     if masks:
         lines.append(f"masks  {_share(masks['total'] - masks['kept'], masks['total'])} pruned")
+    if found.skipped:
+        lines.append(f"skipped  {', '.join(map(_word, found.skipped))}")
     for name in ("source", "run", "metrics"):
         if name in found.origin:
             words = (f"{key} {_word(value)}" for key, value in found.origin[name].items() if value)

@@ -9,6 +9,7 @@
 | `filter` | a filter of one convolution |
 | `channel` | a channel, with everything that shares it |
 | `head` | a head of attention: queries, keys, values and what reads them |
+| `branch` | a residual branch, `f` of `x + f(x)`, with all its layers |
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from math import ceil
 from typing import NamedTuple
 
 WEIGHT, KERNEL, FILTER, CHANNEL = "weight", "kernel", "filter", "channel"
-HEAD = "head"
-CHANNELS = (FILTER, CHANNEL, HEAD)
+HEAD, BRANCH = "head", "branch"
+CHANNELS = (FILTER, CHANNEL, HEAD, BRANCH)
 """The words of what is found by a trace; all others are of weights, by themselves or by shape."""
 
-EXAMPLES = (WEIGHT, "2:4", "1x4", "4x1", "4x4", KERNEL, FILTER, CHANNEL, HEAD)
+EXAMPLES = (WEIGHT, "2:4", "1x4", "4x1", "4x4", KERNEL, FILTER, CHANNEL, HEAD, BRANCH)
 
 _LARGEST = 256
 _N_OF_M = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")

@@ -1,9 +1,10 @@
 """Groups: what is cut as one, and every place in the parameters that goes with it.
 
-A *group* is one channel (a filter of a convolution, a neuron, an attention head). It lives in
-several *slots*: the rows of a weight that compute it, its bias, its norm's affine, and the columns
-of the layers that read it. All groups of a network are held in arrays, never as one object each:
-a slot maps every index along one axis of one parameter to the group it belongs to.
+A *group* is one channel (a filter of a convolution, a neuron, an attention head), or one residual
+branch. It lives in several *slots*: the rows of a weight that compute it, its bias, its norm's
+affine, and the columns of the layers that read it. All groups of a network are held in arrays,
+never as one object each: a slot maps every index along one axis of one parameter to the group it
+belongs to.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ class Groups:
         slots: Every place of every group.
         multiples: By layer, where a kernel asks for it: as many of its groups stay as a multiple
             of this.
+        whole: Whether a unit is all that its layers hold, so that cutting it empties them.
     """
 
     layers: tuple[str, ...]
     layer: Tensor
     slots: tuple[Slot, ...]
     multiples: Mapping[str, int] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def count(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from secateur.errors import MaskError, UsageError
-from secateur.foundation.granularity import CHANNELS, HEAD, KERNEL, n_of_m
+from secateur.foundation.granularity import BRANCH, CHANNELS, HEAD, KERNEL, n_of_m
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, own_options
 
@@ -43,7 +43,7 @@ class Part:
         criterion: A name in `registry.CRITERIA`.
         granularity: What is cut as one: a `weight`; all but `n` of `m` weights in a row (`2:4`); a
             block of weights (`4x4`) or a `kernel`; a `filter` of one convolution; or a `channel`
-            with everything that shares it; or a `head` of attention. See
+            with everything that shares it; or a `head` of attention; or a residual `branch`. See
             `secateur.foundation.granularity`.
         scope: Which layers take part.
         ranking: `global`, all units of the scope together, `layer`, each layer by itself, or
@@ -56,7 +56,7 @@ class Part:
         options: What the criterion finds in `statistics.options`.
         reduce: How a channel that several weights compute (those of a residual sum) is scored by
             the scores that each of them gives it: their `sum`, `mean`, `max`, or that of the
-            `first` alone, the layer that it is ranked under.
+            `first` alone, the layer that it is ranked under. So is a branch, by its weights.
     """
 
     criterion: str
@@ -215,8 +215,8 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
         _check_has_weights(method, granularity)
         if n_of_m(granularity) is not None:
             asked.setdefault("allocation", "")
-    if granularity == HEAD:
-        _check_has_one_part(method)
+    if granularity in (HEAD, BRANCH):
+        _check_has_one_part(method, granularity)
     changed = (replace(part, options=own, **asked) for part in method.parts)
     return tuple(
         part
@@ -228,17 +228,17 @@ def parts_of(method: Method, settings: MethodSpec) -> tuple[Part, ...]:
 
 def _at(part: Part, granularity: Granularity, asked: Scope | None) -> Part:
     scope = "conv" if granularity == KERNEL and part.scope == "all" else part.scope
-    if granularity == HEAD and asked is None:  # whatever computes them
+    if granularity in (HEAD, BRANCH) and asked is None:  # whatever computes them
         scope = "all"
     return replace(part, granularity=granularity, scope=scope)
 
 
-def _check_has_one_part(method: Method) -> None:
+def _check_has_one_part(method: Method, granularity: Granularity) -> None:
     if len(method.parts) > 1:
         raise MaskError(
             "prune",
             "the granularity",
-            given=f"{HEAD!r} of {method.name}, whose cuts have scopes of their own",
+            given=f"{granularity!r} of {method.name}, whose cuts have scopes of their own",
             expected="a method of one cut",
             remedy="Choose such a method, l1-filter for one, or another granularity.",
         )

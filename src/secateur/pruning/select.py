@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from secateur.errors import MaskError, ModelError
-from secateur.foundation.granularity import HEAD, KERNEL, block, n_of_m
+from secateur.foundation.granularity import BRANCH, HEAD, KERNEL, block, n_of_m
 from secateur.pruning.allocation import is_finite
+from secateur.pruning.branch_masks import cut_branches
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.criterion import (
     SCALES,
@@ -62,7 +63,7 @@ def cut(
         parts: The cuts of a method.
         level: One sparsity for each part, or one for all of them; each a number or a table of
             patterns (see `secateur.pruning.layers`).
-        groups_of: Gives a part's groups where its granularity is `filter` or `channel`.
+        groups_of: Gives a part's groups where its granularity is of channels, heads or branches.
         statistics: What the criteria read beside the weights.
         previous: Masks that the new ones must lie within. A later part counts what an earlier one
             cut: channels of convolutions may hold rows of linear layers too.
@@ -92,6 +93,7 @@ def cut(
     pools_of = chosen.pools_of(scopes, sparsities) if parts else []
     shapes = layer_shapes(every) if any(part.by_layer for part in parts) else {}
     pins: list[Pinned] = []
+    note = ""
     for part, sparsity, pools in zip(parts, sparsities, pools_of, strict=True):
         statistic = replace(gathered, options={**gathered.options, **part.options})
         check_units(part)
@@ -103,12 +105,20 @@ def cut(
             units = _groups(groups_of, part)
             free, held = chosen.free(units, every, sparsity)
             pins.extend(held)
-            own = _that_compute(units, pools) if part.granularity == HEAD else pools
-            masks = cut_groups(model, free, own, part, chosen, statistic, found, round_to, shapes)
+            own = _that_compute(units, pools) if part.granularity in (HEAD, BRANCH) else pools
+            if units.whole:
+                _check_no_multiple(round_to)
+                names = {name for one in every.values() for name in one.ingredients}
+                masks = cut_branches(model, free, own, names, part, chosen, statistic, found)
+                pins, note = [*pins, *masks.report], masks.report.note
+            else:
+                masks = cut_groups(
+                    model, free, own, part, chosen, statistic, found, round_to, shapes
+                )
         else:
             masks = cut_weights(model, pools, part, chosen, statistic, found, shapes)
         found = found.merged(masks)
-    found.report = Report(pins)
+    found.report = Report(pins, note)
     return found
 
 
@@ -138,6 +148,14 @@ def check_units(part: Part) -> None:
             given=f"'output' of a method that cuts by {part.granularity}",
             expected="'global' or 'layer': an output is what such a method cuts",
             remedy="Choose another ranking, or a method of single weights.",
+        )
+    if part.granularity == BRANCH and part.by_layer:
+        raise MaskError(
+            "prune",
+            "the allocation",
+            given=f"{part.allocation!r} of a method that cuts by {part.granularity}",
+            expected="none, or 'global': a branch is several layers, and goes whole",
+            remedy="Leave the allocation out, or choose another granularity.",
         )
     shape = block(part.granularity)
     if part.ranked == "output" and shape is not None and shape.rows > 1:
@@ -196,6 +214,17 @@ def _groups(groups_of: GroupsOf | None, part: Part) -> Groups:
             remedy="Pass example_inputs=, so that the channels can be traced.",
         )
     return groups_of(part)
+
+
+def _check_no_multiple(round_to: int) -> None:
+    if round_to > 1:
+        raise MaskError(
+            "prune by branch",
+            "round_to",
+            given=f"{round_to}",
+            expected="1: a branch goes with all its channels",
+            remedy="Leave it out, or choose the granularity 'channel'.",
+        )
 
 
 def _that_compute(units: Groups, pools: Sequence[Pool]) -> list[Pool]:

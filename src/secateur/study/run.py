@@ -22,7 +22,7 @@ from secateur.measure.environment import environment
 from secateur.measure.sparsity import sparsity
 from secateur.point import Epochs, Layer, Measured, Point, Share
 from secateur.pruning.method import Preparation
-from secateur.pruning.weights import prunable_weights
+from secateur.pruning.weights import Weight, prunable_weights
 from secateur.registry import METHODS, METRICS, imported
 from secateur.study.before_training import as_before
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
@@ -181,10 +181,14 @@ def _layers(model: nn.Module, compact: nn.Module, prunable: Sequence[str] = ()) 
             shape=tuple(weight.parameter.shape),
             zeros=weight.parameter.numel() - int(weight.parameter.count_nonzero()),
             channels=_channels(module, weight.parameter),
-            kept=_channels(
-                compact.get_submodule(weight.module), compact.get_parameter(weight.name)
-            ),
+            kept=_channels_left(compact, weight),
         )
+
+
+def _channels_left(compact: nn.Module, weight: Weight) -> int:
+    """Those of a layer in the compact net: none, if its branch was taken out."""
+    own = dict(compact.named_parameters(remove_duplicate=False)).get(weight.name)
+    return 0 if own is None else _channels(compact.get_submodule(weight.module), own)
 
 
 def _channels(module: nn.Module, weight: Tensor) -> int:

@@ -97,7 +97,7 @@ class RunTraining:
             small = compact_with_record(model, masks, self.example, fold=False)
         except ChannelError:
             small = None
-        if small is None or not small.kept:
+        if small is None or not (small.kept or small.skipped):
             self._fit(model, epochs, depth, rates, masks, dense=dense)
         else:
             self._fit(small.model, epochs, depth, rates, small.masks(masks), dense=dense)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from secateur.errors import MaskError
+from secateur.foundation.granularity import BRANCH
 from secateur.point import Score, Share
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.criterion import Statistics
@@ -68,6 +70,7 @@ def cut_each_layer(
     chosen.check(found)
     whole, cuts = score(model), []
     for part in parts:
+        _check_leaves_something(part)
         part = replace(part, allocation="")  # of one layer there is nothing to share out
         own = in_scope(found, part.scope, type(model).__name__)
         units = None
@@ -98,6 +101,17 @@ def cut_each_layer(
                     on_cut(made)
     total = sum(weight.value.numel() for weight in found.values())
     return Sensitivity(method, whole, tuple(cuts), total)
+
+
+def _check_leaves_something(part: Part) -> None:
+    if part.granularity == BRANCH:
+        raise MaskError(
+            "cutting each layer alone",
+            "the granularity",
+            given=f"{BRANCH!r}, which goes with all its layers",
+            expected="one that leaves some of a layer",
+            remedy="Choose 'channel', 'filter' or 'head'; of branches compare cuts by prune.",
+        )
 
 
 def _always(units: Groups) -> Callable[[Part], Groups]:

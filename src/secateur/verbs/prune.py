@@ -86,8 +86,9 @@ def prune(
         normalize: `mean`, `l2`, `standard` or `max` instead of the method's own: how scores of
             layers of different scale are made comparable in a global ranking.
         granularity: Of a method that cuts channels `channel` (with everything that shares it),
-            `filter` (one convolution's alone) or `head` (of attention, with its queries, keys,
-            values and what reads them). Of a method of weights `weight`; `2:4` or any
+            `filter` (one convolution's alone), `head` (of attention, with its queries, keys,
+            values and what reads them) or `branch` (a residual one, `f` of `x + f(x)`, with all
+            its layers). Of a method of weights `weight`; `2:4` or any
             `n:m`: of each `m` weights in a row along the inputs `n` are kept, which says the
             sparsity, too; `4x4`, `1x4`, `4x1` or any block of the weight, as a matrix of outputs
             and what they read; `kernel`: what one filter reads of one channel. A method of the
@@ -118,8 +119,8 @@ def prune(
         prunable: Parameters that count as prunable weights whatever else is known of them.
         max_sparsity: The highest share of a layer's weights that may go, for all or by pattern.
         protected: The share of every layer's filters or channels that stay, where these are cut, so
-            that no layer is all but emptied; with 0 it is one of them. A cut that it makes smaller
-            says so in `masks.floored`.
+            that no layer is all but emptied; with 0 it is one of them. Of branches a share of all
+            of them. A cut that it makes smaller says so in `masks.floored`.
 
     Returns:
         The masks, applied. `masks.freeze(optimizer)` holds the zeros through training.

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from torch import nn
 
 from secateur.channels import Trace, dry_run, trace
+from secateur.channels.branches.branches import Branches, find_branches
 from secateur.channels.labels.constraints import Pin
 from secateur.channels.tracing.zero_check import MAY_BE_NONZERO
 from secateur.errors import ChannelError
-from secateur.foundation.granularity import HEAD
+from secateur.foundation.granularity import BRANCH, HEAD
 from secateur.pruning.chosen_layers import ChosenLayers
 from secateur.pruning.filters import filters
 from secateur.pruning.groups import Groups
@@ -49,7 +50,7 @@ def select_channels(
     for last in (*[False] * (ROUNDS - 1), True):
         masks = select(units.of)
         if units.traced is None:
-            return masks
+            break
         tried = dry_run(model, masks, example_inputs, units.traced)
         if not tried.held:
             break
@@ -65,9 +66,13 @@ class _Units:
     def __init__(self, model: nn.Module, example_inputs: Any, layers: Layers) -> None:
         self._model, self._example, self._layers = model, example_inputs, layers
         self.traced: Trace | None = None
+        self.branches: Branches | None = None
 
     def sign(self, masks: Masks) -> Masks:
-        """The masks, with the trace that they were made with."""
+        """The masks, with the trace that they were made with, and all that stays."""
+        if self.branches is not None:
+            note = "\n".join(filter(None, [self.branches.report.note, masks.report.note]))
+            masks.report = Report((*self.branches.report, *masks.report), note)
         if self.traced is not None:
             report = self.traced.report
             masks.report = Report((*report, *masks.report), report.note)
@@ -87,6 +92,9 @@ class _Units:
     def of(self, part: Part) -> Groups:
         if part.granularity == "filter":
             return self._with_readers(filters(self._model, self._example))
+        if part.granularity == BRANCH:
+            self.branches = self.branches or find_branches(self._model, self._example)
+            return self.branches.groups(self._model)
         if self.traced is None:
             self.traced = trace(self._model, self._example, exact=False)
         kind: Literal["channel", "head"] = "head" if part.granularity == HEAD else "channel"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from secateur.channels.branches.skipped import skip
 from secateur.runtime.compiler.capture import NotCapturedError, capture
 from secateur.runtime.compiler.graph import NodeKind
 
@@ -24,6 +25,23 @@ def test_dropout_and_clones_are_nothing() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Identity(), nn.ReLU())
     assert kinds(net.train(), torch.zeros(2, 4)) == ["input", "linear", "relu"]
     assert net.training
+
+
+def test_a_branch_that_was_taken_out_leaves_nothing() -> None:
+    class Residual(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x + torch.relu(self.linear(x)))
+
+    net = nn.Sequential(nn.Linear(4, 4), skip(Residual(), {"linear": "tensor"}), Residual())
+    assert kinds(net, torch.zeros(2, 4)) == [
+        "input",
+        "linear",
+        "relu",
+        "linear",
+        "relu",
+        "add",
+        "relu",
+    ]
 
 
 def test_the_weights_are_copies() -> None:

@@ -14,6 +14,7 @@ from secateur.channels.compaction.bias_folding import round_folds
 from secateur.channels.compaction.copies import build, masked_copy
 from secateur.channels.compaction.cutting import Cutter, Outcome
 from secateur.channels.compaction.record import Compaction
+from secateur.channels.compaction.skipping import skip_branches
 from secateur.channels.compaction.verified_cut import VerifiedCut, fingerprint
 from secateur.channels.compaction.verify import Trial, check_numbers
 from secateur.channels.float64 import WIDER
@@ -22,6 +23,7 @@ from secateur.channels.rebuild import named_plainly, uncompiled
 from secateur.channels.trace import Trace
 from secateur.channels.tracing.solver import same_pass
 from secateur.errors import ChannelError
+from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import Inputs, each_tensor
 from secateur.pruning.pinned import Report
 
@@ -34,6 +36,9 @@ def compact(
     traced: Trace | None = None,
 ) -> nn.Module:
     """Take the channels that masks have emptied out of a network, exactly.
+
+    So are the modules of residual branches of which the masks leave nothing: in their place stand
+    some that give zero.
 
     Args:
         model: The network; it is not touched.
@@ -92,8 +97,13 @@ def compact_with_record(
     small, kept, report = made
     for module, own in zip(model.modules(), small.modules(), strict=True):
         own.training = module.training
+    small, skipped, stay = skip_branches(small, masked, masks, example_inputs)
+    if skipped or stay:
+        left = dict(own_tensors(small))
+        kept = {name: axes for name, axes in kept.items() if name in left}
+        report = Report((*report, *stay), report.note)
     names = WeakIdKeyDictionary({parameter: name for name, parameter in model.named_parameters()})
-    return Compaction(small, kept, report, names)
+    return Compaction(small, kept, report, names, skipped)
 
 
 Made = tuple[nn.Module, Mapping[str, Mapping[int, Tensor]], Report]

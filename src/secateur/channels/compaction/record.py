@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakIdKeyDictionary
 
+from secateur.channels.branches.dataflow import Form
 from secateur.channels.rebuild import take
 from secateur.errors import ChannelError
 from secateur.pruning.masks import Masks
@@ -27,12 +28,14 @@ class Compaction:
             lost nothing is not there.
         report: What could not be cut, by operator.
         names: The full network's parameters, and their names; they are not kept alive.
+        skipped: By module of a residual branch that was taken out, the form of what it gave.
     """
 
     model: nn.Module
     kept: Mapping[str, Mapping[int, Tensor]]
     report: Report = field(default_factory=Report)
     names: MutableMapping[Any, str] = field(default_factory=WeakIdKeyDictionary, repr=False)
+    skipped: Mapping[str, Form] = field(default_factory=dict)
 
     def shrink(self, name: str, tensor: Tensor) -> Tensor:
         """A tensor in the shape of the full parameter, in the shape of the compact one.
@@ -53,7 +56,10 @@ class Compaction:
             state: The compact network's state dict.
             like: The masked full network's state dict: its names, shapes, and what fills them.
         """
-        return {name: self._scatter(name, state[name], full) for name, full in like.items()}
+        return {
+            name: self._scatter(name, state[name], full) if name in state else full.clone()
+            for name, full in like.items()
+        }
 
     def masks(self, masks: Mapping[str, Tensor]) -> Masks:
         """The masks of the compact network, applied to it and ready to `freeze` an optimizer.
@@ -77,6 +83,7 @@ class Compaction:
         small = {
             name: self.shrink(name, mask) | own[name].detach().ne(0).to(mask.device)
             for name, mask in masks.items()
+            if name in own
         }
         held = {name: mask for name, mask in small.items() if not bool(mask.all())}
         return Masks(held).apply(self.model)
@@ -118,13 +125,17 @@ class Compaction:
                 expected="the optimizer of the full network",
                 remedy="Build a new optimizer from the compact network's parameters.",
             )
-        small = {one: self._counterpart(one) for one in full}
+        left = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
+        small = {
+            one: self._counterpart(one) for one in full if self.names.get(one, "") in {"", *left}
+        }
         state = {
             small[one]: {key: self._follow(one, key, value) for key, value in held.items()}
             for one, held in optimizer.state.items()
+            if one in small
         }
         for group in optimizer.param_groups:
-            group["params"] = [small[one] for one in group["params"]]
+            group["params"] = [small[one] for one in group["params"] if one in small]
         optimizer.state.clear()
         optimizer.state.update(state)
         return optimizer

@@ -221,10 +221,10 @@ def _trials(masked: nn.Module, example: Any, cut: Cut) -> Iterator[tuple[Trial, 
     for number, one in enumerate(cut.tape.passes):
         if one.training:
             trial = Trial(example, first.wider, training=True)
-            found = seen[number] if seen else _attempt(trial, masked)
+            found = seen[number] if seen else attempt(trial, masked)
             if found is not None:
                 yield trial, found
-    yield from _drawn(first, outputs, masked)
+    yield from drawn(first, outputs, masked)
 
 
 def first_trial(masked: nn.Module, example: Any) -> tuple[Trial, list[Tensor]]:
@@ -245,7 +245,7 @@ def first_trial(masked: nn.Module, example: Any) -> tuple[Trial, list[Tensor]]:
     ) from failure
 
 
-def _attempt(trial: Trial, masked: nn.Module) -> list[Tensor] | None:
+def attempt(trial: Trial, masked: nn.Module) -> list[Tensor] | None:
     """What the masked network gives, if it takes the inputs."""
     try:
         return trial.run(masked)
@@ -253,10 +253,16 @@ def _attempt(trial: Trial, masked: nn.Module) -> list[Tensor] | None:
         return None
 
 
-def _drawn(
+def drawn(
     first: Trial, outputs: Sequence[Tensor], masked: nn.Module
 ) -> Iterator[tuple[Trial, list[Tensor]]]:
-    """Inputs like the example that the network takes: of another size at once, or one by one."""
+    """Runs on inputs like the example that the network takes, each with what it gives.
+
+    Args:
+        first: The run on the example.
+        outputs: What it gave.
+        masked: The network.
+    """
     sound = sum(_finite(outputs))
     for calm in (False, True):
         taken: set[tuple[bool, bool]] = set()
@@ -264,7 +270,7 @@ def _drawn(
             if draw.is_shown(taken):
                 continue
             trial = Trial(draw.inputs, first.wider)
-            found = _attempt(trial, masked)
+            found = attempt(trial, masked)
             fits = found is not None and sum(_finite(found)) >= sound
             if found is None or not fits or not _is_variation(draw, outputs, found):
                 continue

@@ -129,6 +129,9 @@ class _Reader:
             if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
                 raise NotCapturedError(f"it draws random numbers ({_packet(target)})")
             return target(*args, **kwargs)
+        skipped = self._skipped(node, args)
+        if skipped is not None:
+            return skipped
         changed = _changed(node)
         if changed is not None:
             self._memory.check(changed, node)
@@ -139,6 +142,19 @@ class _Reader:
         if changed is not None:
             self._values[changed.name] = made
         return made
+
+    def _skipped(self, node: fx.Node, args: tuple[Any, ...]) -> Tensor | Node | None:
+        """What is left of a branch that was taken out: a zero without axes, and its sum."""
+        packet = _packet(node.target)
+        if packet is aten.new_zeros and args[1] == [] and isinstance(node.meta["val"], Tensor):
+            return torch.zeros((), dtype=node.meta["val"].dtype)
+        if packet not in (aten.add, aten.add_):
+            return None
+        first, second = args[:2]
+        zero, other = (first, second) if isinstance(first, Tensor) else (second, first)
+        if isinstance(zero, Tensor) and zero.dim() == 0 and not zero and isinstance(other, Node):
+            return other
+        return None
 
     def _value_of(self, leaf: Any) -> Any:
         return self._values[leaf.name] if isinstance(leaf, fx.Node) else leaf

@@ -1,0 +1,1 @@
+"""Branches: which residual branches of a network can be skipped as a whole."""
