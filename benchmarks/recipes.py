@@ -231,7 +231,7 @@ def read(net: str, every: bool = False) -> dict[str, dict[str, Any]]:
 
 def tables() -> Iterator[str]:
     """The lines of RESULTS.md."""
-    yield from ("# Recipes at one total budget", "", *_protocol(), "")
+    yield from ("# Recipes at one total budget", "", *_protocol(), "", *findings(FOLDER))
     for net in NETS:
         found = read(net)
         if found:
@@ -240,6 +240,12 @@ def tables() -> Iterator[str]:
         whole = read(net, every=True)
         if whole:
             yield from (f"## {net}: every method", "", *_every(whole), *_levels(whole))
+
+
+def findings(folder: Path) -> list[str]:
+    """What is written by hand of the tables: `findings.md` in their folder."""
+    file = folder / "findings.md"
+    return [*file.read_text(encoding="utf-8").splitlines(), ""] if file.is_file() else []
 
 
 def _protocol() -> Iterator[str]:
