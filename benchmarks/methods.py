@@ -31,6 +31,7 @@ from secateur.measure.environment import environment
 from secateur.pruning.method import find_method
 from secateur.registry import METHODS
 from secateur.study.aggregate import estimate
+from secateur.study.ranking import places
 from secateur.study.study import RunFolder
 
 FOLDER = Path(__file__).parent / "methods"
@@ -100,21 +101,14 @@ def of_filters(name: str) -> bool:
 
 
 def ranks(points: list[Mapping[str, Any]], level: str, seed: int) -> dict[str, Fraction]:
-    """The rank of each method at a level of one seed, the best first."""
-    values = {
-        point["method"]: Fraction(*point["val"])
-        for point in points
-        if point["level"] == level and point["seed"] == seed
-    }
-    return {
-        name: Fraction(
-            2 * sum(other > value for other in values.values())
-            + sum(other == value for other in values.values())
-            + 1,
-            2,
-        )
-        for name, value in values.items()
-    }
+    """The place of each method at a level of one seed, the best first."""
+    return places(
+        {
+            point["method"]: Fraction(*point["val"])
+            for point in points
+            if point["level"] == level and point["seed"] == seed
+        }
+    )
 
 
 def tables() -> Iterator[str]:

@@ -23,6 +23,7 @@ from secateur.study.frontier import frontier
 from secateur.study.metrics import AXES
 from secateur.study.pick import pick
 from secateur.study.plan import Run
+from secateur.study.ranking import rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -158,6 +159,37 @@ def test_methods_are_hidden_and_shown_again(opened: Opened, points: tuple[Point,
     assert opened.keys(".dot") == everything
 
 
+def test_of_many_methods_the_best_are_drawn_and_each_has_a_small_chart(
+    open_page: Open, copy: Callable[..., Path], make_point: Callable[..., tuple[Run, Point]]
+) -> None:
+    weights = ("magnitude", "lamp", "wanda", "obd", "fisher", "movement", "random-weight")
+    filters = ("l1-filter", "l2-filter", "fpgm", "hrank", "random-filter")
+    names = [name for kind in (weights, filters) for name in kind]
+    made = [make_point("dense", (), 95)[1]]
+    for place, name in enumerate(names):
+        made += [make_point(name, (level,), 90 - place, step)[1]
+                 for step, level in enumerate((0.5, 0.9))]  # fmt: skip
+    opened = open_page(copy(made))
+    drawn = {name.split("/")[0] for name in opened.keys(".dot")}
+    best = {*weights[:3], "random-weight", *filters[:3], "random-filter"}
+    assert drawn == {"dense", *best}
+    assert "Not drawn: 4 methods of 13." in opened.text("#caption")
+    opened.page.check("#apart")
+    titles = "#chart figcaption"
+    assert opened.page.locator(titles).count() == len(best)
+    opened.page.click("#methods-all")
+    assert opened.page.locator(titles).count() == len(names)
+    said = opened.page.locator("#chart svg").first.get_attribute("aria-label")
+    assert said is not None
+    assert "at overall sparsity" in said
+    opened.page.click("#methods-none")
+    assert opened.text("#chart") == "Every method is hidden."
+    opened.page.click("#methods-best")
+    opened.page.uncheck("#apart")
+    assert {name.split("/")[0] for name in opened.keys(".dot")} == {"dense", *best}
+    assert opened.complaints == []
+
+
 def test_points_are_reached_and_chosen_with_the_keyboard_alone(opened: Opened) -> None:
     focused = "document.activeElement.dataset.key ?? null"
     opened.page.focus("#log") if opened.page.is_enabled("#log") else opened.page.focus("#y")
@@ -276,6 +308,21 @@ def test_a_click_shows_a_points_layers_budget_files_and_command(
     assert command == ["secateur", "export", "run", "--point"]
     assert find(Store(run), name) == point
     assert opened.complaints == []
+
+
+def test_methods_of_one_kind_are_ranked_and_what_is_alone_is_not(
+    opened: Opened, points: tuple[Point, ...]
+) -> None:
+    rows = opened.page.locator("#ranks tbody tr")
+    found = {row.split("\t")[0]: row.split("\t")[1] for row in rows.all_inner_texts()}
+    ranked = rankings(points, CONTROLS)
+    said = {
+        f"{one.method} (control)" if one.control else one.method: f"{one.rank.mean:.2f}"
+        for ranking in ranked
+        for one in ranking.ranks
+    }
+    assert found == said
+    assert len(ranked) > 0
 
 
 def test_steps_of_the_dense_net_are_told_apart(

@@ -117,3 +117,30 @@ def test_figures_that_cannot_be_drawn_are_told_and_lose_nothing(
     monkeypatch.setattr("secateur.cli.frontier.figures", refuse)
     draw(Store(folder))
     assert "No figures: drawing: matplotlib is absent" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ranked(tmp_path: Path, make_point, put) -> Path:
+    correct = {"magnitude": 91, "lamp": 88, "random-weight": 40, "l1-filter": 80}
+    runs = [(run_of(method, (0.5,), 0), number) for method, number in correct.items()]
+    with Store.writing(tmp_path / "run") as store:
+        store.begin({}, [run for run, _ in runs])
+        for run, number in runs:
+            put(store, *make_point(run.method, run.level, number, run.step))
+    return tmp_path / "run"
+
+
+def test_methods_are_ranked_with_their_like(ranked: Path) -> None:
+    out, _ = invoke(ranked, "--ranks")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["magnitude", "1.00", "-"] in rows
+    assert ["random-weight", "(control)", "3.00", "-"] in rows
+    assert "l1-filter" not in out  # there is nothing like it
+    (found,) = json.loads(invoke(ranked, "--ranks", "--json")[0])
+    assert [one["method"] for one in found["ranks"]] == ["magnitude", "lamp", "random-weight"]
+
+
+def test_a_study_with_nothing_to_rank_says_so(folder: Path) -> None:
+    with pytest.raises(UsageError, match="without two methods of one kind that share a level"):
+        invoke(folder, "--ranks")
+    assert invoke(folder, "--ranks", "--json")[0] == "[]\n"

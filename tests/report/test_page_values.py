@@ -243,3 +243,14 @@ def test_quality_before_retraining_is_an_axis_that_can_stand_upright(folder: Pat
     assert shown["dense"] is None
     assert shown["magnitude"] is not None
     assert found["choices"]["before_accuracy"]["frontier"]
+
+
+def test_methods_of_one_kind_are_ranked(tmp_path: Path, make_point: Make, put: Put) -> None:
+    made = [make_point(name, (0.5,), correct) for name, correct in (("lamp", 70), ("wanda", 80))]
+    with Store.writing(tmp_path / "run") as store:
+        store.begin({"name": "ranked"}, [run for run, _ in made])
+        for run, point in made:
+            put(store, run, point)
+    (found,) = values(Store(tmp_path / "run"))["rankings"]
+    assert [one["method"] for one in found["ranks"]] == ["wanda", "lamp"]
+    assert "1 is the best" in found["caption"]

@@ -17,6 +17,7 @@ from secateur.errors import StoreError, UsageError
 from secateur.foundation.decimal_text import decimal_text
 from secateur.point import Point
 from secateur.report.figures import figures
+from secateur.report.rank_table import show_ranks
 from secateur.report.table import show, to_json
 from secateur.study.aggregate import replicates
 from secateur.study.folder import inside
@@ -24,6 +25,7 @@ from secateur.study.frontier import frontier as non_dominated
 from secateur.study.frontier import hypervolumes, reference_of
 from secateur.study.metrics import axis, quality_of
 from secateur.study.pick import pick
+from secateur.study.ranking import rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -54,7 +56,12 @@ def frontier(
         typer.Option(help="A bound, AXIS=NUMBER: bytes=200k, val_rmse=60. May be given again."),
     ] = None,
     x: Annotated[str, typer.Option(help="The axis beside the score that chooses.")] = "sparsity",
-    as_json: Annotated[bool, typer.Option("--json", help="One object a point.")] = False,
+    ranks: Annotated[
+        bool, typer.Option("--ranks", help="Each method's mean rank over levels and seeds.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One object a point; with --ranks, one a ranking.")
+    ] = False,
 ) -> None:
     """Show every level, the non-dominated ones, and the pick under a floor or a budget.
 
@@ -63,6 +70,9 @@ def frontier(
     """
     bounds = {"at_least": _bounds("at-least", at_least), "at_most": _bounds("at-most", at_most)}
     store = Store(run)
+    if ranks:
+        _tell_ranks(store, as_json)
+        return
     if as_json:
         points = store.points()
         best = non_dominated(replicates(points), (x, quality_of(points)), CONTROLS)
@@ -81,6 +91,28 @@ def frontier(
             controls=CONTROLS,
         )
         typer.echo(str(found))
+
+
+def _tell_ranks(store: Store, as_json: bool) -> None:
+    points = store.points()
+    found = rankings(points, CONTROLS)
+    if as_json:
+        typer.echo(json.dumps([one.to_dict() for one in found], indent=2))
+        return
+    if not found:
+        _raise_without_ranks(store)
+    for one in found:
+        show_ranks(Console(), one)
+
+
+def _raise_without_ranks(store: Store) -> None:
+    raise UsageError(
+        "ranking the methods",
+        str(store.folder),
+        given="a study without two methods of one kind that share a level",
+        expected="two or more, each with its points at the same levels and seeds",
+        remedy="Sweep with more methods, or wait until their runs have ended.",
+    )
 
 
 _NUMBER = re.compile(r"\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*")

@@ -37,8 +37,8 @@ FILE = "report.html"
 # In the order in which they run: the libraries, then ours as one script.
 _LIBRARIES = ("d3-7.9.0.min.js", "plot-0.6.17.umd.min.js")
 _SCRIPTS = (
-    "exact.js", "words.js", "state.js", "chart.js", "dots.js", "choice.js", "details.js",
-    "table.js", "about.js", "live.js", "main.js",
+    "exact.js", "words.js", "state.js", "chart.js", "multiples.js", "dots.js", "choice.js",
+    "details.js", "table.js", "ranks.js", "about.js", "live.js", "main.js",
 )  # fmt: skip
 
 # Plot puts this sheet into every chart of class `chart`; the policy has to know it.

@@ -19,10 +19,12 @@ from secateur.registry import METHODS
 from secateur.report.budget import budget_words
 from secateur.report.export_table import to_csv
 from secateur.report.page.levels import choice_of, digits, levels_of, usual_floor
+from secateur.report.rank_table import caption_of
 from secateur.report.style import styles
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axes_of, own_metrics, quality_of, score_metrics
+from secateur.study.ranking import Ranking, rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -49,8 +51,9 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
 
     Returns:
         JSON values only. `study` (name, folder, settings, counts of runs), `axes`, `methods` (how
-        each is drawn), `levels` (means, bands and ranks on each axis), `points`, `nets` (layers
-        that points share), `trainings` (curves, by run), `environments`, `failures`.
+        each is drawn), `levels` (means, bands and ranks on each axis), `rankings` (of methods),
+        `points`, `nets` (layers that points share), `trainings` (curves, by run),
+        `environments`, `failures`.
 
     Raises:
         UsageError: The points are not of one study.
@@ -76,6 +79,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "levels": levels_of(levels, places, axes, scores),
         "choices": {metric.name: choice_of(levels, metric) for metric in axes.values()},
         "floor": usual_floor(levels),
+        "rankings": [_ranking(one) for one in rankings(points, CONTROLS)],
         "points": [
             {
                 **_point(point),
@@ -94,6 +98,10 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "trainings": {each.digest[:_ID]: _training(each) for each in trainings},
         "failures": [{"title": title, "reason": why} for title, why in store.failures()],
     }
+
+
+def _ranking(ranking: Ranking) -> dict[str, Any]:
+    return {**ranking.to_dict(), "caption": caption_of(ranking)}
 
 
 def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:

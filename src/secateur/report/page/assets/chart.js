@@ -92,6 +92,10 @@ function drawChart() {
   const narrow = width < 560;
   const frame = frameOf(levels);
   const axis = derived.axes[state.x];
+  if (state.apart) {
+    box.replaceChildren(multiples(levels, frame, width));
+    return;
+  }
   const svg = Plot.plot({
     className: "chart",
     width,
@@ -258,6 +262,8 @@ function drawCaption() {
       `${titled(axis.label)} was scored once and chose nothing: frontier and pick go by validation.`,
     );
   }
+  const hidden = values.methods.filter((method) => state.hidden.has(method.name)).length;
+  if (hidden) words.push(`Not drawn: ${counted(hidden, "method")} of ${values.methods.length}.`);
   const fallen = leftOut(shown()).size;
   if (fallen) words.push(`Below the frame, at the arrow heads: ${counted(fallen, "level")}.`);
   const axes = [state.x, state.y];

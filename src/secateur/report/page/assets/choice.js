@@ -47,6 +47,7 @@ function drawMethods() {
   for (const input of box.querySelectorAll("input")) {
     input.checked = !state.hidden.has(input.value);
   }
+  find("methods-many").hidden = names.length <= MANY;
 }
 
 function methodBox(method) {
@@ -155,6 +156,17 @@ function listen() {
   find("log").addEventListener("change", (event) =>
     change({ log: { ...state.log, [state.x]: event.target.checked } }),
   );
+  find("apart").addEventListener("change", (event) => change({ apart: event.target.checked }));
+  for (const [button, wanted] of [
+    ["methods-best", () => foremost(state.values)],
+    ["methods-all", () => new Set(state.values.methods.map((method) => method.name))],
+    ["methods-none", () => new Set()],
+  ]) {
+    find(button).addEventListener("click", () => {
+      showOnly(wanted());
+      refresh();
+    });
+  }
   find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
   find("floor").addEventListener("input", (event) =>
     change({ floor: Number(event.target.value).toFixed(decimalsOf(Number(event.target.step))) }),

@@ -8,6 +8,7 @@ function refresh() {
   drawPick();
   drawDetails();
   drawTable();
+  drawRanks();
   drawAbout();
 }
 

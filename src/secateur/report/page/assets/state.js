@@ -6,6 +6,7 @@ const state = {
   y: null, // The score that chooses, until another is chosen.
   log: {}, // By axis: what the user wants; else the values decide.
   zoom: true, // Whether levels far below all the others are left out of the frame.
+  apart: false, // Whether each method has a small chart of its own.
   hidden: new Set(),
   floor: null, // Text as it was written; null until there is a level to take it from.
   selected: null, // The digest of a point.
@@ -18,8 +19,30 @@ const derived = { axes: {}, styles: {}, frontier: new Set(), pick: null, levelOf
 
 const keyOf = (level) => `${level.method}/${level.step}`;
 
+const MANY = 8; // Methods: beyond them the lines hide each other.
+
+/** Of many methods the best of each kind, their controls, and the dense net. */
+function foremost(values) {
+  const names = values.methods.map((method) => method.name);
+  const { rankings } = values;
+  if (names.length <= MANY || !rankings.length) return new Set(names);
+  const each = Math.max(1, Math.floor((MANY - 2) / rankings.length));
+  const best = rankings.flatMap(({ ranks }) => [
+    ...ranks.filter((rank) => !rank.control).slice(0, each),
+    ...ranks.filter((rank) => rank.control).slice(0, 1),
+  ]);
+  return new Set(["dense", ...best.map((rank) => rank.method)]);
+}
+
+function showOnly(wanted) {
+  const names = state.values.methods.map((method) => method.name);
+  state.hidden = new Set(names.filter((name) => !wanted.has(name)));
+}
+
 function take(values) {
+  const first = state.values === null;
   state.values = values;
+  if (first) showOnly(foremost(values));
   derived.axes = Object.fromEntries(values.axes.map((axis) => [axis.name, axis]));
   derived.styles = Object.fromEntries(values.methods.map((method) => [method.name, method]));
   derived.levelOf = new Map();
