@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from secateur.data.data import Data
@@ -20,18 +20,18 @@ from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.cut_check import check_study_cuts
-from secateur.study.executors.protocol import Event, Executor
-from secateur.study.executors.workers import share_out
+from secateur.study.executors.protocol import ChainExecutor, Event, Executor
+from secateur.study.executors.workers import MakeExecutor, places_of
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
+from secateur.study.run_queue import RunQueue
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads, kind_of
 from secateur.study.timing import time_points
-from secateur.training.device import resolve_device
 from secateur.training.loop import Loop
 from secateur.verbs.left_out import CutWarning
 
@@ -47,6 +47,7 @@ def run_study(
     workers: int | None = None,
     threads: int | None = None,
     timing: bool = True,
+    executor: MakeExecutor | None = None,
     observer: Observer | None = None,
 ) -> None:
     """Run a study, or go on with one, until every run of its plan has finished or failed.
@@ -62,32 +63,34 @@ def run_study(
         data: Data in Python, likewise.
         given: A task or functions in Python, where the settings say so.
         device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
-        workers: Worker processes; None to choose for the machine.
+        workers: How many runs at a time; None to choose for the machine.
         threads: Of each run, the base nets' too; None to choose for the machine.
-        timing: Whether latencies are measured once all runs are done.
+        timing: Whether latencies are measured, on this machine, once all runs are done.
+        executor: What makes the executor, instead of the settings' name.
         observer: Told of everything that happens.
 
     Raises:
         UsageError: The study cannot be run as it stands, or `SECATEUR_ISA` is none of this CPU.
         StoreError: The folder cannot be written.
     """
-    devices = _devices(device)
+    make: MakeExecutor = executor or EXECUTORS[study.executor]
+    places = places_of(make, device, workers, threads)
     planned = plan_study(study, folder, model=model, data=data, given=given)
     setup, runs = planned.setup, planned.runs
     loaded, loop = planned.data, planned.loop
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded, loop)
-    count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
     with Store.writing(folder) as store, _recording(folder):
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
-        threads_of = keep_threads(store, each, threads, len(study.seeds))
+        threads_of = keep_threads(store, places.threads, threads, len(study.seeds), places.shared)
         facts = facts_of(loaded, setup.fingerprint, loop, study.baseline)
         store.write_fact("data", json.dumps(facts))
         store.begin(settings_of(study), runs)
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())
-            _Sweep(store, runs, setup, devices, threads_of, told).run(count)
+            state = _Sweep(store, setup, places.devices, threads_of, told)
+            state.run(runs, make, places.workers)
             if timing:
                 time_points(store, setup, loaded, told.timing)
 
@@ -105,13 +108,6 @@ def _recording(folder: Path) -> Iterator[None]:
             expected="room on the disk for the store",
             remedy="Free the disk and give the same command: finished runs are kept.",
         ) from None
-
-
-def _devices(name: str) -> list[str]:
-    device = resolve_device(name)
-    if device.type == "cuda" and name in ("auto", "cuda"):
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return [str(device)]
 
 
 def preflight(setup: Setup, data: Data, loop: Loop) -> int:
@@ -141,83 +137,70 @@ class _Sweep:
     """
 
     store: Store
-    runs: tuple[Run, ...]
     setup: Setup
-    devices: list[str]
+    devices: tuple[str, ...]
     threads: Mapping[str, int]
     observer: Observer
-    failed: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    following: dict[str, Run] = field(default_factory=dict)
     placed: dict[str, str] = field(default_factory=dict)
+    in_use: Counter[str] = field(default_factory=Counter)
 
-    def run(self, workers: int) -> None:
+    def run(self, runs: Sequence[Run], make: MakeExecutor, workers: int) -> None:
         """Perform every run that has not been done."""
         done = self.store.finished()
-        self.observer.planned(self.runs, frozenset(done))
-        by_digest = {run.digest: run for run in self.runs}
-        waiting = [run for run in self.runs if run.digest not in done]
-        if not waiting:
+        self.observer.planned(tuple(runs), frozenset(done))
+        queue = RunQueue(runs, done)
+        if not queue:
             return  # the workers' server would import torch for nothing
-        make: Callable[[int], Executor] = EXECUTORS[self.setup.study.executor]
+        by_digest = {run.digest: run for run in runs}
         with make(workers) as executor:
-            while waiting or executor.busy:
-                waiting = self._drop_orphans(waiting)
-                for run in self._ready(waiting, done)[: executor.free]:
-                    waiting.remove(run)
-                    self._start(executor, run)
+            while queue or executor.busy:
+                while queue.ready and executor.free > 0:
+                    self._start(executor, queue)
                 for event in executor.events():
-                    run = by_digest[event.digest]
-                    if self._handle(run, event) == "done":
-                        done.add(run.digest)
+                    self._handle(by_digest[event.digest], event, queue)
 
-    def _ready(self, waiting: list[Run], done: set[str]) -> list[Run]:
-        """Runs whose parents are done; those that others wait for longest come first."""
-        ready = [run for run in waiting if all(p in done for p in run.parents.values())]
-        return sorted(ready, key=lambda run: -self._behind[run.digest])
+    def _start(self, executor: Executor, queue: RunQueue) -> None:
+        """Start the next run, or the next chain where the executor takes chains."""
+        takes_chains = isinstance(executor, ChainExecutor)
+        chain = queue.take_chain() if takes_chains else (queue.take(),)
+        device = min(self.devices, key=lambda name: self.in_use[name])
+        jobs = [Job(run, self.setup, device, self.threads[kind_of(run)]) for run in chain]
+        self.following |= {run.digest: after for run, after in pairwise(chain)}
+        self._begin(chain[0], device)
+        if isinstance(executor, ChainExecutor):
+            executor.start_chain(jobs)
+        else:
+            executor.start(jobs[0])
 
-    @cached_property
-    def _behind(self) -> dict[str, int]:
-        """Epochs on the longest chain of runs that starts with each run."""
-        behind: dict[str, int] = {}
-        for run in reversed(self.runs):
-            behind[run.digest] = behind.get(run.digest, 0) + run.epochs
-            for parent in run.parents.values():
-                behind[parent] = max(behind.get(parent, 0), behind[run.digest])
-        return behind
-
-    def _start(self, executor: Executor, run: Run) -> None:
-        device = min(self.devices, key=lambda name: list(self.placed.values()).count(name))
+    def _begin(self, run: Run, device: str) -> None:
         self.placed[run.digest] = device
+        self.in_use[device] += 1
         self.attempts[run.digest] = self.store.record_start(run)
         self.observer.started(run)
-        executor.start(Job(run, self.setup, device, self._threads_of(run)))
 
-    def _threads_of(self, run: Run) -> int:
-        return self.threads[kind_of(run)]
-
-    def _handle(self, run: Run, event: Event) -> str:
+    def _handle(self, run: Run, event: Event, queue: RunQueue) -> None:
         if event.kind == "epoch":
             self.observer.epoch(run, event.values)
-            return event.kind
-        del self.placed[run.digest]
+            return
+        device = self.placed.pop(run.digest)
+        self.in_use[device] -= 1
         self.store.record_end(
-            self.attempts[run.digest], run, event.kind, event.reason, event.values
+            self.attempts.pop(run.digest), run, event.kind, event.reason, event.values
         )
-        if event.kind == "failed":
-            self.failed[run.digest] = run.title
         self.observer.ended(run, event.reason)
-        return event.kind
+        following = self.following.pop(run.digest, None)
+        if event.kind == "failed":
+            self._drop_orphans(run, queue)
+            return
+        queue.end(run)
+        if following is not None:
+            self._begin(following, device)
 
-    def _drop_orphans(self, waiting: list[Run]) -> list[Run]:
-        """Record the runs whose parent failed, and return the others."""
-        left = []
-        for run in waiting:
-            lost = [self.failed[p] for p in run.parents.values() if p in self.failed]
-            if not lost:
-                left.append(run)
-                continue
-            reason = f"not run: {lost[0]} failed, which it starts from"
-            self.failed[run.digest] = run.title
-            self.store.record_end(self.store.record_start(run), run, "failed", reason)
-            self.observer.ended(run, reason)
-        return left
+    def _drop_orphans(self, run: Run, queue: RunQueue) -> None:
+        """Record the runs that start from one that failed, or from one of those."""
+        for orphan, parent in queue.fail(run):
+            reason = f"not run: {parent.title} failed, which it starts from"
+            self.store.record_end(self.store.record_start(orphan), orphan, "failed", reason)
+            self.observer.ended(orphan, reason)

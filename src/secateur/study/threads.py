@@ -21,20 +21,23 @@ _KINDS = (BASE, _PREPARATION, POINT)
 _MOST = 4096
 
 
-def keep_threads(store: Store, each: int, asked: int | None, seeds: int) -> Mapping[str, int]:
+def keep_threads(
+    store: Store, each: int, asked: int | None, seeds: int, shared: int | None = None
+) -> Mapping[str, int]:
     """Threads by the kind of a run: those that the study began with, or those chosen now.
 
     Args:
         store: Open for writing; keeps what is chosen.
-        each: For a worker of this machine.
+        each: For one worker.
         asked: By the user, for every run; None to choose.
         seeds: While their base nets train there is nothing else to do: they share all the cores.
+        shared: Those cores; this machine's if None.
 
     Raises:
         UsageError: The study has runs with another number than was asked for.
         StoreError: What the store has kept is no number of threads.
     """
-    base = asked or max(each, cores() // seeds)
+    base = asked or max(each, (shared or cores()) // seeds)
     chosen = {BASE: base, _PREPARATION: asked or each, POINT: asked or each}
     kept = _kept(store)
     if kept and store.finished():

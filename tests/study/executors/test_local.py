@@ -19,7 +19,7 @@ from secateur.data.images import ImageData
 from secateur.data.shapes import shapes
 from secateur.errors import UsageError
 from secateur.spec import StudySpec
-from secateur.study.executors import local
+from secateur.study.executors import processes
 from secateur.study.executors import workers as sharing
 from secateur.study.executors.local import LocalExecutor
 from secateur.study.executors.protocol import Event
@@ -174,7 +174,7 @@ def kill_within_a_message() -> Callable[[], None]:
 def test_a_thread_that_user_code_left_does_not_hold_up_the_study(
     executor: LocalExecutor, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_PATIENCE", 0.2)
+    monkeypatch.setattr(processes, "_PATIENCE", 0.2)
 
     def act() -> None:
         import threading
@@ -226,11 +226,11 @@ def test_a_worker_ends_when_nobody_reads_its_pipe_any_more(
     with LocalExecutor(1) as executor:
         executor.start(make_job(sleep_and_tell(tmp_path / "pid")))
         pid = pid_of(tmp_path / "pid")
-        ((connection, (_, process)),) = executor._running.items()
+        ((connection, (_, process)),) = executor._processes._running.items()
         connection.close()
         process.join(30)
         assert is_gone(pid)
-        executor._running.clear()
+        executor._processes._running.clear()
 
 
 def test_workers_do_not_hear_ctrl_c(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
-from secateur.study.job import Job
+if TYPE_CHECKING:
+    from secateur.study.job import Job
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,24 @@ class Executor(Protocol):
     A sweep makes one by `executor(workers)`, enters it, and then, from one thread, starts jobs as
     long as `free` is positive and reads `events` until nothing is `busy`. The contract:
 
-    - A job is performed by `secateur.study.run.perform`, once. Its parents' files lie in the run
-      folder (`job.setup.folder`), and it writes its own there under its final name only when it is
-      whole: an executor on other machines needs that folder shared.
+    - A job is performed by `secateur.study.run.perform`. Its parents' files lie in the run folder
+      (`job.setup.folder`) when it is started, and its own has to lie there, whole and under its
+      final name, before it reports `done`. `perform` reads and writes them in the folder of the
+      setup that it is given: an executor whose machines do not share the run folder brings the
+      parents there, gives `perform` a setup with a folder of its own, and brings the file home.
     - Before `perform`, whoever performs the job calls `job.prepare()`, which registers what the
       sweep's process has registered.
     - Every job that was started reports exactly one event of kind `done` or `failed`, with `epoch`
-      events before it. One that is lost (a killed process, a machine that is gone) reports
-      `failed` with a reason, and takes no other with it.
+      events before it, each epoch once. One that is lost (a killed process, a machine that is
+      gone) reports `failed` with a reason, and takes no other with it; an executor may try it
+      again first, a bounded number of times, for a run gives the same bits wherever it is done.
     - Jobs share one `setup`, which may hold data in memory: it is sent once to each place where
       jobs run, not with each job.
     - Leaving the context ends every job that still runs, and leaves no process behind.
+
+    One that also has `start_chain` is a `ChainExecutor`. One whose machines are not this one says
+    how jobs are placed there: what makes it then has a method `places` (see
+    `secateur.study.executors.workers.places_of`).
 
     Attributes:
         workers: How many jobs it performs at a time.
@@ -72,3 +80,16 @@ class Executor(Protocol):
 
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running jobs have reported, waiting `timeout` seconds for a first report."""
+
+
+@runtime_checkable
+class ChainExecutor(Executor, Protocol):
+    """An executor that is given runs which follow each other as one: it need not move their files.
+
+    A sweep starts chains there instead of jobs. A chain holds one place until it ends. Its jobs are
+    performed in their order in one place, and each reports as it does alone; behind one that fails
+    the others are not begun and report nothing.
+    """
+
+    def start_chain(self, jobs: Sequence[Job]) -> None:
+        """Start a chain of at least one job; there must be a free place."""
