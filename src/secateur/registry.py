@@ -361,7 +361,12 @@ TRACKERS = Registry(
 )
 
 EXECUTORS = Registry(
-    "executor", {"local": "secateur.study.executors.local:LocalExecutor"}, "secateur.executors"
+    "executor",
+    {
+        "local": "secateur.study.executors.local:LocalExecutor",
+        "ray": "secateur.study.executors.ray:AUTOMATIC",
+    },
+    "secateur.executors",
 )
 
 TASKS = Registry(

@@ -36,6 +36,7 @@ Examples:
   secateur sweep
   secateur sweep study.toml --seeds 3 --out runs/mine
   secateur sweep study.toml --track mlflow --track tensorboard
+  secateur sweep study.toml --ray auto --gpus-per-run 0.5
   secateur sweep --model lenet-300-100 --methods magnitude,dense --levels 0.9,0.99
 """
 
@@ -114,6 +115,16 @@ def sweep(
     threads: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
     ] = None,
+    ray: Annotated[
+        Text,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Perform the runs on a Ray cluster: auto, HOST:PORT, or local.",
+            autocompletion=lambda: ["auto", "local"],
+        ),
+    ] = None,
+    cpus_per_run: Annotated[float, typer.Option(help="On Ray; fractions too.")] = 1.0,
+    gpus_per_run: Annotated[float, typer.Option(help="On Ray; fractions too.")] = 0.0,
     timing: Annotated[bool, typer.Option(help="Measure latencies once every run is done.")] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     quiet: Annotated[
@@ -157,8 +168,10 @@ def sweep(
     folder = out or Path("runs") / spec.name
     _check_folder(spec, folder)
     # torch is loaded only once the words are known to be right.
+    from secateur.study.executors.ray import RayCluster
     from secateur.study.sweep import run_study
 
+    executor = RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
@@ -171,6 +184,7 @@ def sweep(
                 workers=workers,
                 threads=threads,
                 timing=timing,
+                executor=executor,
                 observer=told,
             )
     except KeyboardInterrupt:

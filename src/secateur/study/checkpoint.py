@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from typing_extensions import Buffer
 
 from secateur.errors import SecateurError, StoreError
 from secateur.foundation.atomic_write import replaced_by
@@ -42,7 +43,15 @@ def save_checkpoint(
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in held.items()}
     metadata = {_MASKS: masks.to_text()} if masks is not None else None
     # One key only: safetensors writes several in no fixed order, and the bytes are compared.
-    content = save(tensors, metadata)
+    write_checkpoint(path, save(tensors, metadata))
+
+
+def write_checkpoint(path: Path, content: Buffer) -> None:
+    """Write the bytes of a checkpoint that was made elsewhere, atomically and synced.
+
+    Raises:
+        OSError: There is no room for it, or the folder cannot be written.
+    """
     # A name of its own: a worker that outlived its sweep may still be writing the same run.
     partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
     with replaced_by(partial, path):

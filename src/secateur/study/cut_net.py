@@ -238,8 +238,12 @@ class CutNet:
             self.model.load_state_dict(state)
         if "masks" not in self.files:
             return previous
-        own = Masks(read_tensors(self.files["masks"], self.job.setup.contents))
+        own = Masks(self._tensors("masks"))
         return own if previous is None else previous.merged(own)
+
+    def _tensors(self, kind: str) -> dict[str, Tensor]:
+        path, setup = self.files[kind], self.job.setup
+        return read_tensors(path, setup.contents, setup.file(path))
 
     def _start(self) -> str:
         """The role of the run whose net is cut: its preparation's, where that gives a net."""
@@ -268,7 +272,7 @@ class CutNet:
         run, method = self.job.run, self.method
         found: dict[str, Mapping[str, Tensor]] = {}
         if "scores" in self.files:
-            given = read_tensors(self.files["scores"], self.job.setup.contents)
+            given = self._tensors("scores")
             weights = prunable_weights(net, prunable=self.job.study.prunable)
             found[SCORES] = checked_scores(given, weights)
         elif method.prepare is not None and not method.prepare.gives_net:

@@ -44,6 +44,7 @@ class Setup:
         registered: By kind, what was added to the registries of the sweep's process.
         content: SHA-256 of the checkpoint that the dense net starts from; empty without one.
         contents: Of every file of scores or masks, by its path, likewise.
+        copies: Path of a file that the settings name -> of its copy, where another machine works.
     """
 
     study: StudySpec
@@ -56,6 +57,7 @@ class Setup:
     registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     content: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def load_data(self) -> Data:
         """The data, on the CPU.
@@ -97,8 +99,12 @@ class Setup:
         """
         net = self.build_model(data, seed)
         if self.study.base.checkpoint:
-            start_from(net, Path(self.study.base.checkpoint).expanduser(), self.content)
+            start_from(net, self.file(self.study.base.checkpoint), self.content)
         return net
+
+    def file(self, path: str) -> Path:
+        """Where a file that the settings name lies for this process."""
+        return Path(self.copies.get(path, path)).expanduser()
 
     def loop(self) -> Loop:
         """How the nets are trained and scored.

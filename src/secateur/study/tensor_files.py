@@ -25,17 +25,20 @@ def contents_of(study: StudySpec) -> dict[str, str]:
     return {path: hashlib.sha256(_bytes(path)).hexdigest() for path in sorted(paths)}
 
 
-def read_tensors(path: str, contents: Mapping[str, str] | None = None) -> dict[str, Tensor]:
+def read_tensors(
+    path: str, contents: Mapping[str, str] | None = None, copy: Path | None = None
+) -> dict[str, Tensor]:
     """The tensors of a safetensors file, by name.
 
     Args:
         path: The file.
         contents: What `contents_of` said when the study was planned; None to take it as it is.
+        copy: Where to read it instead.
 
     Raises:
         MaskError: It cannot be read, is no such file, or is no longer what it was.
     """
-    held = _bytes(path)
+    held = _bytes(path if copy is None else str(copy))
     if contents is not None and hashlib.sha256(held).hexdigest() != contents.get(path):
         raise _wrong(path, "not as it was when the sweep began", "the file that runs are named by")
     try:
