@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +34,9 @@ STUDY: dict[str, Any] = {
 }
 
 
+SIZE: dict[str, Any] = {"object_store_memory": 80_000_000, "include_dashboard": False}
+
+
 def study(**changes: Any) -> StudySpec:
     return StudySpec.model_validate({**STUDY, **changes})
 
@@ -54,9 +56,8 @@ def cluster() -> Iterator[Any]:
     ray_connection.import_ray()
     from ray.cluster_utils import Cluster
 
-    size = {"object_store_memory": 80_000_000, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **size})
-    made.add_node(num_cpus=1, **size)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SIZE})
+    made.add_node(num_cpus=1, **SIZE)
     yield made
     made.shutdown()
 
@@ -69,21 +70,25 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class KillANode(Silent):
-    """Kills the node that an epoch came from: the only one, while another is started."""
+    """Kills the node that a point's first epoch came from, the only one, and starts another."""
 
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
-        self.starting = threading.Thread(target=cluster.add_node, kwargs={"num_cpus": 1})
+        self.points: set[str] = set()
         self.killed = False
         self.told: list[str] = []
 
     def started(self, run: Any) -> None:
         self.told.append(run.digest)
-        if run.kind == "point" and not self.killed:
+        if run.kind == "point":
+            self.points.add(run.digest)
+
+    def epoch(self, run: Any, values: Any) -> None:
+        if run.digest in self.points and not self.killed:
             self.killed = True
             (node,) = self.cluster.worker_nodes
-            self.starting.start()
             self.cluster.remove_node(node, allow_graceful=False)
+            self.cluster.add_node(num_cpus=1, **SIZE)
 
 
 def test_the_same_points_although_a_node_is_killed_in_the_middle(
@@ -92,7 +97,6 @@ def test_the_same_points_although_a_node_is_killed_in_the_middle(
     ray = RayCluster(cluster.address)
     observer = KillANode(cluster)
     run_study(study(), tmp_path, executor=ray, threads=1, timing=False, observer=observer)
-    observer.starting.join()
     assert observer.killed
     assert Store(tmp_path).failures() == ()
     assert results(tmp_path) == results(local)

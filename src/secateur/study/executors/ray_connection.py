@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from secateur.errors import UsageError
@@ -89,15 +89,21 @@ def connect(address: str) -> bool:
         except BaseException as error:  # told in the thread that waits
             raised.append(error)
 
+    if address == LOCAL:
+        begin()  # what it starts ends with the thread that has started it
     # Where something else listens at the address, Ray waits for ever and hears no signal.
-    thread = threading.Thread(target=begin, daemon=True)
-    thread.start()
-    thread.join(_CONNECTING if address != LOCAL else None)
-    if thread.is_alive():
+    elif not _ends_in_time(begin):
         raise _no_cluster(address, f"without a cluster that answers within {_CONNECTING:.0f} s")
     if raised:
         raise _no_cluster(address, f"not to be connected to ({_line(raised[0])})") from None
     return True
+
+
+def _ends_in_time(begin: Callable[[], None]) -> bool:
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    thread.join(_CONNECTING)
+    return not thread.is_alive()
 
 
 def _reach(address: str) -> None:
