@@ -1,0 +1,77 @@
+from typing import Any
+
+import pytest
+
+from secateur.spec import StudySpec
+from secateur.study.plan import Run, plan
+from secateur.study.run_queue import RunQueue
+
+
+def runs(methods: dict[str, Any], **changes: Any) -> tuple[Run, ...]:
+    values = {"methods": methods, "levels": [0.5, 0.9], "training": {"base_epochs": 2}, **changes}
+    return plan(StudySpec.model_validate(values), {"data": "d"})
+
+
+def chains(queue: RunQueue) -> list[list[str]]:
+    """What is taken when chains are performed one after the other."""
+    found = []
+    while queue.ready:
+        chain = queue.take_chain()
+        found.append([run.title for run in chain])
+        for run in chain:
+            queue.end(run)
+    assert not queue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        pytest.param(
+            {"magnitude": {}},
+            [["dense base seed 0"], ["magnitude 0.5 seed 0", "magnitude 0.9 seed 0"]],
+            id="the levels of an incremental method follow each other",
+        ),
+        pytest.param(
+            {"l1-filter": {"schedule": "one-shot"}},
+            [["dense base seed 0"], ["l1-filter 0.5 seed 0"], ["l1-filter 0.9 seed 0"]],
+            id="the levels of a one-shot method could be done at once",
+        ),
+        pytest.param(
+            {"slimming": {"schedule": "incremental"}},
+            [
+                ["dense base seed 0"],
+                ["sparsity training seed 0", "slimming 0.5 seed 0", "slimming 0.9 seed 0"],
+            ],
+            id="a chain begins with its preparation",
+        ),
+    ],
+)
+def test_chains(methods: dict[str, Any], expected: list[list[str]]) -> None:
+    assert chains(RunQueue(runs(methods))) == expected
+
+
+def test_a_copy_of_a_level_does_not_end_its_chain() -> None:
+    found = chains(RunQueue(runs({"magnitude": {}, "scratch": {"like": "magnitude"}})))
+    assert ["magnitude 0.5 seed 0", "magnitude 0.9 seed 0", "scratch 0.9 seed 0"] in found
+    assert ["scratch 0.5 seed 0"] in found
+
+
+def test_what_is_finished_is_waited_for_by_nobody() -> None:
+    base, first, second = runs({"magnitude": {}})
+    queue = RunQueue([base, first, second], {base.digest, first.digest})
+    assert (len(queue), queue.take()) == (1, second)
+    assert (len(queue), queue.ready) == (0, False)
+
+
+def test_a_failure_takes_those_behind_it_along_and_names_their_parents() -> None:
+    base, first, second = runs({"magnitude": {}})
+    queue = RunQueue([base, first, second])
+    assert queue.take() is base
+    assert list(queue.fail(base)) == [(first, base), (second, base)]
+    assert not queue
+
+
+def test_ten_thousand_runs_are_gone_through_once() -> None:
+    many = runs({"magnitude": {}, "l1-filter": {}}, seeds=2000)
+    assert sum(map(len, chains(RunQueue(many)))) == len(many) == 10_000
