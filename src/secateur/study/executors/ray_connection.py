@@ -9,7 +9,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from typing import Any
 
 from secateur.errors import UsageError
 from secateur.foundation.threads import cores
@@ -25,7 +25,7 @@ _QUIET = {
 }
 
 
-def import_ray() -> ModuleType:
+def import_ray() -> Any:
     """Ray, which is optional.
 
     Raises:
@@ -76,7 +76,7 @@ def connect(address: str) -> bool:
         raise _no_cluster(address, "an address of Ray's client", "HOST:PORT of the cluster's head")
     if address not in (LOCAL, AUTO):
         _reach(address)
-    options: dict[str, object] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         options |= {"num_cpus": cores(), "include_dashboard": False}
     raised: list[BaseException] = []
