@@ -102,7 +102,7 @@ def test_a_missing_or_damaged_file_is_one_message_with_its_remedy(
     path = tmp_path / "a.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"a.safetensors is unreadable .* run the sweep again"):
+    with pytest.raises(StoreError, match=r"a.safetensors is unreadable .* Run the sweep again"):
         load_checkpoint(path)
 
 

@@ -12,10 +12,13 @@ import pytest
 
 from secateur.errors import StoreError
 from secateur.point import Epochs, Point, Share, accuracy
-from secateur.study import store as store_module
 from secateur.study.database import FORMAT
+from secateur.study.folder import PARTIAL, checkpoint_name
 from secateur.study.plan import Run
-from secateur.study.store import Store, checkpoint_name
+from secateur.study.store import Store
+
+EMPTY = (2).to_bytes(8, "little") + b"{}"
+"""The smallest safetensors file: without a tensor."""
 
 
 def run(name: str, kind: Any = "point", **parents: str) -> Run:
@@ -48,7 +51,7 @@ def point(made_by: Run, correct: int = 7) -> Point:
 
 
 def finish(store: Store, made_by: Run, **values: Any) -> None:
-    store.checkpoint(made_by.digest).write_bytes(b"weights")
+    store.checkpoint(made_by.digest).write_bytes(EMPTY)
     result = {"point": point(made_by, **values).to_dict()}
     store.record_end(store.record_start(made_by), made_by, "done", "", result)
 
@@ -62,7 +65,7 @@ def test_what_is_written_is_read_back_in_the_order_of_the_plan(tmp_path: Path) -
         store.begin({"name": "x", "levels": [[0.5]]}, [BASE, slim, ONE, TWO, THREE])
         store.record_end(store.record_start(THREE), THREE, "failed", "NaN", {"traceback": "..."})
         finish(store, ONE)
-        store.checkpoint(slim.digest).write_bytes(b"scales")
+        store.checkpoint(slim.digest).write_bytes(EMPTY)
         store.record_end(store.record_start(slim), slim, "done", "", {"curve": []})
         finish(store, BASE)
     store = Store(tmp_path / "deep" / "run")
@@ -254,7 +257,7 @@ with Store.writing(Path(sys.argv[1])) as store:
     while True:
         run = Run(f"{done:020d}", "slim", "m", (), 0, 0, 0, {}, 0, {})
         attempt = store.record_start(run)
-        store.checkpoint(run.digest).write_bytes(b"w")
+        store.checkpoint(run.digest).write_bytes(bytes([2, *[0] * 7]) + b"{}")
         store.record_end(attempt, run, "done")
         done += 1
         print("done", flush=True)
@@ -288,4 +291,4 @@ def test_the_store_is_read_without_torch() -> None:
 
 def test_the_name_of_a_checkpoint_is_of_the_digest() -> None:
     assert checkpoint_name("0123456789" * 6) == "points/01234567890123456789.safetensors"
-    assert store_module.PARTIAL not in checkpoint_name("0" * 64)
+    assert PARTIAL not in checkpoint_name("0" * 64)

@@ -229,14 +229,14 @@ def _write(
     traits = {"shape": shape, **({"classes": source.classes} if source.classes else {})}
     if data is not None:
         traits = data.traits()
-    weights = store.checkpoint(point.digest)
+    weights, known = store.checkpoint(point.digest), store.sum(point.digest)
     if source.name in MODELS:
         # Without memory first: a store may name a shape that no machine has room for.
         with torch.device("meta"):
             net = models.build_for(source.name, traits, source.options)
-        check_shapes(net, weights)
+        check_shapes(net, weights, known)
     net = models.build_for(source.name, traits, source.options)
-    masks = restore(net, weights) or Masks({})
+    masks = restore(net, weights, known) or Masks({})
     net.eval()
     if data is None:
         example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))

@@ -22,6 +22,7 @@ from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
+from secateur.study.damage import DamageWarning
 from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
 from secateur.tracking.observer import TrackingObserver
@@ -162,7 +163,7 @@ def sweep(
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with _notes(), progress or nullcontext(), tracking:
+        with _notes() as remade, progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
             run_study(
                 spec,
@@ -187,28 +188,38 @@ def sweep(
     written = page.write(store)
     if store.points() and not quiet:
         typer.echo(f"Page: {written}")
-    if store.failures():
+    failed = {title for title, _ in store.failures()}
+    if again := [title for title in remade if title not in failed]:
+        typer.echo(f"Made again, their checkpoints were lost: {', '.join(again)}", err=True)
+    if failed:
         tell_failures(store)
         raise typer.Exit(FAILED)
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
-    """Show what a sweep warns of as a line for its reader, and not as one of Python's."""
+def _notes() -> Iterator[list[str]]:
+    """Show what a sweep warns of as a line for its reader, and not as one of Python's.
+
+    Yields:
+        The titles of the runs that are made again because their checkpoints were lost.
+    """
     from secateur.verbs.left_out import CutWarning  # it loads torch
 
+    remade: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("always", CutWarning)
+        for kind in (CutWarning, DamageWarning):
+            warnings.simplefilter("always", kind)
         plainly = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, CutWarning):
+            if isinstance(message, CutWarning | DamageWarning):
                 typer.echo(f"Note: {message}", err=True)
+                remade.extend(getattr(message, "titles", ()))
             else:
                 plainly(message, category, *place)
 
         warnings.showwarning = show  # type: ignore[assignment]
-        yield
+        yield remade
 
 
 def _check_folder(spec: StudySpec, folder: Path) -> None:

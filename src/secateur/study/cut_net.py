@@ -77,6 +77,7 @@ class CutNet:
         self.masks = Masks({})
         self.reached: Reached | None = None
         self.before: tuple[Score, ...] | None = None
+        self.sum = ""
         self.training = RunTraining(job, data, self.loop, self.example)
 
     @property
@@ -113,7 +114,7 @@ class CutNet:
         run = self.job.run
         if not run.stages:
             if "like" in run.parents:
-                masks = load_checkpoint(self.job.parent("like"))[1]
+                masks = load_checkpoint(*self.job.parent("like"))[1]
                 self.masks = (masks or Masks({})).apply(self.model)
                 self.before = score_before(self.model, self.job, self.data)
             self.training.train(self.model, self.masks, run.epochs, run.depth)
@@ -157,7 +158,7 @@ class CutNet:
     def _early(self) -> dict[str, Tensor]:
         """The weights that a cut net goes back to: those that its dense net kept, or the first."""
         if self.job.study.training.kept_epoch is not None:
-            return load_early(self.job.parent("base"))
+            return load_early(*self.job.parent("base"))
         return self.job.setup.build_model(self.data, self.job.run.seed).state_dict()
 
     def _cut_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
@@ -234,7 +235,7 @@ class CutNet:
         """
         previous = None
         if self.method.start == "trained":
-            state, previous = load_checkpoint(self.job.parent(self._start()))
+            state, previous = load_checkpoint(*self.job.parent(self._start()))
             self.model.load_state_dict(state)
         if "masks" not in self.files:
             return previous
@@ -272,7 +273,7 @@ class CutNet:
             weights = prunable_weights(net, prunable=self.job.study.prunable)
             found[SCORES] = checked_scores(given, weights)
         elif method.prepare is not None and not method.prepare.gives_net:
-            prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
+            prepared = load_checkpoint(*self.job.parent(method.prepare.name))[0]
             found[method.prepare.gives] = prepared
         if INITIAL in needs_of(CRITERIA[part.criterion] for part in self.parts):
             initial = self.job.setup.build_model(self.data, run.seed)
@@ -298,6 +299,6 @@ class CutNet:
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
     def save(self) -> None:
-        """Write the net's weights and masks as the run's checkpoint."""
-        file = self.job.file_of(self.job.run.digest)
-        save_checkpoint(file, self.model.state_dict(), self.masks, self.training.early)
+        """Write the net's weights and masks as the run's checkpoint; `sum` is that of its bytes."""
+        file, early = self.job.file_of(self.job.run.digest), self.training.early
+        self.sum = save_checkpoint(file, self.model.state_dict(), self.masks, early)

@@ -21,7 +21,8 @@ FILES = (
     "study.sqlite", "study.sqlite-journal", "study.sqlite-wal", "study.sqlite-shm", ".lock",
     ".pulse", "pulse.json",
 )  # fmt: skip
-FOLDERS = ("points", "figures", "exports", "tensorboard")
+POINTS = "points"
+FOLDERS = (POINTS, "figures", "exports", "tensorboard")
 
 _LONGEST = 120
 _NAME = re.compile(rf"[\w.+-]{{1,{_LONGEST}}}")
@@ -92,6 +93,19 @@ def inside(folder: Path, *parts: str) -> Path:
         path = path / (part if part in FILES else component(part, "a name in the run folder"))
         check_kind(path, folder=None if place == len(parts) else True)
     return path
+
+
+def checkpoint_name(digest: str) -> str:
+    """The path of a run's weights inside the run folder.
+
+    Raises:
+        StoreError: The digest cannot be part of a file's name.
+
+    Example:
+        >>> checkpoint_name("0123456789" * 6)
+        'points/01234567890123456789.safetensors'
+    """
+    return f"{POINTS}/{component(digest, 'the digest of a run')[:20]}.safetensors"
 
 
 def check_kind(path: Path, folder: bool | None = False) -> None:

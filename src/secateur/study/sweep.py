@@ -20,6 +20,8 @@ from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.cut_check import check_study_cuts
+from secateur.study.damage import tell_damaged
+from secateur.study.database import unusable
 from secateur.study.executors.protocol import Event, Executor
 from secateur.study.executors.workers import share_out
 from secateur.study.heartbeat import Heartbeat
@@ -27,6 +29,7 @@ from secateur.study.job import Job, Setup
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
+from secateur.study.salvage import with_remedy
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads, kind_of
@@ -53,7 +56,8 @@ def run_study(
 
     Whatever can be known to be wrong is found before anything is trained. A run that fails is
     recorded with its reason, and so are those that need it; the others go on. Finished runs are
-    not repeated; failed ones are tried again the next time.
+    not repeated, unless their files are no longer as they were written, of which a
+    `DamageWarning` tells; failed ones are tried again the next time.
 
     Args:
         study: The settings.
@@ -94,7 +98,7 @@ def run_study(
 
 @contextmanager
 def _recording(folder: Path) -> Iterator[None]:
-    """Turn SQLite's word for a disk that fills up during a sweep into ours."""
+    """Turn SQLite's word for what goes wrong with the store during a sweep into ours."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -105,6 +109,8 @@ def _recording(folder: Path) -> Iterator[None]:
             expected="room on the disk for the store",
             remedy="Free the disk and give the same command: finished runs are kept.",
         ) from None
+    except sqlite3.DatabaseError as error:
+        raise with_remedy(folder, unusable(folder, error)) from None
 
 
 def _devices(name: str) -> list[str]:
@@ -136,6 +142,9 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
 class _Sweep:
     """The state of one sweep: what waits, what runs, what is done.
 
+    `sums` are those of the files of all that is done; what has been `remade` once because its file
+    was damaged under the sweep's eyes is not made a second time.
+
     `threads` are given by the kind of a run: while the base nets train there is nothing else to
     do, so they share all the cores.
     """
@@ -149,12 +158,15 @@ class _Sweep:
     failed: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     placed: dict[str, str] = field(default_factory=dict)
+    sums: dict[str, str] = field(default_factory=dict)
+    remade: set[str] = field(default_factory=set)
 
     def run(self, workers: int) -> None:
         """Perform every run that has not been done."""
-        done = self.store.finished()
-        self.observer.planned(self.runs, frozenset(done))
+        done, self.sums = self.store.finished(), self.store.sums()
         by_digest = {run.digest: run for run in self.runs}
+        tell_damaged(self.store, by_digest)
+        self.observer.planned(self.runs, frozenset(done))
         waiting = [run for run in self.runs if run.digest not in done]
         if not waiting:
             return  # the workers' server would import torch for nothing
@@ -163,12 +175,25 @@ class _Sweep:
             while waiting or executor.busy:
                 waiting = self._drop_orphans(waiting)
                 for run in self._ready(waiting, done)[: executor.free]:
+                    if lost := self._lost_parents(run):
+                        done -= lost
+                        waiting += [by_digest[digest] for digest in lost]
+                        continue
                     waiting.remove(run)
                     self._start(executor, run)
                 for event in executor.events():
                     run = by_digest[event.digest]
                     if self._handle(run, event) == "done":
                         done.add(run.digest)
+
+    def _lost_parents(self, run: Run) -> set[str]:
+        """Parents whose files were damaged since they were done; each of them once."""
+        parents = set(run.parents.values()) - self.remade
+        lost = {digest for digest in parents if not self.store.verdict(digest).usable}
+        self.remade |= lost
+        if lost:
+            tell_damaged(self.store, {one.digest: one for one in self.runs if one.digest in lost})
+        return lost
 
     def _ready(self, waiting: list[Run], done: set[str]) -> list[Run]:
         """Runs whose parents are done; those that others wait for longest come first."""
@@ -190,7 +215,8 @@ class _Sweep:
         self.placed[run.digest] = device
         self.attempts[run.digest] = self.store.record_start(run)
         self.observer.started(run)
-        executor.start(Job(run, self.setup, device, self._threads_of(run)))
+        sums = {digest: self.sums.get(digest, "") for digest in run.parents.values()}
+        executor.start(Job(run, self.setup, device, self._threads_of(run), sums))
 
     def _threads_of(self, run: Run) -> int:
         return self.threads[kind_of(run)]
@@ -205,6 +231,8 @@ class _Sweep:
         )
         if event.kind == "failed":
             self.failed[run.digest] = run.title
+        else:
+            self.sums[run.digest] = str(event.values.get("sha256", ""))
         self.observer.ended(run, event.reason)
         return event.kind
 
