@@ -18,7 +18,7 @@ from pathlib import Path
 from secateur.cli.checkup import Finding
 from secateur.errors import StoreError
 from secateur.study.checkpoint_sum import State, Verdict, judge, sum_of
-from secateur.study.database import FILE, connect
+from secateur.study.database import FILE, OtherFormatError, connect
 from secateur.study.folder import (
     FILES,
     FOLDERS,
@@ -27,8 +27,9 @@ from secateur.study.folder import (
     check_kind,
     checkpoint_name,
 )
+from secateur.study.rebuild import rebuild
 from secateur.study.run_lock import is_in_use, writable
-from secateur.study.salvage import Salvage, read_salvage, rebuild
+from secateur.study.salvage import Salvage, read_salvage
 from secateur.study.store import Store
 
 _LISTED = 8
@@ -86,6 +87,8 @@ def run_checkup(folder: Path) -> RunCheckup:
         return RunCheckup(tuple(findings), {})
     try:
         saved = read_salvage(folder)
+    except OtherFormatError:
+        raise
     except StoreError as error:
         remedy = "No point can be saved from it; move this folder away and sweep again."
         return RunCheckup(

@@ -6,13 +6,10 @@ that is there and says nothing sensible is left behind, too: its run is made aga
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +33,7 @@ from secateur.study.decoding import (
     decode_sum,
     decode_training,
 )
-from secateur.study.folder import checkpoint_name, draft
+from secateur.study.folder import checkpoint_name
 
 TABLES = {
     "facts": ("name", "value"),
@@ -47,6 +44,9 @@ TABLES = {
 }
 _MOST = 1_000_000
 _PAGE = 4096
+_MOST_PAGES = 5000
+_LEAF = b"\r"  # how a page of rows begins
+_FACTS = ("settings", "data", "steps", "threads", "format")
 # In the header: how many pages there are; where the free ones begin, and how many.
 _COUNT, _FREE = slice(28, 32), slice(32, 40)
 _LISTED = 5
@@ -98,8 +98,9 @@ def read_salvage(folder: Path) -> Salvage:
         StoreError: Nothing can be read: it is no database, or not one of secateur.
     """
     try:
-        with closing(_opened(folder)) as db:
-            found = _read(db)
+        content = (folder / FILE).read_bytes()
+        with closing(_opened(folder, content)) as db:
+            found = _read(db, content)
     except (OSError, sqlite3.Error) as error:
         raise _nothing(folder, error) from None
     written = dict(found.rows["facts"]).get("format", str(FORMAT))
@@ -108,7 +109,7 @@ def read_salvage(folder: Path) -> Salvage:
     return found
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
+def _opened(folder: Path, content: bytes) -> sqlite3.Connection:
     """The database, or a copy in memory whose first page, that of the schema, is a new one."""
     try:
         db = connect(folder)
@@ -118,12 +119,13 @@ def _opened(folder: Path) -> sqlite3.Connection:
     except OtherFormatError:
         raise
     except (sqlite3.Error, StoreError):
-        return _with_new_schema((folder / FILE).read_bytes())
+        db = sqlite3.connect(":memory:")
+        db.deserialize(_new_schema(content))
     return db
 
 
-def _with_new_schema(content: bytes) -> sqlite3.Connection:
-    """A database in memory: the pages of a file, behind the first page of an empty store.
+def _new_schema(content: bytes) -> bytes:
+    """A database: the pages of a file, behind the first page of an empty store.
 
     Every store is made by the same statements, so that its tables begin on the same pages.
     """
@@ -133,21 +135,64 @@ def _with_new_schema(content: bytes) -> sqlite3.Connection:
     pages = len(content) // _PAGE
     first[_COUNT] = pages.to_bytes(4, "big")
     first[_FREE] = bytes(8)
-    db = sqlite3.connect(":memory:")
-    db.deserialize(bytes(first) + content[_PAGE : pages * _PAGE])
-    return db
+    return bytes(first) + content[_PAGE : pages * _PAGE]
 
 
-def _read(db: sqlite3.Connection) -> Salvage:
+def _read(db: sqlite3.Connection, content: bytes) -> Salvage:
     found = Salvage()
     for table, columns in TABLES.items():
         rows, torn = _rows_of(db, table, columns)
         if torn:
             found.torn.append(table)
-        judged = [(row, _why_not(table, row)) for row in rows]
-        found.rows[table] = [row for row, why in judged if not why]
+            # Other tables' rows look like theirs, and the next sweep makes both anew.
+            rows += [] if table in ("plan", "attempts") else _scattered(content, table, columns)
+        judged = [(row, _why_not(table, row)) for row in dict.fromkeys(rows)]
+        found.rows[table] = _one_each(table, [row for row, why in judged if not why])
         found.lost[table] = [_title(table, row) for row, why in judged if why]
+    if "plan" in found.torn:
+        _plan_by_runs(found)
     return found
+
+
+def _one_each(table: str, rows: list[Row]) -> list[Row]:
+    """Of two rows of one run, the later one that is done: a page may hold what was replaced."""
+    if table != "runs":
+        return rows
+    ordered = sorted(rows, key=lambda row: (row[4] == "done", row[-1]))
+    return list({row[0]: row for row in ordered}.values())
+
+
+def _scattered(content: bytes, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
+    """Rows of any page that may be a table's, however the way to it is damaged.
+
+    Each page in turn takes the place of the page on which the table begins. Rows of other tables
+    come out, too: they make no sense as this one's.
+    """
+    image = bytearray(_new_schema(content))
+    with closing(sqlite3.connect(":memory:")) as empty:
+        create_tables(empty)
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        ((root,),) = empty.execute(query, (table,)).fetchall()
+    place = slice((root - 1) * _PAGE, root * _PAGE)
+    for start in range(_PAGE, min(len(image), _MOST_PAGES * _PAGE), _PAGE):
+        page = content[start : start + _PAGE]
+        if page[:1] != _LEAF:
+            continue
+        image[place] = page
+        with closing(sqlite3.connect(":memory:")) as db, suppress(sqlite3.Error):
+            db.deserialize(bytes(image))
+            for row in db.execute(f"SELECT {', '.join(columns)} FROM {table}"):
+                if None not in row and (table != "facts" or row[0] in _FACTS):
+                    yield row
+
+
+def _plan_by_runs(found: Salvage) -> None:
+    """A plan that cannot be read whole is that of all runs, until the next sweep writes its own."""
+    runs = sorted(found.rows["runs"], key=lambda row: row[-1])
+    known = {row[1] for row in found.rows["plan"]}
+    last = max((row[0] for row in found.rows["plan"]), default=0)
+    new = [row[0] for row in runs if row[0] not in known]
+    found.rows["plan"] += list(enumerate(new, start=last + 1))
 
 
 def _rows_of(
@@ -191,7 +236,8 @@ def _why_not(table: str, row: Row) -> str:
         elif table == "runs":
             _check_run(row)
         elif table == "latencies":
-            decode_fact(row[0], row[1])
+            if not isinstance(decode_fact(row[0], row[1]), list):
+                raise TypeError("no list")
         elif table == "plan":
             checkpoint_name(_text(row[1]))
     except (StoreError, TypeError, ValueError) as error:
@@ -231,80 +277,6 @@ def _text(value: object) -> str:
 def _title(table: str, row: Row) -> str:
     word = row[2] if table == "runs" else row[0]
     return plain(str(word), 80)
-
-
-def rebuild(folder: Path, saved: Salvage) -> Path:
-    """Put a new store that holds what was saved in place of a damaged one.
-
-    The damaged one is kept beside it, under a name of its own. Whoever calls holds the folder's
-    lock.
-
-    Args:
-        folder: The run folder.
-        saved: What was read of it.
-
-    Returns:
-        Where the damaged one is now.
-
-    Raises:
-        StoreError: The new one cannot be written; the damaged one is as it was.
-    """
-    fresh = folder / f".{FILE}.new"
-    try:
-        draft(fresh)
-        with closing(sqlite3.connect(fresh)) as db:
-            create_tables(db)
-            for table, columns in TABLES.items():
-                _insert(db, table, columns, saved.rows.get(table, ()))
-            db.commit()
-        kept = _kept_aside(folder)
-        _sync(fresh)
-        fresh.replace(folder / FILE)
-        (folder / f"{FILE}-journal").unlink(missing_ok=True)
-        return kept
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            "saving what can be saved",
-            str(folder),
-            given=f"not writable ({error})",
-            expected="room for a second store",
-            remedy="Free the disk and try again; nothing was changed.",
-        ) from None
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _insert(db: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Any) -> None:
-    places = ", ".join("?" * len(columns))
-    for row in rows:
-        # Two rows of one name, or of a type that a table does not take: the first one stays.
-        with suppress(sqlite3.IntegrityError):
-            query = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
-            if not (table == "facts" and row[0] == "format"):
-                db.execute(query, row)
-
-
-def _kept_aside(folder: Path) -> Path:
-    """Copy the damaged file, and its journal, under the first name that is free."""
-    for name in _names(folder):
-        if not name.exists() and not name.is_symlink():
-            draft(name)
-            shutil.copyfile(folder / FILE, name)
-            _sync(name)
-            journal = folder / f"{FILE}-journal"
-            if journal.is_file() and not journal.is_symlink():
-                shutil.copyfile(journal, draft(name.with_name(f"{name.name}-journal")))
-            return name
-    raise OSError("no name is left")
-
-
-def _names(folder: Path) -> Iterator[Path]:
-    return (folder / f"{FILE}.damaged-{number}" for number in count(1))
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def with_remedy(folder: Path, error: StoreError) -> StoreError:
