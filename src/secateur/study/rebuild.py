@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from secateur.errors import StoreError
 from secateur.study.database import FILE, create_tables

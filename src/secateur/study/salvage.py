@@ -103,8 +103,8 @@ def read_salvage(folder: Path) -> Salvage:
             found = _read(db, content)
     except (OSError, sqlite3.Error) as error:
         raise _nothing(folder, error) from None
-    written = dict(found.rows["facts"]).get("format", str(FORMAT))
-    if written != str(FORMAT):
+    written = next((str(row[1]) for row in found.rows["facts"] if row[0] == "format"), None)
+    if written not in (None, str(FORMAT)):
         raise other_format(folder, written)
     return found
 
