@@ -1,10 +1,7 @@
 import os
-import random
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -243,45 +240,6 @@ def test_the_room_for_what_is_to_be_written_is_checked(tmp_path: Path) -> None:
         store.check_room(1)
         with pytest.raises(StoreError, match=r"with 1,000,000,000,000,000,000 bytes free"):
             store.check_room(10**18)
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from secateur.study.plan import Run
-from secateur.study.store import Store
-
-with Store.writing(Path(sys.argv[1])) as store:
-    done = len(store.finished())
-    print("go", flush=True)
-    while True:
-        run = Run(f"{done:020d}", "slim", "m", (), 0, 0, 0, {}, 0, {})
-        attempt = store.record_start(run)
-        store.checkpoint(run.digest).write_bytes(bytes([2, *[0] * 7]) + b"{}")
-        store.record_end(attempt, run, "done")
-        done += 1
-        print("done", flush=True)
-"""
-
-
-def test_a_writer_may_be_killed_at_any_moment(tmp_path: Path) -> None:
-    chance = random.Random(5)
-    for _ in range(6):
-        command = [sys.executable, "-c", WRITER, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"go\n"
-            # Killed after so many runs, not after so long: a busy machine may do none in a while.
-            for _ in range(chance.randint(2, 9)):
-                assert process.stdout.readline() == b"done\n"
-            time.sleep(chance.uniform(0, 0.01))
-            process.send_signal(signal.SIGKILL)
-    store = Store(tmp_path)
-    attempts = store.attempts()
-    done = [digest for digest, how in attempts if how == "done"]
-    assert len(done) == len(set(done)) > 6
-    assert set(done) == store.finished()
-    assert sum(how is None for _, how in attempts) <= 6
 
 
 def test_the_store_is_read_without_torch() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError, StoreError
-from secateur.foundation.atomic_write import replaced_by
 from secateur.foundation.html import plain
 from secateur.pruning.masks import Masks
 from secateur.study.checkpoint_sum import open_file, sum_of
-from secateur.study.folder import PARTIAL, check_kind, draft
+from secateur.study.folder import check_kind, write_whole
 
 _MASKS = "secateur.masks"
 _EARLY = "secateur.early:"
@@ -48,10 +46,7 @@ def save_checkpoint(
     metadata = {_MASKS: masks.to_text()} if masks is not None else None
     # One key only: safetensors writes several in no fixed order, and the bytes are compared.
     content = save(tensors, metadata)
-    # A name of its own: a worker that outlived its sweep may still be writing the same run.
-    partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
-    with replaced_by(partial, path):
-        partial.write_bytes(content)
+    write_whole(path, content)
     return sum_of(content)
 
 

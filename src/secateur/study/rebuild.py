@@ -13,7 +13,7 @@ from pathlib import Path
 from secateur.errors import StoreError
 from secateur.study.database import FILE, create_tables
 from secateur.study.folder import draft
-from secateur.study.salvage import TABLES, Salvage
+from secateur.study.salvage import TABLES, Row, Salvage
 
 
 def rebuild(folder: Path, saved: Salvage) -> Path:
@@ -58,7 +58,7 @@ def rebuild(folder: Path, saved: Salvage) -> Path:
 
 
 def _insert(
-    db: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Iterable[Any]
+    db: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Iterable[Row]
 ) -> None:
     places = ", ".join("?" * len(columns))
     for row in rows:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +13,11 @@ import torch
 from torch import nn
 
 from secateur.data.data import Data
-from secateur.errors import StoreError
 from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.cut_check import check_study_cuts
 from secateur.study.damage import tell_damaged
-from secateur.study.database import unusable
 from secateur.study.executors.protocol import Event, Executor
 from secateur.study.executors.workers import share_out
 from secateur.study.heartbeat import Heartbeat
@@ -29,7 +25,7 @@ from secateur.study.job import Job, Setup
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
-from secateur.study.salvage import with_remedy
+from secateur.study.recording import recording
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads, kind_of
@@ -82,7 +78,7 @@ def run_study(
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded, loop)
     count, each = share_out(workers, len([d for d in devices if d != "cpu"]), threads)
-    with Store.writing(folder) as store, _recording(folder):
+    with Store.writing(folder) as store, recording(folder):
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, each, threads, len(study.seeds))
@@ -94,23 +90,6 @@ def run_study(
             _Sweep(store, runs, setup, devices, threads_of, told).run(count)
             if timing:
                 time_points(store, setup, loaded, told.timing)
-
-
-@contextmanager
-def _recording(folder: Path) -> Iterator[None]:
-    """Turn SQLite's word for what goes wrong with the store during a sweep into ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            "recording a run",
-            str(folder),
-            given=f"not writable ({error})",
-            expected="room on the disk for the store",
-            remedy="Free the disk and give the same command: finished runs are kept.",
-        ) from None
-    except sqlite3.DatabaseError as error:
-        raise with_remedy(folder, unusable(folder, error)) from None
 
 
 def _devices(name: str) -> list[str]:
