@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur.errors import StoreError
+from secateur.study import patience
 from secateur.study.checkpoint_sum import sum_of
 from secateur.study.folder import write_whole
 from secateur.study.plan import Run
@@ -31,6 +32,7 @@ FAULTS = {
     "read-only": (errno.EROFS, FOREVER),
 }
 RUNS = [Run(name * 20, "slim", "m", (), 0, 0, 0, {}, 0, {}) for name in "ab"]
+patience.PAUSES = (0.0, 0.0, 0.0)
 SHIM = ctypes.CDLL(None)
 SHIM.fault_count.restype = ctypes.c_long
 

@@ -71,7 +71,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="not writable .No space left.*Free the disk"):
+    with pytest.raises(StoreError, match=r"not writable .No space left.*Free the disk"):
         save_checkpoint(path, {"w": torch.ones(2)})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

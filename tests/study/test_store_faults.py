@@ -60,12 +60,12 @@ def check(found: dict[str, Any]) -> None:
     assert found["names"] == NAMES, found
 
 
-@pytest.mark.parametrize("fault", ["killed", "torn"])
+@pytest.mark.parametrize(("fault", "step", "writes"), [("killed", 1, 100), ("torn", 4, 25)])
 def test_a_writer_may_be_killed_at_each_of_its_writes(
-    broken: Callable[..., list[dict[str, Any]]], fault: str
+    broken: Callable[..., list[dict[str, Any]]], fault: str, step: int, writes: int
 ) -> None:
-    told = broken(fault)
-    assert len(told) > 100
+    told = broken(fault, step)
+    assert len(told) > writes
     for found in told:
         check(found)
     assert {found["status"] for found in told} == {signal.SIGKILL}
@@ -76,7 +76,7 @@ def test_a_writer_may_be_killed_at_each_of_its_writes(
 def test_an_error_that_passes_is_outlived_at_each_write(
     broken: Callable[..., list[dict[str, Any]]],
 ) -> None:
-    for found in broken("io error once", 2):
+    for found in broken("io error once", 3):
         check(found)
         assert found["status"] == 0, found
 
@@ -85,6 +85,6 @@ def test_an_error_that_passes_is_outlived_at_each_write(
 def test_a_disk_that_takes_no_more_is_a_named_error_and_the_next_sweep_goes_on(
     broken: Callable[..., list[dict[str, Any]]], fault: str
 ) -> None:
-    for found in broken(fault, 5):
+    for found in broken(fault, 15):
         check(found)
         assert found["status"] == REFUSED, found

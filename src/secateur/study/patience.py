@@ -25,12 +25,12 @@ _PASSING_SQLITE = frozenset((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.
 Result = TypeVar("Result")
 
 
-def retried(action: Callable[[], Result], pauses: Sequence[float] = PAUSES) -> Result:
+def retried(action: Callable[[], Result], pauses: Sequence[float] | None = None) -> Result:
     """Do something that may fail for a moment; once more after each pause.
 
     Args:
         action: What may be done again from its beginning.
-        pauses: In seconds.
+        pauses: In seconds; `PAUSES` if None.
 
     Raises:
         OSError: Every try failed, or an error came that does not pass.
@@ -46,7 +46,7 @@ def retried(action: Callable[[], Result], pauses: Sequence[float] = PAUSES) -> R
         >>> retried(write, pauses=[0.0])
         'written'
     """
-    for pause in pauses:
+    for pause in PAUSES if pauses is None else pauses:
         try:
             return action()
         except (OSError, sqlite3.Error) as error:

@@ -36,7 +36,7 @@ def writable(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         try:
             retried(lambda: _probe(folder))
-            lock = held.enter_context(os.fdopen(open_lock(folder / LOCK), "a"))
+            lock = held.enter_context(os.fdopen(retried(lambda: open_lock(folder / LOCK)), "a"))
             own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             held.callback(os.close, own)
         except OSError as error:
