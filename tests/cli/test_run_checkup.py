@@ -24,17 +24,14 @@ LEVELS = (0.5, 0.6, 0.7, 0.8)
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """The command in this process: exit code, output, errors."""
 
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["secateur", *map(str, arguments)])
-        code = 0
-        try:
+    def told(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["secateur", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
             cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
         said = capsys.readouterr()
-        return code, said.out, said.err
+        return int(ended.value.code or 0), said.out, said.err
 
-    return run
+    return told
 
 
 def weights(number: int) -> bytes:
@@ -158,6 +155,15 @@ def test_a_store_that_was_cut_off_gives_what_it_still_has(
     assert "doctor" in err
     assert run("doctor", folder, "--repair")[0] == 0
     assert run("frontier", folder)[0] in (0, 1, 2)
+
+
+def test_a_journal_that_is_none_is_passed_by(run: Callable[..., Said], folder: Path) -> None:
+    (folder / "study.sqlite-journal").write_bytes(b"none" * 300)
+    (folder / "points" / "a.partial").mkdir()
+    assert run("frontier", folder)[0] == 0
+    assert run("doctor", folder)[0] == 0
+    with Store.writing(folder) as store:
+        assert len(store.finished()) == 5
 
 
 def test_what_is_no_database_at_all_is_said(run: Callable[..., Said], folder: Path) -> None:

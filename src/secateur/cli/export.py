@@ -72,10 +72,23 @@ def export(
     own = None if study is None else presets.read(study)
     source = source_of(store, spec, model, own)
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     _write(store, spec, source, own, chosen, to, target)
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            "exporting a point",
+            str(folder),
+            given=f"not writable ({error.strerror})",
+            expected="a folder in which the file can be made",
+            remedy="Name another file with --out.",
+        ) from None
 
 
 def find(store: Store, wanted: str) -> Point:

@@ -189,7 +189,8 @@ def _left_over(folder: Path) -> list[Path]:
     """What killed writers left: no reader looks at it."""
     points = folder / POINTS
     inside = points.glob(f"*{PARTIAL}") if not points.is_symlink() else ()
-    return sorted({*folder.glob(f".*{PARTIAL}"), *folder.glob(".*.new"), *inside})
+    found = {*folder.glob(f".*{PARTIAL}"), *folder.glob(".*.new"), *inside}
+    return sorted(path for path in found if path.is_symlink() or not path.is_dir())
 
 
 def _store(folder: Path, saved: Salvage) -> Iterator[Finding]:

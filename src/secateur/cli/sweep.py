@@ -17,6 +17,7 @@ from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
 from secateur.cli.progress import Progress, best_so_far
+from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
@@ -163,7 +164,7 @@ def sweep(
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with _notes() as remade, progress or nullcontext(), tracking:
+        with terminable(), _notes() as remade, progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
             run_study(
                 spec,
@@ -174,9 +175,9 @@ def sweep(
                 timing=timing,
                 observer=told,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
     store = Store(folder)
     if store.points():
         print_frontier(store)

@@ -18,7 +18,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -146,7 +146,8 @@ class Store:
             # A row has to outlive a power cut as the file it speaks of does.
             store._db.execute("PRAGMA synchronous = FULL")
             for left in (*folder.glob(f".*{PARTIAL}"), *(folder / POINTS).glob(f"*{PARTIAL}")):
-                left.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder of that name is nobody's part
+                    left.unlink(missing_ok=True)
             try:
                 yield store
             finally:
