@@ -29,6 +29,7 @@ from secateur.study.before_training import TrainingSplit, repair_cut, score_befo
 from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
+from secateur.study.late_choice import late_choice
 from secateur.study.level_cutter import AlternatingCutter, LevelCutter
 from secateur.study.method_settings import (
     files_of,
@@ -190,7 +191,18 @@ class CutNet:
         state = {name: one.clone() for name, one in self.model.state_dict().items()}
         chosen = self._cut(stage.level, previous)
         self.model.load_state_dict(state)
-        cutter = growing(chosen, self._steps(stage), self.options, previous)
+        again = None
+        if self.options.choose_at is not None:
+            asked = (self.reached.sparsity,) if self.reached else shares_of(stage.level)
+            again = late_choice(
+                self.parts,
+                asked,
+                groups_of=lambda part: groups_of(self.model, part, self.example, self.layers),
+                statistics=self.statistics(self.model),
+                previous=previous,
+                layers=self.layers,
+            )
+        cutter = growing(chosen, self._steps(stage), self.options, previous, again)
         rates = retraining_rates(training, stage.epochs)
         self.masks = self.training.train_and_cut(
             self.model, cutter, stage.epochs, depth, rates, cutter.penalty
