@@ -56,13 +56,14 @@ def points_of(count: int) -> Iterator[Point]:
     """The dense net, then levels of each method in turn: what a study of one seed would measure."""
     chance = random.Random(0)
     steps = -(-(count - 1) // len(METHODS))
-    yield _point("dense", 0, 0.0, chance)
+    yield point_at("dense", 0, 0.0, chance)
     for place in range(count - 1):
         step, method = divmod(place, len(METHODS))
-        yield _point(METHODS[method], step, 0.5 + 0.49 * step / max(1, steps - 1), chance)
+        yield point_at(METHODS[method], step, 0.5 + 0.49 * step / max(1, steps - 1), chance)
 
 
-def _point(method: str, step: int, sparsity: float, chance: random.Random) -> Point:
+def point_at(method: str, step: int, sparsity: float, chance: random.Random) -> Point:
+    """A point that a study might have measured."""
     layers = tuple(_layer(name, kind, shape, sparsity) for name, (kind, shape) in SHAPES.items())
     total = sum(math.prod(layer.shape) for layer in layers)
     zeros = sum(layer.zeros for layer in layers)

@@ -83,10 +83,12 @@ class MethodSpec(Settings):
     `exclude`, `only`, `max_sparsity`, `protected`, `scores` and `masks` stand instead of the
     study's. With the schedule `gradual` there are about so many `cuts`, up to the share `until` of
     the retraining; with `growing` there is one cut at `until`, and the penalty before it rises to
-    `ceiling`; with `dynamic` every layer drops the share `drop` of its connections, less and less,
-    `every` so many steps up to `until`, and grows as many by `growth`; with `alternating` the net
-    is cut for so many phases (`cuts`), the last of which begins at `until`. A method that takes
-    more has a class of its own derived from this one; see `Method.options`.
+    `ceiling`, on what was chosen at the start or, with `choose_at`, on all weights alike up to that
+    height, at which it is chosen; with `dynamic` every layer drops the share `drop` of its
+    connections, less and less, `every` so many steps up to `until`, and grows as many by `growth`;
+    with `alternating` the net is cut for so many phases (`cuts`), the last of which begins at
+    `until`. A method that takes more has a class of its own derived from this one; see
+    `Method.options`.
     """
 
     levels: tuple[Level, ...] = ()
@@ -96,6 +98,7 @@ class MethodSpec(Settings):
     until: float | None = Field(default=None, ge=0, le=1)
     cuts: int | None = Field(default=None, ge=1)
     ceiling: float | None = Field(default=None, gt=0)
+    choose_at: float | None = Field(default=None, gt=0)
     drop: float | None = Field(default=None, ge=0, lt=1)
     every: int | None = Field(default=None, ge=1)
     growth: Literal["random", "gradient"] | None = None

@@ -94,7 +94,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
 def test_the_help_tells_the_exit_codes_and_where_completion_is() -> None:
     told = CliRunner().invoke(app, ["--help"]).stdout
     codes = re.findall(r"^\s+(\d+)\s\s", told.partition("Exit codes:")[2], re.MULTILINE)
-    assert codes == ["0", "1", "2", "130"]
+    assert codes == ["0", "1", "2", "130", "143"]
     assert "--install-completion" in told
     assert "NO_COLOR" in told
 

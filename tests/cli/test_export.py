@@ -18,7 +18,7 @@ from secateur.artifact.export import session
 from secateur.artifact.inspect import inspect
 from secateur.artifact.load import load, load_state_dict
 from secateur.cli.app import app
-from secateur.cli.export import _file_name, find
+from secateur.cli.export import _file_name, _make_folder, find
 from secateur.errors import SecateurError, StoreError, UsageError
 from secateur.foundation.level import Levels
 from secateur.study.checkpoint import load_checkpoint
@@ -122,6 +122,17 @@ def test_data_given_in_python_cannot_be_named(run: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Store, "settings", property(lambda _: given))
     with pytest.raises(StoreError, match="given in Python"):
         invoke("export", run, *OWN, "--point", "magnitude:0.4:0")
+
+
+def test_a_run_folder_that_cannot_be_written_names_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StoreError, match=r"not writable \(Read-only file system\).*--out"):
+        _make_folder(tmp_path / "exports")
 
 
 def test_a_failing_export_leaves_no_file(

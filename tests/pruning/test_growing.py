@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.pruning.growing import Growing
+from secateur.pruning.growing import Growing, Late
 from secateur.pruning.masks import Masks
 
 KEPT = torch.tensor([[True, False, True], [False, True, True]])
@@ -154,3 +154,46 @@ def test_weights_that_were_made_up_for_others_at_the_choice_are_not_written_afte
     trained = model.weight.detach().clone()
     cutter.step(model, [optimizer], 10)
     assert torch.equal(model.weight.detach(), trained * KEPT)
+
+
+def test_late_the_penalty_grows_on_all_alike_and_then_on_what_is_chosen() -> None:
+    """By hand, at a rate of 1 and with a lambda of 0, 1/16, 1/8 and 3/16 until the choice.
+
+    The loss pulls the second weight to 1: it goes to 1 - lambda w, the first one to w (1 - lambda).
+    It is kept, although it was the smaller one.
+    """
+    model = nn.Linear(2, 1, bias=False)
+    model.weight.data = torch.tensor([[1.0, 0.75]])
+    seen: list[list[float]] = []
+
+    def choose(net: nn.Module) -> Masks:
+        weight = net.get_parameter("weight").detach()
+        seen.append(weight[0].tolist())
+        return Masks({"weight": weight > weight.min()})
+
+    late = Late(0.25, choose)
+    cutter = Growing(Masks({"weight": torch.tensor([[True, False]])}), 40, 1.0, late=late)
+    assert [cutter.strength(step) for step in (0, 1, 4, 20, 36, 39, 40)] == [
+        *(0.0, 0.0625, 0.25, 0.625, 1.0, 1.0, 0.0)
+    ]
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    cutter.start(model, [optimizer], 0)
+    for step in range(1, 41):
+        optimizer.zero_grad()
+        pull = (model.weight[0, 1] - 1).square() / 2
+        (cutter.penalty() + pull).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        cutter.step(model, [optimizer], step)
+    second = 1 - 3 / 16 * (1 - 1 / 8 * (1 - 1 / 16))
+    assert seen == [pytest.approx([15 / 16 * 7 / 8 * 13 / 16, second])]
+    assert cutter.masks is not None
+    assert cutter.masks["weight"].tolist() == [[False, True]]
+    assert model.weight[0, 0] == 0
+    assert model.weight[0, 1].item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_late_choice_without_a_step_is_made_at_once() -> None:
+    model = net()
+    cutter = Growing(CHOSEN, 0, ceiling=1.0, late=Late(0.1, lambda _: CHOSEN))
+    started(cutter, model)
+    assert cutter.masks == CHOSEN

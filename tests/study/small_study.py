@@ -11,10 +11,10 @@ from secateur.data.images import ImageData
 from secateur.point import Point
 from secateur.spec import StudySpec
 from secateur.study.checkpoint import load_checkpoint
+from secateur.study.folder import checkpoint_name
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import perform
-from secateur.study.store import checkpoint_name
 
 from .small_nets import one_norm
 

@@ -23,12 +23,12 @@ from secateur.spec import StudySpec
 from secateur.study.before_training import repair_cut, score_before
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.decoding import decode_point
+from secateur.study.folder import checkpoint_name
 from secateur.study.job import Job, Setup
 from secateur.study.method_code import method_codes
 from secateur.study.metrics import axis
 from secateur.study.plan import Run, plan
 from secateur.study.run import perform
-from secateur.study.store import checkpoint_name
 
 from .small_nets import two_norms
 

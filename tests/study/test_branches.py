@@ -18,6 +18,12 @@ SETTINGS: dict[str, Any] = {
     "methods": {
         "l1-filter": {"granularity": "branch"},
         "taylor-filter": {"granularity": "branch", "schedule": "gradual", "levels": [0.7]},
+        "l2-filter": {
+            "granularity": "branch",
+            "schedule": "growing",
+            "choose_at": 0.1,
+            "levels": [0.7],
+        },
     },
 }
 
@@ -30,7 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.mark.parametrize(
     ("method", "step", "gone"),
-    [("l1-filter", 0, 1), ("l1-filter", 1, 2), ("taylor-filter", 0, 2)],
+    [("l1-filter", 0, 1), ("l1-filter", 1, 2), ("taylor-filter", 0, 2), ("l2-filter", 0, 2)],
 )
 def test_as_many_blocks_go_as_the_level_allows_and_their_work_with_them(
     study: Study, method: str, step: int, gone: int

@@ -15,8 +15,8 @@ from secateur.pruning.select import cut
 from secateur.registry import METHODS
 from secateur.study import cut_net
 from secateur.study.checkpoint import load_early
+from secateur.study.folder import checkpoint_name
 from secateur.study.run_training import RunTraining
-from secateur.study.store import checkpoint_name
 
 from .small_nets import one_norm
 from .small_study import Study

@@ -232,8 +232,9 @@ def test_cuts_during_a_retraining_are_other_runs_and_so_are_other_cuts() -> None
         for schedule, own in (("gradual", {"cuts": 5}), ("growing", {"ceiling": 0.5}))
         for more in ({}, {"until": 0.5}, own)
     ]
+    during.append(study(methods={"l1-filter": {"schedule": "growing", "choose_at": 0.01}}))
     named = [by_title(one) for one in (plain, *during)]
-    assert len({tuple(one.values()) for one in named}) == 7
+    assert len({tuple(one.values()) for one in named}) == 8
     for one in named[1:]:
         assert changed(one, named[0]) == {title for title in one if "l1-filter" in title}
 

@@ -26,10 +26,10 @@ from secateur.runtime.layers.retraining import sparse_retraining
 from secateur.spec import MethodSpec, StudySpec
 from secateur.study import cut_net, run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
+from secateur.study.folder import checkpoint_name
 from secateur.study.job import Job, Setup
 from secateur.study.plan import Run, plan
 from secateur.study.run import perform
-from secateur.study.store import checkpoint_name
 from secateur.study.tensor_files import contents_of
 from secateur.training.dropout_ratio import dropping
 

@@ -75,3 +75,27 @@ def test_a_failure_takes_those_behind_it_along_and_names_their_parents() -> None
 def test_ten_thousand_runs_are_gone_through_once() -> None:
     many = runs({"magnitude": {}, "l1-filter": {}}, seeds=2000)
     assert sum(map(len, chains(RunQueue(many)))) == len(many) == 10_000
+
+
+def test_what_starts_from_a_run_that_is_made_again_waits_once_more() -> None:
+    plan = runs({"magnitude": {}, "l1-filter": {}})
+    base = next(run for run in plan if run.is_base)
+    queue = RunQueue(plan, {base.digest})
+    taken = queue.take()
+    assert taken.parents["base"] == base.digest
+    queue.make_again({base.digest}, [taken])
+    assert len(queue) == len(plan)
+    assert queue.take() == base
+    assert not queue.ready  # others that could have begun wait, too
+    queue.end(base)
+    done = []
+    while queue.ready:
+        done.append(queue.take())
+        queue.end(done[-1])
+    assert sorted(run.digest for run in done) == sorted(run.digest for run in plan[1:])
+    assert not queue
+
+
+def test_nothing_is_taken_where_nothing_may_start() -> None:
+    with pytest.raises(IndexError, match="no run may start"):
+        RunQueue(()).take()

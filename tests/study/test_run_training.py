@@ -15,8 +15,8 @@ from secateur.errors import StoreError
 from secateur.spec import StudySpec
 from secateur.study import run_training
 from secateur.study.checkpoint import load_checkpoint, load_early
+from secateur.study.folder import checkpoint_name
 from secateur.study.plan import plan
-from secateur.study.store import checkpoint_name
 
 from .small_nets import one_norm
 from .small_study import Study

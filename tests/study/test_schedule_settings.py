@@ -36,6 +36,7 @@ GRADUAL, DYNAMIC = {"schedule": "gradual"}, {"schedule": "dynamic"}
         ({"magnitude": {"until": 0.5}}, {}, r"magnitude.until is set, expected .*'gradual'"),
         ({"magnitude": {"cuts": 3}}, {}, r"magnitude.cuts is set, expected .*'gradual'"),
         ({"magnitude": {**GRADUAL, "ceiling": 3}}, {}, r"ceiling is set, expected .*= 'growing'"),
+        ({"growing": {"choose_at": 1.0}}, {}, r"choose_at is 1, where the penalty ends at 1,"),
         ({"growing": {"cuts": 3}}, {}, r"growing.cuts is set, expected .*= 'gradual' or 'alte"),
         ({"growing": {}}, {"train": "mine:train"}, r"'growing' beside `train`, a loop of your own"),
         ({"growing": {}}, {"training": {"repair": "bias"}}, r"'growing' beside training.repair"),

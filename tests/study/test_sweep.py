@@ -160,34 +160,6 @@ def test_a_study_keeps_the_threads_it_began_with(
     assert json.loads(Store(tmp_path / "run").fact("threads") or "") == kept
 
 
-def test_a_file_that_is_gone_is_made_anew_and_is_the_same(
-    go: Callable[..., Notes], tmp_path: Path
-) -> None:
-    go()
-    lost = tmp_path / "run" / points(tmp_path)[1].checkpoint
-    before = lost.read_bytes()
-    lost.unlink()
-    notes = go()
-    assert [kind for kind, _ in notes.told] == ["started", "epoch", "done"]
-    assert lost.read_bytes() == before
-
-
-def test_a_damaged_file_fails_what_needs_it_and_says_what_to_do(
-    go: Callable[..., Notes], tmp_path: Path
-) -> None:
-    go()
-    base = points(tmp_path)[0]
-    (tmp_path / "run" / base.checkpoint).write_bytes(b"flipped")
-    go(study(levels=[0.9]))
-    ((title, reason),) = Store(tmp_path / "run").failures()
-    assert title == "magnitude 0.9 seed 0"
-    assert "is unreadable" in reason
-    assert "Delete the file and run the sweep again" in reason
-    (tmp_path / "run" / base.checkpoint).unlink()
-    go(study(levels=[0.9]))
-    assert Store(tmp_path / "run").failures() == ()
-
-
 def test_a_failure_is_told_to_the_observer_and_so_are_the_runs_behind_it(
     go: Callable[..., Notes], tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """The `secateur` command.
 
 Exit codes: 0, all went well; 1, some run failed, or something broke; 2, what was asked for cannot
-be; 130, stopped by Ctrl-C.
+be; 130, stopped by Ctrl-C; 143, a sweep stopped by SIGTERM.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ Exit codes:
   1    some run failed, or something broke
   2    what was asked for cannot be
   130  stopped by Ctrl-C (`secateur watch`, which ends in no other way: 0)
+  143  a sweep stopped by SIGTERM
 
 NO_COLOR turns colours off. `secateur --install-completion` completes commands, options and names
 in bash, zsh, fish and PowerShell.

@@ -72,10 +72,23 @@ def export(
     own = None if study is None else presets.read(study)
     source = source_of(store, spec, model, own)
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     _write(store, spec, source, own, chosen, to, target)
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            "exporting a point",
+            str(folder),
+            given=f"not writable ({error.strerror})",
+            expected="a folder in which the file can be made",
+            remedy="Name another file with --out.",
+        ) from None
 
 
 def find(store: Store, wanted: str) -> Point:
@@ -229,14 +242,14 @@ def _write(
     traits = {"shape": shape, **({"classes": source.classes} if source.classes else {})}
     if data is not None:
         traits = data.traits()
-    weights = store.checkpoint(point.digest)
+    weights, known = store.checkpoint(point.digest), store.sum(point.digest)
     if source.name in MODELS:
         # Without memory first: a store may name a shape that no machine has room for.
         with torch.device("meta"):
             net = models.build_for(source.name, traits, source.options)
-        check_shapes(net, weights)
+        check_shapes(net, weights, known)
     net = models.build_for(source.name, traits, source.options)
-    masks = restore(net, weights) or Masks({})
+    masks = restore(net, weights, known) or Masks({})
     net.eval()
     if data is None:
         example = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))

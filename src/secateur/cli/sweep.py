@@ -17,11 +17,13 @@ from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
 from secateur.cli.progress import Progress, best_so_far
+from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
+from secateur.study.damage import DamageWarning
 from secateur.study.observer import Several, Silent
 from secateur.study.store import Store
 from secateur.tracking.observer import TrackingObserver
@@ -175,7 +177,7 @@ def sweep(
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with _notes(), progress or nullcontext(), tracking:
+        with terminable(), _notes() as remade, progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
             run_study(
                 spec,
@@ -187,9 +189,9 @@ def sweep(
                 executor=executor,
                 observer=told,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         typer.echo(f"Stopped. The same command goes on where it was: {folder}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
     store = Store(folder)
     if store.points():
         print_frontier(store)
@@ -201,28 +203,38 @@ def sweep(
     written = page.write(store)
     if store.points() and not quiet:
         typer.echo(f"Page: {written}")
-    if store.failures():
+    failed = {title for title, _ in store.failures()}
+    if again := [title for title in remade if title not in failed]:
+        typer.echo(f"Made again, their checkpoints were lost: {', '.join(again)}", err=True)
+    if failed:
         tell_failures(store)
         raise typer.Exit(FAILED)
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
-    """Show what a sweep warns of as a line for its reader, and not as one of Python's."""
+def _notes() -> Iterator[list[str]]:
+    """Show what a sweep warns of as a line for its reader, and not as one of Python's.
+
+    Yields:
+        The titles of the runs that are made again because their checkpoints were lost.
+    """
     from secateur.verbs.left_out import CutWarning  # it loads torch
 
+    remade: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("always", CutWarning)
+        for kind in (CutWarning, DamageWarning):
+            warnings.simplefilter("always", kind)
         plainly = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, CutWarning):
+            if isinstance(message, CutWarning | DamageWarning):
                 typer.echo(f"Note: {message}", err=True)
+                remade.extend(getattr(message, "titles", ()))
             else:
                 plainly(message, category, *place)
 
         warnings.showwarning = show  # type: ignore[assignment]
-        yield
+        yield remade
 
 
 def _check_folder(spec: StudySpec, folder: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
-from typing_extensions import Buffer
 
 from secateur.errors import SecateurError, StoreError
-from secateur.foundation.atomic_write import replaced_by
 from secateur.foundation.html import plain
 from secateur.pruning.masks import Masks
-from secateur.study.folder import PARTIAL, check_kind, draft
+from secateur.study.checkpoint_sum import open_file, sum_of
+from secateur.study.folder import check_kind, write_whole
 
 _MASKS = "secateur.masks"
 _EARLY = "secateur.early:"
@@ -26,7 +25,7 @@ def save_checkpoint(
     state: Mapping[str, Tensor],
     masks: Masks | None = None,
     early: Mapping[str, Tensor] | None = None,
-) -> None:
+) -> str:
     """Write tensors under their state-dict names, atomically and synced.
 
     Without `early` the file holds the state dict and nothing else, so
@@ -38,44 +37,45 @@ def save_checkpoint(
         state: A state dict.
         masks: Kept in the file's metadata.
         early: The state dict of an earlier epoch, to be gone back to; see `load_early`.
+
+    Returns:
+        The SHA-256 of what was to be written, in hex: of the bytes in memory, not of the file.
     """
     held = {**state, **{_EARLY + name: tensor for name, tensor in (early or {}).items()}}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in held.items()}
     metadata = {_MASKS: masks.to_text()} if masks is not None else None
     # One key only: safetensors writes several in no fixed order, and the bytes are compared.
-    write_checkpoint(path, save(tensors, metadata))
+    content = save(tensors, metadata)
+    write_whole(path, content)
+    return sum_of(content)
 
 
-def write_checkpoint(path: Path, content: Buffer) -> None:
-    """Write the bytes of a checkpoint that was made elsewhere, atomically and synced.
-
-    Raises:
-        OSError: There is no room for it, or the folder cannot be written.
-    """
-    # A name of its own: a worker that outlived its sweep may still be writing the same run.
-    partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
-    with replaced_by(partial, path):
-        partial.write_bytes(content)
-
-
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Masks | None]:
+def load_checkpoint(path: Path, expected: str = "") -> tuple[dict[str, Tensor], Masks | None]:
     """The state dict and the masks of a checkpoint; None where nothing was pruned.
+
+    Args:
+        path: The file.
+        expected: The SHA-256 that it was written with; empty to take it as it is.
 
     Raises:
         StoreError: The file is missing or damaged.
     """
-    held, text = _read(path)
+    held, text = _read(path, expected)
     state = {name: tensor for name, tensor in held.items() if not name.startswith(_EARLY)}
     return state, _masks(path, text) if text else None
 
 
-def load_early(path: Path) -> dict[str, Tensor]:
+def load_early(path: Path, expected: str = "") -> dict[str, Tensor]:
     """The state dict of the earlier epoch that a checkpoint keeps.
+
+    Args:
+        path: The file.
+        expected: As of `load_checkpoint`.
 
     Raises:
         StoreError: The file is missing or damaged, or keeps none.
     """
-    held, _ = _read(path)
+    held, _ = _read(path, expected)
     early = {
         name.removeprefix(_EARLY): tensor
         for name, tensor in held.items()
@@ -86,14 +86,23 @@ def load_early(path: Path) -> dict[str, Tensor]:
     return early
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
+def _read(path: Path, expected: str) -> tuple[dict[str, Tensor], str | None]:
+    """The tensors and the text of the masks, of the very bytes that were compared with the sum."""
     check_kind(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_MASKS)
-            return {name: file.get_tensor(name) for name in file.keys()}, text  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        with open_file(path) as file:
+            content = file.read()
+    except OSError as error:
+        raise _damaged(path, f"unreadable ({error.strerror or error})") from None
+    if expected and sum_of(content) != expected:
+        raise _damaged(path, "damaged (its bytes are not those that were written)")
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
         raise _damaged(path, f"unreadable ({error})") from None
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+    return tensors, metadata.get(_MASKS)
 
 
 def _masks(path: Path, text: str) -> Masks:
@@ -106,13 +115,18 @@ def _masks(path: Path, text: str) -> Masks:
         raise _damaged(path, f"a file whose masks are damaged ({type(error).__name__})") from None
 
 
-def restore(net: nn.Module, path: Path) -> Masks | None:
+def restore(net: nn.Module, path: Path, expected: str = "") -> Masks | None:
     """Load a checkpoint's weights into a net of their shapes; returns the masks.
+
+    Args:
+        net: What gets them.
+        path: The file.
+        expected: As of `load_checkpoint`.
 
     Raises:
         StoreError: The file is missing or damaged, or holds the weights of another net.
     """
-    state, masks = check_shapes(net, path)
+    state, masks = check_shapes(net, path, expected)
     own = net.state_dict()
     for name, mask in (masks or {}).items():
         if name not in own or own[name].shape != mask.shape:
@@ -121,17 +135,20 @@ def restore(net: nn.Module, path: Path) -> Masks | None:
     return masks
 
 
-def check_shapes(net: nn.Module, path: Path) -> tuple[dict[str, Tensor], Masks | None]:
+def check_shapes(
+    net: nn.Module, path: Path, expected: str = ""
+) -> tuple[dict[str, Tensor], Masks | None]:
     """Read a checkpoint whose tensors have the names and shapes of a net's.
 
     Args:
         net: Only its shapes are looked at: it may be on the device `meta`.
         path: The file.
+        expected: As of `load_checkpoint`.
 
     Raises:
         StoreError: The file is missing or damaged, or holds the weights of another net.
     """
-    state, masks = load_checkpoint(path)
+    state, masks = load_checkpoint(path, expected)
     own = net.state_dict()
     wrong = [*(own.keys() ^ state.keys())] or [
         name for name, tensor in own.items() if tensor.shape != state[name].shape
@@ -148,5 +165,5 @@ def _damaged(path: Path, given: str) -> StoreError:
         str(path),
         given=given,
         expected="a safetensors file of this study",
-        remedy="Delete the file and run the sweep again: it makes the missing runs anew.",
+        remedy="Run the sweep again: it makes the damaged runs anew.",
     )

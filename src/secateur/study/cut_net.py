@@ -29,6 +29,7 @@ from secateur.study.before_training import TrainingSplit, repair_cut, score_befo
 from secateur.study.budget import Stage
 from secateur.study.checkpoint import load_checkpoint, load_early, save_checkpoint
 from secateur.study.job import Job
+from secateur.study.late_choice import late_choice
 from secateur.study.level_cutter import AlternatingCutter, LevelCutter
 from secateur.study.method_settings import (
     files_of,
@@ -77,6 +78,7 @@ class CutNet:
         self.masks = Masks({})
         self.reached: Reached | None = None
         self.before: tuple[Score, ...] | None = None
+        self.sum = ""
         self.training = RunTraining(job, data, self.loop, self.example)
 
     @property
@@ -113,7 +115,7 @@ class CutNet:
         run = self.job.run
         if not run.stages:
             if "like" in run.parents:
-                masks = load_checkpoint(self.job.parent("like"))[1]
+                masks = load_checkpoint(*self.job.parent("like"))[1]
                 self.masks = (masks or Masks({})).apply(self.model)
                 self.before = score_before(self.model, self.job, self.data)
             self.training.train(self.model, self.masks, run.epochs, run.depth)
@@ -157,7 +159,7 @@ class CutNet:
     def _early(self) -> dict[str, Tensor]:
         """The weights that a cut net goes back to: those that its dense net kept, or the first."""
         if self.job.study.training.kept_epoch is not None:
-            return load_early(self.job.parent("base"))
+            return load_early(*self.job.parent("base"))
         return self.job.setup.build_model(self.data, self.job.run.seed).state_dict()
 
     def _cut_and_train(self, stage: Stage, depth: int, previous: Masks | None) -> None:
@@ -189,7 +191,18 @@ class CutNet:
         state = {name: one.clone() for name, one in self.model.state_dict().items()}
         chosen = self._cut(stage.level, previous)
         self.model.load_state_dict(state)
-        cutter = growing(chosen, self._steps(stage), self.options, previous)
+        again = None
+        if self.options.choose_at is not None:
+            asked = (self.reached.sparsity,) if self.reached else shares_of(stage.level)
+            again = late_choice(
+                self.parts,
+                asked,
+                groups_of=lambda part: groups_of(self.model, part, self.example, self.layers),
+                statistics=self.statistics(self.model),
+                previous=previous,
+                layers=self.layers,
+            )
+        cutter = growing(chosen, self._steps(stage), self.options, previous, again)
         rates = retraining_rates(training, stage.epochs)
         self.masks = self.training.train_and_cut(
             self.model, cutter, stage.epochs, depth, rates, cutter.penalty
@@ -234,7 +247,7 @@ class CutNet:
         """
         previous = None
         if self.method.start == "trained":
-            state, previous = load_checkpoint(self.job.parent(self._start()))
+            state, previous = load_checkpoint(*self.job.parent(self._start()))
             self.model.load_state_dict(state)
         if "masks" not in self.files:
             return previous
@@ -276,7 +289,7 @@ class CutNet:
             weights = prunable_weights(net, prunable=self.job.study.prunable)
             found[SCORES] = checked_scores(given, weights)
         elif method.prepare is not None and not method.prepare.gives_net:
-            prepared = load_checkpoint(self.job.parent(method.prepare.name))[0]
+            prepared = load_checkpoint(*self.job.parent(method.prepare.name))[0]
             found[method.prepare.gives] = prepared
         if INITIAL in needs_of(CRITERIA[part.criterion] for part in self.parts):
             initial = self.job.setup.build_model(self.data, run.seed)
@@ -302,6 +315,6 @@ class CutNet:
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
     def save(self) -> None:
-        """Write the net's weights and masks as the run's checkpoint."""
-        file = self.job.file_of(self.job.run.digest)
-        save_checkpoint(file, self.model.state_dict(), self.masks, self.training.early)
+        """Write the net's weights and masks as the run's checkpoint; `sum` is that of its bytes."""
+        file, early = self.job.file_of(self.job.run.digest), self.training.early
+        self.sum = save_checkpoint(file, self.model.state_dict(), self.masks, early)

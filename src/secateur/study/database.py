@@ -77,8 +77,34 @@ def check_tables(folder: Path, db: sqlite3.Connection) -> None:
     """Refuse a database with anything in it that secateur does not make: views, triggers, ..."""
     found = set(db.execute(_SCHEMA))
     if found != _schema():
+        _check_no_newer(folder, db, found)
         odd = sorted(str(entry[1]) for entry in found ^ _schema())
         raise unusable(folder, f"{plain(', '.join(odd), 200)} is not as secateur makes it")
+
+
+def _check_no_newer(folder: Path, db: sqlite3.Connection, found: set[tuple[str, str, str]]) -> None:
+    """A later version may have other tables; facts are read only where their table is ours."""
+    if not {entry for entry in _schema() if entry[1] == "facts"} <= found:
+        return
+    rows = db.execute("SELECT value FROM facts WHERE name = 'format'").fetchall()
+    written = str(rows[0][0]) if rows else ""
+    if written.isdecimal() and int(written[:9]) > FORMAT:
+        raise other_format(folder, written)
+
+
+class OtherFormatError(StoreError):
+    """A store that another version of secateur wrote."""
+
+
+def other_format(folder: Path, written: str | None) -> OtherFormatError:
+    """The error about a store that another version of secateur wrote."""
+    return OtherFormatError(
+        "opening a run",
+        str(folder),
+        given=f"written in format {plain(str(written), 20)}",
+        expected=f"format {FORMAT}",
+        remedy="Use the version of secateur that wrote it.",
+    )
 
 
 @cache
@@ -92,7 +118,12 @@ def make_tables(folder: Path) -> None:
     """Make the tables, all or none, where there are none."""
     with closing(connect(folder)) as db:
         if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-            db.executescript(_TABLES)
+            create_tables(db)
+
+
+def create_tables(db: sqlite3.Connection) -> None:
+    """Make the tables in an empty database, all or none."""
+    db.executescript(_TABLES)
 
 
 def unusable(folder: Path, error: object) -> StoreError:

@@ -22,6 +22,7 @@ from secateur.foundation.html import plain
 from secateur.foundation.level import PATTERN, Sparsity
 from secateur.foundation.target import COSTS, Target
 from secateur.point import Latency, Measured, Point, Reached, Score, Share, with_scores
+from secateur.study.seal import is_broken
 
 _LONGEST = 4096
 _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
@@ -31,6 +32,7 @@ _KINDS: dict[str, type[str] | type[dict[str, Any]]] = {
 _JSON: dict[type, str] = {str: "text", dict: "object"}
 _LARGEST = 2**63 - 1
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_SUM = re.compile(r"[0-9a-f]{64}")
 _LONGEST_LABEL = 80
 _COUNTS = (
     "step", "seed", "parameters", "nonzero", "masked_macs", "nonzero_macs", "compact_parameters",
@@ -102,6 +104,7 @@ def decode_point(
         StoreError: Something in it is missing, of another type, or cannot be.
     """
     what = f"the run {digest[:12]}"
+    _check_seal(what, result)
     # A loss may have been none.
     values = _read(what, result, finite=False)
     point = values.get("point") if isinstance(values, dict) else None
@@ -280,6 +283,24 @@ def decode_trained(
     return parents, float(trained)  # type: ignore[arg-type]
 
 
+def _check_seal(what: str, text: str) -> None:
+    if is_broken(text):
+        raise damaged(what, "a row that is not as it was written")
+
+
+def decode_sum(digest: str, found: object) -> str:
+    """The SHA-256 of a run's file; empty where an old store noted none.
+
+    Raises:
+        StoreError: It is of another form.
+    """
+    if found is None:
+        return ""
+    if not isinstance(found, str) or not _SUM.fullmatch(found):
+        raise damaged(f"the run {digest[:12]}", "with a sum of its file that is none")
+    return found
+
+
 def _parents(what: str, made_by: str) -> dict[str, str]:
     held = _read(what, made_by)
     parents = held.get("parents") if isinstance(held, dict) else None
@@ -295,6 +316,7 @@ def decode_training(digest: str, made_by: str, result: str) -> tuple[dict[str, s
         StoreError: They are no JSON of that form.
     """
     what = f"the run {digest[:12]}"
+    _check_seal(what, result)
     parents, values = _parents(what, made_by), _read(what, result, finite=False)
     source = values.get("point", values) if isinstance(values, dict) else None
     curve = source.get("curve", []) if isinstance(source, dict) else None

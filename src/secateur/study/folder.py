@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 
 from secateur.errors import StoreError
+from secateur.foundation.atomic_write import replaced_by
+from secateur.study.patience import retried
 
 PARTIAL = ".partial"
 """The suffix of a file that is being written, or whose writer was killed."""
@@ -21,7 +23,8 @@ FILES = (
     "study.sqlite", "study.sqlite-journal", "study.sqlite-wal", "study.sqlite-shm", ".lock",
     ".pulse", "pulse.json",
 )  # fmt: skip
-FOLDERS = ("points", "figures", "exports", "tensorboard")
+POINTS = "points"
+FOLDERS = (POINTS, "figures", "exports", "tensorboard")
 
 _LONGEST = 120
 _NAME = re.compile(rf"[\w.+-]{{1,{_LONGEST}}}")
@@ -94,6 +97,19 @@ def inside(folder: Path, *parts: str) -> Path:
     return path
 
 
+def checkpoint_name(digest: str) -> str:
+    """The path of a run's weights inside the run folder.
+
+    Raises:
+        StoreError: The digest cannot be part of a file's name.
+
+    Example:
+        >>> checkpoint_name("0123456789" * 6)
+        'points/01234567890123456789.safetensors'
+    """
+    return f"{POINTS}/{component(digest, 'the digest of a run')[:20]}.safetensors"
+
+
 def check_kind(path: Path, folder: bool | None = False) -> None:
     """Refuse whatever is neither absent nor what it has to be.
 
@@ -159,6 +175,35 @@ def draft(path: Path) -> Path:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
     os.close(os.open(path, flags, 0o666))
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that has its name once it is whole and on the disk; try again what passes.
+
+    Args:
+        path: Made or replaced.
+        content: All of it.
+
+    Raises:
+        StoreError: It cannot be written; what was there before is untouched.
+    """
+
+    def once() -> None:
+        # A name of its own: a worker that outlived its sweep may still be writing the same run.
+        partial = draft(path.with_suffix(f".{os.getpid()}{PARTIAL}"))
+        with replaced_by(partial, path):
+            partial.write_bytes(content)
+
+    try:
+        retried(once)
+    except OSError as error:
+        raise StoreError(
+            "writing a file of a run",
+            str(path),
+            given=f"not writable ({error.strerror or error})",
+            expected="a disk with room for it",
+            remedy="Free the disk and give the same command: finished runs are kept.",
+        ) from None
 
 
 def open_lock(path: Path) -> int:

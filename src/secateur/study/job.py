@@ -21,9 +21,9 @@ from secateur.measure.latency import torch_threads
 from secateur.registry import ALL
 from secateur.spec import StudySpec
 from secateur.study.fingerprint import Parts, check_net
+from secateur.study.folder import checkpoint_name
 from secateur.study.loop import loop_of
 from secateur.study.plan import Run
-from secateur.study.store import checkpoint_name
 from secateur.study.trained_start import start_from
 from secateur.training.fit import stream
 from secateur.training.loop import Loop
@@ -143,12 +143,14 @@ class Job:
         setup: The study that it is part of.
         device: As `resolve_device` reads it.
         threads: Intra-op threads; results depend on it in the last bits.
+        sums: SHA-256 of the parents' files by their digests; without one a file is taken as it is.
     """
 
     run: Run
     setup: Setup
     device: str = "cpu"
     threads: int = 1
+    sums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def study(self) -> StudySpec:
@@ -172,6 +174,7 @@ class Job:
         """Where the weights of a run of this study lie."""
         return self.setup.folder / checkpoint_name(digest)
 
-    def parent(self, role: str) -> Path:
-        """The file that a parent left."""
-        return self.file_of(self.run.parents[role])
+    def parent(self, role: str) -> tuple[Path, str]:
+        """The file that a parent left, and the sum that it was written with, if it is known."""
+        digest = self.run.parents[role]
+        return self.file_of(digest), self.sums.get(digest, "")

@@ -27,11 +27,11 @@ from secateur.registry import METHODS, METRICS, imported
 from secateur.study.before_training import as_before
 from secateur.study.checkpoint import load_checkpoint, save_checkpoint
 from secateur.study.cut_net import CutNet
+from secateur.study.folder import checkpoint_name
 from secateur.study.job import Job
 from secateur.study.metrics import Metric, measured
 from secateur.study.point_artifact import artifact_bytes, compaction_of
 from secateur.study.run_training import come_to_rest
-from secateur.study.store import checkpoint_name
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
 from secateur.training.fit import stream
@@ -41,8 +41,8 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
     """Do one run and write its checkpoint.
 
     Returns:
-        What the store keeps: the `point`, or of a run that gives none its `curve`; and `trained`,
-        the seconds of training.
+        What the store keeps: the `point`, or of a run that gives none its `curve`; `trained`, the
+        seconds of training; and `sha256`, the sum of its checkpoint.
 
     Raises:
         SecateurError: The run cannot be done; the message says why.
@@ -60,7 +60,7 @@ def perform(job: Job, on_epoch: Callable[[Epoch], None] | None = None) -> dict[s
         found: dict[str, Any] = {"curve": [entry.to_dict() for entry in curve]}
     else:
         found = {"point": measure(cut_net, begun).to_dict()}
-    return {**found, "trained": round(cut_net.training.seconds, 3)}
+    return {**found, "trained": round(cut_net.training.seconds, 3), "sha256": cut_net.sum}
 
 
 def _prepare(
@@ -71,7 +71,7 @@ def _prepare(
 ) -> dict[str, Any]:
     begun = time.monotonic()
     net = CutNet(job, data)
-    net.model.load_state_dict(load_checkpoint(job.parent("base"))[0])
+    net.model.load_state_dict(load_checkpoint(*job.parent("base"))[0])
     prepare: Callable[..., Any] = imported("preparation", preparation.run)
     found, curve = prepare(
         net.model,
@@ -84,9 +84,9 @@ def _prepare(
         on_epoch=on_epoch,
         **({"groups": net.free_groups()} if preparation.gives_net else {}),
     )
-    save_checkpoint(job.file_of(job.run.digest), found)
+    saved = save_checkpoint(job.file_of(job.run.digest), found)
     trained = round(time.monotonic() - begun, 3)
-    return {"curve": [entry.to_dict() for entry in curve], "trained": trained}
+    return {"curve": [entry.to_dict() for entry in curve], "trained": trained, "sha256": saved}
 
 
 def measure(net: CutNet, begun: float) -> Point:

@@ -22,7 +22,8 @@ class RunQueue:
 
     def __init__(self, runs: Sequence[Run], finished: Collection[str] = ()) -> None:
         left = [run for run in runs if run.digest not in finished]
-        self._place = {run.digest: place for place, run in enumerate(left)}
+        self._plan = {run.digest: run for run in runs}
+        self._place = {run.digest: place for place, run in enumerate(runs)}
         self._runs = {run.digest: run for run in left}
         self._behind = _epochs_behind(runs)
         self._children: dict[str, list[Run]] = {}
@@ -42,10 +43,22 @@ class RunQueue:
     @property
     def ready(self) -> bool:
         """Whether a run may start now."""
+        while self._ready and not self._may_start(self._ready[0][2]):
+            heapq.heappop(self._ready)
         return bool(self._ready)
 
+    def _may_start(self, digest: str) -> bool:
+        """Whether an entry still holds: it does not if its run was taken or has to wait again."""
+        there = digest in self._runs and digest not in self._taken
+        return there and not self._blocked[digest]
+
     def take(self) -> Run:
-        """The run that may start now and that others wait for longest; of equals the first."""
+        """The run that may start now and that others wait for longest; of equals the first.
+
+        Only while there is one that is `ready`.
+        """
+        if not self.ready:
+            raise IndexError("no run may start now")
         run = self._runs[heapq.heappop(self._ready)[2]]
         self._taken.add(run.digest)
         return run
@@ -73,6 +86,24 @@ class RunQueue:
         if len(able) != 1 or not self._blocked[able[0].digest] <= inside:
             return None
         return able[0]
+
+    def make_again(self, lost: Collection[str], taken: Sequence[Run]) -> None:
+        """Put finished runs back whose files are lost: whatever starts from them waits once more.
+
+        Args:
+            lost: Their digests.
+            taken: The runs that were taken and could not begin for want of them.
+        """
+        self._taken -= {run.digest for run in taken}
+        for digest in lost:
+            self._runs[digest] = self._plan[digest]
+        for digest in sorted(self._runs.keys() - self._taken, key=self._place.__getitem__):
+            run = self._runs[digest]
+            parents = {p for p in run.parents.values() if p in self._runs}
+            for parent in parents - self._blocked.get(digest, set()):
+                self._children.setdefault(parent, []).append(run)
+            self._blocked[digest] = parents
+            self._offer(run)
 
     def end(self, run: Run) -> None:
         """Note that a run is done: what waited for it alone may start."""

@@ -59,7 +59,7 @@ class RunTraining:
         if not self.job.run.spent.get("teacher"):
             return None
         model = self.job.setup.build_model(self.data, self.job.run.seed)
-        model.load_state_dict(load_checkpoint(self.job.parent("base"))[0])
+        model.load_state_dict(load_checkpoint(*self.job.parent("base"))[0])
         return model
 
     @property

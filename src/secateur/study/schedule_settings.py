@@ -18,11 +18,13 @@ from secateur.study.method_settings import (
 
 WHILE_TRAINING: Mapping[str, tuple[str, ...]] = {
     "gradual": ("until", "cuts"),
-    "growing": ("until", "ceiling"),
+    "growing": ("until", "ceiling", "choose_at"),
     "alternating": ("until", "cuts"),
     "dynamic": ("until", "drop", "every", "growth"),
 }
 """The schedules that change a net while it is trained, and the settings that each of them takes."""
+CEILING = 1.0
+"""How high a penalty grows, where the study does not say it."""
 CUT_BEFORE = ("dynamic",)
 """Those of them that cut it before, too."""
 
@@ -36,6 +38,7 @@ def check_schedules(study: StudySpec) -> None:
     for name in _every(study):
         _check_start(study, name)
         _check_options(study, name)
+        _check_ceiling(study, name)
         if schedule_of(study, name) in WHILE_TRAINING:
             _check_method(study, name)
             _check_training(study, name)
@@ -70,6 +73,18 @@ def _check_options(study: StudySpec, name: str) -> None:
                 "set",
                 f"none, or schedule = {of}, of which it is an option",
             )
+
+
+def _check_ceiling(study: StudySpec, name: str) -> None:
+    """Refuse a choice at a penalty that is never reached."""
+    spec = settings_for(study, name)
+    ceiling = CEILING if spec.ceiling is None else spec.ceiling
+    if spec.choose_at is not None and spec.choose_at >= ceiling:
+        raise wrong_plan(
+            f"methods.{name}.choose_at",
+            f"{spec.choose_at:g}, where the penalty ends at {ceiling:g}",
+            "a lower one than `ceiling`",
+        )
 
 
 def _check_method(study: StudySpec, name: str) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import nn
+
 from secateur.errors import MaskError
 from secateur.pruning.alternating import Alternating
 from secateur.pruning.dynamic import Dynamic
 from secateur.pruning.gradual import Gradual
-from secateur.pruning.growing import Growing
+from secateur.pruning.growing import Growing, Late
 from secateur.pruning.masks import Masks
 from secateur.spec import MethodSpec
+from secateur.study.schedule_settings import CEILING
 
 UNTIL = {"gradual": 2 / 3, "growing": 2 / 3, "dynamic": 0.75, "alternating": 0.85}
 """The share of the training after which a schedule changes nothing, where the study says none."""
 CUTS = 20
 """Into how many steps the way of a gradual cut is divided, likewise."""
-CEILING = 1.0
-"""How high a penalty grows, likewise."""
 PHASES = 8
 """How many phases of alternating training are cut, likewise."""
 EVERY = 100
@@ -38,17 +41,25 @@ def gradual(steps: int, options: MethodSpec) -> Gradual:
     return Gradual(0.0, end=end, every=max(1, end // (options.cuts or CUTS)))
 
 
-def growing(chosen: Masks, steps: int, options: MethodSpec, previous: Masks | None) -> Growing:
+def growing(
+    chosen: Masks,
+    steps: int,
+    options: MethodSpec,
+    previous: Masks | None,
+    choose: Callable[[nn.Module], Masks] | None = None,
+) -> Growing:
     """What makes the one cut of a retraining of so many steps, and the penalty before it.
 
     Args:
         chosen: The cut.
         steps: Of the retraining.
-        options: The method's, with `until` and `ceiling`.
+        options: The method's, with `until`, `ceiling` and `choose_at`.
         previous: What is cut before the first step.
+        choose: Makes the cut anew of a net that has trained, where `choose_at` says so.
     """
     ceiling = CEILING if options.ceiling is None else options.ceiling
-    return Growing(chosen, _end("growing", steps, options), ceiling, previous)
+    late = Late(options.choose_at, choose) if options.choose_at and choose else None
+    return Growing(chosen, _end("growing", steps, options), ceiling, previous, late)
 
 
 def alternating(steps: int, options: MethodSpec) -> Alternating:

@@ -90,7 +90,8 @@ def study_sensitivity(
     wanted = study.seeds[0] if seed is None else seed
     run = _first_cut(planned, method, wanted)
     _check_parents(run, folder)
-    net = CutNet(Job(run, planned.setup, device), planned.data)
+    job = Job(run, planned.setup, device, sums=Store(folder).sums())
+    net = CutNet(job, planned.data)
     net.load()
     return cut_each_layer(
         net.model,

@@ -6,49 +6,61 @@
       figures/                     drawn from the two above
 
 One process writes, under a lock. A run is finished once its row says so; its file was complete,
-under its final name and on the disk before.
+under its final name and on the disk before. The row keeps the file's SHA-256: what is no longer as
+it was written counts as not finished, and is made again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
 from secateur.point import Latency, Point
-from secateur.study.database import FILE, FORMAT, check_tables, connect, make_tables, unusable
+from secateur.study.checkpoint_sum import Verdict, judge
+from secateur.study.database import (
+    FILE,
+    FORMAT,
+    check_tables,
+    connect,
+    make_tables,
+    other_format,
+    unusable,
+)
 from secateur.study.decoding import (
     decode_fact,
     decode_guess,
     decode_point,
     decode_settings,
     decode_steps,
+    decode_sum,
     decode_trained,
     decode_training,
 )
-from secateur.study.folder import PARTIAL, check_folder, component, draft, inside, open_lock
+from secateur.study.folder import PARTIAL, POINTS, check_folder, check_kind, checkpoint_name
+from secateur.study.patience import retried
+from secateur.study.run_lock import unwritable, writable
+from secateur.study.salvage import with_remedy
+from secateur.study.seal import sealed
 from secateur.study.training_time import along
 
 if TYPE_CHECKING:
     from secateur.study.plan import Run
 
-_POINTS = "points"
-_PROBE = 1 << 20
-
 _LONGEST = 4096
 
 Status = Literal["done", "failed"]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,19 @@ class Training:
     curve: tuple[dict[str, float], ...]
 
 
+def _told(read: Callable[..., Result]) -> Callable[..., Result]:
+    """Of a reading that meets a damaged row: say what can be saved, and how."""
+
+    @wraps(read)
+    def told(store: Store, *arguments: Any) -> Result:
+        try:
+            return read(store, *arguments)
+        except StoreError as error:
+            raise with_remedy(store.folder, error) from None
+
+    return told
+
+
 class Store:
     """A study's folder, open for reading; `writing` opens one to write.
 
@@ -82,6 +107,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._judged: dict[str, tuple[object, Verdict]] = {}
         check_folder(folder)
         if not (folder / FILE).is_file():
             raise StoreError(
@@ -96,7 +122,7 @@ class Store:
             weakref.finalize(self, self._db.close)
             check_tables(folder, self._db)
         except sqlite3.Error as error:
-            raise unusable(folder, error) from None
+            raise with_remedy(folder, unusable(folder, error)) from None
         self._check_format()
 
     @classmethod
@@ -111,16 +137,17 @@ class Store:
             StoreError: The folder cannot be written, another process writes it, or what it holds
                 is no study of this version.
         """
-        with _writable(folder):
+        with writable(folder):
             try:
-                make_tables(folder)
+                retried(lambda: make_tables(folder))
             except sqlite3.Error as error:
-                raise unusable(folder, error) from None
+                raise with_remedy(folder, unusable(folder, error)) from None
             store = cls(folder)
             # A row has to outlive a power cut as the file it speaks of does.
             store._db.execute("PRAGMA synchronous = FULL")
-            for left in (*folder.glob(f".*{PARTIAL}"), *(folder / _POINTS).glob(f"*{PARTIAL}")):
-                left.unlink(missing_ok=True)
+            for left in (*folder.glob(f".*{PARTIAL}"), *(folder / POINTS).glob(f"*{PARTIAL}")):
+                with suppress(OSError):  # a folder of that name is nobody's part
+                    left.unlink(missing_ok=True)
             try:
                 yield store
             finally:
@@ -138,26 +165,21 @@ class Store:
         """
         free = shutil.disk_usage(self.folder).free
         if free < needed_bytes:
-            raise _unwritable(
+            raise unwritable(
                 self.folder, f"on a disk with {free:,} bytes free", f"{needed_bytes:,}"
             )
 
     def _check_format(self) -> None:
         written = self.fact("format")
         if written != str(FORMAT):
-            raise StoreError(
-                "opening a run",
-                str(self.folder),
-                given=f"written in format {plain(str(written), 20)}",
-                expected=f"format {FORMAT}",
-                remedy="Use the version of secateur that wrote it.",
-            )
+            raise other_format(self.folder, written)
 
     def fact(self, name: str) -> str | None:
         """A fact about the study as text; None if it was never written."""
         rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
+    @_told
     def value(self, name: str) -> Any:
         """A fact that is JSON, decoded; None if it was never written.
 
@@ -173,14 +195,27 @@ class Store:
             StoreError: The file is damaged.
         """
         try:
-            return self._db.execute(query, values).fetchall()
+            return retried(lambda: self._db.execute(query, values).fetchall())
         except sqlite3.Error as error:
-            raise unusable(self.folder, error) from None
+            raise with_remedy(self.folder, unusable(self.folder, error)) from None
+
+    def _write(self, write: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Write all of something or nothing; every writing goes through here.
+
+        What fails for a moment only is tried again.
+        """
+
+        def once() -> Result:
+            with self._db as db:
+                return write(db)
+
+        return retried(once)
 
     def write_fact(self, name: str, value: str) -> None:
         """Write a fact about the study."""
-        with self._db:
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        self._write(
+            lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        )
 
     def begin(self, settings: Mapping[str, Any], runs: Iterable[Run]) -> None:
         """Write the study's settings and its plan in place of any before; runs stay."""
@@ -189,24 +224,24 @@ class Store:
         # A point keeps the step that its level had when it was measured: another plan may have
         # levels before it.
         self.write_fact("steps", json.dumps({run.digest: run.step for run in runs}))
-        with self._db:
-            self._db.execute("DELETE FROM plan")
-            self._db.executemany(
-                "INSERT INTO plan (digest) VALUES (?)", [(run.digest,) for run in runs]
-            )
+
+        def replace_plan(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM plan")
+            db.executemany("INSERT INTO plan (digest) VALUES (?)", [(run.digest,) for run in runs])
+
+        self._write(replace_plan)
 
     @property
+    @_told
     def settings(self) -> dict[str, Any]:
         """The study's settings, defaults included."""
         return decode_settings(self.fact("settings"))
 
     def record_start(self, run: Run) -> int:
         """Note that an attempt at a run begins; returns its number."""
-        with self._db:
-            row = self._db.execute(
-                "INSERT INTO attempts (digest, started) VALUES (?, ?)", (run.digest, time.time())
-            )
-        return int(row.lastrowid or 0)
+        begun = (run.digest, time.time())
+        query = "INSERT INTO attempts (digest, started) VALUES (?, ?)"
+        return self._write(lambda db: int(db.execute(query, begun).lastrowid or 0))
 
     def record_end(
         self,
@@ -218,30 +253,82 @@ class Store:
     ) -> None:
         """Note a run's end and its result, both or neither."""
         now = time.time()
-        with self._db:
-            self._db.execute(
+        made_by = json.dumps({"seed": run.seed, "parents": dict(run.parents)})
+        told = (run.kind, run.title, made_by, status, reason, sealed(result or {}), now)
+
+        def end(db: sqlite3.Connection) -> None:
+            db.execute(
                 "UPDATE attempts SET ended = ?, outcome = ? WHERE number = ?",
                 (now, status, attempt),
             )
-            self._db.execute(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    run.digest,
-                    run.kind,
-                    run.title,
-                    json.dumps({"seed": run.seed, "parents": dict(run.parents)}),
-                    status,
-                    reason,
-                    json.dumps(result or {}),
-                    now,
-                ),
+            db.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (run.digest, *told)
             )
 
-    def finished(self) -> set[str]:
-        """Digests of the runs that are done and whose file is there."""
-        rows = self._rows("SELECT digest FROM runs WHERE status = 'done'")
-        return {digest for (digest,) in rows if self.checkpoint(digest).is_file()}
+        self._write(end)
 
+    def finished(self) -> set[str]:
+        """Digests of the runs that are done and whose file is as it was written."""
+        return {digest for digest, verdict in self.verdicts().items() if verdict.usable}
+
+    def sums(self) -> dict[str, str]:
+        """SHA-256 of the file of each run that is done; empty where an old store noted none.
+
+        Raises:
+            StoreError: A row is damaged.
+        """
+        return self._sums("status = 'done'")
+
+    @_told
+    def _sums(self, where: str, *values: object) -> dict[str, str]:
+        rows = self._rows(
+            "SELECT digest, CASE WHEN json_valid(result) "
+            f"THEN json_extract(result, '$.sha256') END FROM runs WHERE {where}",
+            *values,
+        )
+        return {digest: decode_sum(digest, found) for digest, found in rows}
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """What is known of the file of each run that is done, all of them read to their ends.
+
+        A file that has not been touched since this store read it is not read again.
+
+        Raises:
+            StoreError: A row is damaged, or what lies in a file's place is none.
+        """
+        return {digest: self._judge(digest, known) for digest, known in self.sums().items()}
+
+    def verdict(self, digest: str) -> Verdict:
+        """What is known of the file of one run.
+
+        Raises:
+            StoreError: Its row is damaged, or what lies in the file's place is none.
+        """
+        return self._judge(digest, self.sum(digest))
+
+    def sum(self, digest: str) -> str:
+        """SHA-256 of the file of one run; empty where none was noted.
+
+        Raises:
+            StoreError: Its row is damaged.
+        """
+        return self._sums("digest = ?", digest).get(digest, "")
+
+    def note_sum(self, digest: str, found: str) -> None:
+        """Note the SHA-256 of a file that was written without one."""
+        ((text,),) = self._rows("SELECT result FROM runs WHERE digest = ?", digest)
+        told = sealed({**json.loads(text), "sha256": found})
+        query = "UPDATE runs SET result = ? WHERE digest = ?"
+        self._write(lambda db: db.execute(query, (told, digest)))
+
+    def _judge(self, digest: str, known: str) -> Verdict:
+        path = self.checkpoint(digest)
+        mark = (known, _mark(path))
+        if digest not in self._judged or self._judged[digest][0] != mark:
+            self._judged[digest] = mark, judge(path, known)
+        return self._judged[digest][1]
+
+    @_told
     def points(self) -> tuple[Point, ...]:
         """The measured points of the plan, in its order."""
         rows = self._rows(
@@ -276,6 +363,7 @@ class Store:
             {digest: trained for digest, (_, trained) in read.items()},
         )
 
+    @_told
     def trainings(self) -> tuple[Training, ...]:
         """What the finished runs of the plan trained, sparsity training included, in its order."""
         rows = self._rows(
@@ -290,14 +378,12 @@ class Store:
 
     def write_latencies(self, latencies: Mapping[str, Sequence[Latency]]) -> None:
         """Write the latencies of points, by digest, all of them or none."""
-        with self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO latencies VALUES (?, ?)",
-                [
-                    (digest, json.dumps([asdict(each) for each in measured]))
-                    for digest, measured in latencies.items()
-                ],
-            )
+        rows = [
+            (digest, json.dumps([asdict(each) for each in measured]))
+            for digest, measured in latencies.items()
+        ]
+        query = "INSERT OR REPLACE INTO latencies VALUES (?, ?)"
+        self._write(lambda db: db.executemany(query, rows))
 
     def failures(self) -> tuple[tuple[str, str], ...]:
         """Title and reason of each run of the plan that failed."""
@@ -329,53 +415,19 @@ class Store:
         """Where the weights of a run lie.
 
         Raises:
-            StoreError: The digest is none, or a link or a device lies there.
+            StoreError: The digest is none, or what lies there is no file (a link, a folder, a
+                pipe, a device).
         """
-        return inside(self.folder, *checkpoint_name(digest).split("/"))
+        path = self.folder / checkpoint_name(digest)
+        check_kind(path.parent, folder=True)
+        check_kind(path)
+        return path
 
 
-def checkpoint_name(digest: str) -> str:
-    """The path of a run's weights inside the run folder.
-
-    Raises:
-        StoreError: The digest cannot be part of a file's name.
-    """
-    return f"{_POINTS}/{component(digest, 'the digest of a run')[:20]}.safetensors"
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, having shown that it can be written."""
-    check_folder(folder)
+def _mark(path: Path) -> object:
+    """Something that differs once the file has been written again or replaced."""
     try:
-        (folder / _POINTS).mkdir(parents=True, exist_ok=True)
-        if (folder / FILE).exists() and (folder / FILE).stat().st_nlink > 1:
-            raise _unwritable(folder, f"one whose {FILE} has another name elsewhere, too")
-        probe = draft(folder / ".probe")
-        try:
-            with probe.open("wb") as file:
-                file.write(bytes(_PROBE))
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            probe.unlink(missing_ok=True)
-        lock = os.fdopen(open_lock(folder / ".lock"), "a")
-    except OSError as error:
-        raise _unwritable(folder, f"not writable ({error.strerror})") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _unwritable(folder, "in use by another sweep") from None
-        yield
-
-
-def _unwritable(folder: Path, given: str, needed: str = "") -> StoreError:
-    room = f" with {needed} bytes free" if needed else ""
-    return StoreError(
-        "preparing the run folder",
-        str(folder),
-        given=given,
-        expected=f"a folder that this process alone can write{room}",
-        remedy="Choose another folder with --out, or free it; nothing was trained yet.",
-    )
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

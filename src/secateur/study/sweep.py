@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +13,11 @@ from pathlib import Path
 from torch import nn
 
 from secateur.data.data import Data
-from secateur.errors import StoreError
 from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
 from secateur.study.cut_check import check_study_cuts
+from secateur.study.damage import tell_damaged
 from secateur.study.executors.protocol import ChainExecutor, Event, Executor
 from secateur.study.executors.workers import MakeExecutor, places_of
 from secateur.study.heartbeat import Heartbeat
@@ -27,6 +25,7 @@ from secateur.study.job import Job, Setup
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
+from secateur.study.recording import recording
 from secateur.study.run_queue import RunQueue
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.store import Store
@@ -54,7 +53,8 @@ def run_study(
 
     Whatever can be known to be wrong is found before anything is trained. A run that fails is
     recorded with its reason, and so are those that need it; the others go on. Finished runs are
-    not repeated; failed ones are tried again the next time.
+    not repeated, unless their files are no longer as they were written, of which a
+    `DamageWarning` tells; failed ones are tried again the next time.
 
     Args:
         study: The settings.
@@ -80,7 +80,7 @@ def run_study(
     loaded, loop = planned.data, planned.loop
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded, loop)
-    with Store.writing(folder) as store, _recording(folder):
+    with Store.writing(folder) as store, recording(folder):
         check_same_study(store, setup, runs)
         store.check_room(size * len({run.digest for run in runs} - store.finished()))
         threads_of = keep_threads(store, places.threads, threads, len(study.seeds), places.shared)
@@ -93,21 +93,6 @@ def run_study(
             state.run(runs, make, places.workers)
             if timing:
                 time_points(store, setup, loaded, told.timing)
-
-
-@contextmanager
-def _recording(folder: Path) -> Iterator[None]:
-    """Turn SQLite's word for a disk that fills up during a sweep into ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            "recording a run",
-            str(folder),
-            given=f"not writable ({error})",
-            expected="room on the disk for the store",
-            remedy="Free the disk and give the same command: finished runs are kept.",
-        ) from None
 
 
 def preflight(setup: Setup, data: Data, loop: Loop) -> int:
@@ -132,6 +117,9 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
 class _Sweep:
     """The state of one sweep: what waits, what runs, what is done.
 
+    `sums` are those of the files of all that is done; what has been `remade` once because its file
+    was damaged under the sweep's eyes is not made a second time.
+
     `threads` are given by the kind of a run: while the base nets train there is nothing else to
     do, so they share all the cores.
     """
@@ -145,34 +133,59 @@ class _Sweep:
     following: dict[str, Run] = field(default_factory=dict)
     placed: dict[str, str] = field(default_factory=dict)
     in_use: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, str] = field(default_factory=dict)
+    remade: set[str] = field(default_factory=set)
+    by_digest: dict[str, Run] = field(default_factory=dict)
 
     def run(self, runs: Sequence[Run], make: MakeExecutor, workers: int) -> None:
         """Perform every run that has not been done."""
-        done = self.store.finished()
+        done, self.sums = self.store.finished(), self.store.sums()
+        self.by_digest = {run.digest: run for run in runs}
+        tell_damaged(self.store, self.by_digest)
         self.observer.planned(tuple(runs), frozenset(done))
         queue = RunQueue(runs, done)
         if not queue:
             return  # the workers' server would import torch for nothing
-        by_digest = {run.digest: run for run in runs}
         with make(workers) as executor:
             while queue or executor.busy:
                 while queue.ready and executor.free > 0:
                     self._start(executor, queue)
                 for event in executor.events():
-                    self._handle(by_digest[event.digest], event, queue)
+                    self._handle(self.by_digest[event.digest], event, queue)
 
     def _start(self, executor: Executor, queue: RunQueue) -> None:
         """Start the next run, or the next chain where the executor takes chains."""
         takes_chains = isinstance(executor, ChainExecutor)
         chain = queue.take_chain() if takes_chains else (queue.take(),)
+        if lost := self._lost_parents(chain):
+            queue.make_again(lost, chain)
+            return
         device = min(self.devices, key=lambda name: self.in_use[name])
-        jobs = [Job(run, self.setup, device, self.threads[kind_of(run)]) for run in chain]
+        jobs = [self._job(run, device) for run in chain]
         self.following |= {run.digest: after for run, after in pairwise(chain)}
         self._begin(chain[0], device)
         if isinstance(executor, ChainExecutor):
             executor.start_chain(jobs)
         else:
             executor.start(jobs[0])
+
+    def _job(self, run: Run, device: str) -> Job:
+        sums = {digest: self.sums.get(digest, "") for digest in run.parents.values()}
+        return Job(run, self.setup, device, self.threads[kind_of(run)], sums)
+
+    def _lost_parents(self, chain: Sequence[Run]) -> set[str]:
+        """Parents whose files were damaged since they were done; each of them once."""
+        inside = {run.digest for run in chain}
+        parents = {parent for run in chain for parent in run.parents.values()}
+        lost = {
+            digest
+            for digest in parents - inside - self.remade
+            if not self.store.verdict(digest).usable
+        }
+        self.remade |= lost
+        if lost:
+            tell_damaged(self.store, {digest: self.by_digest[digest] for digest in lost})
+        return lost
 
     def _begin(self, run: Run, device: str) -> None:
         self.placed[run.digest] = device
@@ -189,6 +202,8 @@ class _Sweep:
         self.store.record_end(
             self.attempts.pop(run.digest), run, event.kind, event.reason, event.values
         )
+        if event.kind == "done":
+            self.sums[run.digest] = str(event.values.get("sha256", ""))
         self.observer.ended(run, event.reason)
         following = self.following.pop(run.digest, None)
         if event.kind == "failed":

@@ -90,7 +90,7 @@ def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int]
 
 def _compact_net(store: Store, setup: Setup, data: Data, point: Point) -> nn.Module:
     model = setup.build_model(data)
-    masks = restore(model, store.checkpoint(point.digest))
+    masks = restore(model, store.checkpoint(point.digest), store.sum(point.digest))
     try:
         return compact(model, masks or Masks({}), data.example(2)).eval()
     except ChannelError:

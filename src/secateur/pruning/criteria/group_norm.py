@@ -14,8 +14,9 @@ def group_norm(parameter: str, rows: Tensor, statistics: Statistics) -> Tensor:
 
     `I_{g,k} = sum over w in g of ||w[k]||_2^2` (Fang et al. 2023, "DepGraph: towards any
     structural pruning", arXiv 2301.12900, section 3.3), over all parameters `w` in which channel
-    `k` has a place: those that compute it, its bias and its norm, and those that read it. The
-    paper's relative score is this with `normalize = "mean"`.
+    `k` has a place: those that compute it, its bias and its norm, and those that read it.
+    Across layers it is ranked relative to the mean of each, as in the authors' code
+    (`normalize = "mean"`).
 
     Args:
         parameter: The parameter's name (unused).

@@ -15,8 +15,7 @@ from typing import Any, Self
 import cloudpickle  # type: ignore[import-untyped]
 import numpy
 
-from secateur.errors import UsageError
-from secateur.study.checkpoint import write_checkpoint
+from secateur.errors import StoreError, UsageError
 from secateur.study.executors.chain_task import ChainTask, perform_chain, versions
 from secateur.study.executors.protocol import Event
 from secateur.study.executors.ray_connection import (
@@ -28,6 +27,7 @@ from secateur.study.executors.ray_connection import (
 )
 from secateur.study.executors.sent_setup import SentSetup, send
 from secateur.study.executors.workers import Places, check_counts
+from secateur.study.folder import write_whole
 from secateur.study.job import Job, Setup
 from secateur.study.worker import reason_of
 
@@ -243,8 +243,8 @@ class RayExecutor:
             yield event
             return
         try:
-            write_checkpoint(chain.jobs[0].file_of(event.digest), memoryview(file))
-        except OSError as error:
+            write_whole(chain.jobs[0].file_of(event.digest), file.tobytes())
+        except StoreError as error:
             self._ray.cancel(stream, force=True)
             yield self._failed(stream, chain, reason_of(error))
             return
