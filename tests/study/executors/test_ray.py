@@ -23,7 +23,8 @@ from secateur.study.store import Store
 from secateur.study.sweep import run_study
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore")
+# A raylet and its workers import torch each: a busy machine takes minutes for it.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 
 STUDY: dict[str, Any] = {
     "model": "lenet-300-100",

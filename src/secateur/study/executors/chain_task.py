@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from secateur.errors import UsageError
 from secateur.study.executors.processes import RunProcesses
 from secateur.study.executors.protocol import Event
-from secateur.study.store import checkpoint_name
+from secateur.study.folder import checkpoint_name
 
 Bytes = NDArray[numpy.uint8]
 """Of a file. Arrays lie in Ray's object store as they are, and are read there without a copy."""
