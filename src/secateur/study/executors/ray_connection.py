@@ -94,6 +94,9 @@ def connect(address: str) -> bool:
     # Where something else listens at the address, Ray waits for ever and hears no signal.
     elif not _ends_in_time(begin):
         raise _no_cluster(address, f"without a cluster that answers within {_CONNECTING:.0f} s")
+    if raised and not isinstance(raised[0], Exception):  # Ctrl-C while a cluster starts
+        ray.shutdown()
+        raise raised[0]
     if raised:
         raise _no_cluster(address, f"not to be connected to ({_line(raised[0])})") from None
     return True
