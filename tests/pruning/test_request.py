@@ -70,7 +70,7 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "granularity that is not used": (
         lambda: prune(net(), sparsity=0.5, granularity="row"),
-        "4x4, channel, filter, head, kernel, weight",
+        "4x4, branch, channel, filter, head, kernel, weight",
     ),
 }
 
