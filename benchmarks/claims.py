@@ -43,6 +43,8 @@ from secateur.training_settings import TrainingSpec
 FILE = Path(__file__).parent / "methods" / "claims.json"
 SEEDS, EPOCHS = 5, 8
 WEIGHTS = ("magnitude", "wanda", "sparsegpt", "obd", "fisher", "lamp", "random-weight")
+BY_LAYER = ("magnitude", "obd", "fisher", "random-weight")
+"""Those that would rank all layers together: as the others do, each layer loses the same share."""
 FILTERS = ("l1-filter", "l2-filter", "fpgm", "taylor-filter", "taylor-gate", "taylor-activation",
            "mean-activation", "apoz", "hrank", "random-filter")  # fmt: skip
 NEW = ("snip", "grasp", "synflow", "static-sparse")
@@ -151,9 +153,7 @@ def _of(seed: int) -> Iterator[tuple[str, float]]:
 def _cut(
     net: nn.Module, method: str, level: float, batches: Sequence[Any], seed: int
 ) -> secateur.Masks:
-    asked: dict[str, Any] = {"ranking": "layer"} if method in WEIGHTS and method != "lamp" else {}
-    if method in ("wanda", "sparsegpt"):
-        asked = {}
+    asked: dict[str, Any] = {"ranking": "layer"} if method in BY_LAYER else {}
     return secateur.prune(
         net,
         method,

@@ -57,7 +57,7 @@ function methodBox(method) {
     else state.hidden.add(method.name);
     refresh();
   });
-  const words = method.control ? `${method.name} (control)` : method.name;
+  const words = marked(method.name, method.control);
   return make("label", { class: "method" }, input, swatch(method), make("span", {}, words));
 }
 

@@ -4,13 +4,16 @@ const SMALL = { width: 236, height: 168 };
 
 function multiples(levels, frame, width) {
   const lines = linesOf(levels);
+  const dense = denseMarks(levels, frame);
   const across = Math.max(1, Math.floor(width / SMALL.width));
   const each = Math.floor(width / across) - 8;
-  const charts = [...lines].map(([method, line]) => smallChart(method, line, lines, frame, each));
+  const charts = [...lines].map(([method, line]) =>
+    smallChart(method, line, { lines, dense, frame }, each),
+  );
   return make("div", { class: "multiples" }, ...charts);
 }
 
-function smallChart(method, line, lines, frame, width) {
+function smallChart(method, line, { lines, dense, frame }, width) {
   const others = [...lines.values()].filter((other) => other !== line);
   const axis = derived.axes[state.x];
   const grey = { stroke: "var(--faint)", strokeOpacity: 0.35, strokeWidth: 1, clip: true };
@@ -41,10 +44,7 @@ function smallChart(method, line, lines, frame, width) {
     },
     marks: [
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 4 }),
-      ...denseMarks(
-        shown().filter((level) => level.method === "dense"),
-        frame,
-      ),
+      ...dense,
       ...others.map((other) => Plot.line(other, { x: xOf, y: yOf, ...grey })),
       ...lineMarks(line, frame),
       Plot.dot(line, { x: xOf, y: yOf, ...own }),
@@ -56,6 +56,5 @@ function smallChart(method, line, lines, frame, width) {
   );
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `${method}: from ${first} to ${last}`);
-  const words = isControl(line[0]) ? `${method} (control)` : method;
-  return make("figure", {}, make("figcaption", {}, words), svg);
+  return make("figure", {}, make("figcaption", {}, marked(method, isControl(line[0]))), svg);
 }

@@ -3,7 +3,7 @@
 const RANK_ROW = 22;
 
 function drawRanks() {
-  const rankings = state.values.rankings ?? [];
+  const rankings = state.values.rankings;
   find("ranks").hidden = !rankings.length;
   find("ranks-body").replaceChildren(...rankings.map(rankingOf));
 }
@@ -26,12 +26,11 @@ function rankingOf(ranking) {
 }
 
 function rankRow(rank, last) {
-  const name = rank.control ? `${rank.method} (control)` : rank.method;
   const band = rank.band === null ? "–" : `±${rank.band.toFixed(2)}`;
   return make(
     "tr",
     {},
-    make("th", { scope: "row" }, name),
+    make("th", { scope: "row" }, marked(rank.method, rank.control)),
     make("td", {}, rank.rank.toFixed(2)),
     make("td", {}, band),
     make("td", {}, rankLine(rank, last)),

@@ -21,6 +21,9 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/** A method's name, where controls are to be told from the others. */
+const marked = (method, control) => (control ? `${method} (control)` : method);
+
 const counted = (number, word) => `${exact(number)} ${word}${number === 1 ? "" : "s"}`;
 const exact = (count) => count.toLocaleString("en-US");
 const share = (value) => value.toFixed(4);
