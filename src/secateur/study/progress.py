@@ -56,6 +56,7 @@ class SweepProgress:
         self.runs = runs
         self.reasons = {run.digest: "" for run in runs if run.digest in finished}
         self.left = sum(run.epochs for run in runs if run.digest not in finished)
+        self.trained = 0
         self._begun = time.monotonic()
 
     def started(self, run: Run) -> None:

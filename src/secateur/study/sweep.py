@@ -89,7 +89,8 @@ def run_study(
         store.begin(settings_of(study), runs)
         with Heartbeat(folder) as heartbeat:
             told = Several(heartbeat, observer or Silent())
-            state = _Sweep(store, setup, places.devices, threads_of, told)
+            setups = dict.fromkeys((run.digest for run in runs), setup)
+            state = Sweep(store, setups, places.devices, threads_of, told)
             state.run(runs, make, places.workers)
             if timing:
                 time_points(store, setup, loaded, told.timing)
@@ -114,8 +115,10 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
 
 
 @dataclass
-class _Sweep:
+class Sweep:
     """The state of one sweep: what waits, what runs, what is done.
+
+    `setups` are given by the digest of a run: several studies may be swept as one.
 
     `sums` are those of the files of all that is done; what has been `remade` once because its file
     was damaged under the sweep's eyes is not made a second time.
@@ -125,7 +128,7 @@ class _Sweep:
     """
 
     store: Store
-    setup: Setup
+    setups: Mapping[str, Setup]
     devices: tuple[str, ...]
     threads: Mapping[str, int]
     observer: Observer
@@ -171,7 +174,7 @@ class _Sweep:
 
     def _job(self, run: Run, device: str) -> Job:
         sums = {digest: self.sums.get(digest, "") for digest in run.parents.values()}
-        return Job(run, self.setup, device, self.threads[kind_of(run)], sums)
+        return Job(run, self.setups[run.digest], device, self.threads[kind_of(run)], sums)
 
     def _lost_parents(self, chain: Sequence[Run]) -> set[str]:
         """Parents whose files were damaged since they were done; each of them once."""

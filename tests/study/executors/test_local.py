@@ -83,6 +83,18 @@ def test_a_job_reports_each_epoch_and_its_result(
     assert (job.setup.folder / events[-1].values["point"]["checkpoint"]).is_file()
 
 
+def test_a_job_that_is_told_to_end_takes_no_other_with_it(
+    executor: LocalExecutor, make_job: Callable[..., Job]
+) -> None:
+    slow, other = make_job(lambda: time.sleep(60)), make_job()
+    for job in (slow, other):
+        executor.start(job)
+    executor.stop(slow.run.digest)
+    executor.stop("no such run")
+    ends = {event.digest: event.kind for event in until_idle(executor)}
+    assert ends == {slow.run.digest: "failed", other.run.digest: "done"}
+
+
 def raise_error() -> None:
     raise ValueError("no such layer\nand more")
 

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.spec import StudySpec
 from secateur.study.executors import ray_connection
-from secateur.study.executors.ray import RayCluster
+from secateur.study.executors.ray import RayCluster, RayExecutor, _Chain
 from secateur.study.observer import Silent
 from secateur.study.store import Store
 from secateur.study.sweep import run_study
@@ -172,3 +174,21 @@ def test_the_device_of_a_run_is_rays_choice() -> None:
     for given in ("cuda:1", "cuda"):
         with pytest.raises(UsageError, match="gpus-per-run"):
             RayCluster().places(given, None, None)
+
+
+def test_a_run_that_is_told_to_end_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = RayExecutor(2)
+    cancelled: list[str] = []
+    ray = SimpleNamespace(cancel=lambda stream, **_: cancelled.append(stream))
+    jobs = {stream: SimpleNamespace(run=SimpleNamespace(digest=stream * 2)) for stream in "ab"}
+    chains: Any = {stream: _Chain(deque([job])) for stream, job in jobs.items()}  # type: ignore[list-item]
+    monkeypatch.setattr(executor, "_ray", ray)
+    monkeypatch.setattr(executor, "_running", chains)
+    executor.stop("bb")
+    assert cancelled == ["b"]
+    assert list(executor._running) == ["a"]
+    executor._running.clear()
+    assert executor.busy
+    (event,) = executor.events(0)
+    assert (event.digest, event.kind) == ("bb", "failed")
+    assert not executor.busy

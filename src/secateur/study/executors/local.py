@@ -67,6 +67,10 @@ class LocalExecutor:
             self._setups.append(setup)
         return str(path)
 
+    def stop(self, digest: str) -> None:
+        """End a run that is performed now."""
+        self._processes.stop(digest)
+
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running jobs have reported, waiting `timeout` seconds for a first report."""
         return self._processes.events(timeout)

@@ -61,6 +61,12 @@ class RunProcesses:
             if isinstance(ready, Connection):
                 yield self._read(ready)
 
+    def stop(self, digest: str) -> None:
+        """End one run, which reports that it was killed, unless it has ended before."""
+        for own, process in self._running.values():
+            if own == digest:
+                process.kill()
+
     def end(self) -> None:
         """End every run."""
         for entry in self._running.values():

@@ -48,9 +48,10 @@ class Executor(Protocol):
       jobs run, not with each job.
     - Leaving the context ends every job that still runs, and leaves no process behind.
 
-    One that also has `start_chain` is a `ChainExecutor`. One whose machines are not this one says
-    how jobs are placed there: what makes it then has a method `places` (see
-    `secateur.study.executors.workers.places_of`).
+    One that also has `start_chain` is a `ChainExecutor`, one with `stop` a `StoppingExecutor`. One
+    whose machines are not this one says how jobs are placed there: what makes it then has a method
+    `places` (see `secateur.study.executors.workers.places_of`). A search makes an executor for each
+    of its rounds: what has to outlast them, a context manager `connected()` of the same holds open.
 
     Attributes:
         workers: How many jobs it performs at a time.
@@ -93,3 +94,11 @@ class ChainExecutor(Executor, Protocol):
 
     def start_chain(self, jobs: Sequence[Job]) -> None:
         """Start a chain of at least one job; there must be a free place."""
+
+
+@runtime_checkable
+class StoppingExecutor(Executor, Protocol):
+    """An executor that ends a run when it is told to, which the pruners of a search need."""
+
+    def stop(self, digest: str) -> None:
+        """End a run that is performed now: it reports that it has failed, if it has not ended."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -70,6 +71,16 @@ class RayCluster:
         """An executor of so many runs at a time; 0: as many as the cluster has room for."""
         return RayExecutor(workers, self)
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Stay connected while several executors follow each other; `local` is one cluster then."""
+        own = connect(self.address)
+        try:
+            yield
+        finally:
+            if own:
+                import_ray().shutdown()
+
     def places(self, device: str, workers: int | None, threads: int | None) -> Places:
         """A run has as many threads as CPUs, and the GPU that Ray gives it."""
         import_ray()
@@ -111,6 +122,7 @@ class RayExecutor:
         self._ray: Any = import_ray()
         self._connected = False
         self._running: dict[Any, _Chain] = {}
+        self._stopped: list[Event] = []
         self._setups: list[tuple[Setup, SentSetup, tuple[Any, Any]]] = []
         self._files: OrderedDict[str, Any] = OrderedDict()
         self._looked = self._fitted = time.monotonic()
@@ -155,8 +167,8 @@ class RayExecutor:
 
     @property
     def busy(self) -> bool:
-        """Whether any chain runs."""
-        return bool(self._running)
+        """Whether any chain runs, or has not reported that it was ended."""
+        return bool(self._running or self._stopped)
 
     def start(self, job: Job) -> None:
         """Start a chain of one job."""
@@ -165,6 +177,13 @@ class RayExecutor:
     def start_chain(self, jobs: Sequence[Job]) -> None:
         """Hand a chain to Ray's scheduler."""
         self._submit(_Chain(deque(jobs)))
+
+    def stop(self, digest: str) -> None:
+        """End a run that is performed now, and with it the rest of its chain."""
+        for stream, chain in list(self._running.items()):
+            if chain.jobs[0].run.digest == digest:
+                self._ray.cancel(stream, force=True)
+                self._stopped.append(self._failed(stream, chain, "it was told to end"))
 
     def _submit(self, chain: _Chain) -> None:
         sent, shared = self._sent(chain.jobs[0].setup)
@@ -203,6 +222,8 @@ class RayExecutor:
 
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running chains have reported, waiting `timeout` seconds for a first."""
+        stopped, self._stopped = self._stopped, []
+        yield from stopped
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._look(now)
@@ -215,7 +236,8 @@ class RayExecutor:
         if ready and len(streams) > 1:
             ready, _ = self._ray.wait(streams, num_returns=len(streams), timeout=0)
         for stream in ready:
-            yield from self._read(stream, self._running[stream])
+            if stream in self._running:  # whoever was told of an event may have stopped another
+                yield from self._read(stream, self._running[stream])
 
     def _read(self, stream: Any, chain: _Chain) -> Iterator[Event]:
         try:
