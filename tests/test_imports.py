@@ -22,6 +22,7 @@ ROOMS = (
     "registry",
     "settings",
     "training_settings",
+    "tuning_settings",
     "spec",
     "point",
     "models",
@@ -52,19 +53,22 @@ ROOMS = (
     "verbs.target",
     "verbs.prune",
     "study",
+    "tuning",
     "report",
     "tracking",
     "verbs.sensitivity",
+    "verbs.study_arguments",
     "verbs.sweep",
+    "verbs.tune",
     "integrations",
     "cli",
     "__main__",
 )
 WITHOUT_TORCH = (
-    *("errors", "registry", "settings", "training_settings", "spec", "point"),
+    *("errors", "registry", "settings", "training_settings", "tuning_settings", "spec", "point"),
     *("foundation.threads", "foundation.html"),
     *("foundation.level_text", "foundation.atomic_write"),
-    *("report", "tracking", "verbs.sweep", "study.presets"),
+    *("report", "tracking", "verbs.sweep", "verbs.tune", "study.presets", "tuning.record"),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 KERNELS = ROOT / "runtime" / "kernels"

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from secateur.verbs.sensitivity import sensitivity as sensitivity
     from secateur.verbs.sweep import Study as Study
     from secateur.verbs.sweep import sweep as sweep
+    from secateur.verbs.tune import Tuning as Tuning
+    from secateur.verbs.tune import tune as tune
 
 _HOMES = {
     "Masks": "secateur.pruning.masks",
@@ -49,6 +51,7 @@ _HOMES = {
     "SparseConv2d": "secateur.runtime.layers.conv",
     "SparseLinear": "secateur.runtime.layers.linear",
     "Study": "secateur.verbs.sweep",
+    "Tuning": "secateur.verbs.tune",
     "bench": "secateur.artifact.bench",
     "compact": "secateur.channels",
     "compile": "secateur.runtime.compiler",
@@ -71,6 +74,7 @@ _HOMES = {
     "sparsity": "secateur.measure.sparsity",
     "sweep": "secateur.verbs.sweep",
     "trace": "secateur.channels",
+    "tune": "secateur.verbs.tune",
 }
 
 __all__ = sorted(_HOMES)

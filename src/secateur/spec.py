@@ -29,6 +29,7 @@ from secateur.foundation.numbers import plain_numbers
 from secateur.registry import ALLOCATIONS, DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
 from secateur.settings import Settings, look_up
 from secateur.training_settings import TrainingSpec
+from secateur.tuning_settings import SearchSpec, TuneSpec
 
 GIVEN = "given"
 """The name of data, a task or a function that is handed over in Python."""
@@ -133,6 +134,9 @@ class MethodSpec(Settings):
 class StudySpec(Settings):
     """A whole study.
 
+    `tune` and `tuned_epochs` name no run: how settings are searched for, and how many epochs the
+    search for these has consumed.
+
     Example:
         >>> study = StudySpec.model_validate({"methods": {"magnitude": {"levels": [0.5, 0.9]}}})
         >>> study.model.name, study.seeds
@@ -164,6 +168,8 @@ class StudySpec(Settings):
     protected: float = Field(default=0.0, ge=0, le=1)
     scores: str = ""
     masks: str = ""
+    tune: TuneSpec | None = None
+    tuned_epochs: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -321,9 +327,17 @@ def read_study(path: Path) -> StudySpec:
             setting is wrong.
         UnknownNameError: A method, model or data set is unknown.
     """
+    return _beside(path, check_study(read_toml(path), str(path)))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a file of settings, unchecked.
+
+    Raises:
+        SpecError: The file cannot be read, or its TOML is damaged (line and column named).
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _beside(path, check_study(values, str(path)))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SpecError(
             "reading a study",
@@ -432,6 +446,7 @@ def _settings_at(place: list[str]) -> type[BaseModel]:
         **dict.fromkeys(("model", "data", "task"), Named),
         "training": TrainingSpec,
         "base": BaseSpec,
+        "tune": SearchSpec if place[1:2] == ["space"] else TuneSpec,
     }
     return kinds.get(place[0], StudySpec) if len(place) > 1 else StudySpec
 

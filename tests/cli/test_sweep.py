@@ -19,7 +19,8 @@ from torch import nn
 
 from secateur import models
 from secateur.cli import main
-from secateur.cli.sweep import _notes, _overridden
+from secateur.cli.sweep import notes
+from secateur.cli.sweep import overridden as override
 from secateur.data.loading import load
 from secateur.errors import SpecError, UnknownNameError
 from secateur.point import Point
@@ -557,7 +558,7 @@ SPEC = StudySpec.model_validate(
 
 
 def overridden(**options: Any) -> StudySpec:
-    return _overridden(SPEC, "own.toml", options)
+    return override(SPEC, "own.toml", options)
 
 
 def test_without_options_the_study_is_what_the_file_says() -> None:
@@ -581,13 +582,13 @@ def test_layers_are_chosen_for_every_method() -> None:
     table = overridden(levels="0.5,conv1=0.5;fc=0.9").levels
     assert table == ((0.5,), ((("conv1", 0.5), ("fc", 0.9)),))
     own = {"methods": {"magnitude": {"exclude": ["fc"], "max_sparsity": 0.5}}}
-    replaced = _overridden(StudySpec.model_validate(own), "own.toml", {"exclude": "conv1"})
+    replaced = override(StudySpec.model_validate(own), "own.toml", {"exclude": "conv1"})
     assert replaced.methods["magnitude"].exclude is None
     assert replaced.methods["magnitude"].max_sparsity == (("*", 0.5),)
 
 
 def test_a_note_is_a_line_and_no_warning_of_python(capsys: pytest.CaptureFixture[str]) -> None:
-    with _notes():
+    with notes():
         warnings.warn("little", CutWarning, stacklevel=1)
     assert capsys.readouterr().err == "Note: little\n"
 

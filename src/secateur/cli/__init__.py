@@ -21,6 +21,7 @@ from secateur.cli import (
     report,
     sensitivity,
     sweep,
+    tune,
     watch,
 )
 from secateur.cli.app import app
@@ -43,6 +44,7 @@ __all__ = [
     "report",
     "sensitivity",
     "sweep",
+    "tune",
     "watch",
 ]
 

@@ -16,6 +16,7 @@ from secateur.cli.names import RunFolder
 from secateur.errors import StoreError, UsageError
 from secateur.foundation.decimal_text import decimal_text
 from secateur.point import Point
+from secateur.report.budget import tuned_words
 from secateur.report.figures import figures
 from secateur.report.rank_table import show_ranks
 from secateur.report.table import show, to_json
@@ -146,6 +147,8 @@ def print_frontier(store: Store, x: str = "sparsity") -> None:
     console = Console()
     quality = quality_of(points)
     show(console, levels, non_dominated(levels, (x, quality), CONTROLS), CONTROLS)
+    if tuned := tuned_words(store.settings):
+        typer.echo(tuned)
     if x == "sparsity":
         _tell_hypervolumes(points, quality)
 

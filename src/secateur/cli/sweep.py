@@ -16,6 +16,7 @@ from secateur.cli.frontier import draw, print_frontier, tell_failures
 from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
+from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Workers
 from secateur.cli.progress import Progress, best_so_far
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
@@ -110,23 +111,12 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; chosen for the machine by default.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
-    ] = None,
-    ray: Annotated[
-        Text,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Perform the runs on a Ray cluster: auto, HOST:PORT, or local.",
-            autocompletion=lambda: ["auto", "local"],
-        ),
-    ] = None,
-    cpus_per_run: Annotated[float, typer.Option(help="On Ray; fractions too.")] = 1.0,
-    gpus_per_run: Annotated[float, typer.Option(help="On Ray; fractions too.")] = 0.0,
+    device: Device = "auto",
+    workers: Workers = None,
+    threads: Threads = None,
+    ray: Ray = None,
+    cpus_per_run: CpusPerRun = 1.0,
+    gpus_per_run: GpusPerRun = 0.0,
     timing: Annotated[bool, typer.Option(help="Measure latencies once every run is done.")] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     quiet: Annotated[
@@ -145,7 +135,7 @@ def sweep(
     Without a study, the embedded `demo` runs: minutes on two cores. A sweep that was stopped goes
     on where it was when the same command is given again.
     """
-    spec = _overridden(
+    spec = overridden(
         presets.read(study),
         study,
         {
@@ -177,7 +167,7 @@ def sweep(
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with terminable(), _notes() as remade, progress or nullcontext(), tracking:
+        with terminable(), notes() as remade, progress or nullcontext(), tracking:
             told = Several(tracking, progress or Silent())
             run_study(
                 spec,
@@ -212,7 +202,7 @@ def sweep(
 
 
 @contextmanager
-def _notes() -> Iterator[list[str]]:
+def notes() -> Iterator[list[str]]:
     """Show what a sweep warns of as a line for its reader, and not as one of Python's.
 
     Yields:
@@ -268,7 +258,7 @@ def _told(setting: object) -> str:
     return f"{setting.get('name')!r}" + (f" with {options}" if options else "")
 
 
-def _overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:
+def overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:
     """The study with the command line's options in place of its own."""
     given = {name: value for name, value in options.items() if value is not None}
     values = spec.model_dump(mode="json", exclude_unset=True)

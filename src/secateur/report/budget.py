@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from secateur.point import Point
 
@@ -18,3 +19,19 @@ def budget_words(points: Iterable[Point]) -> str:
     if len(spent) == 1:
         return f"Equal budget: every point had {spent.pop()} epochs in all."
     return f"Unequal budget: points had {min(spent)} to {max(spent)} epochs in all."
+
+
+def tuned_words(settings: Mapping[str, Any]) -> str:
+    """A sentence that says what was consumed before a study; empty if it is not known of any.
+
+    Args:
+        settings: Of a store.
+
+    Example:
+        >>> tuned_words({"tuned_epochs": 84})
+        "The search for its settings took 84 epochs more, which no point counts."
+    """
+    epochs = settings.get("tuned_epochs")
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs <= 0:
+        return ""
+    return f"The search for its settings took {epochs:,} epochs more, which no point counts."

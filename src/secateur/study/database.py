@@ -50,19 +50,18 @@ COMMIT;
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master"
 
 
-def connect(folder: Path) -> sqlite3.Connection:
+def connect(folder: Path, file: str = FILE) -> sqlite3.Connection:
     """The database; nothing that a schema of others says is run by it."""
-    _check_journal(folder)
-    db = sqlite3.connect(folder / FILE, timeout=30)
+    _check_journal(folder / f"{file}-journal")
+    db = sqlite3.connect(folder / file, timeout=30)
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     db.execute("PRAGMA trusted_schema = OFF")
     return db
 
 
-def _check_journal(folder: Path) -> None:
+def _check_journal(journal: Path) -> None:
     """SQLite plays back a journal that it finds, and deletes the file that one of these names."""
-    journal = folder / f"{FILE}-journal"
     try:
         with journal.open("rb") as file:
             file.seek(-min(journal.stat().st_size, 8), os.SEEK_END)

@@ -21,7 +21,7 @@ PARTIAL = ".partial"
 
 FILES = (
     "study.sqlite", "study.sqlite-journal", "study.sqlite-wal", "study.sqlite-shm", ".lock",
-    ".pulse", "pulse.json",
+    ".pulse", "pulse.json", "tuning.sqlite", "tuning.sqlite-journal", "best.toml",
 )  # fmt: skip
 POINTS = "points"
 FOLDERS = (POINTS, "figures", "exports", "tensorboard")

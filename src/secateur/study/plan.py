@@ -41,7 +41,7 @@ CLASSIFICATION = Named(name="classification")
 LOOP = ("task:", "train:", "evaluate:")
 """What stands in `codes` for the loop of a study."""
 _CUT = {"scope", "ranking", "allocation", "normalize", "granularity", "reduce"}
-_RETRAINING = {
+RETRAINING = {
     "retrain_epochs",
     "retrain_learning_rate",
     "sparse_retraining",
@@ -54,7 +54,8 @@ _RETRAINING = {
     "temperature",
     "retrain_dropout",
 }
-_REPAIR = {"repair"}
+REPAIR = {"repair"}
+"""With those above the settings that name no base net."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ class _Seed:
             "model": chosen(self.study.model),
             "data": chosen(self.study.data),
             "sources": dict(self.sources),
-            "training": {k: v for k, v in training.items() if k not in _RETRAINING | _REPAIR},
+            "training": {k: v for k, v in training.items() if k not in RETRAINING | REPAIR},
             "seed": self.seed,
             **self._loop(),
             **self._metrics(),
@@ -343,7 +344,7 @@ class _Seed:
             "level": list(level),
             "parents": parents,
             "training": chosen(
-                training_for(self.study, name), _RETRAINING | (_REPAIR if method.parts else set())
+                training_for(self.study, name), RETRAINING | (REPAIR if method.parts else set())
             ),
             **self._while_training(name),
             **(total if is_total(self.study) else {}),
@@ -379,7 +380,7 @@ class _Seed:
             "parents": {},
             "initial": base.digest,
             "epochs": epochs,
-            "training": chosen(self.study.training, _REPAIR),
+            "training": chosen(self.study.training, REPAIR),
             **self._while_training(name),
             **self._cut(name, method),
         }
@@ -430,5 +431,8 @@ class _Seed:
 
 
 def settings_of(study: StudySpec) -> dict[str, Any]:
-    """The whole study as JSON values, defaults included, for the store."""
-    return study.model_dump(mode="json")
+    """The whole study as JSON values, defaults included, for the store.
+
+    Without what `secateur tune` searches: a sweep of the study is the same.
+    """
+    return study.model_dump(mode="json", exclude={"tune"})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from os import PathLike
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from secateur.errors import SpecError
 from secateur.report.figure import Picture
 from secateur.report.notebook import show_study
 from secateur.report.plot import WIDTH, plot
 from secateur.report.records import Record, records
-from secateur.spec import GIVEN, check_study
 from secateur.study import study as core
 from secateur.study.observer import Several, Silent
 from secateur.tracking.observer import TrackingObserver
+from secateur.verbs.study_arguments import METHODS, check_places, given_loop, study_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from secateur.data.data import Data
     from secateur.study.observer import Observer
     from secateur.tasks.task import Task
-    from secateur.training.loop import Evaluate, Loop
+    from secateur.training.loop import Evaluate
     from secateur.training.own_loop import Train
     from secateur.verbs.sensitivity import Sensitivity
 
@@ -139,7 +137,7 @@ def sweep(
     model: str | Callable[..., nn.Module] = "conv4",
     data: str | Data = "fashion-mini",
     *,
-    methods: Sequence[str] | Mapping[str, Mapping[str, Any]] = ("magnitude", "l1-filter", "dense"),
+    methods: Sequence[str] | Mapping[str, Mapping[str, Any]] = METHODS,
     levels: Sequence[float | Sequence[float] | Mapping[str, float]] = (0.5, 0.7, 0.8, 0.9, 0.95),
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
@@ -209,45 +207,28 @@ def sweep(
     # Reading a study takes no torch, running one does.
     from secateur.study.sweep import run_study
 
-    if not isinstance(data, str):
-        from secateur.data.data import check_data
-
-        check_data(data, "beginning a study")
-    methods = [methods] if isinstance(methods, str) else methods
-    if not isinstance(methods, Iterable):
-        raise _wrong("methods", methods)
-    table = methods if isinstance(methods, Mapping) else {each: {} for each in methods}
-    settings = {
-        "name": name,
-        "model": model if isinstance(model, str) else _name_of(model),
-        "data": data if isinstance(data, str) else GIVEN,
-        "methods": table,
+    words = {
+        "methods": methods,
         "levels": levels,
         "seeds": seeds,
-        "training": training,
+        "name": name,
         "exclude": exclude,
         "only": only,
         "prunable": prunable,
         "max_sparsity": max_sparsity,
+        "protected": protected,
         "version": version,
-        **({} if protected is None else {"protected": protected}),
-        "scores": str(scores),
-        "masks": str(masks),
-        "task": task if isinstance(task, str | Mapping) else GIVEN,
-        "train": _path_or_given(train),
-        "evaluate": _path_or_given(evaluate),
-        "quality": dict(quality or {}),
+        "scores": scores,
+        "masks": masks,
+        "task": task,
+        "train": train,
+        "evaluate": evaluate,
+        "quality": quality,
         "baseline": baseline,
-        "base": {"checkpoint": str(checkpoint or "")},
+        "checkpoint": checkpoint,
     }
-    spec = check_study(settings, "the arguments")
-    for subject, value, kinds in (
-        ("out", out, str | PathLike | None),
-        ("device", device, str),
-        ("workers", workers, int | None),
-    ):
-        if not isinstance(value, kinds):
-            raise _wrong(subject, value)
+    spec = study_of(model, data, words, training)
+    check_places(out, device, workers)
     folder = Path(out) if out is not None else Path("runs") / name
     with TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking:
         run_study(
@@ -255,52 +236,10 @@ def sweep(
             folder,
             model=None if isinstance(model, str) else model,
             data=None if isinstance(data, str) else data,
-            given=_given_loop(task, train, evaluate),
+            given=given_loop(task, train, evaluate),
             device=device,
             workers=workers,
             threads=threads,
             observer=Several(tracking, observer or Silent()),
         )
     return Study(folder)
-
-
-def _path_or_given(function: object) -> str:
-    """How settings name a function: by its path, or as handed over."""
-    if function is None:
-        return ""
-    return function if isinstance(function, str) else GIVEN
-
-
-def _given_loop(task: object, train: object, evaluate: object) -> Loop:
-    """What was handed over in Python, for the settings that say so."""
-    from secateur.tasks.classification import Classification
-    from secateur.tasks.task import Task
-    from secateur.training.loop import Loop
-
-    return Loop(
-        task if isinstance(task, Task) else Classification(),
-        train if callable(train) else None,
-        evaluate if callable(evaluate) else None,
-    )
-
-
-_EXPECTED = {
-    "methods": "names of methods, or a table of names and options",
-    "out": "a path",
-    "device": "auto, cpu, cuda, cuda:N or mps",
-    "workers": "a whole number, or None",
-}
-
-
-def _wrong(subject: str, value: object) -> SpecError:
-    return SpecError(
-        "reading the arguments",
-        subject,
-        given=f"a {type(value).__name__}",
-        expected=_EXPECTED[subject],
-        remedy="Mend this argument of secateur.sweep.",
-    )
-
-
-def _name_of(function: Callable[..., nn.Module]) -> str:
-    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', 'model')}"

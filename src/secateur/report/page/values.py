@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from secateur.point import Layer, Point
 from secateur.registry import METHODS
-from secateur.report.budget import budget_words
+from secateur.report.budget import budget_words, tuned_words
 from secateur.report.export_table import to_csv
 from secateur.report.page.levels import choice_of, digits, levels_of, usual_floor
 from secateur.report.rank_table import caption_of
 from secateur.report.style import styles
+from secateur.report.tuning import audit_words, notes, setting_text
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axes_of, own_metrics, quality_of, score_metrics
 from secateur.study.ranking import Ranking, rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
+from secateur.tuning.record import read_tuning
 
 if TYPE_CHECKING:
     from secateur.study.store import Training
@@ -53,7 +55,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         JSON values only. `study` (name, folder, settings, counts of runs), `axes`, `methods` (how
         each is drawn), `levels` (means, bands and ranks on each axis), `rankings` (of methods),
         `points`, `nets` (layers that points share), `trainings` (curves, by run),
-        `environments`, `failures`.
+        `environments`, `failures`, `tuning` (a search, None of a sweep).
 
     Raises:
         UsageError: The points are not of one study.
@@ -97,7 +99,20 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "environments": machines.rows,
         "trainings": {each.digest[:_ID]: _training(each) for each in trainings},
         "failures": [{"title": title, "reason": why} for title, why in store.failures()],
+        "tuning": _tuning(store),
     }
+
+
+def _tuning(store: Store) -> dict[str, Any] | None:
+    """The search of a run folder, with its settings and its audit in words; None without one."""
+    record = read_tuning(store)
+    if record is None:
+        return None
+    found = record.to_dict()
+    for shown, trial in zip(found["trials"], record.trials, strict=True):
+        shown["said"] = {name: setting_text(one) for name, one in trial.settings.items()}
+        shown["notes"] = list(notes(trial))
+    return {**found, "words": audit_words(record)}
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:
@@ -115,7 +130,7 @@ def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
         "quoted": shlex.quote(str(store.folder)),
         "settings": {**settings, "methods": _options(settings.get("methods", {}))},
         "seeds": sorted({point.seed for point in points}),
-        "budget": budget_words(points),
+        "budget": " ".join(filter(None, (budget_words(points), tuned_words(settings)))),
         "missing": missing,
         "finished": missing == 0,
     }

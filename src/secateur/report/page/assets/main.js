@@ -9,6 +9,7 @@ function refresh() {
   drawDetails();
   drawTable();
   drawRanks();
+  drawTuning();
   drawAbout();
 }
 

@@ -1,0 +1,125 @@
+"""The arguments in Python that say what a study is, as its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from secateur.errors import SpecError
+from secateur.spec import GIVEN, StudySpec, check_study
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from secateur.data.data import Data
+    from secateur.training.loop import Loop
+
+METHODS = ("magnitude", "l1-filter", "dense")
+OPTIONAL = ("max_sparsity", "protected", "train", "evaluate", "quality", "baseline", "checkpoint")
+"""Those that may be None."""
+WORDS = (
+    *OPTIONAL,
+    *("methods", "levels", "seeds", "name", "version", "exclude", "only", "prunable"),
+    *("scores", "masks", "task"),
+)
+"""The arguments of `sweep` that say what a study is, beside its model, data and training."""
+
+
+def study_of(
+    model: str | Callable[..., nn.Module],
+    data: str | Data,
+    words: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> StudySpec:
+    """The study that the arguments of `sweep` describe.
+
+    Args:
+        model: As for `sweep`.
+        data: As for `sweep`.
+        words: By name, those of `WORDS` that were given.
+        training: Fields of `TrainingSpec`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not isinstance(data, str):
+        from secateur.data.data import check_data
+
+        check_data(data, "beginning a study")
+    methods = words.get("methods", METHODS)
+    methods = [methods] if isinstance(methods, str) else methods
+    if not isinstance(methods, Iterable):
+        raise _wrong("methods", methods)
+    task = words.get("task", "classification")
+    usual = {word: one for word, one in words.items() if one is not None or word not in OPTIONAL}
+    checkpoint = usual.pop("checkpoint", "")
+    settings = {
+        **usual,
+        "model": model if isinstance(model, str) else _name_of(model),
+        "data": data if isinstance(data, str) else GIVEN,
+        "methods": methods if isinstance(methods, Mapping) else {each: {} for each in methods},
+        "training": dict(training),
+        **{word: str(words.get(word, "")) for word in ("scores", "masks")},
+        "task": task if isinstance(task, str | Mapping) else GIVEN,
+        **{word: _path_or_given(words.get(word)) for word in ("train", "evaluate")},
+        "base": {"checkpoint": str(checkpoint)},
+    }
+    return check_study(settings, "the arguments")
+
+
+def check_places(out: object, device: object, workers: object) -> None:
+    """Refuse what is no folder, device or number of workers.
+
+    Raises:
+        SpecError: One of them is of another type.
+    """
+    for subject, value, kinds in (
+        ("out", out, str | PathLike | None),
+        ("device", device, str),
+        ("workers", workers, int | None),
+    ):
+        if not isinstance(value, kinds):
+            raise _wrong(subject, value)
+
+
+def _path_or_given(function: object) -> str:
+    """How settings name a function: by its path, or as handed over."""
+    if function is None:
+        return ""
+    return function if isinstance(function, str) else GIVEN
+
+
+def given_loop(task: object, train: object, evaluate: object) -> Loop:
+    """What was handed over in Python, for the settings that say so."""
+    from secateur.tasks.classification import Classification
+    from secateur.tasks.task import Task
+    from secateur.training.loop import Loop
+
+    return Loop(
+        task if isinstance(task, Task) else Classification(),
+        train if callable(train) else None,
+        evaluate if callable(evaluate) else None,
+    )
+
+
+_EXPECTED = {
+    "methods": "names of methods, or a table of names and options",
+    "out": "a path",
+    "device": "auto, cpu, cuda, cuda:N or mps",
+    "workers": "a whole number, or None",
+}
+
+
+def _wrong(subject: str, value: object) -> SpecError:
+    return SpecError(
+        "reading the arguments",
+        subject,
+        given=f"a {type(value).__name__}",
+        expected=_EXPECTED[subject],
+        remedy="Mend this argument.",
+    )
+
+
+def _name_of(function: Callable[..., nn.Module]) -> str:
+    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', 'model')}"
