@@ -9,6 +9,7 @@ from artifact_hostile import HOSTILE, answers, sound
 from fuzz_artifact import Watch
 
 from secateur.artifact.memory import working_memory
+from secateur.registry import MODELS
 
 ONLY_WHERE_A_NET_IS_BUILT = {
     "a tie to a tensor of another shape",
@@ -22,6 +23,7 @@ ONLY_WHERE_A_NET_IS_BUILT = {
 
 @pytest.fixture(scope="module")
 def watch() -> Watch:
+    assert "no such net" not in MODELS  # the first look reads what is installed
     return Watch()
 
 
@@ -40,7 +42,7 @@ def test_a_trick_is_refused(tmp_path: Path, watch: Watch, content: bytes, trick:
     path = tmp_path / "x"
     path.write_bytes(HOSTILE[trick](content))
     watch.path = str(path)
-    # Inspection decodes nothing, so a trick in a code is none there.
+    # Inspection counts only zeros, so a trick of another kind may be none there.
     plain, _, built, reference = answers(path)
     watch.path = None
     assert not watch.seen

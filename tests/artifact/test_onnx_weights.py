@@ -8,8 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from secateur.artifact.inspect import inspect
 from secateur.artifact.inspection import Inspection
+from secateur.artifact.memory import working_memory
+from secateur.artifact.onnx_file import read_onnx
+from secateur.artifact.onnx_weights import Weight, zeros
 
 VALUES = np.array([[3, 5, 0], [3, 5, 5]])
 """Zero points 3 and 5 by column, 3 and 5 by row."""
@@ -35,7 +37,7 @@ def written(
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "g", [given], [made], held)
     onnx.save(helper.make_model(graph), path / "x.onnx")
-    return inspect(path / "x.onnx")
+    return read_onnx(path / "x.onnx")
 
 
 def counted(found: Inspection) -> dict[str, tuple[str, int | None]]:
@@ -123,3 +125,24 @@ def test_half_weights_are_parameters_and_a_shared_one_counts_once(
     found = written(tmp_path, nodes, stored, dict.fromkeys(stored, kind))
     assert counted(found) == {"w": ("linear", 2), "bias": ("", 1)}
     assert found.totals()["parameters"] == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "points", "block"),
+    [
+        (np.zeros((1, 50_000), np.uint8), np.zeros((50_000, 1), np.uint8), 0),
+        (np.zeros((1, 1), np.uint8), np.zeros((50_000,), np.uint8), 0),
+        (np.zeros((1, 50_000), np.uint8), np.zeros((50_000, 1), np.uint8), 50_000),
+        (np.zeros((4, 4), np.uint8), np.zeros((2, 2), np.uint8), -1),
+    ],
+)
+def test_zero_points_are_spread_no_further_than_the_values(
+    values: Any, points: Any, block: int
+) -> None:
+    taken = working_memory(lambda: refused(values, points, block))
+    assert taken is None or taken < 16 << 20
+
+
+def refused(values: Any, points: Any, block: int) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        zeros(values, Weight(None, "z", 1, block), {"z": points})

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -72,3 +73,32 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     net = nn.ModuleDict({"[red]x[/red]": nn.Linear(2, 2)})
     save(net, tmp_path / "net.safetensors")
     assert "[red]x[/red]" in invoke("inspect", tmp_path / "net.safetensors")
+
+
+def test_a_table_of_thousands_of_layers_is_cut_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secateur.cli.inspect, "_MOST_ROWS", 2)
+    save(nn.Sequential(*(nn.Linear(2, 2) for _ in range(5))), tmp_path / "net.safetensors")
+    said = invoke("inspect", tmp_path / "net.safetensors")
+    assert said.count("2x2") == 2
+    assert "... and 3 more layers: --json has all." in said
+    assert len(json.loads(invoke("inspect", tmp_path / "net.safetensors", "--json"))["layers"]) == 5
+
+
+def test_words_of_an_onnx_file_may_have_any_name(tmp_path: Path) -> None:
+    words = dict.fromkeys(("source", "run", "metrics", "masks", "\x1b[2J"), "a\x1b[31m")
+    identity = onnx.helper.make_node("Identity", ["x"], ["y"])
+    value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy"]
+    graph = onnx.helper.make_graph([identity], "g", value[:1], value[1:])
+    proto = onnx.helper.make_model(graph)
+    onnx.helper.set_model_props(proto, words)
+    onnx.save(proto, tmp_path / "net.onnx")
+    assert "onnx file" in invoke("inspect", tmp_path / "net.onnx")
+
+
+def test_the_words_of_a_file_end_no_line(tmp_path: Path) -> None:
+    net = nn.Linear(2, 2)
+    save(net, tmp_path / "net", run={"a\nb": "c\nd\x1b[2J"}, metrics={"e\x1bf": 1})
+    said = invoke("inspect", tmp_path / "net").splitlines()
+    assert said[-2:] == [r"run  'a\nb' 'c\nd\x1b[2J'", r"metrics  'e\x1bf' 1"]

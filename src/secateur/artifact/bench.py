@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.artifact.export import export_onnx, random_like, session
+from secateur.artifact.inspect_onnx import inspect_onnx
 from secateur.artifact.load import load, reference
 from secateur.artifact.memory import working_memory
 from secateur.artifact.path import checked_path
@@ -144,6 +145,10 @@ def bench(
     if _is_onnx(path) or (dense is not None and _is_onnx(dense)):
         engines = [engine for engine in engines if engine == "onnxruntime"]
     place = checked_path(path, "timing a model file")
+    for one in (path, dense):
+        if one is not None and _is_onnx(one):
+            # A runtime would unfold functions without an end, and hear no Ctrl-C meanwhile.
+            inspect_onnx(checked_path(one, "timing a model file"))
     inputs = _example(place) if example is None else example
     if not isinstance(inputs, Tensor):
         raise ArtifactError(

@@ -11,6 +11,7 @@ goes in blocks that fit the cache; no stream but the gaps is ever held whole, be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,19 +142,44 @@ def decode(coded: Coded, words: Words) -> None:
         >>> bool((before == after).all())
         True
     """
-    gaps, *planes = _opened(coded, words)
+    for places, values in nonzero_blocks(coded, words.size, words.dtype):
+        words[places] = values
+
+
+def nonzero_blocks(
+    coded: Coded, size: int, dtype: np.dtype[Any]
+) -> Iterator[tuple[NDArray[np.int64], Words]]:
+    """The elements that a code holds, in blocks that fit the cache; memory is taken for no more.
+
+    Args:
+        coded: The code.
+        size: Elements of the array.
+        dtype: Of the array: uint8, 16, 32 or 64, little-endian.
+
+    Yields:
+        Positions, ascending over all blocks, and the elements there, as many.
+
+    Raises:
+        CodingError: The code does not describe an array of this size.
+
+    Example:
+        >>> coded = encode(np.arange(8000, dtype=np.uint32) // 7992)
+        >>> [places.tolist() for places, _ in nonzero_blocks(coded, 8000, np.dtype("<u4"))]
+        [[7992, 7993, 7994, 7995, 7996, 7997, 7998, 7999]]
+    """
+    gaps, *planes = _opened(coded, size, dtype.itemsize)
     at, missing = -1, coded.nonzero
     for start in range(0, coded.gaps, BLOCK):
         places, at = _places(_next(gaps, min(BLOCK, coded.gaps - start)), at)
         missing -= places.size
-        if at >= words.size:
+        if at >= size:
             raise CodingError("a position beyond the end")
         if missing < 0:
             break
-        values = np.empty((places.size, words.itemsize), dtype=np.uint8)
+        values = np.empty((places.size, dtype.itemsize), dtype=np.uint8)
         for column, plane in enumerate(planes):
             values[:, column] = _next(plane, places.size)
-        words[places] = values.view(words.dtype).ravel()
+        yield places, values.view(dtype).ravel()
     if missing:
         raise CodingError("a gap stream for another number of values")
     for stream in (gaps, *planes):
@@ -170,14 +196,14 @@ def _places(block: Bytes, at: int) -> tuple[NDArray[np.int64], int]:
     return (steps if is_value.all() else steps[is_value]), int(steps[-1])
 
 
-def _opened(coded: Coded, words: Words) -> list[zstandard.ZstdDecompressionReader]:
+def _opened(coded: Coded, size: int, itemsize: int) -> list[zstandard.ZstdDecompressionReader]:
     """The streams of a code, once its lengths are known to agree with each other."""
     possible = (
-        len(coded.frames) == 1 + words.itemsize
+        len(coded.frames) == 1 + itemsize
         and min(coded.frames) >= 0
         and sum(coded.frames) == len(coded.blob)
-        and 0 <= coded.nonzero <= words.size
-        and coded.nonzero <= coded.gaps <= coded.nonzero + words.size // ESCAPE
+        and 0 <= coded.nonzero <= size
+        and coded.nonzero <= coded.gaps <= coded.nonzero + size // ESCAPE
     )
     if not possible:
         raise CodingError("lengths that do not agree")

@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from secateur.artifact.error import damaged
-from secateur.artifact.path import checked_path
+from secateur.artifact.json_text import check_amount, is_text, unique
+from secateur.artifact.path import check_file, checked_path
 from secateur.errors import ArtifactError
 
 DIGEST = "secateur.sha256"
@@ -89,6 +90,7 @@ class Container:
             ArtifactError: There is no such file, or it is damaged or hostile.
         """
         place = checked_path(path, "reading a model file")
+        check_file(place)
         try:
             file = place.open("rb")
         except OSError as error:
@@ -223,9 +225,10 @@ def _read_header(path: Path, file: io.BufferedReader) -> bytes:
 def _parse(
     path: Path, header: bytes, payload: int
 ) -> tuple[Mapping[str, str], Mapping[str, Entry]]:
+    check_amount(path, header)
     try:
         fields = json.loads(
-            header.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+            header.decode("utf-8"), object_pairs_hook=unique, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"a header that is no JSON ({error})"[:300], "a header") from None
@@ -234,6 +237,8 @@ def _parse(
     metadata = fields.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise damaged(path, "metadata of another kind", "texts by name")
+    if not all(is_text(word) for pair in metadata.items() for word in pair):
+        raise damaged(path, "metadata with half of a character", "texts by name")
     entries = {name: _entry(path, name, value) for name, value in fields.items()}
     entries = dict(sorted(entries.items(), key=lambda item: (item[1].start, item[1].end)))
     end = 0
@@ -273,13 +278,6 @@ def _are_sizes(values: object) -> bool:
     return isinstance(values, list) and all(
         type(value) is int and 0 <= value < LARGEST for value in values
     )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a name twice")
-    return fields
 
 
 def _refuse_constant(text: str) -> float:

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.artifact.calling import Call, call_of, drawn
+from secateur.artifact.packages import imported
 from secateur.artifact.path import checked_path
 from secateur.errors import ArtifactError, ModelError
 from secateur.foundation.atomic_write import replacing
@@ -152,26 +152,6 @@ def session(
             given=f"refused by ONNX Runtime ({' '.join(str(error).split())[:300]})",
             expected="an ONNX model",
             remedy="Export it again, or use a newer onnxruntime.",
-        ) from None
-
-
-def imported(name: str) -> ModuleType:
-    """One of the optional packages.
-
-    Raises:
-        ArtifactError: It is not installed.
-    """
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise ArtifactError(
-            "working with ONNX",
-            f"the package {name}",
-            given="missing",
-            expected="installed",
-            remedy="Install it with: pip install 'secateur[export]'.",
         ) from None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+from secateur.artifact.claims import check_claims
 from secateur.artifact.inspect_onnx import inspect_onnx
 from secateur.artifact.inspection import Inspection, StoredLayer, StoredTensor
 from secateur.artifact.manifest import count_ranges, usual_role
 from secateur.artifact.path import checked_path
 from secateur.artifact.reader import Reader, reading
-from secateur.artifact.tensors import count_zeros
 
 
 def inspect(path: str | os.PathLike[str]) -> Inspection:
@@ -22,7 +22,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         path: The file; `.onnx` is read as ONNX, all else as safetensors.
 
     Raises:
-        ArtifactError: The file is missing, damaged, hostile or too new.
+        ArtifactError: The file is missing, damaged, hostile or too new, or says of itself what
+            its own bytes contradict.
 
     Example:
         >>> import tempfile
@@ -41,6 +42,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
 
 
 def _of_safetensors(file: Reader) -> Inspection:
+    check_claims(file)
+    file.check_streams()
     manifest = file.manifest
     tensors: dict[str, list[StoredTensor]] = {name: [] for name in manifest.layers}
     for name in file.names:
@@ -87,11 +90,6 @@ def _tensor(file: Reader, name: str) -> StoredTensor:
         tuple(file.manifest.dense.get(name, shape)),
         shape,
         {axis: count_ranges(file.manifest.kept[number]) for axis, number in slots.items()},
-        _zeros(file, name),
+        file.count_zeros(name),
         file.container.entries[name].size,
     )
-
-
-def _zeros(file: Reader, name: str) -> int:
-    coded = file.manifest.coded.get(name)
-    return coded.zeros if coded else count_zeros(file.dtype(name), file.words(name))

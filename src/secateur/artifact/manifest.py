@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from secateur.artifact.error import damaged
+from secateur.artifact.json_text import check_amount, unique
 from secateur.errors import ArtifactError
 
 KEY = "secateur"
@@ -164,8 +165,11 @@ class Manifest(_Part):
         Raises:
             ArtifactError: It is damaged, or of a version that this secateur does not know.
         """
+        check_amount(path, text)
         try:
-            fields = json.loads(text, parse_float=_finite, parse_constant=_finite)
+            fields = json.loads(
+                text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=unique
+            )
             version = fields["version"]
         except (ValueError, RecursionError) as error:
             raise damaged(path, f"a manifest that is no JSON ({error})"[:300], "JSON") from None
@@ -173,6 +177,7 @@ class Manifest(_Part):
             raise damaged(path, "a manifest without a version", "one") from None
         if type(version) is not int or version != VERSION:
             text = json.dumps(_migrated(path, fields, version))
+        del fields  # it is read once more into what checks each field: not both at a time
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -234,6 +239,21 @@ def count_ranges(text: str) -> int:
         first, _, last = run.partition("-")
         count += int(last or first) - int(first) + 1
     return count
+
+
+def bounds_of_ranges(text: str) -> tuple[int, int, bool]:
+    """The first and the last index that `to_ranges` wrote, and whether all of them ascend.
+
+    Example:
+        >>> bounds_of_ranges("0-2,5,7-8"), bounds_of_ranges("3,1-2")
+        ((0, 8, True), (3, 2, False))
+    """
+    last, ascending, first = -1, True, None
+    for run in filter(None, text.split(",")):
+        begin, _, end = run.partition("-")
+        ascending = ascending and last < int(begin) <= int(end or begin)
+        first, last = int(begin) if first is None else first, int(end or begin)
+    return first or 0, last, ascending
 
 
 def usual_role(name: str, shape: Sequence[int]) -> Role:

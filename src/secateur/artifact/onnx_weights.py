@@ -133,13 +133,30 @@ def zeros(values: Any, weight: Weight | None, stored: Mapping[str, Any]) -> int 
         return int(values.size - np.count_nonzero(values))
     if weight.zero_point not in stored:
         return None
-    points = np.asarray(stored[weight.zero_point])
+    points = _spread(np.asarray(stored[weight.zero_point]), weight, values.shape)
+    # One that is spread further than the values would make more of them.
+    if np.broadcast_shapes(points.shape, values.shape) != values.shape:
+        raise ValueError(f"zero points {weight.zero_point!r:.60} of another shape")
+    if points.dtype != values.dtype:
+        values, points = values.astype(np.float64), points.astype(np.float64)
+    return int(np.count_nonzero(values == points))
+
+
+def _spread(points: Any, weight: Weight, shape: tuple[int, ...]) -> Any:
+    """Zero points in a form that can be compared with values of a shape, element by element."""
     if points.size == 1:
-        points = points.reshape(())
-    elif weight.block:
-        block = min(weight.block, values.shape[weight.axis])
+        return points.reshape(())
+    if weight.block:
+        size = shape[weight.axis]
+        around = [*shape[: weight.axis], 1, *shape[weight.axis :][1:]]
+        if np.broadcast_shapes(points.take([0], weight.axis).shape, around) != tuple(around):
+            raise ValueError(f"zero points {weight.zero_point!r:.60} of another shape")
+        block = min(weight.block, size)
+        # No more of them than are used: others would be repeated for nothing, or for a bomb.
+        points = np.take(points, range(-(-size // block)), axis=weight.axis)
         points = np.repeat(points, block, axis=weight.axis)
-        points = np.take(points, range(values.shape[weight.axis]), axis=weight.axis)
-    elif points.ndim == 1:
-        points = np.moveaxis(points.reshape(-1, *[1] * (values.ndim - 1)), 0, weight.axis)
-    return int(np.count_nonzero(values.astype(np.float64) == points.astype(np.float64)))
+        return np.take(points, range(size), axis=weight.axis)
+    if points.ndim == 1:
+        spread = points.reshape(-1, *[1] * (len(shape) - 1))
+        return np.moveaxis(spread, 0, weight.axis)
+    return points

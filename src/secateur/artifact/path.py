@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from secateur.errors import ArtifactError
@@ -35,3 +36,25 @@ def checked_path(path: str | bytes | os.PathLike[str], operation: str) -> Path:
             remedy="Pass a text or a pathlib.Path.",
         )
     return Path(text)
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file: a pipe would be waited for, a device might never end.
+
+    Raises:
+        ArtifactError: There is none, or it is a folder, a pipe, a socket or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+        reason = "" if stat.S_ISREG(mode) else "a pipe or a device"
+        reason = "a folder" if stat.S_ISDIR(mode) else reason
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise ArtifactError(
+            "reading a model file",
+            str(path),
+            given=f"unreadable ({reason})",
+            expected="a model file",
+            remedy="Check the path.",
+        )

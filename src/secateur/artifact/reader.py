@@ -10,15 +10,24 @@ from math import prod
 import numpy as np
 from torch import Tensor
 
-from secateur.artifact.coding import Coded, CodingError, Words, decode
+from secateur.artifact.coding import Coded, CodingError, Words, decode, nonzero_blocks
 from secateur.artifact.container import ITEM_SIZES, Container
 from secateur.artifact.error import damaged
 from secateur.artifact.manifest import KEY, CodedTensor, Manifest
-from secateur.artifact.tensors import DTYPES, are_strides_of, as_bytes, empty, laid_out
+from secateur.artifact.tensors import (
+    DTYPES,
+    are_strides_of,
+    as_bytes,
+    count_zeros,
+    empty,
+    laid_out,
+)
 from secateur.errors import ArtifactError
 
 _ALWAYS_ALLOWED = 1 << 28
 _ALLOWED_RATIO = 4096
+_STREAM_RATIO = 256
+"""Values that are all alike are packed so well; weights are not."""
 
 
 class Reader:
@@ -82,12 +91,50 @@ class Reader:
         """The bits of a tensor that is not coded, `[numel]`."""
         return np.frombuffer(self.container.read(name), f"<u{ITEM_SIZES[self.dtype(name)]}")
 
+    def count_zeros(self, name: str) -> int:
+        """How many elements of a tensor compare equal to 0, counted in the bytes of the file.
+
+        Raises:
+            ArtifactError: Its code is damaged, or the manifest says another number.
+        """
+        coded = self.manifest.coded.get(name)
+        if coded is None:
+            return count_zeros(self.dtype(name), self.words(name))
+        zeros = prod(coded.shape)
+        width = np.dtype(f"<u{ITEM_SIZES[coded.dtype]}")
+        with self._decoding(name):
+            for _, values in nonzero_blocks(self._code(name, coded), zeros, width):
+                zeros -= values.size - count_zeros(coded.dtype, values)
+        if zeros != coded.zeros:
+            given = f"{name} with {zeros:,} zeros"
+            raise damaged(self.container.path, given, f"the {coded.zeros:,} that it says")
+        return zeros
+
     def _decode(self, name: str, coded: CodedTensor, words: Words) -> None:
-        blob = self.container.read(name)
+        with self._decoding(name):
+            decode(self._code(name, coded), words)
+
+    def _code(self, name: str, coded: CodedTensor) -> Coded:
+        return Coded(coded.nonzero, coded.gaps, tuple(coded.frames), self.container.read(name))
+
+    @contextmanager
+    def _decoding(self, name: str) -> Iterator[None]:
         try:
-            decode(Coded(coded.nonzero, coded.gaps, tuple(coded.frames), blob), words)
+            yield
         except CodingError as error:
             raise damaged(self.container.path, f"{name} coded with {error}", "its code") from None
+
+    def check_streams(self) -> None:
+        """Refuse a file whose codes would take far longer to read through than the file is.
+
+        Raises:
+            ArtifactError: They would.
+        """
+        coded = self.manifest.coded.values()
+        needed = sum(one.gaps + one.nonzero * ITEM_SIZES[one.dtype] for one in coded)
+        if needed > max(_ALWAYS_ALLOWED, _STREAM_RATIO * self.container.size):
+            given = f"codes of {self.container.size:,} bytes that unfold to {needed:,}"
+            raise damaged(self.container.path, given, "about what it holds")
 
     def check_expansion(self) -> None:
         """Refuse a file whose coded tensors would unfold to far more than it holds.

@@ -17,6 +17,12 @@ from secateur.cli.printing import print_table
 if TYPE_CHECKING:
     from secateur.artifact.inspection import Inspection, StoredLayer
 
+_LONGEST = 512
+"""Letters of one of the file's words; `--json` has all."""
+
+_MOST_ROWS = 5000
+"""A table takes a millisecond for each, and some memory."""
+
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
 Examples:
@@ -51,7 +57,7 @@ def _table(found: Inspection) -> Table:
         table.add_column(head)
     for head in ("kept", "parameters", "zeros", "MACs", "bytes"):
         table.add_column(head, justify="right")
-    for layer in found.layers:
+    for layer in found.layers[:_MOST_ROWS]:
         table.add_row(*(escape(cell) for cell in _cells(layer)))
     return table
 
@@ -66,8 +72,8 @@ def _cells(layer: StoredLayer) -> tuple[str, ...]:
         pairs = list(zip(weight.shape, weight.dense_shape, strict=True))
         kept = f"{pairs[0][0]}/{pairs[0][1]}" if pairs else "-"
     return (
-        layer.name or "(net)",
-        layer.kind or "-",
+        _word(layer.name) or "(net)",
+        _word(layer.kind) or "-",
         shape,
         kept,
         f"{layer.parameters:,}",
@@ -81,6 +87,8 @@ def _summary(found: Inspection) -> list[str]:
     totals = found.totals()
     checked = "every byte checked" if found.checked else "without a checksum"
     lines = [f"{found.kind} file, {found.bytes:,} bytes, {checked}"]
+    if len(found.layers) > _MOST_ROWS:
+        lines[:0] = [f"... and {len(found.layers) - _MOST_ROWS:,} more layers: --json has all."]
     dense = totals["dense_parameters"]
     before = f" of {dense:,} before channels went" if dense != totals["parameters"] else ""
     lines.append(f"parameters  {_count(totals['parameters'])}{before}")
@@ -93,26 +101,28 @@ def _summary(found: Inspection) -> list[str]:
     if totals["macs"] is not None:
         lines.append(f"MACs  {totals['macs']:,}, {_count(totals['nonzero_macs'])} of them non-zero")
     masks = found.origin.get("masks")
-    if masks:
+    if isinstance(masks, dict):  # the words of an ONNX file may have any name
         lines.append(f"masks  {_share(masks['total'] - masks['kept'], masks['total'])} pruned")
     if found.skipped:
         lines.append(f"skipped  {', '.join(map(_word, found.skipped))}")
     for name in ("source", "run", "metrics"):
-        if name in found.origin:
-            words = (f"{key} {_word(value)}" for key, value in found.origin[name].items() if value)
+        told = found.origin.get(name)
+        if isinstance(told, dict):
+            words = (f"{_word(key)} {_word(value)}" for key, value in told.items() if value)
             lines.append(f"{name}  {', '.join(words)}")
     return lines
 
 
 def _word(value: object) -> str:
-    """A value of the file's own words; a share with its integers becomes one number."""
+    """A value of the file's own words on one line; a share with its integers becomes one number."""
     match value:
-        case {"part": int(part), "total": int(total)}:
+        case {"part": int(part), "total": int(total)} if 0 <= part <= total:
             return _share(part, total)
         case str():
-            return value if value.isprintable() else repr(value)
+            text = value[:_LONGEST] if value[:_LONGEST].isprintable() else repr(value[:_LONGEST])
+            return text if len(value) <= _LONGEST else f"{text}…"
         case _:
-            return json.dumps(value)
+            return _word(json.dumps(value))
 
 
 def _share(part: int | None, whole: int | None) -> str:
