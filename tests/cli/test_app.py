@@ -132,23 +132,6 @@ def test_on_a_terminal_there_is_style_and_no_color_takes_the_colour(run: Path) -
     assert not COLOUR.search(told)
 
 
-def test_a_reader_who_has_enough_is_no_error_to_read_about(run: Path) -> None:
-    """As with `| head -1`, whatever the size of the pipe."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        done = subprocess.run(
-            [SECATEUR, "frontier", str(run)],
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=PATIENCE,
-        )
-    finally:
-        os.close(writer)
-    assert (done.returncode, done.stderr) == (1, b"")
-
-
 INTERRUPTED = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder

@@ -6,8 +6,10 @@ be; 130, stopped by Ctrl-C; 143, a sweep stopped by SIGTERM.
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
+from types import TracebackType
+from typing import NoReturn
 
 from secateur.cli import (
     bench,
@@ -25,7 +27,7 @@ from secateur.cli import (
     watch,
 )
 from secateur.cli.app import app
-from secateur.cli.printing import spell_out
+from secateur.cli.printing import screened
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
 from secateur.foundation.html import plain
@@ -44,6 +46,7 @@ __all__ = [
     "report",
     "sensitivity",
     "sweep",
+    "tell_crash",
     "tune",
     "watch",
 ]
@@ -53,22 +56,28 @@ WRONG = 2
 
 def main() -> None:
     """Run the command line, and turn every expected error into one message and an exit code."""
-    try:
-        _run()
-    except SecateurError as error:
-        lines = map(plain, str(error).splitlines())
-        print("secateur:", "\n".join(lines), file=sys.stderr)  # noqa: T201
-        sys.exit(WRONG if isinstance(error, UsageError) else FAILED)
-    except BrokenPipeError:
-        # Whoever read the output has enough. Python would try to write it again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+    with screened() as out:
+        try:
+            app()
+        except SecateurError as error:
+            lines = map(plain, str(error).split("\n"))
+            print("secateur:", "\n".join(lines), file=sys.stderr)  # noqa: T201
+            sys.exit(WRONG if isinstance(error, UsageError) else FAILED)
+        finally:
+            out.flush()
+            if out.problem:
+                _tell_unwritten(out.problem)
 
 
-def _run() -> None:
-    spell_out(sys.stdout)
-    spell_out(sys.stderr)
-    try:
-        app()
-    finally:
-        sys.stdout.flush()
+def tell_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print an error that nobody expected, as Python does, but as words: it may quote a file."""
+    with screened():
+        print("".join(traceback.format_exception(kind, error, trace)), end="", file=sys.stderr)  # noqa: T201
+
+
+def _tell_unwritten(problem: OSError) -> NoReturn:
+    words = f"refused ({problem.strerror}), expected room for it. Free the disk, or name another."
+    print(f"secateur: writing the output: standard output is {words}", file=sys.stderr)  # noqa: T201
+    sys.exit(FAILED)

@@ -9,10 +9,10 @@ from fractions import Fraction
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
+from secateur.cli.printing import Terminal
 from secateur.errors import StoreError, UsageError
 from secateur.foundation.decimal_text import decimal_text
 from secateur.point import Point
@@ -103,7 +103,7 @@ def _tell_ranks(store: Store, as_json: bool) -> None:
     if not found:
         _raise_without_ranks(store)
     for one in found:
-        show_ranks(Console(), one)
+        show_ranks(Terminal(), one)
 
 
 def _raise_without_ranks(store: Store) -> None:
@@ -116,7 +116,9 @@ def _raise_without_ranks(store: Store) -> None:
     )
 
 
-_NUMBER = re.compile(r"\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*")
+_NUMBER = re.compile(
+    r"\s*(-?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*"
+)
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -144,7 +146,7 @@ def print_frontier(store: Store, x: str = "sparsity") -> None:
     if not points:
         _raise_without_points(store)
     levels = replicates(points)
-    console = Console()
+    console = Terminal()
     quality = quality_of(points)
     show(console, levels, non_dominated(levels, (x, quality), CONTROLS), CONTROLS)
     if tuned := tuned_words(store.settings):

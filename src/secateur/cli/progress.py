@@ -12,9 +12,11 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from secateur.cli.printing import Terminal
 from secateur.cli.tree import StudyTree, clock
 from secateur.errors import SecateurError
 from secateur.foundation.decimal_text import decimal_text
+from secateur.foundation.html import plain
 from secateur.point import Point
 from secateur.study.plan import Run
 from secateur.study.progress import SweepProgress
@@ -37,7 +39,7 @@ class Progress:
     def __init__(
         self, console: Console | None = None, best: Callable[[], str] = lambda: ""
     ) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Terminal(stderr=True)
         self._sweep = SweepProgress()
         self._shown = StudyTree(self._sweep)
         self._best = best
@@ -116,7 +118,8 @@ class Progress:
 
     def _say(self, text: str) -> None:
         with suppress(OSError):
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            # On one line: the reason of a failure is text of others.
+            self.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def best_so_far(folder: Path) -> str:

@@ -244,7 +244,7 @@ def show(
         console.print(table(levels, on_frontier, controls, console.width))
         return
     made = table(levels, on_frontier, controls)
-    plain = Console(file=console.file, width=_natural_width(made), color_system=None)
+    plain = type(console)(file=console.file, width=_natural_width(made), color_system=None)
     plain.print(made)
 
 
