@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
+from secateur.errors import UsageError
 
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
@@ -34,11 +37,12 @@ def watch(
     The folder need not exist yet, and the study may have ended long ago. Ctrl-C ends the watching
     with exit code 0; the study goes on.
     """
+    _check_folder(run)
     from secateur.report.server import LivePage
 
     with LivePage(run, port) as page:
         typer.echo(f"Watching {run} at {page.url}   Ctrl-C ends the watching, not the study.")
-        if not (run / "study.sqlite").is_file():
+        if not os.path.isfile(run / "study.sqlite"):
             typer.echo("There is no study in it yet: waiting for one.", err=True)
         if open_browser:
             _open(page.url)
@@ -46,6 +50,24 @@ def watch(
             page.serve()
         except KeyboardInterrupt:
             return
+
+
+def _check_folder(run: Path) -> None:
+    """A folder that does not exist yet is waited for; what is none will never be one.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not os.path.exists(run) or os.path.isdir(run):
+        return
+    folder = run.parent if run.name == "study.sqlite" else "runs/NAME"
+    raise UsageError(
+        "watching a study",
+        str(run),
+        given="a file" if run.is_file() else "a pipe or a device",
+        expected="the run folder of a study",
+        remedy=f"Name the folder that `secateur sweep` writes: secateur watch {folder}.",
+    )
 
 
 def _open(url: str) -> None:

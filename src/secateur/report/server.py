@@ -3,7 +3,7 @@
 What the server does with a request: it compares the path with two constants. No path from a URL
 is ever opened, nothing is written, and only names of this machine are answered to, so that a
 page elsewhere cannot read the study through a name that it has pointed at 127.0.0.1 (DNS
-rebinding).
+rebinding). `request.py` bounds and refuses the rest.
 """
 
 from __future__ import annotations
@@ -19,32 +19,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from secateur.errors import SecateurError, UsageError
+from secateur.errors import SecateurError, StoreError, UsageError
 from secateur.report.page import render, values
+from secateur.report.request import BoundedHandler, refusal
+from secateur.study.folder import check_kind
 from secateur.study.heartbeat import read_heartbeat
 from secateur.study.store import Store
 
 ADDRESS = "127.0.0.1"
 FIRST_PORT = 8765
 _PORTS = 20
-_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_IDLE_SECONDS = 60
+_MOST_CONNECTIONS = 64
+"""At a time, each of them a thread; a browser opens some six."""
+
 _REST = 5
 """While a sweep runs, values are made anew after so many times as long as they took to make."""
-
-_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 # Without a script: the browser asks again by itself, and gets the page once there is a study.
 _WAITING = """\
@@ -168,10 +161,11 @@ def _mark(folder: Path) -> object:
     tick of the clock after the last.
     """
     try:
+        check_kind(folder / "study.sqlite")  # a pipe would be waited for
         with (folder / "study.sqlite").open("rb") as file:
             header = file.read(100)
         stat = (folder / "study.sqlite").stat()
-    except OSError:
+    except (OSError, StoreError):
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, header[24:28]
 
@@ -181,7 +175,26 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, study: LiveStudy) -> None:
         self.study = study
+        self._room = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__((ADDRESS, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a thread for a connection, or close it where there are too many."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer over a connection until it is closed."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that has gone away is no news; anything else is told on the terminal."""
@@ -189,60 +202,37 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """GET and HEAD; every other method is answered with 501 by the base class."""
+class _Handler(BoundedHandler):
+    """GET and HEAD."""
 
     server: _Server
-    protocol_version = "HTTP/1.1"
-    server_version = "secateur"
-    sys_version = ""
-    timeout = _IDLE_SECONDS
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
+        refused = refusal(self.headers)
+        if refused:
+            self.send_error(refused[0], explain=refused[1])
+            return
         answer = self._answer()
         headers = {"ETag": answer.tag} if answer.status == HTTPStatus.OK else {}
         if headers and answer.tag in self.headers.get("If-None-Match", ""):
-            self._send(HTTPStatus.NOT_MODIFIED, headers, b"")
+            self.send(HTTPStatus.NOT_MODIFIED, headers, b"")
             return
         headers["Content-Type"] = answer.kind
-        self._send(answer.status, headers, answer.body)
+        self.send(answer.status, headers, answer.body)
 
     do_HEAD = do_GET  # noqa: N815
 
     def _answer(self) -> Answer:
-        if _name(self.headers.get("Host", "")) not in _NAMES:
-            return _text(HTTPStatus.FORBIDDEN, "Only this machine's own names are answered to.")
         pages: Mapping[str, Callable[[], Answer]] = {
             "/": self.server.study.page,
             "/study.json": self.server.study.study,
         }
-        make = pages.get(urlsplit(self.path).path)
+        make = pages.get(self.path.partition("?")[0])
         return make() if make else _text(HTTPStatus.NOT_FOUND, "Not here.")
-
-    def _send(self, status: HTTPStatus, headers: Mapping[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in {**_HEADERS, **headers}.items():
-            self.send_header(name, value)
-        if status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """The terminal is not for every poll of a page."""
 
 
 def _text(status: HTTPStatus, text: str) -> Answer:
     return Answer(status, "text/plain; charset=utf-8", text.encode())
-
-
-def _name(host: str) -> str:
-    """The name in a Host header, without its port, which a tunnel may have changed."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
 
 
 @dataclass
