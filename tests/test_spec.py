@@ -69,7 +69,9 @@ def test_seeds_are_a_number_or_a_list(given: object, seeds: tuple[int, ...]) -> 
     assert study(seeds=given).seeds == seeds
 
 
-@pytest.mark.parametrize("given", [0, -1, [], [1, 1], [-1], ["a"], 1.5])
+@pytest.mark.parametrize(
+    "given", [0, -1, [], [1, 1], [-1], ["a"], 1.5, 1_000_000_000, 10**400, [1 << 63], range(10**5)]
+)
 def test_bad_seeds(given: object) -> None:
     with pytest.raises(SpecError) as caught:
         study(seeds=given)
@@ -111,6 +113,10 @@ def test_an_unknown_name_suggests_the_nearest(
         ({"precision": "8"}, "training.precision"),
         ({"clip_norm": 0}, "training.clip_norm"),
         ({"accumulate": 0}, "training.accumulate"),
+        ({"base_epochs": 99999999999999999999}, "training.base_epochs"),
+        ({"retrain_epochs": 10**400}, "training.retrain_epochs"),
+        ({"batch_size": 1 << 40}, "training.batch_size"),
+        ({"learning_rate": 10**400}, "training.learning_rate"),
     ],
 )
 def test_a_setting_out_of_range_is_named(training: dict[str, Any], subject: str) -> None:
@@ -141,6 +147,19 @@ def test_a_long_value_is_cut_short() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         study().name = "other"  # type: ignore[misc]
+
+
+def test_a_study_of_more_points_than_can_be_is_refused_before_it_is_planned() -> None:
+    levels = [number / 2000 for number in range(1000)]
+    with pytest.raises(SpecError, match="at most 1,000,000 points in all"):
+        study(seeds=2000, levels=levels)
+    assert len(study(seeds=900, levels=levels).seeds) == 900
+
+
+def test_a_home_of_nobody_is_no_home(tmp_path: Path) -> None:
+    text = '[base]\ncheckpoint = "~no-such-user/x.pt"\n[methods.magnitude]\n'
+    found = read_study(written(tmp_path, text))
+    assert found.base.checkpoint == str(tmp_path / "~no-such-user/x.pt")
 
 
 # Files

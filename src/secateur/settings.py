@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from secateur.registry import Registry
 
+MOST_EPOCHS, LARGEST_COUNT = 1_000_000, (1 << 31) - 1
+"""What is more than any training takes, and what a count of torch's can be."""
+
 
 class Settings(BaseModel):
     """The base of every table of settings: nothing unknown or infinite, and it stays as it is."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,8 +26,9 @@ from secateur.errors import SecateurError, SpecError, UnknownNameError
 from secateur.foundation.granularity import n_of_m, parse_granularity
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
+from secateur.foundation.toml_file import check_plain, nested, read_toml
 from secateur.registry import ALLOCATIONS, DATASETS, EXECUTORS, METHODS, METRICS, MODELS, TASKS
-from secateur.settings import Settings, look_up
+from secateur.settings import LARGEST_COUNT, MOST_EPOCHS, Settings, look_up
 from secateur.training_settings import TrainingSpec
 from secateur.tuning_settings import SearchSpec, TuneSpec
 
@@ -36,6 +37,9 @@ GIVEN = "given"
 
 WORD = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 """What a metric may be called."""
+
+MOST_SEEDS, LARGEST_SEED, MOST_POINTS = 10_000, 1 << 63, 1_000_000
+"""A study of more is a slip of the pen, and would fill the memory before it fills a store."""
 
 FILES = ("scores", "masks")
 """The settings that name a file of tensors."""
@@ -97,11 +101,11 @@ class MethodSpec(Settings):
         Literal["one-shot", "incremental", "gradual", "growing", "dynamic", "alternating"] | None
     ) = None
     until: float | None = Field(default=None, ge=0, le=1)
-    cuts: int | None = Field(default=None, ge=1)
+    cuts: int | None = Field(default=None, ge=1, le=MOST_EPOCHS)
     ceiling: float | None = Field(default=None, gt=0)
     choose_at: float | None = Field(default=None, gt=0)
     drop: float | None = Field(default=None, ge=0, lt=1)
-    every: int | None = Field(default=None, ge=1)
+    every: int | None = Field(default=None, ge=1, le=LARGEST_COUNT)
     growth: Literal["random", "gradient"] | None = None
     scope: Literal["all", "conv", "non-conv"] | None = None
     ranking: Literal["global", "layer", "output"] | None = None
@@ -185,6 +189,8 @@ class StudySpec(Settings):
     def _count(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
+        if isinstance(value, int) and value > MOST_SEEDS:
+            raise ValueError(f"give at most {MOST_SEEDS:,} seeds")
         return tuple(range(value)) if isinstance(value, int) else value
 
     @field_validator("levels", mode="before")
@@ -197,6 +203,8 @@ class StudySpec(Settings):
     def _some(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
             raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
+        if len(seeds) > MOST_SEEDS or max(seeds) >= LARGEST_SEED:
+            raise ValueError(f"give at most {MOST_SEEDS:,} seeds, each below 2^63")
         return seeds
 
     @field_validator("levels")
@@ -225,6 +233,13 @@ class StudySpec(Settings):
     def _measured(self) -> StudySpec:
         if self.quality and not self.evaluate:
             raise ValueError("`evaluate` beside `quality`: a function that measures these metrics")
+        return self
+
+    @model_validator(mode="after")
+    def _countable(self) -> StudySpec:
+        points = len(self.seeds) * sum(len(self.levels_of(name)) for name in self.methods)
+        if points > MOST_POINTS:
+            raise ValueError(f"seeds, methods and levels of at most {MOST_POINTS:,} points in all")
         return self
 
     @model_validator(mode="after")
@@ -330,37 +345,12 @@ def read_study(path: Path) -> StudySpec:
     return _beside(path, check_study(read_toml(path), str(path)))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The values of a file of settings, unchecked.
-
-    Raises:
-        SpecError: The file cannot be read, or its TOML is damaged (line and column named).
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(
-            "reading a study",
-            str(path),
-            given=f"damaged TOML ({error})",
-            expected="TOML 1.0",
-            remedy="Mend the line named; strings need quotes.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            "reading a study",
-            str(path),
-            given=f"unreadable ({getattr(error, 'strerror', None) or error})",
-            expected="a TOML file in UTF-8",
-            remedy="Check the path; `secateur studies` lists the embedded ones.",
-        ) from None
-
-
 def _beside(path: Path, study: StudySpec) -> StudySpec:
     """Paths of a checkpoint, of scores and of masks are relative to the study file."""
 
     def beside(name: str | None) -> str | None:
-        return str(path.absolute().parent / Path(name).expanduser()) if name else name
+        # Of a user that does not exist `~name` stays: there will be no such file.
+        return str(path.absolute().parent / os.path.expanduser(name)) if name else name
 
     changed: dict[str, Any] = {}
     if study.base.checkpoint:
@@ -392,19 +382,13 @@ def check_study(values: Mapping[str, Any], source: str, *, trusted: bool = True)
         UnknownNameError: A method, model or data set is unknown.
     """
     try:
-        return StudySpec.model_validate(
-            plain_numbers(dict(values)), context={"source": source, "trusted": trusted}
-        )
+        plain = plain_numbers(dict(values))
+        check_plain(plain, source)
+        return StudySpec.model_validate(plain, context={"source": source, "trusted": trusted})
     except ValidationError as error:
         raise _spec_error(error, source) from None
     except RecursionError:
-        raise SpecError(
-            f"reading {source}",
-            "the study",
-            given="nested without an end",
-            expected="plain settings",
-            remedy="Give numbers, words, lists and tables.",
-        ) from None
+        raise nested(f"reading {source}") from None
 
 
 def _spec_error(

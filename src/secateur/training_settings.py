@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from secateur.registry import REPAIRS
-from secateur.settings import Settings, look_up
+from secateur.settings import LARGEST_COUNT, MOST_EPOCHS, Settings, look_up
 
 Schedule = Literal["constant", "cosine", "linear", "one-cycle", "step"]
 
@@ -25,11 +25,11 @@ class TrainingSpec(Settings):
     have lost; see `secateur.training.dropout_ratio`.
     """
 
-    base_epochs: int = Field(default=50, ge=0)
-    retrain_epochs: int = Field(default=25, ge=0)
+    base_epochs: int = Field(default=50, ge=0, le=MOST_EPOCHS)
+    retrain_epochs: int = Field(default=25, ge=0, le=MOST_EPOCHS)
     budget: Literal["level", "total"] = "level"
     spread: Literal["even", "last"] = "even"
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, le=LARGEST_COUNT)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
     retrain_learning_rate: float | None = Field(default=None, gt=0)
@@ -40,11 +40,11 @@ class TrainingSpec(Settings):
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
     retrain: Literal["fine-tune", "rewind-rate", "rewind-weights", "adaptive"] = "fine-tune"
     retrain_schedule: Schedule | None = None
-    rewind_epoch: int | None = Field(default=None, ge=0)
+    rewind_epoch: int | None = Field(default=None, ge=0, le=MOST_EPOCHS)
     distill: float = Field(default=0.0, ge=0, le=1)
     temperature: float = Field(default=4.0, gt=0)
     clip_norm: float | None = Field(default=None, gt=0)
-    accumulate: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1, le=LARGEST_COUNT)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     sparse_retraining: bool = False
     retrain_dropout: Literal["as-built", "scaled"] = "as-built"

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from secateur.foundation.level import Level
 from secateur.foundation.numbers import finite_number
-from secateur.settings import Settings
+from secateur.settings import MOST_EPOCHS, Settings
 
 
 def _number_or_none(value: object) -> object:
@@ -101,7 +101,7 @@ class TuneSpec(Settings):
     methods: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
     pruner: Literal["none", "median", "halving"] = "none"
-    trials: int = Field(default=20, ge=1)
+    trials: int = Field(default=20, ge=1, le=MOST_EPOCHS)
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")

@@ -58,3 +58,12 @@ def test_a_loader_of_the_user_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(load("own", size=4, count=12).train) == 12
     with pytest.raises(DataError, match="returned is of type int, expected data with three splits"):
         load("wrong", size=4)
+
+
+def test_what_a_loader_raises_is_told_in_one_line() -> None:
+    def broken() -> None:
+        raise MemoryError("no\nroom")
+
+    DATASETS.add("broken", broken)
+    with pytest.raises(DataError, match=r"the loader is failing \(MemoryError: no room\)"):
+        load("broken")

@@ -78,6 +78,8 @@ def test_fewer_classes_and_other_sizes() -> None:
         ("train", 0),
         ("val", 0),
         ("test", -1),
+        ("train", 100_000_000_000),
+        ("val", 10**30),
         ("size", 7),
         ("classes", 1),
         ("classes", 6),

@@ -89,7 +89,9 @@ def _builder(path: str, file: Path) -> Callable[[], nn.Module]:
 
 def _numbers(option: str, text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and 0 < int(part) < 1 << 20 for part in parts):
+    if not parts or not all(
+        part.isdecimal() and len(part) < 8 and 0 < int(part) < 1 << 20 for part in parts
+    ):
         raise UsageError(
             "timing a model file",
             option,

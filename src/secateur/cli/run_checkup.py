@@ -68,7 +68,7 @@ def run_checkup(folder: Path) -> RunCheckup:
     Raises:
         StoreError: There is no study in it.
     """
-    if not (folder / FILE).exists():
+    if not os.path.exists(folder / FILE):
         Store(folder)  # which says so
     odd, left = list(_odd(folder)), _left_over(folder)
     findings = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,7 @@ def sensitivity(
         form_of(figure)
     from secateur.study.sensitivity import study_in, study_sensitivity  # it loads torch
 
-    if (Path(source) / FILE).exists():
+    if os.path.exists(Path(source) / FILE):
         folder, study = Path(source), study_in(Path(source))
     else:
         study = presets.read(source)

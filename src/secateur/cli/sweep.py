@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -31,6 +32,7 @@ from secateur.tracking.observer import TrackingObserver
 
 Text = str | None
 FAILED, INTERRUPTED = 1, 130
+_DIGITS = 100
 
 
 # The first line keeps the paragraph from being wrapped.
@@ -235,7 +237,7 @@ def _check_folder(spec: StudySpec, folder: Path) -> None:
     Raises:
         UsageError: It does; nothing was written.
     """
-    if not (folder / "study.sqlite").exists():
+    if not os.path.exists(folder / "study.sqlite"):
         return
     store = Store(folder)
     held = store.settings if store.points() else {}
@@ -301,6 +303,10 @@ def _words(text: str) -> list[str]:
 
 def _seeds(text: str) -> object:
     """`3` is a number of seeds, `0,5,7` a list; anything else is left for the check to refuse."""
-    if text.strip().isdecimal():
+    if _is_count(text):
         return int(text)
-    return [int(part) if part.strip().isdecimal() else part for part in text.split(",")]
+    return [int(part) if _is_count(part) else part for part in text.split(",")]
+
+
+def _is_count(text: str) -> bool:
+    return text.strip().isdecimal() and len(text) < _DIGITS

@@ -15,9 +15,10 @@ from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Wo
 from secateur.cli.printing import print_table
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.cli.sweep import FAILED, INTERRUPTED, notes, overridden
+from secateur.foundation.toml_file import read_toml
 from secateur.report import page
 from secateur.report.tuning import audit_words, setting_text, tuning_table, value_text
-from secateur.spec import StudySpec, check_study, read_toml
+from secateur.spec import StudySpec, check_study
 from secateur.study import presets
 from secateur.study.store import Store
 from secateur.tuning.best import FILE

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from secateur.data.data import Data
-from secateur.errors import DataError
+from secateur.errors import DataError, SecateurError
 from secateur.registry import DATASETS
 
 
@@ -41,7 +41,7 @@ train, val, test, size, classes, difficulty, seed, flip, crop. Correct the optio
     parameters = _parameters(loader)
     _check_names(name, parameters, options)
     _check_types(name, parameters, options)
-    data = loader(**options)
+    data = _loaded(name, loader, options)
     if not isinstance(data, Data):
         raise DataError(
             f"loading {name}",
@@ -51,6 +51,22 @@ train, val, test, size, classes, difficulty, seed, flip, crop. Correct the optio
             remedy="Return secateur.data.from_tensors(...) or image_data(...) from it.",
         )
     return data
+
+
+def _loaded(name: str, loader: Callable[..., object], options: Mapping[str, object]) -> object:
+    """What a loader returns; what it raises, be it of the user's own, as one message."""
+    try:
+        return loader(**options)
+    except SecateurError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"loading {name}",
+            "the loader",
+            given=f"failing ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            expected="data with three splits",
+            remedy="Correct the function or the options given to it.",
+        ) from error
 
 
 def _parameters(loader: Callable[..., object]) -> Mapping[str, inspect.Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -95,16 +96,27 @@ def shapes(
     _check("difficulty", difficulty, 0, 1)
     _check("seed", seed, 0, math.inf)
     splits = {}
-    for number, (part, count) in enumerate((("train", train), ("val", val), ("test", test))):
-        _check(part, count, 1, math.inf)
+    counts = {"train": train, "val": val, "test": test}
+    for part, count in counts.items():
+        _check(part, count, 1, _room(size))
+    for number, (part, count) in enumerate(counts.items()):
         generator = numpy.random.default_rng([seed, number])
         splits[part] = _draw_split(generator, count, size, classes, difficulty)
     return image_data("shapes", **splits, classes=classes, flip=flip, crop=crop)
 
 
+def _room(size: int) -> float:
+    """Images of a size that fit the memory of this machine, where the system tells."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+    return memory // (3 * size * size)
+
+
 def _check(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        top = "" if math.isinf(high) else f" and at most {high}"
+        top = "" if math.isinf(high) else f" and at most {high:,}"
         raise DataError(
             "drawing shapes",
             option,

@@ -323,9 +323,15 @@ def test_workers_beside_threads_that_were_asked_for(
     assert share_out(workers, devices, threads) == chosen
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(0, None), (-1, None), (1, 0), (None, -2)])
-def test_none_at_all_are_refused(workers: int | None, threads: int | None) -> None:
-    with pytest.raises(UsageError, match="expected 1 or more"):
+@pytest.mark.parametrize(
+    ("workers", "threads"),
+    [(0, None), (-1, None), (1, 0), (None, -2), (None, 1000), (10**9, None), (1, 10**20)],
+)
+def test_none_at_all_and_thousands_are_refused(
+    monkeypatch: pytest.MonkeyPatch, workers: int | None, threads: int | None
+) -> None:
+    monkeypatch.setattr(sharing, "cores", lambda: 2)
+    with pytest.raises(UsageError, match="expected from 1 to 256"):
         share_out(workers, 0, threads)
 
 

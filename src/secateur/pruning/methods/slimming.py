@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from secateur.pruning.method import Method, Part, Preparation
+from secateur.settings import MOST_EPOCHS
 from secateur.spec import MethodSpec
 
 
@@ -12,7 +13,7 @@ class Options(MethodSpec):
     The term is the sum of the absolute batch-norm scales (equation 1).
     """
 
-    sparsity_epochs: int = Field(default=10, ge=1)
+    sparsity_epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS)
     penalty: float = Field(default=1e-3, gt=0)
 
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from secateur.pruning.method import Method, Part
+from secateur.settings import LARGEST_COUNT
 from secateur.spec import MethodSpec
 
 
@@ -12,7 +13,7 @@ class Options(MethodSpec):
     The damping is a share of the mean square input; 128 and 0.01 are the paper's.
     """
 
-    block: int = Field(default=128, ge=1)
+    block: int = Field(default=128, ge=1, le=LARGEST_COUNT)
     damping: float = Field(default=0.01, gt=0)
 
 

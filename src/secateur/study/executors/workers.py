@@ -14,6 +14,11 @@ from secateur.training.device import resolve_device
 
 MakeExecutor = Callable[[int], Executor]
 
+_MOST = 4096
+_SPARE, _TIMES = 256, 8
+"""Threads may be more than the cores here, for the bits of a larger machine; a thousand of them on
+two cores take minutes to start, or end the process."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -77,27 +82,32 @@ def share_out(workers: int | None, devices: int, threads: int | None = None) -> 
         Workers, and threads for each.
 
     Raises:
-        UsageError: The user asked for none, or for less.
+        UsageError: The user asked for none, or for far more than this machine has cores.
     """
-    check_counts(workers, threads)
+    check_counts(workers, threads, max(_SPARE, _TIMES * cores()))
     if threads:
         return workers or devices or max(1, min(cores() // threads, 8)), threads
     chosen = workers or devices or min(cores(), 8)
     return chosen, max(1, cores() // max(chosen, devices or min(cores(), 8)))
 
 
-def check_counts(workers: int | None, threads: int | None) -> None:
-    """Refuse none at all.
+def check_counts(workers: int | None, threads: int | None, most: int = _MOST) -> None:
+    """Refuse none at all, and far more than there can be.
+
+    Args:
+        workers: As the user asked; None to choose.
+        threads: Likewise.
+        most: Of either.
 
     Raises:
-        UsageError: The user asked for none, or for less.
+        UsageError: The user asked for none, for less, or for more.
     """
     for name, number in (("workers", workers), ("threads", threads)):
-        if number is not None and number < 1:
+        if number is not None and not 1 <= number <= most:
             raise UsageError(
                 "running a study",
                 name,
                 given=str(number),
-                expected="1 or more",
+                expected=f"from 1 to {most:,}",
                 remedy="Leave it out to have it chosen for this machine.",
             )

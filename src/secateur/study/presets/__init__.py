@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -31,7 +32,7 @@ def read(source: str) -> StudySpec:
         SpecError: The file cannot be read or is wrong.
     """
     path = Path(source)
-    if path.suffix == _SUFFIX or (path.exists() and source not in names()):
+    if path.suffix == _SUFFIX or (os.path.exists(path) and source not in names()):
         return read_study(path)
     with as_file(_file(source)) as embedded:
         return read_study(embedded)
