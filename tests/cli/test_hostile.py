@@ -407,6 +407,39 @@ def test_weights_of_another_net_or_with_false_masks(run: Callable[..., Said], fo
     assert run("export", folder, "--point", "magnitude:0.5:0")[0] == 2
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "link to a device"])
+@pytest.mark.parametrize("to", ["safetensors", "onnx", "pt2"])
+def test_an_export_target_that_is_no_file_is_left_alone(
+    run: Callable[..., Said], folder: Path, kind: str, to: str
+) -> None:
+    target = Path("target")
+    if kind == "device":
+        target = Path(os.devnull)
+    elif kind == "link to a device":
+        target.symlink_to(os.devnull)
+    else:
+        plant(target, kind, target)
+    before = target.lstat()
+    code, out, err = run(
+        "export", folder, "--point", "magnitude:0.5:0", "--to", to, "--out", target
+    )
+    assert (code, out) == (2, "")
+    assert "expected a file, or nothing" in err
+    assert (target.lstat().st_mode, target.lstat().st_ino) == (before.st_mode, before.st_ino)
+    for command, out_file in (("report", target), ("export-table", target)):
+        if to == "pt2":
+            assert run(command, folder, "--out", out_file)[0] == 2
+
+
+def test_an_export_takes_the_place_of_a_link(
+    run: Callable[..., Said], folder: Path, tmp_path: Path
+) -> None:
+    target = Path("net.safetensors")
+    target.symlink_to(tmp_path / "victim")
+    assert run("export", folder, "--point", "magnitude:0.5:0", "--out", target)[0] == 0
+    assert not target.is_symlink()
+
+
 # --- the database itself ------------------------------------------------------------------------
 
 

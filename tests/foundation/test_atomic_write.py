@@ -90,3 +90,38 @@ def test_an_error_of_the_system_is_passed_on_and_leaves_the_old_file(tmp_path):
         write()
 
     assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a device"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link to a device":
+        path.symlink_to(os.devnull)
+    else:
+        path = Path(os.devnull)
+    before = path.lstat().st_mode
+    with (
+        pytest.raises(ArtifactError, match=r"a folder|a pipe or a device"),
+        replacing(path) as partial,
+    ):
+        partial.write_text("x")
+    assert path.lstat().st_mode == before
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_link_the_link_is_replaced_and_not_what_it_points_to(
+    tmp_path: Path, there: bool
+) -> None:
+    if there:
+        (tmp_path / "other").write_text("other")
+    (tmp_path / "a").symlink_to("other")
+    with replacing(tmp_path / "a") as partial:
+        partial.write_text("new")
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "other").exists() is there
+    assert not there or (tmp_path / "other").read_text() == "other"

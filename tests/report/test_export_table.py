@@ -29,6 +29,29 @@ def test_csv_reads_back_exactly() -> None:
                 assert type(value)(row[name]) == value
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-x", "'-x"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\n=1"),
+        ("\n=1", "'\n=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a=1;b=2", "a=1;b=2"),
+        ("-", "-"),
+        ("magnitude", "magnitude"),
+    ],
+)
+def test_text_is_no_formula_and_numbers_are_numbers(name: str, cell: str) -> None:
+    point = replace(study(1)[0], method=name, environment={"cpu": name}, seconds=-1.5)
+    (row,) = csv.DictReader(io.StringIO(to_csv([point]).decode(), newline=""))
+    assert (row["method"], row["environment_cpu"], row["seconds"]) == (cell, cell, "-1.5")
+
+
 def test_json_reads_back_exactly() -> None:
     assert json.loads(to_json(study(), CONTROLS)) == records(study(), CONTROLS)
 

@@ -13,6 +13,7 @@ from secateur.artifact.manifest import Source
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
 from secateur.errors import ChannelError, StoreError, UsageError
+from secateur.foundation.atomic_write import no_target
 from secateur.point import Point
 from secateur.registry import DATASETS, MODELS
 from secateur.spec import GIVEN, StudySpec, check_study
@@ -72,10 +73,23 @@ def export(
     own = None if study is None else presets.read(study)
     source = source_of(store, spec, model, own)
     target = out or inside(run, "exports", f"{_file_name(chosen)}.{to}")
+    _check_target(target)
     _make_folder(target.parent)
     _write(store, spec, source, own, chosen, to, target)
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
+
+
+def _check_target(target: Path) -> None:
+    """Find it wrong before a net is built for it."""
+    if found := no_target(target):
+        raise UsageError(
+            "exporting a point",
+            str(target),
+            given=found,
+            expected="a file, or nothing",
+            remedy="Name another file with --out; nothing was written.",
+        )
 
 
 def _make_folder(folder: Path) -> None:

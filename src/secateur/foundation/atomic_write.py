@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
         path: What to make or replace.
 
     Raises:
-        ArtifactError: The folder cannot be written, or the disk is full.
+        ArtifactError: The folder cannot be written, the disk is full, or a folder, a pipe or a
+            device has that name.
 
     Example:
         >>> import tempfile
@@ -33,6 +35,14 @@ def replacing(path: Path) -> Iterator[Path]:
         ('whole', 1)
     """
     partial = path.parent / f".{path.name[:64]}.{uuid.uuid4().hex[:12]}.partial"
+    if found := no_target(path):
+        raise ArtifactError(
+            "writing a model file",
+            str(path),
+            given=found,
+            expected="a file, or nothing",
+            remedy="Choose another path; nothing was written.",
+        )
     try:
         with replaced_by(partial, path):
             yield partial
@@ -44,6 +54,25 @@ def replacing(path: Path) -> Iterator[Path]:
             expected="a folder with room for it",
             remedy="Choose another path, or free the disk; what was there before is untouched.",
         ) from error
+
+
+def no_target(path: Path) -> str:
+    """What lies under a name and is no file that a new one may replace; empty if none does.
+
+    A folder, a pipe or a device is not replaced: whoever named it meant another. Of a link to a
+    file the link itself is, and what it points to stays as it was.
+
+    Example:
+        >>> no_target(Path(os.devnull)), no_target(Path("no/such/file"))
+        ('a pipe or a device', '')
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing there, or an error that writing will meet, too
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from secateur.errors import UnknownNameError, UsageError
 from secateur.point import Point
 from secateur.report.records import Record, Value, records, schema
 
-_FORMULA = frozenset("=+-@\t\r")
+_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four in full width
+_NEXT_CELL = re.compile(r";(?=[=+\-@])")
+"""Where a spreadsheet of some countries begins a cell, and would begin it with a formula."""
 
 
 def to_csv(points: Iterable[Point], controls: Collection[str] = ()) -> bytes:
@@ -42,6 +45,8 @@ def _cell(value: Value) -> Value:
 
 def _text(text: str) -> str:
     """A leading quote makes it text; a dash alone, a level of nothing, calculates nothing."""
+    # Python does not quote a lone carriage return, which many readers take for the end of a row.
+    text = _NEXT_CELL.sub(";'", text.replace("\r\n", "\n").replace("\r", "\n"))
     return f"'{text}" if text[:1] in _FORMULA and text[1:] else text
 
 

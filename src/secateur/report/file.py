@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from secateur.errors import StoreError
-from secateur.foundation.atomic_write import replaced_by
+from secateur.foundation.atomic_write import no_target, replaced_by
 from secateur.study.folder import PARTIAL, draft
 
 
@@ -42,12 +42,11 @@ def write_whole(path: Path, content: bytes, operation: str) -> Path:
 
 
 def _check_target(path: Path, operation: str) -> None:
-    """A folder, a pipe or a device is not replaced by a file: whoever named it meant another."""
-    if path.exists() and not path.is_file():
+    if found := no_target(path):
         raise StoreError(
             operation,
             str(path),
-            given="a folder" if path.is_dir() else "a pipe or a device",
+            given=found,
             expected="a file, or nothing",
             remedy="Choose another path.",
         )
