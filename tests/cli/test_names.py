@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from secateur.cli import names
+from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
 
@@ -21,6 +22,7 @@ from secateur.study import presets
             "random-weight,random",
             ["random-weight,random-filter", "random-weight,random-combined"],  # not the same again
         ),
+        ("dense,all-w", ["dense,all-weights"]),
         ("nothing", []),
     ],
 )
@@ -29,7 +31,7 @@ def test_methods_are_completed_one_after_the_other(typed: str, offered: list[str
 
 
 def test_everything_is_offered_where_nothing_is_typed() -> None:
-    assert names.methods("") == list(METHODS)
+    assert names.methods("") == [*METHODS, *(ALL + family for family in FAMILIES)]
     assert names.models("") == list(MODELS)
     assert names.data_sets("") == list(DATASETS)
     assert names.study_names("") == presets.names()

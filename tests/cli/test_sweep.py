@@ -593,6 +593,13 @@ def test_a_note_is_a_line_and_no_warning_of_python(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "Note: little\n"
 
 
+def test_a_family_of_methods_is_named_at_once() -> None:
+    spec = overridden(methods="dense,all-initialisation,synflow")
+    assert list(spec.methods) == ["dense", "snip", "grasp", "synflow"]
+    with pytest.raises(UnknownNameError, match="'all-weight'"):
+        overridden(methods="all-weight")
+
+
 def test_methods_keep_the_options_that_the_file_gives_them() -> None:
     spec = overridden(methods="slimming, magnitude")
     assert list(spec.methods) == ["slimming", "magnitude"]

@@ -7,7 +7,7 @@ import torch
 
 import secateur
 from secateur.data.shapes import shapes
-from secateur.errors import UnknownNameError
+from secateur.errors import UnknownNameError, UsageError
 from secateur.pruning.masks import Masks
 from secateur.pruning.method import Method, Part
 from secateur.registry import CRITERIA, METHODS
@@ -84,6 +84,24 @@ def test_a_study_without_a_point_is_words(undisturbed: Any, tmp_path: Path) -> N
     shown = Study(folder)._repr_html_()
     assert "0 points" in shown
     assert "<table" not in shown
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"methods": [3]}, "methods is a int"),
+        ({"ray": 3}, "ray is a int"),
+        ({"ray": "nowhere"}, "no address"),
+        ({"ray": "auto", "cpus_per_run": 1.5}, "cpus-per-run"),
+        ({"ray": "auto", "gpus_per_run": "1"}, "gpus_per_run is a str"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_a_folder_is_made(
+    argument: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        sweep("lenet-300-100", out=tmp_path / "run", **argument)
+    assert not (tmp_path / "run" / "points").exists()
 
 
 def test_what_was_added_here_reaches_the_workers(tmp_path: Path) -> None:

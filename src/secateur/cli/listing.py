@@ -23,6 +23,7 @@ Examples:
   secateur methods
   secateur methods slimming
   secateur sweep --methods magnitude,l1-filter,dense
+  secateur sweep --methods all-weights,random-weight
 """,
     "models": """\b
 Examples:

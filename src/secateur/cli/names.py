@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
 
@@ -19,7 +20,8 @@ def methods(incomplete: str) -> list[str]:
     """Methods, with commas between them: `magnitude,l1` goes on to `magnitude,l1-filter`."""
     head, comma, last = incomplete.rpartition(",")
     given = head.split(",")
-    names = (name for name in METHODS if name not in given)
+    known = (*METHODS, *(ALL + family for family in FAMILIES))
+    names = (name for name in known if name not in given)
     return [head + comma + name for name in _starting(names, last)]
 
 

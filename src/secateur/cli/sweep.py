@@ -21,6 +21,7 @@ from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Wo
 from secateur.cli.progress import Progress, best_so_far
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
+from secateur.pruning.method import spelt_out
 from secateur.registry import METHODS, TRACKERS
 from secateur.report import page
 from secateur.spec import FILES, StudySpec, check_study
@@ -68,7 +69,8 @@ def sweep(
     methods: Annotated[
         Text,
         typer.Option(
-            help="Only these, with commas: magnitude,l1-filter.", autocompletion=method_names
+            help="Only these, with commas: magnitude,l1-filter; all-weights: every one of them.",
+            autocompletion=method_names,
         ),
     ] = None,
     levels: Annotated[
@@ -273,7 +275,7 @@ def overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySp
         if name in given:
             values.setdefault("training", {})[name] = given[name]
     if "methods" in given:
-        wanted = _words(given["methods"])
+        wanted = spelt_out(_words(given["methods"]))
         own = values.get("methods", {})
         values["methods"] = {METHODS.check(name): own.get(name, {}) for name in wanted}
     readers: dict[str, Callable[[str], object]] = {

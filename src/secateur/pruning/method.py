@@ -34,6 +34,9 @@ FAMILIES: Mapping[str, str] = {
 }
 """What methods are grouped by, and what is said above each group."""
 
+ALL = "all-"
+"""Before the name of a group: all methods of it."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -281,3 +284,22 @@ def find_method(name: str) -> Method:
             remedy="Name the object that describes the method; see the guide, Extending.",
         )
     return found
+
+
+def spelt_out(words: Iterable[str]) -> list[str]:
+    """Names of methods in their order, each once, with `all-FAMILY` for every method of a family.
+
+    Example:
+        >>> spelt_out(["dense", "all-initialisation", "snip"])
+        ['dense', 'snip', 'grasp', 'synflow']
+    """
+    found: dict[str, None] = {}
+    for word in words:
+        family = word.removeprefix(ALL)
+        whole = word.startswith(ALL) and family in FAMILIES
+        found.update(dict.fromkeys(_family(family) if whole else [word]))
+    return list(found)
+
+
+def _family(family: str) -> list[str]:
+    return [name for name, method in METHODS.items() if method.family == family]

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import SpecError
+from secateur.pruning.method import spelt_out
 from secateur.spec import GIVEN, StudySpec, check_study
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def study_of(
     methods = [methods] if isinstance(methods, str) else methods
     if not isinstance(methods, Iterable):
         raise _wrong("methods", methods)
+    for each in methods:
+        if not isinstance(each, str):
+            raise _wrong("methods", each)
     task = words.get("task", "classification")
     usual = {word: one for word, one in words.items() if one is not None or word not in OPTIONAL}
     checkpoint = usual.pop("checkpoint", "")
@@ -58,7 +62,9 @@ def study_of(
         **usual,
         "model": model if isinstance(model, str) else _name_of(model),
         "data": data if isinstance(data, str) else GIVEN,
-        "methods": methods if isinstance(methods, Mapping) else {each: {} for each in methods},
+        "methods": methods
+        if isinstance(methods, Mapping)
+        else dict.fromkeys(spelt_out(methods), {}),
         "training": dict(training),
         **{word: str(words.get(word, "")) for word in ("scores", "masks")},
         "task": task if isinstance(task, str | Mapping) else GIVEN,
@@ -68,8 +74,8 @@ def study_of(
     return check_study(settings, "the arguments")
 
 
-def check_places(out: object, device: object, workers: object) -> None:
-    """Refuse what is no folder, device or number of workers.
+def check_places(out: object, device: object, workers: object, **cluster: object) -> None:
+    """Refuse what is no folder, device or number of workers, and no place on a cluster.
 
     Raises:
         SpecError: One of them is of another type.
@@ -78,6 +84,7 @@ def check_places(out: object, device: object, workers: object) -> None:
         ("out", out, str | PathLike | None),
         ("device", device, str),
         ("workers", workers, int | None),
+        *((name, value, str if name == "ray" else int | float) for name, value in cluster.items()),
     ):
         if not isinstance(value, kinds):
             raise _wrong(subject, value)
@@ -108,6 +115,9 @@ _EXPECTED = {
     "out": "a path",
     "device": "auto, cpu, cuda, cuda:N or mps",
     "workers": "a whole number, or None",
+    "ray": "auto, local or HOST:PORT",
+    "cpus_per_run": "a number",
+    "gpus_per_run": "a number",
 }
 
 

@@ -145,6 +145,9 @@ def sweep(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    ray: str = "",
+    cpus_per_run: float = 1.0,
+    gpus_per_run: float = 0.0,
     observer: Observer | None = None,
     track: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
@@ -172,7 +175,8 @@ def sweep(
         model: A reference net's name, `package.module:function`, or a function that returns the
             network (called with `shape` and `classes` if it takes them).
         data: A data set's name, `package.module:function`, or data that `secateur.data` makes.
-        methods: Names, or a table of names and options as in a study file.
+        methods: Names (`all-weights`: every method of that family, see `secateur methods`), or a
+            table of names and options as in a study file.
         levels: Sparsities for every method, of the weights that take part; a table of patterns
             and sparsities may stand for one.
         seeds: How many, or which.
@@ -181,6 +185,9 @@ def sweep(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         workers: Worker processes; chosen for the machine by default.
         threads: Of each run; chosen for the machine by default.
+        ray: Runs on a Ray cluster: `auto`, `local` or `HOST:PORT`; on this machine by default.
+        cpus_per_run: What of the cluster each run takes; below one any fraction.
+        gpus_per_run: Likewise; without one runs are performed on the CPU.
         observer: Told of everything that happens.
         track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
         exclude: Layers that keep every element, as for `secateur.prune`; classes by their names.
@@ -205,6 +212,7 @@ def sweep(
         UsageError: Something asked for cannot be; nothing was trained.
     """
     # Reading a study takes no torch, running one does.
+    from secateur.study.executors.ray import RayCluster
     from secateur.study.sweep import run_study
 
     words = {
@@ -228,7 +236,9 @@ def sweep(
         "checkpoint": checkpoint,
     }
     spec = study_of(model, data, words, training)
-    check_places(out, device, workers)
+    check_places(
+        out, device, workers, ray=ray, cpus_per_run=cpus_per_run, gpus_per_run=gpus_per_run
+    )
     folder = Path(out) if out is not None else Path("runs") / name
     with TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking:
         run_study(
@@ -240,6 +250,7 @@ def sweep(
             device=device,
             workers=workers,
             threads=threads,
+            executor=RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None,
             observer=Several(tracking, observer or Silent()),
         )
     return Study(folder)
