@@ -101,6 +101,7 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "without-rate": _without(RATE),
     "without-scaled-dropout": _without(SCALED),
     "with-least-squares": (*CHOSEN, SQUARES),
+    "steady-with-least-squares": (*_without(CYCLE), SQUARES),
     "with-distill": (*CHOSEN, DISTILL),
     "with-normalize": (*CHOSEN, MEAN),
     "with-guard": (*CHOSEN, GUARD),
@@ -113,7 +114,7 @@ DROPS = ("conv4",)
 NORMS = ("resnet20",)
 """The nets with batch norm."""
 
-EVERY = ("chosen", "with-guard")
+EVERY = ("chosen", "steady-with-least-squares")
 """The candidates that are run with all methods at all levels, too."""
 
 

@@ -38,3 +38,25 @@ def test_repairs_are_in_the_order_in_which_they_are_done() -> None:
 def test_a_recipe_out_of_range(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TrainingSpec.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({"retrain_learning_rate": "3x"}, 0.003),
+        ({"retrain_learning_rate": "0.5x", "learning_rate": 0.1}, 0.05),
+        ({"retrain_learning_rate": "1x", "learning_rate": 1e-05}, 1e-05),
+        ({"retrain_learning_rate": 0.2}, 0.2),
+        ({}, None),
+    ],
+)
+def test_a_rate_of_retraining_in_multiples_of_the_dense_nets(
+    given: dict[str, Any], rate: float | None
+) -> None:
+    assert TrainingSpec.model_validate(given).retrain_learning_rate == rate
+
+
+@pytest.mark.parametrize("text", ["x", "-3x", "0x", "3 x", "threex", "1e400x"])
+def test_a_multiple_that_is_none(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TrainingSpec.model_validate({"retrain_learning_rate": text})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -14,6 +16,8 @@ Schedule = Literal["constant", "cosine", "linear", "one-cycle", "step"]
 
 class TrainingSpec(Settings):
     """How nets are trained: the dense one, in sparsity training, and in retraining alike.
+
+    `retrain_learning_rate` is a rate of its own, or `"3x"`: three times `learning_rate`.
 
     `budget` says what `retrain_epochs` are: of each level, or of all that a point trains after the
     base net, so that every point has consumed the same in all. Where several cuts lead to a point,
@@ -49,6 +53,15 @@ class TrainingSpec(Settings):
     sparse_retraining: bool = False
     retrain_dropout: Literal["as-built", "scaled"] = "as-built"
     repair: tuple[str, ...] = ()
+
+    @field_validator("retrain_learning_rate", mode="before")
+    @classmethod
+    def _times(cls, value: object, info: ValidationInfo) -> object:
+        """The number that `3x` stands for, so that one meaning has one digest."""
+        factor = re.fullmatch(r"(\d+(?:\.\d+)?)x", value) if isinstance(value, str) else None
+        if factor is None or "learning_rate" not in info.data:
+            return value
+        return float(Fraction(factor[1]) * Fraction(str(info.data["learning_rate"])))
 
     @field_validator("repair", mode="before")
     @classmethod
