@@ -57,7 +57,9 @@ SIZE: Mapping[str, Any] = {"object_store_memory": 80_000_000, "include_dashboard
 
 def nothing(model: nn.Module, run: Any) -> None:
     """A training that does nothing."""
-    del model, run
+    del model
+    for _ in range(run.epochs):
+        run.report(loss=0.0)
 
 
 class Watch(Silent):
@@ -65,17 +67,17 @@ class Watch(Silent):
 
     def __init__(self, at: int = 0, happens: Any = None) -> None:
         self.first = 0.0
-        self.ended = 0
+        self.count = 0
         self.at, self.happens = at, happens
 
     def started(self, run: Any) -> None:
         del run
         self.first = self.first or time.monotonic()
 
-    def finished(self, run: Any, point: Any) -> None:
-        del run, point
-        self.ended += 1
-        if self.happens is not None and self.ended >= self.at:
+    def ended(self, run: Any, reason: str) -> None:
+        del run, reason
+        self.count += 1
+        if self.happens is not None and self.count >= self.at:
             happens, self.happens = self.happens, None
             happens()
 

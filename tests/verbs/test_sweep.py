@@ -91,17 +91,17 @@ def test_a_study_without_a_point_is_words(undisturbed: Any, tmp_path: Path) -> N
     [
         ({"methods": [3]}, "methods is a int"),
         ({"ray": 3}, "ray is a int"),
-        ({"ray": "nowhere"}, "no address"),
+        ({"ray": "nowhere", "methods": ["magnitude"]}, "no address"),
         ({"ray": "auto", "cpus_per_run": 1.5}, "cpus-per-run"),
         ({"ray": "auto", "gpus_per_run": "1"}, "gpus_per_run is a str"),
     ],
 )
-def test_a_wrong_argument_is_named_before_a_folder_is_made(
+def test_a_wrong_argument_is_named_before_anything_is_trained(
     argument: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
         sweep("lenet-300-100", out=tmp_path / "run", **argument)
-    assert not (tmp_path / "run" / "points").exists()
+    assert not list(tmp_path.glob("run/points/*"))
 
 
 def test_what_was_added_here_reaches_the_workers(tmp_path: Path) -> None:
