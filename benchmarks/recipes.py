@@ -65,6 +65,7 @@ TENTH = {"protected": 0.1}
 GUARD = {"max_sparsity": {":last": 0.8}}
 CYCLE = {"training": {"retrain_schedule": "one-cycle"}}
 RATE = {"training": {"retrain_learning_rate": 0.003}}
+FALLING = {"training": {"retrain_schedule": "linear"}}
 SQUARES = {"training": {"repair": ["least-squares"]}}
 SCALED = {"training": {"retrain_dropout": "scaled"}}
 DISTILL = {"training": {"distill": 0.5}}
@@ -102,6 +103,8 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "without-scaled-dropout": _without(SCALED),
     "with-least-squares": (*CHOSEN, SQUARES),
     "steady-with-least-squares": (*_without(CYCLE), SQUARES),
+    "falling": (*_without(CYCLE), FALLING),
+    "falling-with-least-squares": (*_without(CYCLE), FALLING, SQUARES),
     "with-distill": (*CHOSEN, DISTILL),
     "with-normalize": (*CHOSEN, MEAN),
     "with-guard": (*CHOSEN, GUARD),
