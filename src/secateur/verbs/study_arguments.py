@@ -55,6 +55,7 @@ def study_of(
     for each in methods:
         if not isinstance(each, str):
             raise _wrong("methods", each)
+    table = methods if isinstance(methods, Mapping) else {each: {} for each in spelt_out(methods)}
     task = words.get("task", "classification")
     usual = {word: one for word, one in words.items() if one is not None or word not in OPTIONAL}
     checkpoint = usual.pop("checkpoint", "")
@@ -62,9 +63,7 @@ def study_of(
         **usual,
         "model": model if isinstance(model, str) else _name_of(model),
         "data": data if isinstance(data, str) else GIVEN,
-        "methods": methods
-        if isinstance(methods, Mapping)
-        else dict.fromkeys(spelt_out(methods), {}),
+        "methods": table,
         "training": dict(training),
         **{word: str(words.get(word, "")) for word in ("scores", "masks")},
         "task": task if isinstance(task, str | Mapping) else GIVEN,
