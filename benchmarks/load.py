@@ -84,7 +84,7 @@ class Stub:
         started, self._started = self._started, []
         for job in started:
             run = job.run
-            save_checkpoint(job.file_of(run.digest), {})
+            save_checkpoint(job.output, {})
             level = run.level[0] if run.level else 0.0
             made = page.point_at(run.method, run.step, float(level), random.Random(run.seed))
             made = replace(made, digest=run.digest, seed=run.seed, level=run.level)

@@ -544,6 +544,10 @@ def test_a_folder_that_another_sweep_holds_is_refused(bench: Any, command: Comma
     with Store.writing(bench.folder / "run"):
         err = refused(command, "sweep", "tiny.toml", "--out", "run")
     assert "in use by another sweep" in err
+    with Store.writing(bench.folder / "run", shared=True):
+        err = refused(command, "sweep", "tiny.toml", "--out", "run")
+    assert "in use by another sweep, which shares it" in err
+    assert "--shared" in err
 
 
 SPEC = StudySpec.model_validate(

@@ -89,14 +89,17 @@ class Notes(Silent):
         return [title for title, _ in self.ends]
 
 
-def sweep(folder: Path, notes: Notes | None = None, **changes: Any) -> Notes:
+def sweep(
+    folder: Path, notes: Notes | None = None, *, shared: bool = False, **changes: Any
+) -> Notes:
     """Run the study in a folder, or go on with it; the executor `inline` has to be registered."""
     notes = notes or Notes()
     spec = StudySpec.model_validate({**SETTINGS, **changes})
     images = data()
     run_study(
-        spec, folder, model=net, data=images, threads=1, workers=1, timing=False, observer=notes
-    )
+        spec, folder, model=net, data=images, threads=1, workers=1, timing=False, shared=shared,
+        observer=notes,
+    )  # fmt: skip
     return notes
 
 

@@ -147,3 +147,19 @@ def test_a_sweep_has_a_heartbeat_while_it_runs(undisturbed: Any) -> None:
     assert "dense base seed 0" in underway
     assert any(title.endswith(" 0.7 seed 0") for title in underway)
     assert read_heartbeat(undisturbed.folder / "run") is None
+
+
+def test_of_several_that_share_a_folder_one_writes_and_the_next_goes_on(
+    tmp_path: Path, runs: tuple[Run, ...]
+) -> None:
+    with Heartbeat(tmp_path, shared=True) as other:
+        with Heartbeat(tmp_path, shared=True) as one:
+            one.planned(runs, frozenset())  # the other one has the turn
+            assert not (tmp_path / "pulse.json").exists()
+            other.planned(runs, frozenset())
+        assert read(tmp_path)["runs"] == 3  # its end took nothing of the other's away
+        with Heartbeat(tmp_path, shared=True) as one:
+            other.__exit__()
+            assert read_heartbeat(tmp_path) is None
+            one.planned(runs[:2], frozenset())
+            assert read(tmp_path)["runs"] == 2

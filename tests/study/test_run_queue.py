@@ -99,3 +99,39 @@ def test_what_starts_from_a_run_that_is_made_again_waits_once_more() -> None:
 def test_nothing_is_taken_where_nothing_may_start() -> None:
     with pytest.raises(IndexError, match="no run may start"):
         RunQueue(()).take()
+
+
+def test_what_somebody_else_performs_is_set_aside_and_put_back() -> None:
+    plan = runs({"magnitude": {}, "l1-filter": {"schedule": "one-shot"}})
+    base, first, second, filters, more = plan
+    queue = RunQueue(plan, {base.digest})
+    assert queue.set_aside([base.digest, first.digest, "unknown"]) == {first.digest}
+    assert queue.set_aside([first.digest]) == set()
+    assert first.digest in queue
+    assert base.digest not in queue
+    assert [queue.take(), queue.take()] == [filters, more]
+    assert not queue.ready
+    assert len(queue) == 1  # the second level, which waits for the first
+    queue.put_back([first.digest, base.digest, "unknown"])
+    assert queue.take() == first
+    queue.end(first)
+    assert queue.take() == second
+
+
+def test_a_chain_ends_before_a_run_that_somebody_else_performs() -> None:
+    base, first, second = plan = runs({"magnitude": {}})
+    queue = RunQueue(plan, {base.digest})
+    queue.set_aside([second.digest])
+    assert queue.take_chain() == (first,)
+
+
+def test_what_is_put_back_waits_for_a_parent_that_is_made_again_meanwhile() -> None:
+    base, first, _ = plan = runs({"magnitude": {}})
+    queue = RunQueue(plan, {base.digest})
+    queue.set_aside([first.digest])
+    queue.make_again({base.digest}, ())
+    queue.put_back([first.digest])
+    assert queue.take() == base
+    assert not queue.ready
+    queue.end(base)
+    assert queue.take() == first

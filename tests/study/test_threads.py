@@ -54,6 +54,14 @@ def test_one_with_finished_runs_keeps_its_own_and_says_so(
             keep_threads(store, 2, 2, 1)
 
 
+def test_one_that_others_are_at_keeps_theirs_though_no_run_has_finished(tmp_path: Path) -> None:
+    with Store.writing(tmp_path / "run") as store:
+        assert keep_threads(store, 1, None, 8, joining=True) == ONE
+        assert keep_threads(store, 4, None, 1, joining=True) == ONE
+        with pytest.raises(UsageError, match=r"threads is 2, expected 1"):
+            keep_threads(store, 2, 2, 1, joining=True)
+
+
 @pytest.mark.parametrize(
     "kept",
     [

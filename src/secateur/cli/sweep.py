@@ -43,6 +43,7 @@ Examples:
   secateur sweep study.toml --seeds 3 --out runs/mine
   secateur sweep study.toml --track mlflow --track tensorboard
   secateur sweep study.toml --ray auto --gpus-per-run 0.5
+  secateur sweep study.toml --shared --out /mnt/all/runs/mine
   secateur sweep --model lenet-300-100 --methods magnitude,dense --levels 0.9,0.99
 """
 
@@ -123,6 +124,10 @@ def sweep(
     gpus_per_run: GpusPerRun = 0.0,
     timing: Annotated[bool, typer.Option(help="Measure latencies once every run is done.")] = True,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
+    shared: Annotated[
+        bool,
+        typer.Option("--shared", help="Share the run folder with other sweeps that say so, too."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")
     ] = False,
@@ -180,6 +185,7 @@ def sweep(
                 workers=workers,
                 threads=threads,
                 timing=timing,
+                shared=shared,
                 executor=executor,
                 observer=told,
             )

@@ -316,5 +316,5 @@ class CutNet:
 
     def save(self) -> None:
         """Write the net's weights and masks as the run's checkpoint; `sum` is that of its bytes."""
-        file, early = self.job.file_of(self.job.run.digest), self.training.early
+        file, early = self.job.output, self.training.early
         self.sum = save_checkpoint(file, self.model.state_dict(), self.masks, early)

@@ -47,6 +47,22 @@ INSERT INTO facts VALUES ('format', '{FORMAT}');
 COMMIT;
 """
 
+# What drivers of a shared folder tell each other; of no use once none is there.
+_DRIVERS = """
+CREATE TABLE drivers (
+    id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    born TEXT NOT NULL,
+    beats INTEGER NOT NULL
+) STRICT;
+CREATE TABLE claims (digest TEXT PRIMARY KEY, driver TEXT NOT NULL) STRICT;
+CREATE TABLE endings (
+    number INTEGER PRIMARY KEY, digest TEXT NOT NULL, driver TEXT NOT NULL
+) STRICT;
+"""
+_DRIVERS_NAMES = ("drivers", "claims", "endings")
+
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master"
 
 
@@ -75,9 +91,10 @@ def _check_journal(journal: Path) -> None:
 def check_tables(folder: Path, db: sqlite3.Connection) -> None:
     """Refuse a database with anything in it that secateur does not make: views, triggers, ..."""
     found = set(db.execute(_SCHEMA))
-    if found != _schema():
+    if found not in (_schema(), _schema(_DRIVERS)):
         _check_no_newer(folder, db, found)
-        odd = sorted(str(entry[1]) for entry in found ^ _schema())
+        wrong = (found - _schema(_DRIVERS)) | (_schema() - found)
+        odd = sorted(str(entry[1]) for entry in wrong or found ^ _schema(_DRIVERS))
         raise unusable(folder, f"{plain(', '.join(odd), 200)} is not as secateur makes it")
 
 
@@ -107,22 +124,50 @@ def other_format(folder: Path, written: str | None) -> OtherFormatError:
 
 
 @cache
-def _schema() -> frozenset[tuple[str, str, str]]:
+def _schema(more: str = "") -> frozenset[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(_TABLES)
+        db.executescript(_TABLES + more)
         return frozenset(db.execute(_SCHEMA))
 
 
 def make_tables(folder: Path) -> None:
-    """Make the tables, all or none, where there are none."""
+    """Make the tables, all or none, where there are none; several may try at the same time."""
     with closing(connect(folder)) as db:
-        if db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-            create_tables(db)
+        if _is_empty(db):
+            try:
+                create_tables(db)
+            except sqlite3.OperationalError:
+                db.rollback()
+                if _is_empty(db):
+                    raise
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
 def create_tables(db: sqlite3.Connection) -> None:
     """Make the tables in an empty database, all or none."""
     db.executescript(_TABLES)
+
+
+def make_drivers_tables(db: sqlite3.Connection) -> None:
+    """Make the tables of a shared folder where there are none, within a transaction."""
+    if "drivers" not in _names(db):
+        for statement in _DRIVERS.split(";\n"):
+            db.execute(statement)
+
+
+def drop_drivers_tables(folder: Path) -> None:
+    """Take the tables of a shared folder away again, where there are some and no driver is."""
+    with closing(connect(folder)) as db:
+        if not _names(db).isdisjoint(_DRIVERS_NAMES):
+            drops = "".join(f"DROP TABLE IF EXISTS {name};" for name in _DRIVERS_NAMES)
+            db.executescript(f"BEGIN IMMEDIATE;{drops}COMMIT;")
+
+
+def _names(db: sqlite3.Connection) -> set[str]:
+    return {str(name) for (name,) in db.execute("SELECT name FROM sqlite_master")}
 
 
 def unusable(folder: Path, error: object) -> StoreError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from secateur.errors import StoreError
@@ -204,6 +205,20 @@ def write_whole(path: Path, content: bytes) -> None:
             expected="a disk with room for it",
             remedy="Free the disk and give the same command: finished runs are kept.",
         ) from None
+
+
+def remove_partials(folder: Path, digest: str = "") -> None:
+    """Remove what killed writers left.
+
+    Args:
+        folder: The run folder.
+        digest: Of the run whose file they were writing; all that they left if empty.
+    """
+    started = f"{Path(checkpoint_name(digest)).stem}." if digest else ""
+    own = () if digest else folder.glob(f".*{PARTIAL}")
+    for left in (*own, *(folder / POINTS).glob(f"{started}*{PARTIAL}")):
+        with suppress(OSError):  # a folder of that name is nobody's part
+            left.unlink(missing_ok=True)
 
 
 def open_lock(path: Path) -> int:

@@ -39,29 +39,42 @@ class Heartbeat:
     It writes once a second at most for each run under way, and whenever one begins or ends. A
     disk that is full or a folder that cannot be locked stops the heartbeat, never the sweep.
 
+    Of several sweeps that share the folder one writes; another one goes on once that has ended.
+
     Args:
         folder: The run folder.
         every: Seconds between two epochs of a run that are written down.
+        shared: Whether others may write one there.
     """
 
-    def __init__(self, folder: Path, every: float = _EVERY) -> None:
+    def __init__(self, folder: Path, every: float = _EVERY, *, shared: bool = False) -> None:
         self._file = folder / _FILE
         self._lock = folder / _LOCK
         self._every = every
         self._sweep = SweepProgress()
         self._written: dict[str, float] = {}
+        self._shared = shared
+        self._turn = False
         self._held = ExitStack()
 
     def __enter__(self) -> Heartbeat:
-        with suppress(OSError):
-            lock = self._held.enter_context(os.fdopen(open_lock(self._lock), "a"))
-            # A watcher holds it for an instant, and no other sweep does: the store has seen to it.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        self._take_turn()
         return self
 
+    def _take_turn(self) -> None:
+        """Lock it: alone at once, with others as soon as none of them holds it."""
+        self._turn = not self._shared  # whoever is alone writes even what cannot be locked
+        with suppress(OSError), ExitStack() as held:
+            lock = held.enter_context(os.fdopen(open_lock(self._lock), "a"))
+            # A watcher holds it for an instant; of a folder that is not shared no other sweep does.
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if self._shared else 0))
+            self._turn = True
+            self._held = held.pop_all()
+
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._file.unlink(missing_ok=True)
+        if self._turn:
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
         self._held.close()
 
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
@@ -96,6 +109,10 @@ class Heartbeat:
         self._write()
 
     def _write(self) -> None:
+        if not self._turn:
+            self._take_turn()
+        if not self._turn:
+            return
         with suppress(OSError):
             partial = draft(self._file.with_suffix(PARTIAL))
             with replaced_by(partial, self._file, synced=False):  # it is soon old

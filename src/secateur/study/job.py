@@ -144,6 +144,8 @@ class Job:
         device: As `resolve_device` reads it.
         threads: Intra-op threads; results depend on it in the last bits.
         sums: SHA-256 of the parents' files by their digests; without one a file is taken as it is.
+        draft: Where several sweeps share the folder, the name in it under which the run's file is
+            written; whose result counts gives it its own. Empty: its own at once.
     """
 
     run: Run
@@ -151,6 +153,7 @@ class Job:
     device: str = "cpu"
     threads: int = 1
     sums: Mapping[str, str] = field(default_factory=dict)
+    draft: str = ""
 
     @property
     def study(self) -> StudySpec:
@@ -173,6 +176,11 @@ class Job:
     def file_of(self, digest: str) -> Path:
         """Where the weights of a run of this study lie."""
         return self.setup.folder / checkpoint_name(digest)
+
+    @property
+    def output(self) -> Path:
+        """Where this run's weights are written."""
+        return self.setup.folder / self.draft if self.draft else self.file_of(self.run.digest)
 
     def parent(self, role: str) -> tuple[Path, str]:
         """The file that a parent left, and the sum that it was written with, if it is known."""

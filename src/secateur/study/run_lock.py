@@ -1,4 +1,4 @@
-"""The lock of a run folder: one sweep at a time writes it, having shown that it can.
+"""The lock of a run folder: one sweep writes it, or several that share it; each can, and shows it.
 
 Two locks are held. The one of the file `.lock` is what every version of secateur looks at; a file
 can be removed, and the next sweep would lock a new one. The folder's own lock goes with the folder
@@ -9,43 +9,53 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from secateur.errors import StoreError
 from secateur.study.database import FILE
-from secateur.study.folder import POINTS, check_folder, draft, open_lock
+from secateur.study.folder import PARTIAL, POINTS, check_folder, draft, open_lock
 from secateur.study.patience import retried
 
 LOCK = ".lock"
 _PROBE = 1 << 20
+_PAUSES = (0.05, 0.15, 0.4, 1.0)
 
 
 @contextmanager
-def writable(folder: Path) -> Iterator[None]:
+def writable(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold a folder's locks, having shown that it can be written.
 
     Args:
         folder: Made if absent.
+        shared: Beside others that say so too, and only beside those.
 
     Raises:
-        StoreError: It cannot be written, or another process writes it.
+        StoreError: It cannot be written, or another process writes it that does not share it.
     """
     check_folder(folder)
     with ExitStack() as held:
         try:
             retried(lambda: _probe(folder))
-            lock = held.enter_context(os.fdopen(retried(lambda: open_lock(folder / LOCK)), "a"))
+            lock = held.enter_context(os.fdopen(retried(lambda: open_lock(folder / LOCK)), "a+"))
             own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             held.callback(os.close, own)
         except OSError as error:
             raise unwritable(folder, f"not writable ({error.strerror})") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _lock_folder(own)
-        except BlockingIOError:
-            raise unwritable(folder, "in use by another sweep") from None
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        # The last one of several holds it alone for a moment, while it tidies up behind them.
+        for pause in (*(_PAUSES if shared else ()), 0.0):
+            try:
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                _lock_folder(own, kind)
+                break
+            except BlockingIOError:
+                if not pause:
+                    raise _in_use(folder, shared) from None
+                time.sleep(pause)
         yield
 
 
@@ -53,7 +63,8 @@ def _probe(folder: Path) -> None:
     (folder / POINTS).mkdir(parents=True, exist_ok=True)
     if (folder / FILE).exists() and (folder / FILE).stat().st_nlink > 1:
         raise unwritable(folder, f"one whose {FILE} has another name elsewhere, too")
-    probe = draft(folder / ".probe")
+    # Of its own name: several that share the folder may begin at the same time.
+    probe = draft(folder / f".probe-{uuid.uuid4().hex}{PARTIAL}")
     try:
         with probe.open("wb") as file:
             file.write(bytes(_PROBE))
@@ -63,9 +74,9 @@ def _probe(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _lock_folder(descriptor: int) -> None:
+def _lock_folder(descriptor: int, kind: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError:
@@ -78,13 +89,48 @@ def is_in_use(folder: Path) -> bool:
         with suppress(FileNotFoundError, NotADirectoryError):
             descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | flags)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            except OSError:
-                continue
+                if _is_locked(descriptor):
+                    return True
             finally:
                 os.close(descriptor)
+    return False
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether anybody holds a lock: of the kind that stands alone, or of the other."""
+    for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # not of this kind, by this descriptor, on this file system
+            continue
+    return False
+
+
+def _in_use(folder: Path, shared: bool) -> StoreError:
+    """The error about a folder that another sweep writes which does not go with this one."""
+    if not shared and not _shares(folder):
+        return unwritable(folder, "in use by another sweep")
+    return StoreError(
+        "preparing the run folder",
+        str(folder),
+        given=f"in use by another sweep, which {'does not share' if shared else 'shares'} it",
+        expected="a folder that one sweep writes, or several that are all told to share it",
+        remedy="Give both commands with --shared, wait for the other one, or choose another "
+        "folder with --out.",
+    )
+
+
+def _shares(folder: Path) -> bool:
+    """Whether whoever holds the lock holds it with others."""
+    with suppress(OSError, StoreError):
+        descriptor = open_lock(folder / LOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+        return True
     return False
 
 

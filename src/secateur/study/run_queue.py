@@ -7,7 +7,7 @@ through again whenever one of them ends.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from secateur.study.plan import Run
 
@@ -39,6 +39,10 @@ class RunQueue:
     def __len__(self) -> int:
         """How many runs have not been taken."""
         return len(self._runs) - len(self._taken)
+
+    def __contains__(self, digest: object) -> bool:
+        """Whether a run has neither ended nor failed."""
+        return digest in self._runs
 
     @property
     def ready(self) -> bool:
@@ -85,7 +89,20 @@ class RunQueue:
         able = next_level or first_level
         if len(able) != 1 or not self._blocked[able[0].digest] <= inside:
             return None
-        return able[0]
+        return None if able[0].digest in self._taken else able[0]
+
+    def set_aside(self, digests: Iterable[str]) -> set[str]:
+        """Take runs out that somebody else performs; returns those that waited here."""
+        waiting = self._runs.keys() - self._taken
+        found = waiting.intersection(digests)
+        self._taken |= found
+        return found
+
+    def put_back(self, digests: Iterable[str]) -> None:
+        """Let runs wait again that were taken or set aside and have not ended."""
+        for digest in self._runs.keys() & digests:
+            self._taken.discard(digest)
+            self._wait_again(self._runs[digest])
 
     def make_again(self, lost: Collection[str], taken: Sequence[Run]) -> None:
         """Put finished runs back whose files are lost: whatever starts from them waits once more.
@@ -98,12 +115,14 @@ class RunQueue:
         for digest in lost:
             self._runs[digest] = self._plan[digest]
         for digest in sorted(self._runs.keys() - self._taken, key=self._place.__getitem__):
-            run = self._runs[digest]
-            parents = {p for p in run.parents.values() if p in self._runs}
-            for parent in parents - self._blocked.get(digest, set()):
-                self._children.setdefault(parent, []).append(run)
-            self._blocked[digest] = parents
-            self._offer(run)
+            self._wait_again(self._runs[digest])
+
+    def _wait_again(self, run: Run) -> None:
+        parents = {p for p in run.parents.values() if p in self._runs}
+        for parent in parents - self._blocked.get(run.digest, set()):
+            self._children.setdefault(parent, []).append(run)
+        self._blocked[run.digest] = parents
+        self._offer(run)
 
     def end(self, run: Run) -> None:
         """Note that a run is done: what waited for it alone may start."""

@@ -5,9 +5,10 @@
       points/DIGEST.safetensors    the weights of each finished run
       figures/                     drawn from the two above
 
-One process writes, under a lock. A run is finished once its row says so; its file was complete,
-under its final name and on the disk before. The row keeps the file's SHA-256: what is no longer as
-it was written counts as not finished, and is made again.
+One process writes, under a lock, or several that share the folder (`shared_claims.py`). A run is
+finished once its row says so; its file was complete, under its final name and on the disk before.
+The row keeps the file's SHA-256: what is no longer as it was written counts as not finished, and is
+made again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -33,6 +34,7 @@ from secateur.study.database import (
     FORMAT,
     check_tables,
     connect,
+    drop_drivers_tables,
     make_tables,
     other_format,
     unusable,
@@ -47,7 +49,7 @@ from secateur.study.decoding import (
     decode_trained,
     decode_training,
 )
-from secateur.study.folder import PARTIAL, POINTS, check_folder, check_kind, checkpoint_name
+from secateur.study.folder import check_folder, check_kind, checkpoint_name, remove_partials
 from secateur.study.patience import retried
 from secateur.study.run_lock import unwritable, writable
 from secateur.study.salvage import with_remedy
@@ -127,27 +129,29 @@ class Store:
 
     @classmethod
     @contextmanager
-    def writing(cls, folder: Path) -> Iterator[Store]:
-        """Open or make the store of a folder, alone.
+    def writing(cls, folder: Path, *, shared: bool = False) -> Iterator[Store]:
+        """Open or make the store of a folder, alone or beside others that share it.
 
         Args:
             folder: Made if absent.
+            shared: Others may write it at the same time, if they say so, too.
 
         Raises:
             StoreError: The folder cannot be written, another process writes it, or what it holds
                 is no study of this version.
         """
-        with writable(folder):
+        with writable(folder, shared=shared):
             try:
                 retried(lambda: make_tables(folder))
+                if not shared:
+                    retried(lambda: drop_drivers_tables(folder))
             except sqlite3.Error as error:
                 raise with_remedy(folder, unusable(folder, error)) from None
             store = cls(folder)
             # A row has to outlive a power cut as the file it speaks of does.
             store._db.execute("PRAGMA synchronous = FULL")
-            for left in (*folder.glob(f".*{PARTIAL}"), *(folder / POINTS).glob(f"*{PARTIAL}")):
-                with suppress(OSError):  # a folder of that name is nobody's part
-                    left.unlink(missing_ok=True)
+            if not shared:  # else they may be what others are writing just now
+                remove_partials(folder)
             try:
                 yield store
             finally:
@@ -176,7 +180,7 @@ class Store:
 
     def fact(self, name: str) -> str | None:
         """A fact about the study as text; None if it was never written."""
-        rows = self._rows("SELECT value FROM facts WHERE name = ?", name)
+        rows = self.rows("SELECT value FROM facts WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
     @_told
@@ -188,7 +192,11 @@ class Store:
         """
         return decode_fact(name, self.fact(name))
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
+    def plan(self) -> tuple[str, ...]:
+        """The digests of the runs of the plan, in its order."""
+        return tuple(str(row[0]) for row in self.rows("SELECT digest FROM plan ORDER BY position"))
+
+    def rows(self, query: str, *values: object) -> list[Any]:
         """What a query finds; every reading goes through here.
 
         Raises:
@@ -199,21 +207,25 @@ class Store:
         except sqlite3.Error as error:
             raise with_remedy(self.folder, unusable(self.folder, error)) from None
 
-    def _write(self, write: Callable[[sqlite3.Connection], Result]) -> Result:
+    def write(self, write: Callable[[sqlite3.Connection], Result]) -> Result:
         """Write all of something or nothing; every writing goes through here.
 
-        What fails for a moment only is tried again.
+        What fails for a moment only is tried again. Nobody else writes meanwhile, so that what
+        `write` reads first still holds when it writes; within it, other writings are part of it.
         """
+        if self._db.in_transaction:
+            return write(self._db)
 
         def once() -> Result:
             with self._db as db:
+                db.execute("BEGIN IMMEDIATE")
                 return write(db)
 
         return retried(once)
 
     def write_fact(self, name: str, value: str) -> None:
         """Write a fact about the study."""
-        self._write(
+        self.write(
             lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
         )
 
@@ -229,7 +241,7 @@ class Store:
             db.execute("DELETE FROM plan")
             db.executemany("INSERT INTO plan (digest) VALUES (?)", [(run.digest,) for run in runs])
 
-        self._write(replace_plan)
+        self.write(replace_plan)
 
     @property
     @_told
@@ -241,7 +253,7 @@ class Store:
         """Note that an attempt at a run begins; returns its number."""
         begun = (run.digest, time.time())
         query = "INSERT INTO attempts (digest, started) VALUES (?, ?)"
-        return self._write(lambda db: int(db.execute(query, begun).lastrowid or 0))
+        return self.write(lambda db: int(db.execute(query, begun).lastrowid or 0))
 
     def record_end(
         self,
@@ -265,7 +277,7 @@ class Store:
                 "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (run.digest, *told)
             )
 
-        self._write(end)
+        self.write(end)
 
     def finished(self) -> set[str]:
         """Digests of the runs that are done and whose file is as it was written."""
@@ -281,7 +293,7 @@ class Store:
 
     @_told
     def _sums(self, where: str, *values: object) -> dict[str, str]:
-        rows = self._rows(
+        rows = self.rows(
             "SELECT digest, CASE WHEN json_valid(result) "
             f"THEN json_extract(result, '$.sha256') END FROM runs WHERE {where}",
             *values,
@@ -316,10 +328,10 @@ class Store:
 
     def note_sum(self, digest: str, found: str) -> None:
         """Note the SHA-256 of a file that was written without one."""
-        ((text,),) = self._rows("SELECT result FROM runs WHERE digest = ?", digest)
+        ((text,),) = self.rows("SELECT result FROM runs WHERE digest = ?", digest)
         told = sealed({**json.loads(text), "sha256": found})
         query = "UPDATE runs SET result = ? WHERE digest = ?"
-        self._write(lambda db: db.execute(query, (told, digest)))
+        self.write(lambda db: db.execute(query, (told, digest)))
 
     def _judge(self, digest: str, known: str) -> Verdict:
         path = self.checkpoint(digest)
@@ -331,7 +343,7 @@ class Store:
     @_told
     def points(self) -> tuple[Point, ...]:
         """The measured points of the plan, in its order."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT digest, runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
             "LEFT JOIN latencies USING (digest) "
             "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
@@ -353,7 +365,7 @@ class Store:
 
     def _training_seconds(self) -> dict[str, float | None]:
         """Of every finished run: what it trained, with all that it started from."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT digest, made_by, CASE WHEN json_valid(result) "
             "THEN json_extract(result, '$.trained') END FROM runs WHERE status = 'done'"
         )
@@ -366,7 +378,7 @@ class Store:
     @_told
     def trainings(self) -> tuple[Training, ...]:
         """What the finished runs of the plan trained, sparsity training included, in its order."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT digest, kind, title, made_by, result FROM plan JOIN runs USING (digest) "
             "WHERE status = 'done' ORDER BY position"
         )
@@ -383,11 +395,11 @@ class Store:
             for digest, measured in latencies.items()
         ]
         query = "INSERT OR REPLACE INTO latencies VALUES (?, ?)"
-        self._write(lambda db: db.executemany(query, rows))
+        self.write(lambda db: db.executemany(query, rows))
 
     def failures(self) -> tuple[tuple[str, str], ...]:
         """Title and reason of each run of the plan that failed."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT runs.title, runs.reason FROM plan JOIN runs USING (digest) "
             "WHERE runs.status = 'failed' ORDER BY plan.position"
         )
@@ -395,12 +407,12 @@ class Store:
 
     def missing(self) -> int:
         """How many runs of the plan have neither finished nor failed."""
-        rows = self._rows("SELECT COUNT(*) FROM plan WHERE digest NOT IN (SELECT digest FROM runs)")
+        rows = self.rows("SELECT COUNT(*) FROM plan WHERE digest NOT IN (SELECT digest FROM runs)")
         return int(rows[0][0])
 
     def earlier(self) -> int:
         """How many finished points belong to an earlier plan: kept, and in no table."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT COUNT(*) FROM runs WHERE status = 'done' AND kind IN ('base', 'point') "
             "AND digest NOT IN (SELECT digest FROM plan)"
         )
@@ -408,7 +420,7 @@ class Store:
 
     def attempts(self) -> tuple[tuple[str, str | None], ...]:
         """Every attempt ever made, in order: the run's digest, and how it ended if it did."""
-        rows = self._rows("SELECT digest, outcome FROM attempts ORDER BY number")
+        rows = self.rows("SELECT digest, outcome FROM attempts ORDER BY number")
         return tuple((digest, outcome) for digest, outcome in rows)
 
     def checkpoint(self, digest: str) -> Path:

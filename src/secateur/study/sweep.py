@@ -6,6 +6,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from secateur.data.data import Data
 from secateur.registry import EXECUTORS
 from secateur.runtime.kernels import kernels
 from secateur.spec import StudySpec
+from secateur.study.claims import Claims, Ending, SoleClaims
 from secateur.study.cut_check import check_study_cuts
 from secateur.study.damage import tell_damaged
 from secateur.study.executors.protocol import ChainExecutor, Event, Executor
@@ -28,6 +30,7 @@ from secateur.study.planned import plan_study
 from secateur.study.recording import recording
 from secateur.study.run_queue import RunQueue
 from secateur.study.same_study import check_same_study, facts_of
+from secateur.study.shared_claims import SharedClaims, forget_drivers
 from secateur.study.store import Store
 from secateur.study.threads import keep_threads, kind_of
 from secateur.study.timing import time_points
@@ -46,6 +49,7 @@ def run_study(
     workers: int | None = None,
     threads: int | None = None,
     timing: bool = True,
+    shared: bool = False,
     executor: MakeExecutor | None = None,
     observer: Observer | None = None,
 ) -> None:
@@ -66,6 +70,8 @@ def run_study(
         workers: How many runs at a time; None to choose for the machine.
         threads: Of each run, the base nets' too; None to choose for the machine.
         timing: Whether latencies are measured, on this machine, once all runs are done.
+        shared: Whether other sweeps of the same study may share the folder, which say so, too: each
+            run is done by one of them, and each of them ends once all are done.
         executor: What makes the executor, instead of the settings' name.
         observer: Told of everything that happens.
 
@@ -80,20 +86,41 @@ def run_study(
     loaded, loop = planned.data, planned.loop
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
     size = preflight(setup, loaded, loop)
-    with Store.writing(folder) as store, recording(folder):
-        check_same_study(store, setup, runs)
-        store.check_room(size * len({run.digest for run in runs} - store.finished()))
-        threads_of = keep_threads(store, places.threads, threads, len(study.seeds), places.shared)
-        facts = facts_of(loaded, setup.fingerprint, loop, study.baseline)
-        store.write_fact("data", json.dumps(facts))
-        store.begin(settings_of(study), runs)
-        with Heartbeat(folder) as heartbeat:
+    with (
+        ExitStack() as held,
+        Store.writing(folder, shared=shared) as store,
+        recording(folder),
+        _claims_on(store, shared) as claims,
+    ):
+        threads_of: dict[str, int] = {}
+        if shared:
+            held.callback(forget_drivers, folder)
+
+        def begin(joining: bool) -> None:
+            check_same_study(store, setup, runs)
+            store.check_room(size * len({run.digest for run in runs} - store.finished()))
+            threads_of.update(
+                keep_threads(
+                    store, places.threads, threads, len(study.seeds), places.shared, joining
+                )
+            )
+            facts = facts_of(loaded, setup.fingerprint, loop, study.baseline)
+            store.write_fact("data", json.dumps(facts))
+            store.begin(settings_of(study), runs)
+
+        claims.join([run.digest for run in runs], begin)
+        with Heartbeat(folder, shared=shared) as heartbeat:
             told = Several(heartbeat, observer or Silent())
             setups = dict.fromkeys((run.digest for run in runs), setup)
-            state = Sweep(store, setups, places.devices, threads_of, told)
+            state = Sweep(store, setups, places.devices, threads_of, told, claims)
             state.run(runs, make, places.workers)
             if timing:
-                time_points(store, setup, loaded, told.timing)
+                with claims.alone("timing"):
+                    time_points(store, setup, loaded, told.timing)
+
+
+def _claims_on(store: Store, shared: bool) -> Claims:
+    return SharedClaims(store) if shared else SoleClaims(store)
 
 
 def preflight(setup: Setup, data: Data, loop: Loop) -> int:
@@ -123,6 +150,8 @@ class Sweep:
     `sums` are those of the files of all that is done; what has been `remade` once because its file
     was damaged under the sweep's eyes is not made a second time.
 
+    Runs that are `elsewhere` are claimed by another sweep of the same folder.
+
     `threads` are given by the kind of a run: while the base nets train there is nothing else to
     do, so they share all the cores.
     """
@@ -132,6 +161,8 @@ class Sweep:
     devices: tuple[str, ...]
     threads: Mapping[str, int]
     observer: Observer
+    claims: Claims
+    elsewhere: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
     following: dict[str, Run] = field(default_factory=dict)
     placed: dict[str, str] = field(default_factory=dict)
@@ -147,14 +178,42 @@ class Sweep:
         tell_damaged(self.store, self.by_digest)
         self.observer.planned(tuple(runs), frozenset(done))
         queue = RunQueue(runs, done)
-        if not queue:
+        self._hear(queue)
+        if not queue and not self.elsewhere:
             return  # the workers' server would import torch for nothing
         with make(workers) as executor:
-            while queue or executor.busy:
+            while queue or executor.busy or self.elsewhere:
                 while queue.ready and executor.free > 0:
                     self._start(executor, queue)
                 for event in executor.events():
                     self._handle(self.by_digest[event.digest], event, queue)
+                self._hear(queue)
+                if self.elsewhere and not (executor.busy or queue.ready):
+                    self.claims.pause()
+
+    def _hear(self, queue: RunQueue, now: bool = False) -> None:
+        """Take in what other sweeps of the folder did: what has ended, what is claimed and free."""
+        news = self.claims.news(now)
+        for ending in news.endings:
+            self._ended_elsewhere(ending, queue)
+        self.elsewhere |= queue.set_aside(news.held)
+        free = self.elsewhere.difference(news.held)
+        self.elsewhere -= free
+        queue.put_back(free)
+
+    def _ended_elsewhere(self, ending: Ending, queue: RunQueue) -> None:
+        run = self.by_digest.get(ending.digest)
+        if run is None:
+            return
+        if ending.status == "done":
+            self.sums[run.digest] = ending.sha256
+        if run.digest not in queue:
+            return
+        self.observer.ended(run, ending.reason)
+        if ending.status == "done":
+            queue.end(run)
+        else:
+            self._drop_orphans(run, queue)
 
     def _start(self, executor: Executor, queue: RunQueue) -> None:
         """Start the next run, or the next chain where the executor takes chains."""
@@ -162,6 +221,10 @@ class Sweep:
         chain = queue.take_chain() if takes_chains else (queue.take(),)
         if lost := self._lost_parents(chain):
             queue.make_again(lost, chain)
+            return
+        if not self.claims.claim(chain):
+            queue.put_back(run.digest for run in chain)
+            self._hear(queue, now=True)
             return
         device = min(self.devices, key=lambda name: self.in_use[name])
         jobs = [self._job(run, device) for run in chain]
@@ -174,7 +237,8 @@ class Sweep:
 
     def _job(self, run: Run, device: str) -> Job:
         sums = {digest: self.sums.get(digest, "") for digest in run.parents.values()}
-        return Job(run, self.setups[run.digest], device, self.threads[kind_of(run)], sums)
+        setup, threads = self.setups[run.digest], self.threads[kind_of(run)]
+        return Job(run, setup, device, threads, sums, self.claims.draft(run))
 
     def _lost_parents(self, chain: Sequence[Run]) -> set[str]:
         """Parents whose files were damaged since they were done; each of them once."""
@@ -193,7 +257,7 @@ class Sweep:
     def _begin(self, run: Run, device: str) -> None:
         self.placed[run.digest] = device
         self.in_use[device] += 1
-        self.attempts[run.digest] = self.store.record_start(run)
+        self.attempts[run.digest] = self.claims.begin(run)
         self.observer.started(run)
 
     def _handle(self, run: Run, event: Event, queue: RunQueue) -> None:
@@ -202,23 +266,31 @@ class Sweep:
             return
         device = self.placed.pop(run.digest)
         self.in_use[device] -= 1
-        self.store.record_end(
-            self.attempts.pop(run.digest), run, event.kind, event.reason, event.values
-        )
-        if event.kind == "done":
-            self.sums[run.digest] = str(event.values.get("sha256", ""))
-        self.observer.ended(run, event.reason)
         following = self.following.pop(run.digest, None)
-        if event.kind == "failed":
+        attempt = self.attempts.pop(run.digest)
+        if not self.claims.end(attempt, run, event.kind, event.reason, event.values):
+            queue.put_back([run.digest])
+        elif event.kind == "failed":
+            self.observer.ended(run, event.reason)
             self._drop_orphans(run, queue)
-            return
-        queue.end(run)
-        if following is not None:
+        else:
+            self.sums[run.digest] = str(event.values.get("sha256", ""))
+            self.observer.ended(run, event.reason)
+            queue.end(run)
+        if event.kind == "failed":
+            self._end_chain(following, queue)
+        elif following is not None:
             self._begin(following, device)
+
+    def _end_chain(self, run: Run | None, queue: RunQueue) -> None:
+        """Let what followed a failed run wait again; nothing, unless the run was taken over."""
+        while run is not None:
+            queue.put_back([run.digest])
+            run = self.following.pop(run.digest, None)
 
     def _drop_orphans(self, run: Run, queue: RunQueue) -> None:
         """Record the runs that start from one that failed, or from one of those."""
         for orphan, parent in queue.fail(run):
             reason = f"not run: {parent.title} failed, which it starts from"
-            self.store.record_end(self.store.record_start(orphan), orphan, "failed", reason)
+            self.claims.skip(orphan, reason)
             self.observer.ended(orphan, reason)

@@ -22,7 +22,12 @@ _MOST = 4096
 
 
 def keep_threads(
-    store: Store, each: int, asked: int | None, seeds: int, shared: int | None = None
+    store: Store,
+    each: int,
+    asked: int | None,
+    seeds: int,
+    shared: int | None = None,
+    joining: bool = False,
 ) -> Mapping[str, int]:
     """Threads by the kind of a run: those that the study began with, or those chosen now.
 
@@ -32,6 +37,7 @@ def keep_threads(
         asked: By the user, for every run; None to choose.
         seeds: While their base nets train there is nothing else to do: they share all the cores.
         shared: Those cores; this machine's if None.
+        joining: Whether other sweeps go by what is kept, even if no run has finished.
 
     Raises:
         UsageError: The study has runs with another number than was asked for.
@@ -40,13 +46,13 @@ def keep_threads(
     base = asked or max(each, (shared or cores()) // seeds)
     chosen = {BASE: base, _PREPARATION: asked or each, POINT: asked or each}
     kept = _kept(store)
-    if kept and store.finished():
+    if kept and (joining or store.finished()):
         if asked and kept != chosen:
             raise UsageError(
                 "running a study",
                 "the number of threads",
                 given=str(asked),
-                expected=f"{_words(kept)}, as the finished runs of {store.folder} had",
+                expected=f"{_words(kept)}, as the other runs of {store.folder} have",
                 remedy="Leave it out, or name another folder with --out: results depend on it in "
                 "their last bits.",
             )

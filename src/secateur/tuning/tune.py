@@ -16,6 +16,7 @@ from secateur.data.data import Data
 from secateur.errors import SecateurError, StoreError
 from secateur.registry import EXECUTORS
 from secateur.spec import StudySpec, digest
+from secateur.study.claims import SoleClaims
 from secateur.study.database import FILE as STORE
 from secateur.study.executors.workers import MakeExecutor, Places, places_of
 from secateur.study.heartbeat import Heartbeat
@@ -220,7 +221,9 @@ class _Search:
         pruning = TrialPruning(of, executor.stop)
         # The audit counts what a run was trained before pruning ends it.
         told = Several(TuningAudit(of), *([pruning] * (self.tune.pruner != "none")), self.observer)
-        sweep = Sweep(self.store, setups, self.places.devices, threads, told)
+        sweep = Sweep(
+            self.store, setups, self.places.devices, threads, told, SoleClaims(self.store)
+        )
         if runs:
             self.store.check_room(self.size * len(runs.keys() - self.store.finished()))
             sweep.run(tuple(runs.values()), executor, self.places.workers)

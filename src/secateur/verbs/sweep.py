@@ -148,6 +148,7 @@ def sweep(
     ray: str = "",
     cpus_per_run: float = 1.0,
     gpus_per_run: float = 0.0,
+    shared: bool = False,
     observer: Observer | None = None,
     track: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
@@ -188,6 +189,7 @@ def sweep(
         ray: Runs on a Ray cluster: `auto`, `local` or `HOST:PORT`; on this machine by default.
         cpus_per_run: What of the cluster each run takes; below one any fraction.
         gpus_per_run: Likewise; without one runs are performed on the CPU.
+        shared: Whether other sweeps of the same study may share the run folder, which say so, too.
         observer: Told of everything that happens.
         track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
         exclude: Layers that keep every element, as for `secateur.prune`; classes by their names.
@@ -251,6 +253,7 @@ def sweep(
             workers=workers,
             threads=threads,
             executor=RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None,
+            shared=shared,
             observer=Several(tracking, observer or Silent()),
         )
     return Study(folder)

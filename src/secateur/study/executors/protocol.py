@@ -34,8 +34,8 @@ class Executor(Protocol):
     long as `free` is positive and reads `events` until nothing is `busy`. The contract:
 
     - A job is performed by `secateur.study.run.perform`. Its parents' files lie in the run folder
-      (`job.setup.folder`) when it is started, and its own has to lie there, whole and under its
-      final name, before it reports `done`. `perform` reads and writes them in the folder of the
+      (`job.setup.folder`) when it is started, and its own has to lie at `job.output`, whole,
+      before it reports `done`. `perform` reads and writes them in the folder of the
       setup that it is given: an executor whose machines do not share the run folder brings the
       parents there, gives `perform` a setup with a folder of its own, and brings the file home.
     - Before `perform`, whoever performs the job calls `job.prepare()`, which registers what the

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -192,7 +192,7 @@ class RayExecutor:
         files = {p: self._file(chain.jobs[0], p) for p in sorted(parents)}
         task = ChainTask(
             tuple(job.run.digest for job in chain.jobs),
-            tuple(cloudpickle.dumps(job.without_setup()) for job in chain.jobs),
+            tuple(cloudpickle.dumps(_sent_job(job)) for job in chain.jobs),
             tuple(files),
             sent.environment,
             versions(),
@@ -265,7 +265,7 @@ class RayExecutor:
             yield event
             return
         try:
-            write_whole(chain.jobs[0].file_of(event.digest), file.tobytes())
+            write_whole(chain.jobs[0].output, file.tobytes())
         except StoreError as error:
             self._ray.cancel(stream, force=True)
             yield self._failed(stream, chain, reason_of(error))
@@ -291,9 +291,13 @@ class RayExecutor:
         """Try the rest of a chain again, a bounded number of times."""
         chain.tries += 1
         if chain.tries < _TRIES:
-            del self._running[stream]
-            self._submit(chain)
-            return
+            try:
+                self._submit(chain)
+            except OSError as error:  # another sweep has taken the chain over, files and all
+                why = f"a file that it starts from cannot be read ({error.strerror or error})"
+            else:
+                del self._running[stream]
+                return
         reason = f"its worker or node was lost {_TRIES} times, in the end because {why}"
         yield self._failed(stream, chain, reason)
 
@@ -308,6 +312,11 @@ class RayExecutor:
             self._ray.cancel(stream, force=True)
             reason = f"no node with {wanted} has been there for {_PATIENCE:.0f} s"
             yield self._failed(stream, chain, reason)
+
+
+def _sent_job(job: Job) -> Job:
+    """A job as it is performed in a folder of its own, where every file has its own name."""
+    return replace(job.without_setup(), draft="")
 
 
 def _words(error: Exception) -> str:
