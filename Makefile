@@ -12,13 +12,19 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # What the kernels are built from: installed again when it changes.
 KERNELS := cmake/CMakeLists.txt $(wildcard src/secateur/runtime/kernels/*.[ch])
 
+# Compiled modules are kept whatever the environment says: a sweep or a test starts many processes,
+# and each would take seconds to compile what it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check docs sanitize clean
 
 demo: $(VENV)/.report
 	$(BIN)/secateur sweep demo
 
-# In the order of the folders: the examples of docstrings, which are short, come last and leave
+# Threads that wait sleep, as `secateur` has them do: spinning ones of two workers hold each other up.
+# In the order of the folders, the longest files before them: the examples of docstrings, which are short, come last and leave
 # neither worker idle.
+test: export OMP_WAIT_POLICY ?= PASSIVE
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 

@@ -72,7 +72,8 @@ class Notes(Silent):
 def go(tmp_path: Path, data: ImageData) -> Callable[..., Notes]:
     def run(spec: StudySpec | None = None, **options: Any) -> Notes:
         notes = Notes()
-        options = {"model": make_builder(), "data": data, "observer": notes, **options}
+        given = {"model": make_builder(), "data": data, "observer": notes, "timing": False}
+        options = {**given, **options}
         run_study(spec or study(), tmp_path / "run", **options)
         return notes
 
@@ -89,7 +90,7 @@ def points(folder: Path) -> tuple[Point, ...]:
 def test_every_run_starts_after_its_parents_and_is_told_from_start_to_end(
     go: Callable[..., Notes], tmp_path: Path
 ) -> None:
-    notes = go(study(levels=[0.3, 0.4]), workers=2)
+    notes = go(study(levels=[0.3, 0.4]), workers=2, timing=True)
     assert notes.finished == frozenset()
     by_run: dict[str, list[str]] = {}
     for kind, digest in notes.told:
@@ -98,6 +99,7 @@ def test_every_run_starts_after_its_parents_and_is_told_from_start_to_end(
     assert all(kinds == ["started", "epoch", "done"] for kinds in by_run.values())
     measured = Store(tmp_path / "run").points()
     assert [point.method for point in measured] == ["dense", *["magnitude"] * 2, *["dense"] * 2]
+    assert all(point.latency for point in measured)
     base, first, second = (point.digest for point in measured[:3])
     assert notes.told.index(("done", base)) < notes.told.index(("started", first))
     assert notes.told.index(("done", first)) < notes.told.index(("started", second))

@@ -34,6 +34,8 @@ class Picture:
         plot: What it shows.
     """
 
+    _figure: Figure | None = None
+
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
         self._drawn: dict[str, bytes] = {}
@@ -56,21 +58,15 @@ class Picture:
         """
         if form not in FORMATS:
             raise _unknown(f".{form}")
-        if not self._drawn:
-            self._draw()
+        if form not in self._drawn:
+            with styled():
+                self._figure = self._figure or self.draw()
+                self._drawn[form] = _file(self._figure, form)
         return self._drawn[form]
 
     def draw(self) -> Figure:
         """The figure, on a canvas of its own."""
         return draw(self.plot)
-
-    def _draw(self) -> None:
-        with styled():
-            figure = self.draw()
-            for form, metadata in _METADATA.items():
-                image = io.BytesIO()
-                figure.savefig(image, format=form, dpi=DPI, metadata=metadata)
-                self._drawn[form] = image.getvalue()
 
     def save(self, path: str | Path) -> Path:
         """Write the picture; the path's suffix says in which form.
@@ -85,6 +81,12 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"image/svg+xml": self.bytes("svg").decode(), "text/plain": repr(self)}
+
+
+def _file(figure: Figure, form: str) -> bytes:
+    image = io.BytesIO()
+    figure.savefig(image, format=form, dpi=DPI, metadata=_METADATA[form])
+    return image.getvalue()
 
 
 def form_of(path: Path) -> str:

@@ -20,10 +20,12 @@ from secateur.spec import StudySpec
 from secateur.study.claims import Claims, Ending, SoleClaims
 from secateur.study.cut_check import check_study_cuts
 from secateur.study.damage import tell_damaged
+from secateur.study.executors.preloaded import preloading
 from secateur.study.executors.protocol import ChainExecutor, Event, Executor
 from secateur.study.executors.workers import MakeExecutor, places_of
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
+from secateur.study.libraries import libraries_of
 from secateur.study.observer import Observer, Several, Silent
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
@@ -181,7 +183,9 @@ class Sweep:
         self._hear(queue)
         if not queue and not self.elsewhere:
             return  # the workers' server would import torch for nothing
-        with make(workers) as executor:
+        with preloading(libraries_of(self.setup.study, self.setup.loop())):
+            made = make(workers)
+        with made as executor:
             while queue or executor.busy or self.elsewhere:
                 while queue.ready and executor.free > 0:
                     self._start(executor, queue)

@@ -31,6 +31,7 @@ class LanguageModel(Task):
         Quality("perplexity", higher=False, label="perplexity"),
         Quality("token_accuracy", higher=True, label="token accuracy", unit="share"),
     )
+    libraries = ("torchmetrics",)
 
     def __init__(self, ignore: int = -100) -> None:
         self._ignore = ignore

@@ -34,6 +34,8 @@ class Regression(Task):
         UsageError: No such distance.
     """
 
+    libraries = ("torchmetrics",)
+
     def __init__(self, minimise: Literal["mse", "mae", "huber"] = "mse", unit: str = "") -> None:
         if minimise not in _LOSSES:
             raise UsageError(

@@ -30,6 +30,7 @@ class Segmentation(Task):
         Quality("miou", higher=True, label="mean IoU"),
         Quality("pixel_accuracy", higher=True, label="pixel accuracy", unit="share"),
     )
+    libraries = ("torchmetrics",)
 
     def __init__(self, ignore: int = 255) -> None:
         self._ignore = ignore

@@ -112,6 +112,7 @@ class Task:
     Attributes:
         qualities: What is measured; the first one chooses among levels.
         evaluation_batch: Examples at a time in scoring; None: as many as in training.
+        libraries: Installed modules that its meter imports: a sweep imports them once for all runs.
 
     Example:
         >>> class Halves(Task):
@@ -124,6 +125,7 @@ class Task:
 
     qualities: tuple[Quality, ...] = ()
     evaluation_batch: int | None = None
+    libraries: tuple[str, ...] = ()
 
     def loss(self, output: Any, batch: Batch) -> Tensor:
         """What training minimises: a scalar, the mean over the batch.

@@ -77,7 +77,7 @@ def fabric_for(device: torch.device, precision: str = "auto") -> Fabric:
     names = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    from lightning_fabric import Fabric
+    from secateur.training.fabric import Fabric
 
     devices = [device.index or 0] if device.type == "cuda" else 1
     return Fabric(accelerator=device.type, devices=devices, precision=names[precision])  # type: ignore[arg-type]

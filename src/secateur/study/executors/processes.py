@@ -17,8 +17,12 @@ from typing import Any
 from secateur.foundation.threads import sleeping_threads
 from secateur.study.executors.protocol import Event
 
-# What every run imports, imported once: lightning_fabric alone takes a second.
-_PRELOADED = ["secateur.study.worker", "lightning_fabric"]
+# What every run imports, imported once: Lightning's fabric alone takes seconds.
+_PRELOADED = [
+    "secateur.study.worker",
+    "secateur.training.fabric",
+    "secateur.study.executors.preloaded",
+]
 _PATIENCE = 10.0
 
 
