@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from secateur.spec import StudySpec
+from secateur.study.job import Setup
 from secateur.study.libraries import libraries_of
-from secateur.study.loop import loop_of
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
         for name in texts:
             __import__(name)
         study = StudySpec.model_validate({"methods": {"dense": {}}, **settings})
-        return libraries_of(study, loop_of(study))
+        return libraries_of([Setup(study, tmp_path)] * 2)
 
     return found
 

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 
-from secateur.spec import StudySpec
+from secateur.study.job import Setup
 from secateur.study.ownership import has_file, is_installed, is_own
-from secateur.training.loop import Loop
 
 _LOADED_ANYWAY = ("secateur", "torch", "numpy")
 
 
-def libraries_of(study: StudySpec, loop: Loop) -> tuple[str, ...]:
-    """What the user's files import, and what the task measures with.
+def libraries_of(setups: Iterable[Setup]) -> tuple[str, ...]:
+    """What the user's files import, and what the tasks measure with.
 
     Args:
-        study: The settings; what they name has been imported.
-        loop: Of the study.
+        setups: Of each run; what their settings name has been imported.
 
     Returns:
         Names of modules, sorted.
 
     Example:
+        >>> from pathlib import Path
+        >>> from secateur.spec import StudySpec
         >>> study = StudySpec.model_validate({"task": "regression", "methods": {"dense": {}}})
-        >>> from secateur.study.loop import loop_of
-        >>> libraries_of(study, loop_of(study))
+        >>> libraries_of([Setup(study, Path("run"))])
         ('torchmetrics',)
     """
-    names = (study.model.name, study.data.name, study.task.name, study.train, study.evaluate)
-    files = {name.partition(":")[0] for name in names if ":" in name}
-    measuring = () if loop.evaluate else loop.task.libraries
-    return tuple(sorted({*_imported_by(files), *measuring}))
+    found: set[str] = set()
+    for setup in {id(setup): setup for setup in setups}.values():
+        study, loop = setup.study, setup.loop()
+        names = (study.model.name, study.data.name, study.task.name, study.train, study.evaluate)
+        found.update(_imported_by([name.partition(":")[0] for name in names if ":" in name]))
+        found.update(() if loop.evaluate else loop.task.libraries)
+    return tuple(sorted(found))
 
 
-def _imported_by(files: set[str]) -> Iterator[str]:
+def _imported_by(files: Iterable[str]) -> Iterator[str]:
     """The installed modules that modules of the user's own hold something of, however deep."""
     waiting, seen = list(files), set[str]()
     while waiting:

@@ -183,7 +183,7 @@ class Sweep:
         self._hear(queue)
         if not queue and not self.elsewhere:
             return  # the workers' server would import torch for nothing
-        with preloading(libraries_of(self.setup.study, self.setup.loop())):
+        with preloading(libraries_of(self.setups.values())):
             made = make(workers)
         with made as executor:
             while queue or executor.busy or self.elsewhere:
