@@ -105,6 +105,7 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "steady-with-least-squares": (*_without(CYCLE), SQUARES),
     "falling": (*_without(CYCLE), FALLING),
     "falling-with-least-squares": (*_without(CYCLE), FALLING, SQUARES),
+    "guarded": (*CHOSEN, SQUARES, GUARD),
     "with-distill": (*CHOSEN, DISTILL),
     "with-normalize": (*CHOSEN, MEAN),
     "with-guard": (*CHOSEN, GUARD),
@@ -117,7 +118,7 @@ DROPS = ("conv4",)
 NORMS = ("resnet20",)
 """The nets with batch norm."""
 
-EVERY = ("chosen", "steady-with-least-squares")
+EVERY = ("chosen", "guarded")
 """The candidates that are run with all methods at all levels, too."""
 
 

@@ -24,6 +24,8 @@ Levels = tuple[Sparsity, ...]
 
 PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]{1,200}")
 """What a pattern in a study file may be made of; a level in words needs the other signs."""
+ENDS = {":first": 0, ":last": -1}
+"""Patterns of place: the layer of the network's first prunable weight, and that of its last."""
 
 _PARTS, _ROWS, _SHARE = "/", ";", "="
 _NUMBER = "a number from 0 up to, but not including, 1"
@@ -109,12 +111,22 @@ def parse_pattern(value: object) -> str:
         'features.*'
     """
     name = value.__name__ if isinstance(value, type) else value
-    if isinstance(name, str) and PATTERN.fullmatch(name):
+    if isinstance(name, str) and is_pattern(name):
         return name
     raise ValueError(
         "a name of a layer or a weight, a glob over such names or a class of layers: of letters, "
-        "digits and _ . * ? [ ] ! -"
+        f"digits and _ . * ? [ ] ! -; or {' or '.join(ENDS)}"
     )
+
+
+def is_pattern(word: str) -> bool:
+    """Whether a word is a pattern of names or of a place.
+
+    Example:
+        >>> is_pattern("features.*"), is_pattern(":last"), is_pattern("a/b")
+        (True, True, False)
+    """
+    return word in ENDS or PATTERN.fullmatch(word) is not None
 
 
 def parse_patterns(value: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.foundation.level import ENDS
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.layers import Layers, Shares, Sparsity
 from secateur.pruning.patterns import Pattern, PatternIndex
@@ -16,8 +17,6 @@ from secateur.pruning.pinned import Pinned
 from secateur.pruning.weights import Weight, prunable_weights
 
 _NAMED = 3
-_ENDS = {":first": 0, ":last": -1}
-"""Patterns of place: the layer of the network's first prunable weight, and that of its last."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +181,9 @@ class ChosenLayers:
         return ""
 
     def _find(self, pattern: Pattern) -> frozenset[int]:
-        if pattern not in _ENDS:
+        if pattern not in ENDS:
             return self._index.find(pattern)
-        end = list(prunable_weights(self._model).values())[_ENDS[str(pattern)]]
+        end = list(prunable_weights(self._model).values())[ENDS[str(pattern)]]
         return self._index.find(end.module) | _ids(end)
 
     def _any(self, subject: str, patterns: Sequence[Pattern]) -> frozenset[int]:

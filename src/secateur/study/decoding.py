@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
-from secateur.foundation.level import PATTERN, Sparsity
+from secateur.foundation.level import Sparsity, is_pattern
 from secateur.foundation.target import COSTS, Target
 from secateur.point import Latency, Measured, Point, Reached, Score, Share, with_scores
 from secateur.study.seal import is_broken
@@ -183,7 +183,7 @@ def _is_sparsity(part: Sparsity) -> bool:
         return part.cost in COSTS and 0 < part.limit < math.inf and part.batch >= 1
     if isinstance(part, float):
         return 0 <= part < 1
-    return all(PATTERN.fullmatch(pattern) and 0 <= share < 1 for pattern, share in part)
+    return all(is_pattern(pattern) and 0 <= share < 1 for pattern, share in part)
 
 
 def _is_share(share: Share) -> bool:
