@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.foundation.level import Levels, order, parse_level, parse_patterns, parse_shares
+from secateur.foundation.level import ENDS, Levels, order, parse_level, parse_patterns, parse_shares
 from secateur.foundation.level_text import level_text
 
 TABLE = (("features.*", 0.5), ("fc", 0.9))
@@ -58,13 +58,21 @@ def test_a_pattern_stands_once() -> None:
     assert parse_patterns(["fc", "fc"]) == ("fc",)
 
 
+def test_the_ends_of_a_network_are_patterns_and_no_other_words_with_a_colon() -> None:
+    assert parse_shares({":last": 0.8}) == ((":last", 0.8),)
+    assert parse_shares(":first=0.5;*=0.9") == ((":first", 0.5), ("*", 0.9))
+    assert parse_patterns([":last", "fc"]) == (":last", "fc")
+    with pytest.raises(ValueError, match="or :first or :last"):
+        parse_patterns(":middle")
+
+
 def test_the_highest_sparsity_may_be_all() -> None:
     assert parse_shares(1, highest=True) == (("*", 1.0),)
     with pytest.raises(ValueError, match="from 0 to 1"):
         parse_shares(1.5, highest=True)
 
 
-NAMES = st.from_regex(r"[A-Za-z0-9_.*?\[\]!-]{1,12}", fullmatch=True)
+NAMES = st.from_regex(r"[A-Za-z0-9_.*?\[\]!-]{1,12}", fullmatch=True) | st.sampled_from(list(ENDS))
 # As many digits as a level in words shows.
 SHARES = st.integers(0, 9999).map(lambda number: number / 10_000)
 TABLES = st.dictionaries(NAMES, SHARES, min_size=1).map(lambda one: tuple(one.items()))
