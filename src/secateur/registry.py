@@ -199,12 +199,19 @@ def imported(kind: str, path: str, name: str = "") -> Any:
 @contextmanager
 def current_folder_importable() -> Iterator[None]:
     """An installed command does not look there; `python -m` does."""
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
+    with importable(os.getcwd()):
+        yield
+
+
+@contextmanager
+def importable(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Have the modules in a folder found."""
+    path = os.fspath(folder)
+    sys.path.insert(0, path)
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.path.remove(path)
 
 
 MODELS = Registry(

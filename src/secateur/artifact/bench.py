@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.artifact.building import Builder, dense_net
 from secateur.artifact.export import export_onnx, random_like, session
 from secateur.artifact.inspect_onnx import inspect_onnx
-from secateur.artifact.load import load, reference
+from secateur.artifact.load import load
 from secateur.artifact.memory import working_memory
 from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
@@ -104,7 +105,7 @@ def bench(
     path: str | os.PathLike[str],
     *,
     dense: str | os.PathLike[str] | None = None,
-    build_model: Callable[[], nn.Module] | None = None,
+    build_model: Builder | None = None,
     example: Tensor | None = None,
     engines: Sequence[str] = ENGINES,
     batches: Sequence[int] = (1, 64),
@@ -119,7 +120,8 @@ def bench(
         path: A safetensors file of ours, or an ONNX file (which only ONNX Runtime runs).
         dense: The dense network's file; without it, what `build_model` or the reference net's
             builder gives.
-        build_model: Builds the dense network, for files that name no reference net.
+        build_model: Builds the dense network, for files that name no reference net; as of
+            `secateur.load`.
         example: A batch `[N, ...]` that the net takes; not needed where the file tells its shape.
         engines: Of `torch` (eager), `onnxruntime`, `secateur`.
         batches: Examples of one pass.
@@ -163,7 +165,7 @@ def bench(
         if dense is not None:
             nets["dense"] = _net(dense, build_model)
         elif not _is_onnx(path):
-            nets["dense"] = build_model().eval() if build_model else _dense_of(path)
+            nets["dense"] = _dense_of(path, build_model)
         files = {}
         if "onnxruntime" in engines:
             files = {name: _onnx(net, inputs, Path(folder, name)) for name, net in nets.items()}
@@ -261,9 +263,7 @@ def _onnx_call(path: Path, inputs: Tensor, threads: int, *, arena: bool) -> Call
     return lambda: running.run(None, feed)
 
 
-def _net(
-    path: str | os.PathLike[str], build_model: Callable[[], nn.Module] | None
-) -> nn.Module | Path:
+def _net(path: str | os.PathLike[str], build_model: Builder | None) -> nn.Module | Path:
     return Path(path) if _is_onnx(path) else load(path, build_model)
 
 
@@ -278,9 +278,9 @@ def _is_onnx(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() == ".onnx"
 
 
-def _dense_of(path: str | os.PathLike[str]) -> nn.Module:
+def _dense_of(path: str | os.PathLike[str], build_model: Builder | None) -> nn.Module:
     with reading(path) as file:
-        return reference(file).eval()
+        return dense_net(file, build_model).eval()
 
 
 def _example(path: Path) -> Tensor:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from secateur.artifact.error import damaged
+from secateur.artifact.error import damaged, foreign
 from secateur.artifact.json_text import check_amount, is_text, unique
 from secateur.artifact.path import check_file, checked_path
 from secateur.errors import ArtifactError
@@ -214,8 +214,11 @@ def _header(
 
 def _read_header(path: Path, file: io.BufferedReader) -> bytes:
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
     if size < 10 or length > size - 8:
+        if other := foreign(path, start):
+            raise other
         raise damaged(path, f"{size:,} bytes with a header of {length:,}", "a safetensors file")
     if length > LONGEST_HEADER:
         raise damaged(path, f"a header of {length:,} bytes", f"at most {LONGEST_HEADER:,}")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from secateur.artifact.calling import Call, call_of, drawn
 from secateur.artifact.packages import imported
-from secateur.artifact.path import checked_path
+from secateur.artifact.path import check_suffix, checked_path
 from secateur.errors import ArtifactError, ModelError
 from secateur.foundation.atomic_write import replacing
 from secateur.foundation.onnx_session import open_session
@@ -73,6 +73,7 @@ def export_onnx(
         True
     """
     place = checked_path(path, _ONNX)
+    check_suffix(place, "onnx", _ONNX)
     onnx = imported("onnx")
     imported("onnxscript")
     call = call_of(model, example, _ONNX)
@@ -112,6 +113,7 @@ def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) 
         torch.Size([3, 2])
     """
     place = checked_path(path, "exporting to pt2")
+    check_suffix(place, "pt2", "exporting to pt2")
     call = call_of(model, example, "exporting to pt2")
     with _quiet(), _explained("pt2", _REPLACE, call.net):
         shapes = call.shapes(torch.export.Dim.AUTO)

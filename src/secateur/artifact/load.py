@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -20,17 +18,14 @@ from secateur.artifact.anatomy import (
     vacancy,
     write_attributes,
 )
+from secateur.artifact.building import Builder, dense_net
 from secateur.artifact.manifest import Role, usual_role
 from secateur.artifact.reader import Reader, reading
 from secateur.channels.branches.skipped import skip
-from secateur.errors import ArtifactError, ModelError
-from secateur.models import build
-from secateur.registry import MODELS
+from secateur.errors import ModelError
 
 
-def load(
-    path: str | os.PathLike[str], build_model: Callable[[], nn.Module] | None = None
-) -> nn.Module:
+def load(path: str | os.PathLike[str], build_model: Builder | None = None) -> nn.Module:
     """Build a network, shrink it to the file's shapes, and fill it.
 
     No code comes from the file: the network is built by the caller, or is one of our reference
@@ -40,15 +35,17 @@ def load(
     Args:
         path: A file of `save`; or any safetensors file of a state dict, whose tensors may be
             smaller than the network's.
-        build_model: Builds the network as it was before channels were taken out. Not needed for
-            a reference net.
+        build_model: Builds the network as it was before channels were taken out: the function
+            of the study file, or its path `package.module:function`. It is given by name what it
+            takes of `shape`, `classes` and the options that the file holds. Not needed for a
+            reference net.
 
     Returns:
         The network on the CPU, in evaluation mode.
 
     Raises:
         ArtifactError: The file is missing, damaged, hostile or too new, or names no reference net.
-        ModelError: The network does not fit the file.
+        ModelError: The network does not fit the file, or `build_model` is a network already.
 
     Example:
         >>> import tempfile, torch
@@ -59,7 +56,7 @@ def load(
         Linear(in_features=3, out_features=2, bias=True)
     """
     with reading(path) as file:
-        model = build_model() if build_model is not None else reference(file)
+        model = dense_net(file, build_model)
         forms = {path: one.form for path, one in file.manifest.skipped.items()}
         skip(model, forms)  # type: ignore[arg-type]
         _fill(model, file)
@@ -92,33 +89,6 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         }
         state |= {alias: state[name] for alias, name in file.manifest.tied.items() if name in state}
     return state
-
-
-def reference(file: Reader) -> nn.Module:
-    """The dense reference net that a file names, with fresh weights.
-
-    Raises:
-        ArtifactError: It names none.
-    """
-    source = file.manifest.source
-    sizes = [*source.shape, source.classes] if source else []
-    if source is None or source.name not in MODELS or len(sizes) != 4 or not all(sizes):
-        hint = f"made by {source.name[:100]!r}" if source else "without the name of its builder"
-        raise ArtifactError(
-            "loading a model",
-            str(file.container.path),
-            given=hint,
-            expected="one of our reference nets, or build_model",
-            remedy="Pass build_model: a function without arguments that builds the dense net.",
-        )
-    channels, height, width = source.shape
-    make = partial(build, source.name, (channels, height, width), source.classes, **source.options)
-    with torch.device("meta"):
-        sketch = make()
-    file.check_size(
-        sum(slot.tensor.numel() * slot.tensor.itemsize for slot in slots(sketch).values())
-    )
-    return make()
 
 
 def _fill(model: nn.Module, file: Reader) -> None:

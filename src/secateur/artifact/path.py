@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Literal, get_args
 
 from secateur.errors import ArtifactError
+
+Format = Literal["safetensors", "onnx", "pt2"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""The kinds of model files; each is also the suffix of its files."""
 
 
 def checked_path(path: str | bytes | os.PathLike[str], operation: str) -> Path:
@@ -58,3 +63,61 @@ def check_file(path: Path) -> None:
             expected="a model file",
             remedy="Check the path.",
         )
+
+
+def format_of(path: str | os.PathLike[str] | None, to: str | None, operation: str) -> Format:
+    """The kind of file that a path's suffix and a word ask for, where they agree.
+
+    Args:
+        path: Where the file is to go; None where that is still open.
+        to: The kind, where it was named.
+        operation: What it is for, for the message.
+
+    Returns:
+        `safetensors` where nothing says anything.
+
+    Raises:
+        ArtifactError: There is no such kind, the suffix is that of another, or of none.
+
+    Example:
+        >>> format_of("net.onnx", None, "exporting"), format_of("net", "pt2", "exporting")
+        ('onnx', 'pt2')
+    """
+    if to is not None and to not in FORMATS:
+        raise ArtifactError(
+            operation,
+            "the kind of file",
+            given=f"{to!r:.40}",
+            expected=f"one of {', '.join(FORMATS)}",
+            remedy="Name one of these, or leave it to the suffix of the file.",
+        )
+    suffix = "" if path is None else Path(path).suffix.lower().removeprefix(".")
+    by_suffix = next((one for one in FORMATS if one == suffix), None)
+    wanted = next((one for one in FORMATS if one == to), None)
+    if by_suffix and wanted and by_suffix != wanted:
+        raise ArtifactError(
+            operation,
+            str(path),
+            given=f"a name for {by_suffix}",
+            expected=f"one that ends in .{wanted}, the kind that was asked for",
+            remedy=f"End it in .{wanted}, or ask for {by_suffix}.",
+        )
+    # `net-0.5` has no suffix, but a number in its name.
+    if not by_suffix and not wanted and suffix and not suffix.isdecimal():
+        raise ArtifactError(
+            operation,
+            str(path),
+            given=f"a name that ends in .{suffix}",
+            expected=f"one in .{', .'.join(FORMATS)}",
+            remedy="The kind of file follows its suffix.",
+        )
+    return wanted or by_suffix or FORMATS[0]
+
+
+def check_suffix(path: Path, kind: Format, operation: str) -> None:
+    """Refuse a path whose suffix is that of another kind of file.
+
+    Raises:
+        ArtifactError: It is.
+    """
+    format_of(path, kind, operation)

@@ -26,7 +26,7 @@ from secateur.artifact.manifest import (
     to_ranges,
     usual_role,
 )
-from secateur.artifact.path import checked_path
+from secateur.artifact.path import check_suffix, checked_path
 from secateur.artifact.tensors import NAMES, as_bytes, bits, count_zeros, strides_to_keep
 from secateur.channels.branches.skipped import Skipped
 from secateur.channels.rebuild import named_plainly, uncompiled
@@ -91,6 +91,7 @@ def save(
         {'bias': (2,), 'weight': (2, 4)}
     """
     place = checked_path(path, _OPERATION)
+    check_suffix(place, "safetensors", _OPERATION)
     check_built(_OPERATION, model)
     model, masks = uncompiled(model), named_plainly(masks or {})
     dense = None if dense is None else uncompiled(dense)

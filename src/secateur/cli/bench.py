@@ -11,14 +11,11 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from secateur.cli.app import app
+from secateur.cli.names import models
 from secateur.cli.printing import print_table
 from secateur.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import nn
-
     from secateur.artifact.bench import Benchmark, Row
     from secateur.point import Timing
 
@@ -42,7 +39,12 @@ def bench_file(
     threads: Annotated[str, typer.Option(help="Threads inside an operator, with commas.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 50,
     model: Annotated[
-        str | None, typer.Option(help="Your own net's package.module:function.")
+        str | None,
+        typer.Option(
+            help="Your own net's package.module:function; it gets shape, classes and options by "
+            "name, from the file.",
+            autocompletion=models,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every figure, as JSON.")] = False,
 ) -> None:
@@ -55,7 +57,7 @@ def bench_file(
     made = bench(
         file,
         dense=dense,
-        build_model=_builder(model, file) if model else None,
+        build_model=model,
         engines=[name.strip() for name in engines.split(",") if name.strip()],
         batches=_numbers("--batch", batch),
         threads=_numbers("--threads", threads),
@@ -71,20 +73,6 @@ def bench_file(
         f"{machine['cpu']}, {machine['cores']} cores. ~ within the noise. "
         "ONNX Runtime's threads rest between passes."
     )
-
-
-def _builder(path: str, file: Path) -> Callable[[], nn.Module]:
-    """The user's builder, with the shape and classes that the file was saved with."""
-    from secateur import models
-    from secateur.artifact.reader import reading
-
-    with reading(file) as held:
-        source = held.manifest.source
-    shape = source.shape if source and len(source.shape) == 3 else (0, 0, 0)
-    classes = source.classes if source else 0
-    options = source.options if source else {}
-    channels, height, width = shape
-    return lambda: models.build(path, (channels, height, width), classes, **options)
 
 
 def _numbers(option: str, text: str) -> list[int]:

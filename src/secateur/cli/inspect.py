@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from secateur.cli.app import app
+from secateur.cli.names import models
 from secateur.cli.printing import print_table
 
 if TYPE_CHECKING:
@@ -28,27 +29,39 @@ EXAMPLES = """\b
 Examples:
   secateur inspect small.safetensors
   secateur inspect small.onnx --json | jq .totals
+  secateur inspect small.safetensors --model mynets:build
 """
 
 
 @app.command("inspect", epilog=EXAMPLES)
 def inspect_file(
     file: Annotated[Path, typer.Argument(help="A safetensors or ONNX file.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Your own net's package.module:function: it must fit the file, and tells what the "
+            "file does not.",
+            autocompletion=models,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every count, as JSON.")] = False,
 ) -> None:
     """Show what is in a model file, and where it came from, without building the model.
 
-    Every byte is checked against the SHA-256 in the file; nothing in it is run.
+    Every byte is checked against the SHA-256 in the file; nothing in it is run. Only with --model
+    the net is built, by your own function.
     """
     from secateur.artifact.inspect import inspect
 
-    found = inspect(file)
+    found = inspect(file, model)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
     print_table(_table(found))
     for line in _summary(found):
         typer.echo(line)
+    if model is not None:
+        typer.echo(f"fits  {model}")
 
 
 def _table(found: Inspection) -> Table:

@@ -13,7 +13,7 @@ from secateur.errors import ModelError, SecateurError
 from secateur.models.shape import Shape
 from secateur.registry import MODELS, current_folder_importable
 
-__all__ = ["build", "find"]
+__all__ = ["build", "check_builder", "find"]
 
 
 def build(
@@ -105,6 +105,35 @@ def find(path: str) -> Callable[..., object]:
     return function  # type: ignore[no-any-return]
 
 
+def check_builder(builder: object, operation: str) -> Callable[..., object]:
+    """Return what can build a network; say of a network that it is one.
+
+    Args:
+        builder: What somebody handed over: a function, or a class.
+        operation: What it is for, for the message.
+
+    Raises:
+        ModelError: It is an instance, or cannot be called.
+
+    Example:
+        >>> try:
+        ...     check_builder(nn.Linear(1, 1), "loading a model")
+        ... except ModelError as error:
+        ...     print(error.given)
+        a Linear that is built already
+    """
+    if callable(builder) and not isinstance(builder, nn.Module):
+        return builder
+    built = " that is built already" if isinstance(builder, nn.Module) else ""
+    raise ModelError(
+        operation,
+        "the model",
+        given=f"a {type(builder).__name__}{built}",
+        expected="a function that builds the network, or the path of one",
+        remedy="Pass the function or the class itself, without calling it: a new network is made.",
+    )
+
+
 def _call(
     name: str,
     function: Callable[..., object],
@@ -141,7 +170,10 @@ def _words(traits: Mapping[str, Any]) -> str:
 
 def _accepted(function: Callable[..., object], offered: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the offered arguments that the function can take by keyword."""
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins do not say what they take
+        return {}
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(offered)
     return {

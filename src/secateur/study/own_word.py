@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from secateur.errors import UsageError
+from secateur.foundation.harmless import is_harmless
 from secateur.registry import DATASETS, MODELS, TASKS
 from secateur.spec import FILES, StudySpec
-
-_WORD = re.compile(r"[A-Za-z0-9_.+-]{0,64}")
 
 
 def check_harmless(study: StudySpec, folder: Path, handed: Collection[str] = ()) -> None:
@@ -43,20 +41,6 @@ def check_harmless(study: StudySpec, folder: Path, handed: Collection[str] = ())
     for option, value in () if "data" in handed else study.data.options.items():
         if isinstance(value, str):
             raise _refused("the data", f"{study.data.name} with {option} = {value}", folder)
-
-
-def is_harmless(value: object) -> bool:
-    """Whether an option is a number or a plain word, which is no path.
-
-    Example:
-        >>> is_harmless([1, "relu"]), is_harmless("../x")
-        (True, False)
-    """
-    if isinstance(value, list):
-        return all(map(is_harmless, value))
-    if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None
-    return value is None or isinstance(value, int | float)
 
 
 def _refused(what: str, given: str, folder: Path) -> UsageError:

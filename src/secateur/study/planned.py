@@ -10,7 +10,6 @@ from torch import nn
 
 from secateur import models
 from secateur.data.data import Data, check_data
-from secateur.errors import ModelError
 from secateur.registry import ALL, MODELS
 from secateur.spec import StudySpec
 from secateur.study.fingerprint import (
@@ -94,16 +93,8 @@ def _own_builder(
     study: StudySpec, model: Callable[..., nn.Module] | None
 ) -> Callable[..., object] | None:
     """The user's own builder: given, named by a path, or registered; None for a reference net."""
-    if isinstance(model, nn.Module) or (model is not None and not callable(model)):
-        raise ModelError(
-            "beginning a study",
-            "the model",
-            given=f"a {type(model).__name__}",
-            expected="a name, or a function that builds the network",
-            remedy="Pass a function that returns a new one: every seed starts from its own.",
-        )
     if model is not None:
-        return model
+        return models.check_builder(model, "beginning a study")
     name = study.model.name
     if ":" in name:
         import_anew(name)
