@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from secateur.cli.export import find
 from secateur.foundation.html import plain
 from secateur.point import Measured, Point, Score, Share, accuracy
 from secateur.report import page
@@ -23,6 +22,7 @@ from secateur.study.frontier import frontier
 from secateur.study.metrics import AXES
 from secateur.study.pick import pick
 from secateur.study.plan import Run
+from secateur.study.point_names import chosen_point
 from secateur.study.ranking import rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -306,7 +306,7 @@ def test_a_click_shows_a_points_layers_budget_files_and_command(
     assert weights.endswith(point.checkpoint)
     *command, name = export.split()
     assert command == ["secateur", "export", "run", "--point"]
-    assert find(Store(run), name) == point
+    assert chosen_point(Store(run).points(), name, run) == point
     assert opened.complaints == []
 
 
@@ -332,7 +332,7 @@ def test_steps_of_the_dense_net_are_told_apart(
         if point.method == "dense":
             opened.page.click(f'tr[data-digest="{point.digest}"] button')
             name = opened.page.locator(".files code").nth(1).text_content().split()[-1]
-            assert find(Store(run), name) == point
+            assert chosen_point(Store(run).points(), name, run) == point
             assert f"after {point.epochs.cumulative} epoch" in opened.text("#details-name")
 
 

@@ -1,5 +1,6 @@
 """`secateur export`: every point of a study, in every kind of file."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,10 +19,11 @@ from secateur.artifact.export import session
 from secateur.artifact.inspect import inspect
 from secateur.artifact.load import load, load_state_dict
 from secateur.cli.app import app
-from secateur.cli.export import _file_name, _make_folder, find
 from secateur.errors import SecateurError, StoreError, UsageError
 from secateur.foundation.level import Levels
 from secateur.study.checkpoint import load_checkpoint
+from secateur.study.export import _file_name, make_folder
+from secateur.study.point_names import chosen_point
 from secateur.study.store import Store
 
 SHAPE, CLASSES = (3, 12, 12), 5
@@ -98,30 +100,71 @@ def test_two_parts_of_a_level_name_a_file_without_a_slash(run: Path) -> None:
 
 
 def test_a_point_is_found_by_name_and_by_the_start_of_its_digest(run: Path) -> None:
-    store = Store(run)
-    point = find(store, "magnitude:0.4:0")
-    assert find(store, point.digest[:10]) == point
+    points = Store(run).points()
+    point = chosen_point(points, "magnitude:0.4:0", run)
+    assert chosen_point(points, point.digest[:10], run) == point
+    said = invoke("export", run, *OWN, "--point", "magnitude:.4", "--out", run / "a.safetensors")
+    assert said.startswith("magnitude 0.4 seed 0: ")
 
 
-def test_a_name_that_several_points_have_is_refused_with_their_digests(run: Path) -> None:
-    dense = [point for point in Store(run).points() if point.method == "dense"]
-    with pytest.raises(UsageError) as refused:
-        find(Store(run), "dense:-:0")
-    assert all(point.digest[:8] in str(refused.value) for point in dense)
+def test_a_point_that_is_ambiguous_is_accepted_as_it_is_listed(run: Path) -> None:
+    with pytest.raises(UsageError, match="means 2 points") as refused:
+        invoke("export", run, *OWN, "--point", "dense")
+    for name in refused.value.expected.removeprefix("one of ").split(", "):
+        assert "dense - seed 0" in invoke("export", run, *OWN, "--point", name)
 
 
-@pytest.mark.parametrize("wanted", ["magnitude:0.5:0", "", "zzzzzzzz", "abc"])
-def test_a_point_that_is_none_is_refused_with_the_names(run: Path, wanted: str) -> None:
-    with pytest.raises(UsageError, match=r"expected one of .*dense:-:0"):
-        find(Store(run), wanted)
+def test_the_pick_is_exported_under_the_bounds_of_frontier(run: Path, tmp_path: Path) -> None:
+    bounds = ("--at-least", "val_accuracy=0", "--at-most", "sparsity=0.5")
+    listed = json.loads(CliRunner().invoke(app, ["frontier", str(run), *bounds, "--json"]).stdout)
+    (shipped,) = [one for one in listed if one["shipped"]]
+    assert shipped["picked"]
+    path = tmp_path / "small.safetensors"
+    said = invoke("export", run, *OWN, *bounds, "--out", path)
+    assert said.startswith("Pick for ")
+    assert inspect(path).origin["run"]["digest"] == shipped["digest"]
+    for floor in (("--min-quality", "0"), ("--min-accuracy", "0"), ("--within", "1")):
+        assert str(path) in invoke("export", run, *OWN, *floor, "--out", path)
 
 
-def test_data_given_in_python_cannot_be_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "what to export is not said"),
+        (("--within", "0.1", "--point", "dense"), "said twice"),
+        (("--min-accuracy", "1"), "the pick is none: No level reaches"),
+        (("--point", "dense", "--to", "onnx", "--out", "net.pt2"), "a name for pt2"),
+        (("--within", "0.1", "--out", "net.pth"), r"ends in \.pth"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(run: Path, options: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        invoke("export", run, *OWN, *options)
+
+
+def test_neither_the_data_nor_the_folder_of_the_sweep_are_needed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = run.parent / "tiny.toml"
+    path = tmp_path / "net.safetensors"
+    said = invoke("export", run, "--study", study, "--point", "magnitude:0.4", "--out", path)
+    assert str(path) in said
+
+
+def test_data_given_in_python_are_not_needed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Store.settings.fget(Store(run))  # type: ignore[attr-defined]
     given = {**held, "data": {"name": "given", "options": {}}}
     monkeypatch.setattr(Store, "settings", property(lambda _: given))
-    with pytest.raises(StoreError, match="given in Python"):
-        invoke("export", run, *OWN, "--point", "magnitude:0.4:0")
+    assert "bytes" in invoke("export", run, *OWN, "--point", "magnitude:0.4:0")
+
+
+def test_a_study_file_of_another_net_says_what_differs(run: Path) -> None:
+    text = (run.parent / "tiny.toml").read_text()
+    other = run.parent / "other.toml"
+    other.write_text(text.replace('"tiny:net"', '{ name = "tiny:net", options = { width = 8 } }'))
+    with pytest.raises(UsageError, match="with width = 8, expected one of 'tiny:net' without wid"):
+        invoke("export", run, "--study", other, "--point", "magnitude:0.4")
 
 
 def test_a_run_folder_that_cannot_be_written_names_another_place(
@@ -132,7 +175,7 @@ def test_a_run_folder_that_cannot_be_written_names_another_place(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(StoreError, match=r"not writable \(Read-only file system\).*--out"):
-        _make_folder(tmp_path / "exports")
+        make_folder(tmp_path / "exports")
 
 
 def test_a_failing_export_leaves_no_file(

@@ -9,6 +9,7 @@ from secateur.cli.frontier import draw
 from secateur.errors import SecateurError, StoreError, UsageError
 from secateur.study.plan import Run
 from secateur.study.store import Store
+from secateur.study.study import RunFolder
 
 
 def run_of(method: str, level: tuple[float, ...], step: int) -> Run:
@@ -61,6 +62,8 @@ def test_the_table_marks_the_frontier_and_says_what_is_missing(folder: Path) -> 
         (["--within", "0.02"], "magnitude at 0.9: sparsity 0.9000"),
         (["--within", "0.01"], "magnitude at 0.5: sparsity 0.5000"),
         (["--min-accuracy", "0.99"], "No level reaches"),
+        (["--min-quality", "0.9"], "magnitude at 0.5: sparsity 0.5000"),
+        (["--within", ".02"], "magnitude at 0.9: sparsity 0.9000"),
     ],
 )
 def test_the_pick_under_a_floor(folder: Path, options: list[str], sentence: str) -> None:
@@ -74,6 +77,35 @@ def test_json_is_one_object_a_point_and_nothing_else(folder: Path) -> None:
     assert [each["on_frontier"] for each in listed][1:] == [True, True, False]
     assert listed[1]["sparsity"] == {"zeros": 50, "total": 100}
     assert err == ""
+
+
+def test_the_pick_stands_in_the_json(folder: Path) -> None:
+    out, err = invoke(folder, "--json", "--within", "0.02")
+    listed = json.loads(out)
+    assert [one["point"] for one in listed if one["shipped"]] == ["magnitude:0.9:0"]
+    assert [one["picked"] for one in listed] == [False, False, True, False]
+    assert "magnitude at 0.9" in err
+    none = json.loads(invoke(folder, "--json", "--min-accuracy", "0.99")[0])
+    assert not any(one["picked"] or one["shipped"] for one in none)
+
+
+def test_points_of_an_earlier_plan_are_named_and_shown(folder: Path) -> None:
+    kept = [run for run, _ in MEASURED[:2]]
+    with Store.writing(folder) as store:
+        store.begin({}, kept)
+    out, err = invoke(folder)
+    assert "2 finished points of an earlier plan" in err
+    assert f"secateur frontier {folder} --all" in err
+    assert "l1-filter" not in out
+    out, err = invoke(folder, "--all")
+    present, _, earlier = out.partition("Of an earlier plan")
+    assert "2 finished points" in earlier
+    assert ("l1-filter" in present, "l1-filter" in earlier) == (False, True)
+    assert not any(line.startswith("*") for line in earlier.splitlines() if "0.9" in line)
+    assert "earlier plan" not in err
+    listed = json.loads(invoke(folder, "--all", "--json")[0])
+    assert [one["earlier"] for one in listed] == [False, False, True, True]
+    assert len(RunFolder(folder).earlier_points) == RunFolder(folder).earlier == 2
 
 
 @pytest.mark.parametrize(

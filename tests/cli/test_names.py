@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from secateur.cli import names
 from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
+from secateur.study.store import Store
 
 
 @pytest.mark.parametrize(
@@ -112,3 +115,20 @@ def test_the_script_for_bash_completes_in_bash(here: Path) -> None:
         [bash, "--norc", "-c", BASH], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("runs/demo\n", "")
+
+
+def test_points_of_the_run_folder_that_was_typed(tmp_path: Path, make_point, put) -> None:
+    with Store.writing(tmp_path) as store:
+        made = [
+            make_point("magnitude", (level,), 90, place) for place, level in enumerate((0.5, 0.9))
+        ]
+        store.begin({}, [run for run, _ in made])
+        for run, point in made:
+            put(store, run, point)
+    context = typer.Context(click.Command("export"))
+    assert names.points(context, "") == []
+    context.params["run"] = str(tmp_path)
+    assert names.points(context, "mag") == ["magnitude:0.5:0", "magnitude:0.9:0"]
+    assert names.points(context, "magnitude:0.9") == ["magnitude:0.9:0"]
+    context.params["run"] = str(tmp_path / "none")
+    assert names.points(context, "") == []

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from secateur.cli.export import find
 from secateur.point import Latency, Layer, Measured, Point, Score, accuracy
 from secateur.report.page import values
 from secateur.study.aggregate import replicates
@@ -18,6 +17,7 @@ from secateur.study.frontier import frontier
 from secateur.study.metrics import axes_of
 from secateur.study.pick import pick
 from secateur.study.plan import Run
+from secateur.study.point_names import chosen_point
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS, RunFolder
 
@@ -98,7 +98,7 @@ def test_names_mean_one_point_each(folder: Path) -> None:
     store = Store(folder)
     found = values(store)["points"]
     for row, point in zip(found, store.points(), strict=True):
-        assert find(store, row["name"]) == point
+        assert chosen_point(store.points(), row["name"], "") == point
     names = {row["name"] for row in found}
     assert "magnitude:0.9:1" in names
     assert "dense:-:0" not in names  # it would mean two

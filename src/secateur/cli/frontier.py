@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Annotated
 
 import typer
 
 from secateur.cli.app import app
 from secateur.cli.names import RunFolder
+from secateur.cli.picking import (
+    Across,
+    AtLeast,
+    AtMost,
+    MinAccuracy,
+    MinQuality,
+    Within,
+    picked,
+)
 from secateur.cli.printing import Terminal
 from secateur.errors import StoreError, UsageError
 from secateur.foundation.decimal_text import decimal_text
@@ -20,12 +27,11 @@ from secateur.report.budget import tuned_words
 from secateur.report.figures import figures
 from secateur.report.rank_table import show_ranks
 from secateur.report.table import show, to_json
-from secateur.study.aggregate import replicates
+from secateur.study.aggregate import Replicate, replicates
 from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
 from secateur.study.frontier import hypervolumes, reference_of
 from secateur.study.metrics import axis, quality_of
-from secateur.study.pick import pick
 from secateur.study.ranking import rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -36,27 +42,22 @@ Examples:
   secateur frontier runs/demo --within 0.02
   secateur frontier runs/demo --at-most bytes=200k
   secateur frontier runs/demo --json | jq '.[] | select(.on_frontier)'
+  secateur frontier runs/demo --json --within 0.02 | jq -r '.[] | select(.shipped) | .point'
 """
 
 
 @app.command(epilog=EXAMPLES)
 def frontier(
     run: RunFolder,
-    min_accuracy: Annotated[
-        float | None, typer.Option(help="Pick the sparsest level of at least this val accuracy.")
-    ] = None,
-    within: Annotated[
-        float | None, typer.Option(help="Pick the sparsest level this close to the dense net.")
-    ] = None,
-    at_least: Annotated[
-        list[str] | None,
-        typer.Option(help="A bound, AXIS=NUMBER: val_accuracy=0.9. May be given again."),
-    ] = None,
-    at_most: Annotated[
-        list[str] | None,
-        typer.Option(help="A bound, AXIS=NUMBER: bytes=200k, val_rmse=60. May be given again."),
-    ] = None,
-    x: Annotated[str, typer.Option(help="The axis beside the score that chooses.")] = "sparsity",
+    min_accuracy: MinAccuracy = None,
+    min_quality: MinQuality = None,
+    within: Within = None,
+    at_least: AtLeast = None,
+    at_most: AtMost = None,
+    x: Across = "sparsity",
+    every: Annotated[
+        bool, typer.Option("--all", help="The points of an earlier plan, too, in their own table.")
+    ] = False,
     ranks: Annotated[
         bool, typer.Option("--ranks", help="Each method's mean rank over levels and seeds.")
     ] = False,
@@ -68,30 +69,32 @@ def frontier(
 
     The first validation score chooses; test data were scored once and are only shown. With a bound
     on that score the best on the axis is picked, with bounds on costs alone the best score.
+    `secateur export` takes the same bounds, and writes the pick to a file.
     """
-    bounds = {"at_least": _bounds("at-least", at_least), "at_most": _bounds("at-most", at_most)}
     store = Store(run)
     if ranks:
         _tell_ranks(store, as_json)
         return
+    points = store.points()
+    earlier = store.earlier_points() if every else ()
+    if not as_json:
+        print_frontier(store, x)
+        tell_failures(store, told=every)
+        print_earlier(earlier)
+    found = picked(
+        points,
+        min_accuracy=min_accuracy,
+        min_quality=min_quality,
+        within=within,
+        at_least=at_least,
+        at_most=at_most,
+        x=x,
+    )
     if as_json:
-        points = store.points()
         best = non_dominated(replicates(points), (x, quality_of(points)), CONTROLS)
-        typer.echo(json.dumps(to_json(points, best), indent=2))
-        return
-    print_frontier(store, x)
-    tell_failures(store)
-    if min_accuracy is not None or within is not None or any(bounds.values()):
-        found = pick(
-            store.points(),
-            min_accuracy=min_accuracy,
-            within=within,
-            at_least=bounds["at_least"],
-            at_most=bounds["at_most"],
-            x=x,
-            controls=CONTROLS,
-        )
-        typer.echo(str(found))
+        typer.echo(json.dumps(to_json(points, best, found, earlier), indent=2))
+    if found is not None:
+        typer.echo(str(found), err=as_json)
 
 
 def _tell_ranks(store: Store, as_json: bool) -> None:
@@ -114,30 +117,6 @@ def _raise_without_ranks(store: Store) -> None:
         expected="two or more, each with its points at the same levels and seeds",
         remedy="Sweep with more methods, or wait until their runs have ended.",
     )
-
-
-_NUMBER = re.compile(
-    r"\s*(-?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*"
-)
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
-
-
-def _bounds(option: str, given: list[str] | None) -> dict[str, Fraction]:
-    """`bytes=200k` as the axis and the exact number."""
-    found = {}
-    for text in given or ():
-        name, _, number = text.partition("=")
-        match = _NUMBER.fullmatch(number)
-        if not name or match is None or name in found:
-            raise UsageError(
-                "picking a level",
-                f"--{option}",
-                given=repr(text) + (" for an axis that has a bound already" * (name in found)),
-                expected="AXIS=NUMBER, as in bytes=200k, each axis once",
-                remedy="The axes stand in the table of `secateur export-table`.",
-            )
-        found[name] = Fraction(match[1]) * _UNITS[match[2]]
-    return found
 
 
 def print_frontier(store: Store, x: str = "sparsity") -> None:
@@ -167,15 +146,38 @@ def _tell_hypervolumes(points: Sequence[Point], quality: str) -> None:
     typer.echo(f"Hypervolume (sparsity x {label}, from 0, {decimal_text(worst[1])}): {parts}")
 
 
-def tell_failures(store: Store) -> None:
-    """What failed, and how much is still to be done."""
+def print_earlier(points: Sequence[Point]) -> None:
+    """The points of an earlier plan, each by itself: what they have in common is not known."""
+    if not points:
+        return
+    typer.echo(f"Of an earlier plan, and on no frontier: {count_of(points)}.")
+    alone = [Replicate(one.method, one.level, one.step, (one,)) for one in points]
+    show(Terminal(), alone, (), CONTROLS)
+
+
+def count_of(points: Sequence[object]) -> str:
+    """`4 finished points`."""
+    return f"{len(points)} finished point{'' if len(points) == 1 else 's'}"
+
+
+def tell_failures(store: Store, *, told: bool = False) -> None:
+    """What failed, how much is still to be done, and what is there of an earlier plan.
+
+    Args:
+        store: Of the run folder.
+        told: Whether the points of an earlier plan are shown as well.
+    """
     for title, reason in store.failures():
         typer.echo(f"Failed: {title}: {reason}", err=True)
     if store.missing():
         typer.echo(f"{store.missing()} runs are still to be done.", err=True)
-    if earlier := store.earlier():
-        words = f"{earlier} points of an earlier plan are kept in the store and in no table"
-        typer.echo(f"{words}: the study or its network was changed since.", err=True)
+    if (earlier := store.earlier()) and not told:
+        typer.echo(
+            f"{count_of(range(earlier))} of an earlier plan: the levels, the methods, the network "
+            f"or its training were changed since. `secateur frontier {store.folder} --all` shows "
+            "them.",
+            err=True,
+        )
 
 
 def _raise_without_points(store: Store) -> None:

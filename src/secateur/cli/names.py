@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from secateur.errors import SecateurError
 from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
@@ -46,6 +47,19 @@ def run_folders(incomplete: str) -> list[str]:
     parents = [Path(head + slash)] if slash else [Path(), Path("runs")]
     found = (store.parent for parent in parents for store in parent.glob("*/study.sqlite"))
     return sorted(_starting((folder.as_posix() for folder in found), incomplete))
+
+
+def points(context: typer.Context, incomplete: str) -> list[str]:
+    """The points of the run folder that has been typed."""
+    from secateur.study.point_names import names_of
+    from secateur.study.store import Store
+
+    run = context.params.get("run")
+    try:
+        known = names_of(Store(Path(run)).points()) if run else []
+    except SecateurError:
+        return []
+    return list(_starting(known, incomplete))
 
 
 def _starting(names: Iterable[str], incomplete: str) -> Iterator[str]:

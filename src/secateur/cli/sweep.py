@@ -28,6 +28,7 @@ from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
 from secateur.study.damage import DamageWarning
 from secateur.study.observer import Several, Silent
+from secateur.study.setting_words import difference
 from secateur.study.store import Store
 from secateur.tracking.observer import TrackingObserver
 
@@ -252,20 +253,14 @@ def _check_folder(spec: StudySpec, folder: Path) -> None:
     asked = spec.model_dump(mode="json")
     for option in ("model", "data"):
         if held and held.get(option) != asked[option]:
+            there, wanted = difference(held.get(option), asked[option])
             raise UsageError(
                 "choosing the run folder",
                 str(folder),
-                given=f"a study of the {option} {_told(held.get(option))}",
-                expected=f"one of {_told(asked[option])}, or no study",
-                remedy="Name another folder with --out.",
+                given=f"a folder with a study of the {option} {there}",
+                expected=f"one of {wanted}, or no study",
+                remedy="Name another folder with --out, or give the study that the folder holds.",
             )
-
-
-def _told(setting: object) -> str:
-    if not isinstance(setting, dict):
-        return repr(setting)
-    options = setting.get("options")
-    return f"{setting.get('name')!r}" + (f" with {options}" if options else "")
 
 
 def overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySpec:
@@ -273,7 +268,7 @@ def overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySp
     given = {name: value for name, value in options.items() if value is not None}
     values = spec.model_dump(mode="json", exclude_unset=True)
     for name in ("model", "data"):
-        if name in given:
+        if name in given and given[name] != values.get(name, {}).get("name"):
             values[name] = {"name": given[name]}
     if "checkpoint" in given:
         values["base"] = {"checkpoint": given["checkpoint"]}

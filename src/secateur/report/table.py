@@ -20,6 +20,8 @@ from secateur.report.budget import budget_words
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axis, own_metrics, quality_of, score_metrics
+from secateur.study.pick import Pick, shipped_point
+from secateur.study.point_names import names_of
 
 COLLAPSED = "x"
 COLLAPSED_NOTE = (
@@ -248,46 +250,70 @@ def show(
     plain.print(made)
 
 
-def to_json(points: Sequence[Point], on_frontier: Collection[Replicate]) -> list[dict[str, Any]]:
+def to_json(
+    points: Sequence[Point],
+    on_frontier: Collection[Replicate],
+    pick: Pick | None = None,
+    earlier: Sequence[Point] = (),
+) -> list[dict[str, Any]]:
     """One plain object a point, every share with its integers.
 
     Args:
         points: The points, in the order wanted.
         on_frontier: The levels on the frontier; all the seeds of one are marked.
+        pick: What was picked, if anything was asked for: every point says whether it is of the
+            level that was picked, and whether it is the one of them that `export` ships.
+        earlier: Points of an earlier plan, to stand behind; all say whether they are of one.
 
     Returns:
         JSON values only, keys in a fixed order.
     """
     marked = {(level.method, level.step) for level in on_frontier}
+    picked = pick.replicate.points if pick is not None and pick.met else ()
+    shipped = shipped_point(pick).digest if pick is not None and picked else ""
+    both = (*points, *earlier)
     return [
         {
-            "method": point.method,
-            "level": _level(point),
-            "seed": point.seed,
-            **_scores(point),
-            "sparsity": _integers(point.sparsity, "zeros"),
-            "conv_sparsity": _integers(point.conv_sparsity, "zeros"),
-            "model_sparsity": _integers(point.model_sparsity, "zeros"),
-            "parameters": point.parameters,
-            "nonzero": point.nonzero,
-            "compact_parameters": point.compact_parameters,
-            "masked_macs": point.masked_macs,
-            "nonzero_macs": point.nonzero_macs,
-            "macs": point.macs,
-            "artifact_bytes": point.artifact_bytes,
-            "epochs": {**asdict(point.epochs), "cumulative": point.epochs.cumulative},
-            **_own_metrics(point),
-            **_reached(point),
-            "latency": [asdict(each) for each in point.latency],
-            "seconds": point.seconds,
-            "digest": point.digest,
-            "on_frontier": (point.method, point.step) in marked,
-            **_chance(point),
-            "floored": list(point.floored),
-            "checkpoint": point.checkpoint,
+            **_object(point, name, (point.method, point.step) in marked and place < len(points)),
+            **({} if pick is None else _picked(point, picked, shipped)),
+            **({"earlier": place >= len(points)} if earlier else {}),
         }
-        for point in points
+        for place, (point, name) in enumerate(zip(both, names_of(both), strict=True))
     ]
+
+
+def _object(point: Point, name: str, on_frontier: bool) -> dict[str, Any]:
+    return {
+        "point": name,
+        "method": point.method,
+        "level": _level(point),
+        "seed": point.seed,
+        **_scores(point),
+        "sparsity": _integers(point.sparsity, "zeros"),
+        "conv_sparsity": _integers(point.conv_sparsity, "zeros"),
+        "model_sparsity": _integers(point.model_sparsity, "zeros"),
+        "parameters": point.parameters,
+        "nonzero": point.nonzero,
+        "compact_parameters": point.compact_parameters,
+        "masked_macs": point.masked_macs,
+        "nonzero_macs": point.nonzero_macs,
+        "macs": point.macs,
+        "artifact_bytes": point.artifact_bytes,
+        "epochs": {**asdict(point.epochs), "cumulative": point.epochs.cumulative},
+        **_own_metrics(point),
+        **_reached(point),
+        "latency": [asdict(each) for each in point.latency],
+        "seconds": point.seconds,
+        "digest": point.digest,
+        "on_frontier": on_frontier,
+        **_chance(point),
+        "floored": list(point.floored),
+        "checkpoint": point.checkpoint,
+    }
+
+
+def _picked(point: Point, picked: Sequence[Point], shipped: str) -> dict[str, bool]:
+    return {"picked": point in picked, "shipped": point.digest == shipped}
 
 
 def _scores(point: Point) -> dict[str, Any]:

@@ -94,10 +94,23 @@ class Pick:
         return f"<div>{paragraph(str(self))}{self.replicate._repr_html_()}</div>"
 
 
+def shipped_point(found: Pick) -> Point:
+    """Of the seeds of the level picked, the one whose validation score is best.
+
+    A level is picked by its mean over the seeds, and one network is shipped. Of equals it is the
+    first.
+    """
+    return max(
+        found.replicate.points,
+        key=lambda one: one.val.value if one.val.higher else -one.val.value,
+    )
+
+
 def pick(
     points: Iterable[Point],
     *,
     min_accuracy: float | None = None,
+    min_quality: float | None = None,
     within: float | None = None,
     at_least: Mapping[str, float | Fraction] | None = None,
     at_most: Mapping[str, float | Fraction] | None = None,
@@ -115,6 +128,8 @@ def pick(
     Args:
         points: The points of one study.
         min_accuracy: Of a study of classification: the least validation accuracy, 0 to 1.
+        min_quality: The same of whatever score chooses: at least that much of it; of an error at
+            most.
         within: How much worse than the dense net's mean the score may be, in its own unit.
         at_least: Least values by axis: `{"val_accuracy": 0.9}`.
         at_most: Largest values by axis: `{"bytes": 200_000}`, `{"val_rmse": 60}`.
@@ -135,12 +150,13 @@ def pick(
         raise _refuse("the study", "empty", "at least one finished run", "Run it first.")
     quality = quality_of(levels[0].points)
     bounds = (
-        *_floor(levels, quality, min_accuracy, within),
+        *_floor(levels, quality, min_accuracy, min_quality, within),
         *_bounds(levels, at_least or {}, at_least=True),
         *_bounds(levels, at_most or {}, at_least=False),
     )
     if not bounds:
-        raise _refuse("the floor", "not given", "min_accuracy or within", "Pass one of the two.")
+        expected = "min_accuracy, min_quality, within, at_least or at_most"
+        raise _refuse("the floor", "not given", expected, "Pass one of them.")
     able = [rival for rival in rivals if all(one.met_by(rival) for one in bounds)]
     floored = any(one.axis == quality for one in bounds)
     order = (x, quality) if able and floored else (quality, x)
@@ -201,35 +217,43 @@ def breakpoints(
 
 
 def _floor(
-    levels: Sequence[Replicate], quality: str, min_accuracy: float | None, within: float | None
+    levels: Sequence[Replicate],
+    quality: str,
+    min_accuracy: float | None,
+    min_quality: float | None,
+    within: float | None,
 ) -> tuple[Bound, ...]:
-    share = min_accuracy if within is None else within
-    if share is None:
+    given = [one for one in (min_accuracy, min_quality, within) if one is not None]
+    if not given:
         return ()
-    if min_accuracy is not None and within is not None:
-        raise _refuse("the floor", "given twice", "min_accuracy or within", "Pass one of the two.")
+    if len(given) > 1:
+        one_of = "one of min_accuracy, min_quality and within"
+        raise _refuse("the floor", "given twice", one_of, "Pass one of the two.")
+    share = given[0]
     points = levels[0].points
     metric = axis(quality, points)
-    if within is None and quality != "val_accuracy":
+    if min_accuracy is not None and quality != "val_accuracy":
         sign = "at_least" if metric.higher else "at_most"
         raise _refuse(
             "min_accuracy",
             f"{share}",
             f"a bound on the {metric.label}, which this study measures",
-            f"Pass {sign}={{{quality!r}: ...}}.",
+            f"Pass {sign}={{{quality!r}: ...}}, or min_quality (at the command line, "
+            f"--min-quality {share:g}).",
         )
     if metric.unit == "share" and not 0 <= share <= 1:
         raise _refuse("the floor", f"{share}", "a share from 0 to 1", "Write 90 % as 0.9.")
-    if not 0 <= share < math.inf:
-        raise _refuse("the floor", f"{share}", "a distance of 0 or more", "Mend the number.")
+    if not math.isfinite(share) or (within is not None and share < 0):
+        expected = "a distance of 0 or more" if within is not None else "a number"
+        raise _refuse("the floor", f"{share}", expected, "Mend the number.")
     decimal = Fraction(repr(float(share)))
     if within is None:
-        return (Bound(quality, decimal, at_least=True),)
+        return (Bound(quality, decimal, at_least=metric.higher),)
     dense = [level.mean(quality) for level in levels if level.method == DENSE]
     if not dense:
-        remedy = "Add `dense` to the methods, or pass a bound."
+        remedy = "Add `dense` to the methods, or pass min_quality (--min-quality)."
         if quality == "val_accuracy":
-            remedy = "Add `dense` to the methods, or pass min_accuracy."
+            remedy = "Add `dense` to the methods, or pass min_accuracy (--min-accuracy)."
         raise _refuse("the study", "without the dense net", "one run of it", remedy)
     value = max(dense) - decimal if metric.higher else min(dense) + decimal
     return (Bound(quality, value, at_least=metric.higher),)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from secateur.data.data import Data
 from secateur.errors import StoreError
-from secateur.foundation.html import plain
 from secateur.point import Share
 from secateur.spec import GIVEN
+from secateur.study.setting_words import difference, name_in
 from secateur.study.store import Store
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ def _differences(held: Mapping[str, Any], facts: Any, setup: Setup) -> Iterable[
     for name in ("name", "model", "data"):
         old, new = held.get(name), asked[name]
         if old != new and not (name == "model" and _is_own(old) and _is_own(new)):
-            yield f"its {'study' if name == 'name' else name} is {_word(old)}, not {_word(new)}"
-    both_given = _word(held.get("data")) == repr(GIVEN) == _word(asked["data"])
+            there, wanted = difference(old, new)
+            yield f"its {'study' if name == 'name' else name} is {there}, not {wanted}"
+    both_given = name_in(held.get("data")) == repr(GIVEN) == name_in(asked["data"])
     known = facts.get("fingerprint") if isinstance(facts, Mapping) else None
     if both_given and known is not None and known != setup.fingerprint:
         yield "the data given in Python are other ones"
@@ -107,11 +108,3 @@ def _differences(held: Mapping[str, Any], facts: Any, setup: Setup) -> Iterable[
 def _is_own(model: object) -> bool:
     """A function's name is not what its network is: its content has named the runs already."""
     return isinstance(model, Mapping) and ":" in str(model.get("name"))
-
-
-def _word(setting: object) -> str:
-    if not isinstance(setting, Mapping):
-        return repr(plain(str(setting), 80))
-    options = setting.get("options")
-    name = repr(plain(str(setting.get("name")), 80))
-    return f"{name} with {plain(repr(options), 120)}" if options else name

@@ -343,10 +343,25 @@ class Store:
     @_told
     def points(self) -> tuple[Point, ...]:
         """The measured points of the plan, in its order."""
+        return self._points("plan JOIN runs USING (digest)", "1", "plan.position")
+
+    @_told
+    def earlier_points(self) -> tuple[Point, ...]:
+        """The measured points of earlier plans, the oldest first; see `earlier`.
+
+        What another plan's level was called is not known any more: their steps are those that they
+        were measured as.
+        """
+        return self._points(
+            "runs", "digest NOT IN (SELECT digest FROM plan)", "runs.finished, digest"
+        )
+
+    def _points(self, tables: str, where: str, order: str) -> tuple[Point, ...]:
         rows = self.rows(
-            "SELECT digest, runs.result, latencies.measured FROM plan JOIN runs USING (digest) "
+            f"SELECT digest, runs.result, latencies.measured FROM {tables} "
             "LEFT JOIN latencies USING (digest) "
-            "WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') ORDER BY plan.position"
+            f"WHERE runs.status = 'done' AND runs.kind IN ('base', 'point') AND {where} "
+            f"ORDER BY {order}"
         )
         guess = decode_guess(self.fact("data"))
         seconds, steps = self._training_seconds(), decode_steps(self.fact("steps"))

@@ -9,10 +9,12 @@ from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.registry import METHODS
 from secateur.study.aggregate import Replicate, replicates
+from secateur.study.export import Builder
 from secateur.study.frontier import frontier
 from secateur.study.metrics import quality_of
-from secateur.study.pick import Pick, pick
+from secateur.study.pick import pick
 from secateur.study.store import Store
+from secateur.study.stored_pick import StoredPick
 
 
 class _Controls(Collection[str]):
@@ -43,14 +45,17 @@ class RunFolder:
 
     Args:
         folder: A run folder, finished or not.
+        model: What builds its network, `package.module:function` or the function itself, for what
+            is exported of it. Not needed for a reference net.
 
     Raises:
         StoreError: There is no study in it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, model: Builder | None = None) -> None:
         self.folder = Path(folder)
         self._store = Store(self.folder)
+        self._builder = model
 
     def __repr__(self) -> str:
         left = self._store.missing()
@@ -74,6 +79,11 @@ class RunFolder:
         """How many points of an earlier plan the folder keeps; none of them is in `points`."""
         return self._store.earlier()
 
+    @property
+    def earlier_points(self) -> tuple[Point, ...]:
+        """The points of an earlier plan: its levels, methods or network were others."""
+        return self._store.earlier_points()
+
     def frontier(self, x: str = "sparsity") -> tuple[Replicate, ...]:
         """The levels that no other beats on both `x` and the mean of the score that chooses."""
         points = self.points
@@ -83,21 +93,27 @@ class RunFolder:
         self,
         *,
         min_accuracy: float | None = None,
+        min_quality: float | None = None,
         within: float | None = None,
         at_least: Mapping[str, float] | None = None,
         at_most: Mapping[str, float] | None = None,
         x: str = "sparsity",
-    ) -> Pick:
-        """The best level that meets every bound; see `secateur.study.pick.pick`."""
-        return pick(
+    ) -> StoredPick:
+        """The best level that meets every bound; see `secateur.study.pick.pick`.
+
+        `study.pick(within=0.02).export("small.onnx")` writes its network to a file.
+        """
+        found = pick(
             self.points,
             min_accuracy=min_accuracy,
+            min_quality=min_quality,
             within=within,
             at_least=at_least,
             at_most=at_most,
             x=x,
             controls=CONTROLS,
         )
+        return StoredPick.of(found, self.folder, self._builder)
 
     def checkpoint(self, point: Point) -> Path:
         """The file with a point's weights."""

@@ -34,6 +34,7 @@ from secateur.study.run_queue import RunQueue
 from secateur.study.same_study import check_same_study, facts_of
 from secateur.study.shared_claims import SharedClaims, forget_drivers
 from secateur.study.store import Store
+from secateur.study.stored_example import FACT, ROWS, example_values
 from secateur.study.threads import keep_threads, kind_of
 from secateur.study.timing import time_points
 from secateur.training.loop import Loop
@@ -108,6 +109,8 @@ def run_study(
             )
             facts = facts_of(loaded, setup.fingerprint, loop, study.baseline)
             store.write_fact("data", json.dumps(facts))
+            # A point is rebuilt and exported without the data, wherever the run folder is taken.
+            store.write_fact(FACT, json.dumps(example_values(loaded.example(ROWS))))
             store.begin(settings_of(study), runs)
 
         claims.join([run.digest for run in runs], begin)

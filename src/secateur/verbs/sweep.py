@@ -31,6 +31,7 @@ class Study(core.RunFolder):
 
     Args:
         folder: A run folder, finished or not.
+        model: What builds its network, as for `sweep`, for what is exported of a pick.
 
     Raises:
         StoreError: There is no study in it.
@@ -256,4 +257,5 @@ def sweep(
             shared=shared,
             observer=Several(tracking, observer or Silent()),
         )
-    return Study(folder)
+    own = not isinstance(model, str) or ":" in model
+    return Study(folder, model if own else None)

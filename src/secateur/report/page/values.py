@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from secateur.report.tuning import audit_words, notes, setting_text
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE
 from secateur.study.metrics import Metric, axes_of, own_metrics, quality_of, score_metrics
+from secateur.study.point_names import names_of
 from secateur.study.ranking import Ranking, rankings
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -67,7 +67,6 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
     nets = _Table(_net(point.layers) for point in points)
     machines = _Table(point.environment for point in points)
     places = {point.digest: place for place, point in enumerate(points)}
-    names = _Names(points)
     axes = axes_of(points)
     scores = [metric.name for metric in score_metrics(points)]
     own = [metric.name for metric in own_metrics(points)]
@@ -85,15 +84,15 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "points": [
             {
                 **_point(point),
-                "name": names.of(point),
+                "name": name,
                 "export": f"secateur export {shlex.quote(str(store.folder))} "
-                f"--point {shlex.quote(names.of(point))}",
+                f"--point {shlex.quote(name)}",
                 "net": nets.place(_net(point.layers)),
                 "zeros": [layer.zeros for layer in point.layers],
                 "kept": [layer.kept for layer in point.layers],
                 "environment": machines.place(point.environment),
             }
-            for point in points
+            for point, name in zip(points, names_of(points), strict=True)
         ],
         "nets": nets.rows,
         "environments": machines.rows,
@@ -255,21 +254,6 @@ def _score_of(entry: Mapping[str, float]) -> float | None:
 def _finite(value: float | None) -> float | None:
     """Four digits, as much as a curve shows; JSON has no word for what is not finite."""
     return float(f"{value:.4g}") if value is not None and math.isfinite(value) else None
-
-
-class _Names:
-    """What `--point` takes: `method:level:seed` where that means one point, else its digest."""
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self._said_of = Counter(self._said(point) for point in points)
-
-    def of(self, point: Point) -> str:
-        name = self._said(point)
-        return name if self._said_of[name] == 1 else point.digest[:_ID]
-
-    @staticmethod
-    def _said(point: Point) -> str:
-        return f"{point.method}:{point.level_name}:{point.seed}"
 
 
 class _Table:

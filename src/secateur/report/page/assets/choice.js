@@ -141,7 +141,8 @@ function drawPick() {
     score === "val_accuracy"
       ? `--min-accuracy ${state.floor}`
       : `--at-${side()} ${score}=${state.floor}`;
-  const line = `secateur frontier ${quoted} ${bound}${across}`;
+  const verb = met ? "export" : "frontier";
+  const line = `secateur ${verb} ${quoted} ${bound}${across}`;
   if (find("pick-command").textContent !== line) {
     find("pick-command").replaceChildren(command(line));
   }
