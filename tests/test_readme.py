@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +19,10 @@ from typer.testing import CliRunner
 
 import secateur
 from secateur.cli import app
-from secateur.registry import METHODS
+from secateur.registry import EXECUTORS, METHODS
 from secateur.spec import check_study
+
+from .study.inline import Inline
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,6 +111,15 @@ MORE = """
 [methods.magnitude]
 levels = [0.9]
 """
+# The net that is trained already, of its page in the guide.
+TRAINED = dict(
+    re.findall(
+        r":caption: (\S+)\n:name: \S+\n\n(.*?)^```$",
+        (ROOT / "docs" / "trained-net.md").read_text(encoding="utf-8"),
+        re.S | re.M,
+    )
+)
+MADE_BEFORE = ("secateur sweep", "secateur sweep mine.toml")
 # Commands that need what a test machine may not have, or that end only with Ctrl-C.
 NOT_RUN = ("secateur watch", "secateur sweep study.toml --track")
 NEEDS = {".onnx": "onnxruntime", "onnx": "onnxruntime", ".parquet": "pyarrow"}
@@ -135,6 +147,8 @@ def place(tmp_path_factory):
     numpy.savez(folder / "images.npz", **arrays)
     (folder / "study.toml").write_text(STAND_IN.replace("NAME", "mine"))
     (folder / "demo.toml").write_text(STAND_IN.replace("NAME", "demo") + MORE)
+    for name, text in TRAINED.items():
+        (folder / name).write_text(text)
     return folder
 
 
@@ -142,7 +156,14 @@ def place(tmp_path_factory):
 def swept(place):
     """The same folder after `secateur sweep`, which is every page's first command."""
     with pytest.MonkeyPatch.context() as patch:
-        call(patch, place, "secateur sweep")
+        patch.syspath_prepend(place)
+        patch.delitem(sys.modules, "mynets", raising=False)
+        # In this process: what a worker does is tested elsewhere.
+        patch.setitem(EXECUTORS._loaded, "local", Inline)
+        patch.chdir(place)
+        exec(TRAINED["train.py"], {})
+        for line in MADE_BEFORE:
+            call(patch, place, line)
     return place
 
 
@@ -164,8 +185,8 @@ def test_commands_run_as_written(page, swept, tmp_path, monkeypatch):
     for line in lines:
         if any(line.endswith(mark) and not find_spec(name) for mark, name in NEEDS.items()):
             continue
-        if line == "secateur sweep":
-            continue  # done: it made the folder
+        if line in MADE_BEFORE:
+            continue
         if line.startswith("secateur sweep"):
             # Another study in a folder of its own: the pages do not mean one after another.
             other = tmp_path / str(len(list(tmp_path.iterdir())))

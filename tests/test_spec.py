@@ -85,10 +85,14 @@ def test_bad_seeds(given: object) -> None:
         ({"data": "fashionmini"}, "data set", "fashion-mini"),
         ({"methods": {"magnitud": {}}}, "method", "magnitude"),
         ({"methods": {"scratch": {"like": "l1filter"}}}, "method", "l1-filter"),
-        ({"modle": "conv4"}, "setting", "model"),
-        ({"training": {"base_epoch": 3}}, "setting", "base_epochs"),
-        ({"methods": {"magnitude": {"level": [0.5]}}}, "setting", "levels"),
-        ({"data": {"name": "shapes", "option": {}}}, "setting", "options"),
+        ({"modle": "conv4"}, "setting of a study", "model"),
+        ({"training": {"base_epoch": 3}}, "setting of [training]", "base_epochs"),
+        (
+            {"methods": {"magnitude": {"level": [0.5]}}},
+            "setting of [methods.magnitude]",
+            "levels",
+        ),
+        ({"data": {"name": "shapes", "option": {}}}, "setting of [data]", "options"),
     ],
 )
 def test_an_unknown_name_suggests_the_nearest(
@@ -456,3 +460,50 @@ def test_a_version_sets_what_is_not_set() -> None:
 def test_a_version_that_is_none(version: object) -> None:
     with pytest.raises(SpecError, match="version is"):
         study(version=version)
+
+
+@pytest.mark.parametrize(
+    ("values", "table", "home"),
+    [
+        (
+            {"methods": {"magnitude": {"sparsity_epochs": 3}}},
+            "methods.magnitude",
+            "methods.slimming",
+        ),
+        ({"methods": {"dense": {"like": "magnitude"}}}, "methods.dense", "methods.scratch"),
+        ({"base_epochs": 3, "methods": {"dense": {}}}, "a study", "training"),
+        ({"training": {"until": 0.5}, "methods": {"dense": {}}}, "training", "methods.NAME"),
+        ({"training": {"checkpoint": "x"}, "methods": {"dense": {}}}, "training", "base"),
+        ({"training": {"seeds": 3}, "methods": {"dense": {}}}, "training", "above all tables"),
+    ],
+)
+def test_an_unknown_key_names_its_table_and_the_one_that_has_it(
+    values: dict[str, Any], table: str, home: str
+) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        checked(**values)
+    assert table in caught.value.subject
+    assert home in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seeds": 0},
+        {"seeds": True},
+        {"seeds": [-1]},
+        {"seeds": []},
+        {"seeds": [1, 1]},
+        {"methods": {"magnitude": {"levels": [0.5, 0.5]}}},
+    ],
+)
+def test_what_is_expected_is_a_thing_and_no_command(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        checked(**values)
+    assert caught.value.expected.startswith(("a ", "each "))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("model", "mynets"), ("data", "mydata")])
+def test_a_module_without_its_function_is_told_how_it_is_written(kind: str, name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"package.module:function, as in {name}:"):
+        checked(**{kind: name})

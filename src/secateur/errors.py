@@ -73,18 +73,30 @@ class UnknownNameError(UsageError):
         name: The name that was given.
         known: The names there are.
         meant: The one that was probably meant, where that is known.
+        hint: What else there is to do, behind that.
+        remedy: What there is to do, where it is known better than by a guess.
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str], meant: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: object,
+        known: Iterable[str],
+        meant: str = "",
+        *,
+        hint: str = "",
+        remedy: str = "",
+    ) -> None:
         names = sorted(known)
         near = [meant] if meant else difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-        remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
+        if not remedy:
+            remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         super().__init__(
             f"looking up {with_article(kind)}",
             f"the {kind}",
             given=f"{name!r:.60}",
             expected=f"one of {', '.join(names)}",
-            remedy=remedy,
+            remedy=f"{remedy} {hint}" if hint else remedy,
         )
 
 

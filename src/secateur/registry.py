@@ -25,6 +25,8 @@ from typing import Any
 from secateur.errors import UnknownNameError, UsageError, with_article
 
 _SEPARATOR = ":"
+_OF_ONES_OWN = {"model": "build", "data set": "data"}
+"""What a function of the user's own may be called, by the kind of a table that takes its path."""
 
 
 @cache
@@ -98,8 +100,15 @@ expected one of json. Did you mean 'json'?
             UnknownNameError: No entry has this name.
         """
         if name not in self:
-            raise UnknownNameError(self.kind, name, self)
+            raise UnknownNameError(self.kind, name, self, hint=self._own_way(name))
         return name
+
+    def _own_way(self, name: object) -> str:
+        """How something of the user's own is named, where a table takes that."""
+        if self.kind not in _OF_ONES_OWN or not str(name).isidentifier():
+            return ""
+        function = _OF_ONES_OWN[self.kind]
+        return f"A {self.kind} of your own is package.module:function, as in {name}:{function}."
 
     def add(self, name: str, entry: Any) -> None:
         """Register an object of the user's own under `name`, for this process and its workers.

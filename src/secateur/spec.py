@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from secateur.errors import SecateurError, SpecError, UnknownNameError
+from secateur.errors import SecateurError, SpecError, UnknownNameError, UsageError
 from secateur.foundation.granularity import n_of_m, parse_granularity
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
@@ -54,6 +55,7 @@ DEFAULTS: Mapping[int, Mapping[str, Any]] = {
 """By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
 own, so that a file without a version means what it always meant."""
 
+_SEEDS = "a number of seeds, 1 or more, or a list of distinct ones, each 0 or more"
 # What others call it.
 _MEANT = {"include": "only", "skip": "exclude", "layers": "only", "ignore": "exclude"}
 
@@ -131,7 +133,7 @@ class MethodSpec(Settings):
     @classmethod
     def _ascending(cls, levels: tuple[Levels, ...]) -> tuple[Levels, ...]:
         if len(set(levels)) != len(levels):
-            raise ValueError("two levels are the same")
+            raise ValueError("each level once")
         return tuple(sorted(levels, key=order))
 
 
@@ -188,9 +190,9 @@ class StudySpec(Settings):
     @classmethod
     def _count(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
+            raise ValueError(_SEEDS)
         if isinstance(value, int) and value > MOST_SEEDS:
-            raise ValueError(f"give at most {MOST_SEEDS:,} seeds")
+            raise ValueError(f"at most {MOST_SEEDS:,} seeds")
         return tuple(range(value)) if isinstance(value, int) else value
 
     @field_validator("levels", mode="before")
@@ -202,9 +204,9 @@ class StudySpec(Settings):
     @classmethod
     def _some(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError("give a number of seeds, 1 or more, or a list of distinct ones")
+            raise ValueError(_SEEDS)
         if len(seeds) > MOST_SEEDS or max(seeds) >= LARGEST_SEED:
-            raise ValueError(f"give at most {MOST_SEEDS:,} seeds, each below 2^63")
+            raise ValueError(f"at most {MOST_SEEDS:,} seeds, each below 2^63")
         return seeds
 
     @field_validator("levels")
@@ -400,9 +402,7 @@ def _spec_error(
     first = error.errors()[0]
     place = [*inside, *(str(part) for part in first["loc"])]
     if first["type"] == "extra_forbidden":
-        known = (settings or _settings_at(place)).model_fields
-        meant = _MEANT.get(place[-1], "")
-        return UnknownNameError("setting", place[-1], known, meant if meant in known else "")
+        return _unknown(place, (settings or _settings_at(place)).model_fields)
     message = first["msg"].removeprefix("Value error, ")
     return SpecError(
         f"reading {source}",
@@ -411,6 +411,31 @@ def _spec_error(
         expected=message[0].lower() + message[1:],
         remedy=f"{_nearest(first)}Mend this setting; `secateur studies` shows complete examples.",
     )
+
+
+def _unknown(place: list[str], known: Collection[str]) -> UnknownNameError:
+    """The error about a setting that its table has not, with the table that has it."""
+    *table, name = place
+    kind = f"setting of [{'.'.join(table)}]" if table else "setting of a study"
+    meant = _MEANT.get(name, "")
+    homes = _homes_of(name, ".".join(table))
+    remedy = f"It is a setting {' or '.join(homes)}." if homes else ""
+    return UnknownNameError(kind, name, known, meant if meant in known else "", remedy=remedy)
+
+
+def _homes_of(name: str, table: str) -> list[str]:
+    """Where else in a study file there is a setting of this name, in words."""
+    tables: dict[str, type[BaseModel]] = {"training": TrainingSpec, "base": BaseSpec}
+    found = {home for home, kind in tables.items() if name in kind.model_fields}
+    for method in METHODS:
+        with suppress(UsageError):  # of a package that does not load
+            options = getattr(METHODS[method], "options", None)
+            if isinstance(options, type) and issubclass(options, MethodSpec):
+                found |= {f"methods.{method}"} if name in own_options(options) else set()
+    if name in MethodSpec.model_fields and not found:
+        found = {"methods.NAME"}
+    above = ["above all tables"] if table and name in StudySpec.model_fields else []
+    return above + [f"of [{home}]" for home in sorted(found - {table})]
 
 
 def _nearest(error: Any) -> str:

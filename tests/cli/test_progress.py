@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from secateur.cli import progress as module
-from secateur.cli.progress import Progress, best_so_far
+from secateur.cli.progress import Progress, best_so_far, epochs_of
 from secateur.study.plan import Run
 from secateur.study.store import Store
 
@@ -111,7 +112,7 @@ def test_a_failure_stays_on_the_terminal(runs: tuple[Run, ...], clock: list[floa
         progress.planned(runs, frozenset())
         progress.started(runs[0])
         progress.ended(runs[0], "out of memory")
-    assert "[1/3] dense base seed 0: failed: out of memory" in out.getvalue()
+    assert "[1/3] dense base seed 0, 4 epochs: failed: out of memory" in out.getvalue()
 
 
 class Gone(io.StringIO):
@@ -167,3 +168,12 @@ def test_the_best_so_far_is_the_pick_close_to_the_dense_net(
     assert best_so_far(tmp_path) == (
         "best so far within 0.01 of the dense net: magnitude at 0.5, sparsity 0.5000, val 0.9100"
     )
+
+
+def test_what_a_run_trains_is_told_with_all_that_is_behind_it(runs: tuple[Run, ...]) -> None:
+    assert [epochs_of(run) for run in runs] == [
+        "4 epochs",
+        "+3 epochs (7 in all)",
+        "+3 epochs (10 in all)",
+    ]
+    assert epochs_of(replace(runs[1], epochs=1, spent={"base": 0, "retrain": 1})) == "1 epoch"

@@ -32,3 +32,29 @@ def test_another_thread_may_sweep_too() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+def test_the_first_ctrl_c_is_answered_at_once_and_the_second_is_pythons(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def pressed_twice() -> None:
+        with terminable():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                assert "Stopping" in capfd.readouterr().err
+                assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        pressed_twice()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_answer_of_somebody_elses_to_ctrl_c_stays() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with terminable():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

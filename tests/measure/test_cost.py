@@ -342,3 +342,10 @@ def test_an_example_that_does_not_fit() -> None:
         cost(nn.Linear(3, 2), torch.zeros(1, 4))
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert cost(nn.Linear(3, 2), torch.zeros(1, 3)).macs == 6
+
+
+def test_it_is_shown_in_one_line() -> None:
+    counted = cost(nn.Sequential(*(nn.Linear(30, 30) for _ in range(40))), torch.zeros(1, 30))
+    assert repr(counted) == (
+        "Cost(parameters=37,200, nonzero=37,200, macs=36,000, nonzero_macs=36,000, layers: 40)"
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+import secateur
+from secateur.errors import MaskError
 from secateur.pruning.criterion import (
     INITIAL,
     RESIDUALS,
@@ -12,6 +16,7 @@ from secateur.pruning.criterion import (
     Criterion,
     Statistics,
     needs_of,
+    scored,
     scores_channels_only,
 )
 from secateur.registry import COLLECTORS, CRITERIA
@@ -71,3 +76,38 @@ def test_the_sign_of_a_weight_does_not_matter(name: str) -> None:
     facts = known(rows, criterion)
     same = torch.equal(criterion("w", rows, facts), criterion("w", -rows, facts))
     assert same == (name not in SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("give", "words"),
+    [
+        (lambda _: None, r"scored as None \(does it end in a `return`\?\)"),
+        (lambda rows: rows.abs().sum(1).numpy(), r"a numpy.ndarray of shape \(4,\).*from_numpy"),
+        (lambda rows: rows.abs(), r"a tensor of shape \(4, 3\), expected .*shape \(4,\)"),
+        (lambda rows: rows.abs().sum(), r"a tensor of shape \(\)"),
+        (lambda rows: [1.0] * len(rows), "scored as a list"),
+        (lambda rows: rows.sum(1).to(torch.complex64), "torch.complex64 tensor"),
+        (lambda _: torch.tensor([1.0, torch.nan, 2.0, 3.0]), "scored NaN in 1 of 4 units"),
+    ],
+)
+def test_what_is_no_score_is_told(give: Callable[[torch.Tensor], object], words: str) -> None:
+    def mine(parameter: str, rows: torch.Tensor, statistics: Statistics) -> object:
+        return give(rows)
+
+    with pytest.raises(MaskError, match=words) as caught:
+        scored(mine, "w", torch.ones(4, 3), Statistics())  # type: ignore[arg-type]
+    assert "scoring by mine: w is " in str(caught.value)
+
+
+@pytest.mark.parametrize("granularity", ["weight", "filter"])
+def test_a_criterion_without_scores_is_told_whatever_it_cuts(granularity: str) -> None:
+    CRITERIA.add("nothing", lambda *_: None)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3))
+    with pytest.raises(MaskError, match="scored as None"):
+        secateur.prune(
+            net,
+            "magnitude" if granularity == "weight" else "l1-filter",
+            criterion="nothing",
+            sparsity=0.5,
+            example_inputs=torch.zeros(1, 1, 8, 8),
+        )

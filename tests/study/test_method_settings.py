@@ -169,3 +169,26 @@ def test_a_method_that_rewinds_does_so_where_the_study_does_not() -> None:
     # It takes nothing from the dense net's run, which has the name that it always had.
     runs, alone = plan(spec, SOURCES), plan(study({"magnitude": {}}), SOURCES)
     assert {run.digest for run in alone} < {run.digest for run in runs}
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("dense", {"ranking": "global"}),
+        ("dense", {"scope": "conv"}),
+        ("dense", {"granularity": "2:4"}),
+        ("scratch", {"allocation": "erk"}),
+        ("magnitude", {"reduce": "max"}),
+        ("lamp", {"reduce": "sum"}),
+    ],
+)
+def test_an_option_that_a_method_has_no_use_for_is_refused(
+    method: str, options: dict[str, Any]
+) -> None:
+    name = next(iter(options))
+    with pytest.raises(SpecError, match=rf"methods\.{method}\.{name} is .*, expected none: "):
+        plan(study({"magnitude": {}, method: options}), SOURCES)
+
+
+def test_one_that_it_has_a_use_for_is_not() -> None:
+    plan(study({"l1-filter": {"reduce": "max"}, "combined": {"reduce": "mean"}}), SOURCES)

@@ -90,11 +90,22 @@ def _numbers(option: str, text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
+HEADS = (
+    "engine (this / dense)",
+    "threads",
+    "batch",
+    "this, ms [quartiles]",
+    "dense, ms [quartiles]",
+    "times faster",
+    "this, examples/s",
+    "memory, this/dense",
+)
+
+
 def _table(made: Benchmark) -> Table:
     table = Table(box=SIMPLE)
-    heads = ("engine", "threads", "batch", "this, ms", "dense, ms", "faster", "images/s", "memory")
-    for head in heads:
-        table.add_column(head, justify="left" if head == "engine" else "right")
+    for head in HEADS:
+        table.add_column(head, justify="left" if head is HEADS[0] else "right")
     for row in made.rows:
         table.add_row(*_cells(row))
     return table

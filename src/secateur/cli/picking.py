@@ -60,7 +60,7 @@ def picked(
     floors = (min_accuracy, min_quality, within)
     if all(one is None for one in floors) and not any(bounds.values()):
         return None
-    return pick(
+    found = pick(
         points,
         min_accuracy=min_accuracy,
         min_quality=min_quality,
@@ -69,6 +69,24 @@ def picked(
         x=x,
         controls=controls,
     )
+    if within is not None and _is_no_floor(found):
+        typer.echo(
+            f"Note: --within {within:g} is a distance from the dense net, and a guess is within "
+            f"it. A floor itself is --min-quality {within:g}.",
+            err=True,
+        )
+    return found
+
+
+def _is_no_floor(found: Pick) -> bool:
+    """Whether an answer that ignores its input meets the bound on the score that chooses."""
+    point, floor = found.replicate.points[0], found.floor
+    share, guess = point.val.share, point.baseline
+    if share is not None and point.majority is not None:
+        guess = point.majority / share.total
+    if floor is None or (guess is None and share is None):
+        return False
+    return floor <= (guess or 0.0) if point.val.higher else floor >= (guess or 0.0)
 
 
 def _bounds(option: str, given: list[str] | None) -> dict[str, Fraction]:

@@ -88,7 +88,7 @@ class Progress:
             count = f"[{len(self._sweep.reasons)}/{len(self._sweep.runs)}]"
             how = f"failed: {reason}" if reason else "done"
             pace = "" if left is None else f"about {clock(left)} left"
-            self._say(f"{count} {run.title}: {how}  {pace}")
+            self._say(f"{count} {run.title}, {epochs_of(run)}: {how}  {pace}".rstrip())
         self._look_for_best()
 
     def timing(self, nets: int) -> None:
@@ -120,6 +120,19 @@ class Progress:
         with suppress(OSError):
             # On one line: the reason of a failure is text of others.
             self.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def epochs_of(run: Run) -> str:
+    """What a run trains, and behind how much: `4 epochs`, `+2 epochs (6 in all)`.
+
+    A method may reach the same level, and the dense net its end, by several chains of runs: the
+    epochs tell them apart.
+    """
+    spent = sum(run.spent.values())
+    word = "epoch" if run.epochs == 1 else "epochs"
+    if run.is_base or spent <= run.epochs:
+        return f"{run.epochs} {word}"
+    return f"+{run.epochs} {word} ({spent} in all)"
 
 
 def best_so_far(folder: Path) -> str:

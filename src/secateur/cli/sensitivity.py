@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secateur.cli.announcement import announcement
 from secateur.cli.app import app
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import run_folders
@@ -80,6 +81,8 @@ def sensitivity(
     else:
         study = presets.read(source)
         folder = out or Path("runs") / study.name
+        if said := announcement(study, source):
+            typer.echo(f"Note: {said}", err=True)
     found = study_sensitivity(study, folder, method, _numbers(levels), seed=seed, device=device)
     sparsities = None
     if within is not None or total is not None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from secateur.cli.announcement import announcement
 from secateur.cli.app import app
 from secateur.cli.frontier import draw, print_frontier, tell_failures
 from secateur.cli.names import data_sets, study_names
@@ -169,6 +170,8 @@ def sweep(
     )
     folder = out or Path("runs") / spec.name
     _check_folder(spec, folder)
+    if said := announcement(spec, study):
+        typer.echo(f"Note: {said}", err=True)
     # torch is loaded only once the words are known to be right.
     from secateur.study.executors.ray import RayCluster
     from secateur.study.sweep import run_study

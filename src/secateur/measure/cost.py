@@ -40,7 +40,7 @@ class LayerCost:
     nonzero_macs: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cost:
     """What a network costs. The numbers are the sums of those of its layers.
 
@@ -50,6 +50,11 @@ class Cost:
     """
 
     layers: tuple[LayerCost, ...]
+
+    def __repr__(self) -> str:
+        counts = ("parameters", "nonzero", "macs", "nonzero_macs")
+        told = ", ".join(f"{name}={getattr(self, name):,}" for name in counts)
+        return f"Cost({told}, layers: {len(self.layers)})"
 
     @property
     def parameters(self) -> int:

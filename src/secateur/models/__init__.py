@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -91,7 +92,8 @@ def find(path: str) -> Callable[..., object]:
             f"the module {module_name!r}",
             given=f"not importable ({_in_one_line(error)})",
             expected="a module found from the current directory or installed",
-            remedy="Write package.module:function, and start secateur in the module's directory.",
+            remedy="Write package.module:function, and start secateur in the module's directory or "
+            "set PYTHONPATH to it.",
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -100,9 +102,16 @@ def find(path: str) -> Callable[..., object]:
             f"{function_name!r} in {module_name!r}",
             given="missing" if function is None else f"a {type(function).__name__}",
             expected="a function that returns an nn.Module",
-            remedy="Name the function that builds the net, after the colon.",
+            remedy=f"{_near(module, function_name)}Name the function that builds the net, after "
+            "the colon.",
         )
     return function  # type: ignore[no-any-return]
+
+
+def _near(module: object, name: str) -> str:
+    there = [each for each, one in vars(module).items() if callable(one)]
+    found = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+    return f"Did you mean {found[0]!r}? " if found else ""
 
 
 def check_builder(builder: object, operation: str) -> Callable[..., object]:

@@ -232,16 +232,47 @@ def scored(criterion: Criterion, name: str, rows: Tensor, known: Statistics) -> 
     """A criterion's scores of the units of one weight, one each.
 
     Raises:
-        MaskError: It gives something else.
+        MaskError: It gives something else, or a score that is no number.
     """
     scores: object = criterion(name, rows, known)
-    if not isinstance(scores, Tensor) or tuple(scores.shape) != (rows.shape[0],):
-        given = f"of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores)
-        raise MaskError(
-            f"scoring by {getattr(criterion, '__name__', 'a criterion')}",
-            name,
-            given=f"scored as {given}",
-            expected=f"a tensor of {rows.shape[0]} scores, one a unit",
-            remedy="Mend the criterion, or the scores that it was given: one for each unit.",
-        )
-    return scores
+    count = rows.shape[0]
+    if isinstance(scores, Tensor) and tuple(scores.shape) == (count,) and not scores.is_complex():
+        bad = int(scores.isnan().sum())
+        if not bad:
+            return scores
+        given = f"scored NaN in {bad} of {count} units"
+        expected = "a number for each unit"
+        remedy = "Look for a division by zero, a root or a logarithm in it, or in what it reads."
+    else:
+        given = f"scored as {_told(scores)}"
+        expected = f"a tensor of {count} scores, one a unit: shape ({count},)"
+        remedy = _REMEDIES.get(type(scores).__module__, _REMEDY)
+    raise MaskError(
+        f"scoring by {getattr(criterion, '__name__', 'a criterion')}",
+        name,
+        given=given,
+        expected=expected,
+        remedy=remedy,
+    )
+
+
+_REMEDY = (
+    "Mend the criterion, or the scores that it was given: one for each row of `rows`, as "
+    "rows.abs().sum(1) gives them."
+)
+_REMEDIES = {
+    "numpy": "Return torch.from_numpy(...), or calculate with torch.",
+}
+
+
+def _told(scores: object) -> str:
+    """What came instead of scores, in words."""
+    if scores is None:
+        return "None (does it end in a `return`?)"
+    if isinstance(scores, Tensor):
+        kind = f"{scores.dtype} " if scores.is_complex() else ""
+        return f"a {kind}tensor of shape {tuple(scores.shape)}"
+    kind = type(scores)
+    package = "" if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}."
+    shape = getattr(scores, "shape", None)
+    return f"a {package}{kind.__name__}" + (f" of shape {tuple(shape)}" if shape else "")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from secateur.errors import MaskError, SpecError
+from secateur.foundation.granularity import CHANNELS
 from secateur.foundation.level import shares_of, target_of
 from secateur.foundation.level_text import level_text
 from secateur.pruning.method import is_structured, parts_of
@@ -15,6 +16,12 @@ from secateur.spec import FILES, MethodSpec, StudySpec
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Schedule
     from secateur.training_settings import TrainingSpec
+
+
+OF_CHANNELS = ("reduce",)
+"""The options of a method that mean something to cuts of filters and channels alone."""
+OF_CUTS = ("scope", "ranking", "allocation", "normalize", "granularity", "scores", *OF_CHANNELS)
+"""Those that mean nothing where nothing is cut."""
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
@@ -107,6 +114,7 @@ def check_methods(study: StudySpec) -> None:
         if method.start == "initial" and not METHODS[copied(spec)].parts:
             pruning = ", ".join(each for each in METHODS if METHODS[each].parts)
             raise wrong_plan(f"methods.{name}.like", repr(copied(spec)), f"one of {pruning}")
+        _check_idle(name, spec, method)
         if spec.scope and len(method.parts) != 1:
             raise wrong_plan(
                 f"methods.{name}.scope", repr(spec.scope), "none: it has scopes of its own"
@@ -128,6 +136,19 @@ def check_methods(study: StudySpec) -> None:
                 raise wrong_plan(f"a level of {pruned}", given, known)
         _check_granularity(study, pruned)
         _check_rewinding(study, pruned)
+
+
+def _check_idle(name: str, spec: MethodSpec, method: Method) -> None:
+    """Refuse options that every method has a place for, and this one no use."""
+    idle = () if method.parts else OF_CUTS
+    if method.parts and not is_structured(method.parts) and spec.granularity not in CHANNELS:
+        idle = OF_CHANNELS
+    for option in idle:
+        if getattr(spec, option) is not None:
+            expected = "none: it prunes nothing of its own"
+            if method.parts:
+                expected = "none: an option of methods that cut filters or channels"
+            raise wrong_plan(f"methods.{name}.{option}", repr(getattr(spec, option)), expected)
 
 
 def _check_granularity(study: StudySpec, name: str) -> None:
