@@ -231,6 +231,8 @@ def test_a_slider_that_is_moved_picks_what_secateur_picks(
         found = pick(points, min_accuracy=float(floor), controls=CONTROLS)
         assert chosen(opened) == {key(found.replicate)}
         assert ("no level reaches it" in opened.text("#pick")) == (not found.met)
+        verb = "export" if found.met else "frontier"
+        assert f"secateur {verb} " in opened.text("#pick-command")
         seen.add(floor)
     assert len(seen) > 4
 

@@ -78,7 +78,8 @@ def frontier(
     points = store.points()
     earlier = store.earlier_points() if every else ()
     if not as_json:
-        print_frontier(store, x)
+        if points or not earlier:
+            print_frontier(store, x)
         tell_failures(store, told=every)
         print_earlier(earlier)
     found = picked(

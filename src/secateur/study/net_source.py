@@ -114,8 +114,9 @@ def _too_old(store: Store) -> StoreError:
     return StoreError(
         OPERATION,
         str(store.folder),
-        given="without an example of its data, or their shape: an older secateur wrote it",
-        expected="a store that holds one",
+        given="without an example of its data: an older secateur wrote it, or it is of a kind "
+        "that a store cannot hold",
+        expected="tensors in tuples, lists and maps",
         remedy="Give the same `secateur sweep` again, which trains nothing anew and notes it; or "
         "pass the study file with --study, whose data are read.",
     )

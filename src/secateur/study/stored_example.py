@@ -60,7 +60,7 @@ def example_values(example: Inputs) -> dict[str, Any] | None:
 def _values(tree: Any, rows: int) -> dict[str, Any]:
     import torch
 
-    if isinstance(tree, torch.Tensor):
+    if type(tree) is torch.Tensor and tree.layout == torch.strided and not tree.is_nested:
         return _tensor_values(tree.detach().cpu(), rows)
     if type(tree) in (tuple, list):
         return {type(tree).__name__: [_values(each, rows) for each in tree]}
