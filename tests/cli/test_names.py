@@ -117,14 +117,41 @@ def test_the_script_for_bash_completes_in_bash(here: Path) -> None:
     assert (done.stdout, done.stderr) == ("runs/demo\n", "")
 
 
-def test_points_of_the_run_folder_that_was_typed(tmp_path: Path, make_point, put) -> None:
-    with Store.writing(tmp_path) as store:
-        made = [
-            make_point("magnitude", (level,), 90, place) for place, level in enumerate((0.5, 0.9))
-        ]
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("magn", "magnitude:0.5:0 magnitude:0.9:0"),
+        ("magnitude :", "0.5:0 0.9:0"),
+        ("magnitude : 0.9", "0.9:0"),
+        ("magnitude : 0.9 :", "0"),
+    ],
+)
+def test_bash_completes_a_point_behind_its_colons(
+    tmp_path: Path, make_point, put, words: str, answer: str
+) -> None:
+    bash = shutil.which("bash")
+    assert bash is not None
+    two_levels(tmp_path / "run", make_point, put)
+    typed = f"secateur export {tmp_path}/run --point {words}"
+    script = BASH.replace("secateur watch runs/de", typed)
+    script = script.replace("COMP_CWORD=2", f"COMP_CWORD={len(typed.split()) - 1}")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [bash, "--norc", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{answer}\n", "")
+
+
+def two_levels(folder: Path, make_point, put) -> None:
+    with Store.writing(folder) as store:
+        made = [make_point("magnitude", (0.5,), 90), make_point("magnitude", (0.9,), 90, 1)]
         store.begin({}, [run for run, _ in made])
         for run, point in made:
             put(store, run, point)
+
+
+def test_points_of_the_run_folder_that_was_typed(tmp_path: Path, make_point, put) -> None:
+    two_levels(tmp_path, make_point, put)
     context = typer.Context(click.Command("export"))
     assert names.points(context, "") == []
     context.params["run"] = str(tmp_path)

@@ -49,7 +49,6 @@ def test_whole_numbers_and_what_no_batch_is_come_back_as_they_were() -> None:
         (torch.zeros(2, 3), torch.full((3,), torch.inf)),
         {1: torch.zeros(2)},
         torch.eye(2).to_sparse(),
-        torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
         torch.nn.Parameter(torch.zeros(2, 3)),
         (torch.zeros(2), float("nan")),
         (torch.zeros(2), object()),

@@ -27,6 +27,7 @@ from secateur.cli import (
     watch,
 )
 from secateur.cli.app import app
+from secateur.cli.colons import whole_words
 from secateur.cli.printing import screened
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
@@ -58,7 +59,8 @@ def main() -> None:
     """Run the command line, and turn every expected error into one message and an exit code."""
     with screened() as out:
         try:
-            app()
+            with whole_words():
+                app()
         except SecateurError as error:
             lines = map(plain, str(error).split("\n"))
             print("secateur:", "\n".join(lines), file=sys.stderr)  # noqa: T201

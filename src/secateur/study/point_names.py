@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -96,7 +97,7 @@ def chosen_point(points: Sequence[Point], wanted: str, folder: object, others: i
         return found[0]
     near = found or _near(now or points, wanted)
     told = dict(zip((point.digest for point in points), names_of(points), strict=True))
-    names = [told[point.digest] for point in near]
+    names = [shlex.quote(told[point.digest]) for point in near]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     meant = f"{len(found)} points" if found else f"none of {len(points)} points"
     raise UsageError(
