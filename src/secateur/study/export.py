@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,9 @@ def point_net(
 
     spec = check_study(store.settings, str(store.folder), trusted=False)
     # What lies beside a study file is found from wherever the command is given.
-    beside = nullcontext() if study is None else importable(Path(study).absolute().parent)
+    beside: AbstractContextManager[None] = nullcontext()
+    if study is not None:
+        beside = importable(Path(study).absolute().parent)
     with beside:
         own = None if study is None else presets.read(study)
         name = model if model is None or isinstance(model, str) else _name_of(model)
