@@ -43,7 +43,7 @@ def test_levels_are_sorted_and_told_apart() -> None:
     own = study(methods={"magnitude": {"levels": "0.9,0.5"}, "dense": {}})
     assert own.levels_of("magnitude") == ((0.5,), (0.9,))
     assert own.levels_of("dense") == own.levels
-    with pytest.raises(SpecError, match="two levels are the same"):
+    with pytest.raises(SpecError, match="expected each level once"):
         study(methods={"magnitude": {"levels": [0.5, "0.5"]}})
 
 

@@ -44,9 +44,9 @@ def test_without_a_terminal_every_run_leaves_a_line(
             progress.ended(run, "")
     assert [line.rstrip() for line in out.getvalue().splitlines()] == [
         "3 runs, 10 epochs to train.",
-        "[1/3] dense base seed 0: done  about 1:00 left",
-        "[2/3] magnitude 0.5 seed 0: done  about 0:30 left",
-        "[3/3] magnitude 0.9 seed 0: done",
+        "[1/3] dense base seed 0, 4 epochs: done  about 1:00 left",
+        "[2/3] magnitude 0.5 seed 0, +3 epochs (7 in all): done  about 0:30 left",
+        "[3/3] magnitude 0.9 seed 0, +3 epochs (10 in all): done",
     ]
 
 
@@ -59,7 +59,7 @@ def test_a_study_that_goes_on_says_what_was_finished_before(
         progress.started(runs[1])
         progress.ended(runs[1], "")
     assert out.getvalue().startswith("3 runs, 6 epochs to train. 1 of 3 runs were finished before")
-    assert "[2/3] magnitude 0.5 seed 0: done" in out.getvalue()
+    assert "[2/3] magnitude 0.5 seed 0, +3 epochs (7 in all): done" in out.getvalue()
 
 
 def test_a_failure_says_why_and_its_epochs_are_not_waited_for(
@@ -75,7 +75,8 @@ def test_a_failure_says_why_and_its_epochs_are_not_waited_for(
     # Of 10 epochs 5 were trained and 2 never will be.
     last = out.getvalue().splitlines()[-1]
     assert last == (
-        "[2/3] magnitude 0.5 seed 0: failed: the loss [bold] is not finite  about 0:30 left"
+        "[2/3] magnitude 0.5 seed 0, +3 epochs (7 in all): failed: the loss [bold] is not finite"
+        "  about 0:30 left"
     )
 
 

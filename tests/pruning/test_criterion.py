@@ -19,7 +19,8 @@ from secateur.pruning.criterion import (
     scored,
     scores_channels_only,
 )
-from secateur.registry import COLLECTORS, CRITERIA
+from secateur.pruning.method import Granularity, Method, Part
+from secateur.registry import COLLECTORS, CRITERIA, METHODS
 
 EVERY = pytest.mark.parametrize("name", list(CRITERIA))
 
@@ -100,14 +101,11 @@ def test_what_is_no_score_is_told(give: Callable[[torch.Tensor], object], words:
 
 
 @pytest.mark.parametrize("granularity", ["weight", "filter"])
-def test_a_criterion_without_scores_is_told_whatever_it_cuts(granularity: str) -> None:
+def test_a_criterion_without_scores_is_told_whatever_it_cuts(granularity: Granularity) -> None:
     CRITERIA.add("nothing", lambda *_: None)
+    METHODS.add(
+        "mine", Method("mine", "Mine.", "", (Part("nothing", granularity, "conv", "layer"),))
+    )
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3))
     with pytest.raises(MaskError, match="scored as None"):
-        secateur.prune(
-            net,
-            "magnitude" if granularity == "weight" else "l1-filter",
-            criterion="nothing",
-            sparsity=0.5,
-            example_inputs=torch.zeros(1, 1, 8, 8),
-        )
+        secateur.prune(net, "mine", sparsity=0.5, example_inputs=torch.zeros(1, 1, 8, 8))

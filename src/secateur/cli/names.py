@@ -54,7 +54,8 @@ def points(context: typer.Context, incomplete: str) -> list[str]:
     from secateur.study.point_names import names_of
     from secateur.study.store import Store
 
-    run = context.params.get("run")
+    # What stands before an unfinished option is not given to its parameter yet.
+    run = context.params.get("run") or next(iter(context.args), None)
     try:
         known = names_of(Store(Path(run)).points()) if run else []
     except SecateurError:

@@ -272,7 +272,7 @@ def _told(scores: object) -> str:
     if isinstance(scores, Tensor):
         kind = f"{scores.dtype} " if scores.is_complex() else ""
         return f"a {kind}tensor of shape {tuple(scores.shape)}"
-    kind = type(scores)
-    package = "" if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}."
+    module, name = type(scores).__module__, type(scores).__name__
+    package = "" if module == "builtins" else f"{module.partition('.')[0]}."
     shape = getattr(scores, "shape", None)
-    return f"a {package}{kind.__name__}" + (f" of shape {tuple(shape)}" if shape else "")
+    return f"a {package}{name}" + (f" of shape {tuple(shape)}" if shape else "")

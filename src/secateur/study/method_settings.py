@@ -140,7 +140,7 @@ def check_methods(study: StudySpec) -> None:
 
 def _check_idle(name: str, spec: MethodSpec, method: Method) -> None:
     """Refuse options that every method has a place for, and this one no use."""
-    idle = () if method.parts else OF_CUTS
+    idle: tuple[str, ...] = () if method.parts else OF_CUTS
     if method.parts and not is_structured(method.parts) and spec.granularity not in CHANNELS:
         idle = OF_CHANNELS
     for option in idle:

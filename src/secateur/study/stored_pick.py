@@ -98,7 +98,7 @@ class StoredPick(Pick):
         raise UsageError(
             OPERATION,
             "the pick",
-            given=str(self).rstrip("."),
+            given=f"none: {str(self).rstrip('.')}",
             expected="a level that meets what is asked for",
             remedy="Ask for less, or name a point by itself (--point).",
         )
