@@ -35,6 +35,8 @@ def folder(swept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def forget_guess(folder: Path) -> None:
     """So small a net, trained so little, does no better than one: that is not the point here."""
     with Store.writing(folder) as store:
+        settings = {**store.settings, "model": {"name": "mine:build", "options": {}}}
+        store.write_fact("settings", json.dumps(settings))
         facts = {**store.value("data")}
         del facts["val_majority"]
         store.write_fact("data", json.dumps(facts))
