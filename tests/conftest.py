@@ -23,6 +23,8 @@ from secateur.study.heartbeat import read_heartbeat
 from secateur.study.plan import Run, plan
 from secateur.study.store import Store
 
+from .rank_pool import RankPool
+
 # What an earlier version wrote, and how: data, no tests.
 collect_ignore_glob = ["version_0_1/*", "study/fault_driver.py"]
 
@@ -220,6 +222,14 @@ def make_point() -> Callable[..., tuple[Run, Point]]:
         return run, point
 
     return make
+
+
+@pytest.fixture(scope="session")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RankPool]:
+    """Runs a function of a test file on two ranks of a gloo group at once."""
+    pool = RankPool(tmp_path_factory.mktemp("ranks"))
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(scope="session")

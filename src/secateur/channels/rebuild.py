@@ -28,6 +28,7 @@ _WRAPPERS = {
     "OptimizedModule": ("torch._dynamo", "_orig_mod"),
     "DataParallel": ("torch.nn.parallel", "module"),
     "DistributedDataParallel": ("torch.nn.parallel", "module"),
+    "_FabricModule": ("lightning", "module"),
 }
 _CLOSURES = -1  # no object's id: where a memo keeps the functions of a copy
 USUAL = (object.__getstate__, getattr(nn.Module, "__getstate__", None))

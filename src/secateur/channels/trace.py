@@ -19,6 +19,7 @@ from secateur.errors import ChannelError
 from secateur.foundation.run_example import Inputs
 from secateur.pruning.groups import Groups, Slot
 from secateur.pruning.pinned import Pinned, Report
+from secateur.pruning.sharded import check_whole
 
 
 class Trace:
@@ -134,6 +135,7 @@ def trace(model: nn.Module, example_inputs: Inputs, *, exact: bool = True) -> Tr
         4
     """
     model = uncompiled(model)
+    check_whole(model, "tracing channels")
     names = frozenset(name for name, _ in model.named_parameters())
     state = solve(model, example_inputs, exact=exact)
     return _exact(model, example_inputs, state, names) if exact else Trace(state, names)

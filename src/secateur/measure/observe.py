@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from secateur.errors import ModelError, SecateurError
 from secateur.foundation.run_example import Inputs, as_it_was, batch_size, described
+from secateur.pruning.sharded import check_whole
 
 
 def check_batch(operation: str, example: Inputs) -> None:
@@ -49,6 +50,7 @@ def check_built(operation: str, model: nn.Module) -> None:
 
     Raises:
         ModelError: It is none, or has a parameter or buffer that is not built, or on `meta`.
+        MaskError: A parameter is sharded over several processes.
 
     Example:
         >>> check_built("looking", nn.LazyLinear(2))
@@ -65,6 +67,7 @@ expected a network with values. Run it once on an example.
             expected="a torch.nn.Module",
             remedy="Pass the network itself.",
         )
+    check_whole(model, operation)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         lazy = bool(is_lazy(tensor))
         if lazy or tensor.is_meta:

@@ -9,6 +9,7 @@ from torch import nn
 
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.masks import Masks
+from secateur.pruning.ranks import once
 
 
 class Schedule(Protocol):
@@ -20,6 +21,9 @@ class Schedule(Protocol):
 
 class Cutter:
     """Cuts as a schedule says, whoever counts the steps. What `cut` does is a subclass's.
+
+    Where several processes train the network together, the first one cuts, and the others take its
+    masks: `start` and `step` are called on each.
 
     Args:
         masks: Held from the start; None for none.
@@ -37,7 +41,7 @@ class Cutter:
         self._last: int | None = None
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
-        """The masks of a cut, applied.
+        """The masks of a cut, applied; called on the first rank alone, where there are several.
 
         Args:
             model: The net.
@@ -62,7 +66,7 @@ class Cutter:
         planned = None if self.schedule is None else self.schedule.last_cut(step)
         if planned is None or planned == self._last:
             return
-        self.masks = self.cut(model, planned)
+        self.masks = once(lambda: self.cut(model, planned), model)
         self._last = planned
         self._hold(model, optimizers)
 

@@ -15,7 +15,9 @@ from secateur.pruning.criterion import Statistics
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.dynamic import Dynamic, rewired
 from secateur.pruning.masks import Masks
+from secateur.pruning.ranks import average
 from secateur.pruning.request import checked_word
+from secateur.pruning.sharded import check_whole
 
 Growth = Literal["random", "gradient"]
 """What connections are grown by."""
@@ -83,6 +85,8 @@ class DynamicCutter(Cutter):
 
     def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
         """So many steps of the optimizer are done: move connections where the schedule says so."""
+        if self._is_due(step):
+            self._slopes = average(self._slopes)
         if self._is_due(step) and not self._has_slopes():
             self._slopes.clear()
         else:
@@ -90,6 +94,15 @@ class DynamicCutter(Cutter):
         self._forget()
         if self._is_due(step + 1) and self._growth == "gradient":
             self._listen(model)
+
+    def start(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
+        """Training begins: hold the zeros.
+
+        Raises:
+            MaskError: A parameter is sharded over several processes.
+        """
+        check_whole(model, "moving connections")
+        super().start(model, optimizers, step)
 
     def cut(self, model: nn.Module, planned: int) -> Masks:
         """The connections after an update; what was dropped is zero."""

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.gradual import Gradual
 from secateur.pruning.masks import Masks
+from secateur.pruning.ranks import chosen_once
+from secateur.pruning.sharded import check_whole
 
 GROWS = 0.9
 """The share of the steps before the cut in which the penalty grows; it then stays for the rest."""
@@ -105,13 +107,12 @@ class Growing(Cutter):
     def cut(self, model: nn.Module, planned: int) -> Masks:
         """The masks that were chosen, applied."""
         del planned
-        self._choose(model)
-        self._going = []
         self._chosen.rewritten = {}  # weights from when they were chosen; those now have trained
         return self._chosen.apply(model)
 
     def resume(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
         """Hold the zeros there are, and find what is to go."""
+        check_whole(model, "growing a penalty")
         super().resume(model, optimizers)
         self._going = self._find_going(model)
 
@@ -129,7 +130,8 @@ class Growing(Cutter):
         """Choose what goes, if that is still to be done."""
         if self._alike and self._late is not None:
             self._alike = False
-            self._chosen = self._late.choose(model)
+            late = self._late
+            self._chosen = chosen_once(lambda: late.choose(model))
 
     def step(self, model: nn.Module, optimizers: Sequence[Any], step: int) -> None:
         """So many steps of the optimizer are done: the penalty grows, or it is time to cut."""
@@ -137,4 +139,6 @@ class Growing(Cutter):
         if self._alike and step >= self._chosen_at:
             self._choose(model)
             self._going = self._find_going(model)
+        if step >= self._steps:
+            self._going = []
         super().step(model, optimizers, step)

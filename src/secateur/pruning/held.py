@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
 from secateur.errors import MaskError
+from secateur.pruning.sharded import is_sharded, local, local_part
 
 _BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.int8}
 
@@ -21,7 +22,9 @@ class Held:
     There is one for a parameter, whoever freezes it and how often.
 
     Attributes:
-        words: Of the parameter's shape; zero where it is pruned.
+        words: Of the parameter's shape, of a sharded one of the part that is here; zero where it
+            is pruned.
+        is_sharded: Whether this process holds a part of the parameter only.
         owner: The mark of the freeze that set the words last; never the freeze, which may hold
             what was there before it.
         steppers: The optimizers after whose steps it is cleared.
@@ -30,6 +33,7 @@ class Held:
     def __init__(self, parameter: nn.Parameter, words: Tensor) -> None:
         self._parameter = TensorWeakRef(parameter)
         self.words = words
+        self.is_sharded = is_sharded(parameter)
         self.owner: Owner | None = None
         self.steppers: list[Clearing] = []
         self._handle: RemovableHandle | None = None
@@ -47,6 +51,11 @@ class Held:
         """Whether this is the parameter that is held."""
         return self._parameter() is parameter
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the parameter is still there."""
+        return self._parameter() is not None
+
     def belong(self, to: Held) -> None:
         """Be held by the freeze, and cleared after the steps, that another parameter is."""
         self.owner = to.owner
@@ -57,7 +66,10 @@ class Held:
 
     def narrow(self, kept: Tensor) -> None:
         """Hold at zero what is not kept here, too."""
-        self.words = self.words.masked_fill(~kept.to(self.words.device), 0)
+        parameter = self._parameter()
+        if parameter is not None:
+            part = local_part(kept, parameter)
+            self.words = self.words.masked_fill(~part.to(self.words.device), 0)
 
     def clear(self) -> None:
         """Write +0 into every pruned element of the parameter now."""
@@ -87,6 +99,8 @@ class Held:
         gradient = parameter.grad
         if gradient is None:
             return
+        if is_sharded(gradient):
+            self._check_laid_out(parameter, gradient)
         if gradient.layout == torch.sparse_coo:
             parameter.grad = self._cleared_sparse(gradient)
         elif gradient.layout != torch.strided:
@@ -97,8 +111,20 @@ class Held:
 
     def _clear(self, tensor: Tensor) -> None:
         # An AND of the bits clears NaN, infinity and -0 as well; a product would keep all three.
-        bits, words = _bits(tensor.detach()), self._words_for(tensor)
+        here = local(tensor)
+        bits, words = _bits(here), self._words_for(here)
         bits.bitwise_and_(words.unsqueeze(-1) if bits.ndim > words.ndim else words)
+
+    def _check_laid_out(self, parameter: Any, gradient: Any) -> None:
+        """Refuse a gradient whose local part is of other elements than the parameter's."""
+        if not self.is_sharded or gradient.placements != parameter.placements:
+            raise MaskError(
+                "holding pruned weights",
+                "the gradient of a frozen parameter",
+                given=f"laid out as {', '.join(map(repr, gradient.placements))}",
+                expected="laid out as the parameter is",
+                remedy="Redistribute it to the parameter's placements before it is accumulated.",
+            )
 
     def _cleared_sparse(self, gradient: Tensor) -> Tensor:
         gradient = gradient.coalesce()
@@ -165,7 +191,11 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def words_of(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask as words, on the device, of the word size and of the memory layout of a tensor."""
+    """A mask as words, on the device, of the word size and of the memory layout of a tensor.
+
+    Of a sharded one the words of the part that is here.
+    """
+    mask, like = local_part(mask, like), local(like)
     kind = _word_type(like)
     if like.layout == torch.strided:
         words = torch.zeros_like(like, dtype=kind)

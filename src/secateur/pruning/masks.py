@@ -16,9 +16,10 @@ from secateur.foundation.html import Cell, table
 from secateur.point import Reached
 from secateur.pruning.freeze import Freeze
 from secateur.pruning.mask_bits import packed, unpacked
-from secateur.pruning.naming import masked_parameters
+from secateur.pruning.naming import masked_parameters, without_ranks
 from secateur.pruning.pinned import Pinned, Report
 from secateur.pruning.removed import Removed, to_be_removed
+from secateur.pruning.sharded import local, local_part
 from secateur.pruning.weights import Tied, prunable_weights
 
 
@@ -164,7 +165,7 @@ class Masks(Mapping[str, Tensor]):
         parameters = self.parameters_of(model)
         with torch.no_grad():
             for name, values in self.rewritten.items():
-                parameters[name].copy_(values)
+                local(parameters[name]).copy_(local_part(values, parameters[name], name))
         self.rewritten = {}
 
     def clear(self, model: nn.Module) -> None:
@@ -175,7 +176,8 @@ class Masks(Mapping[str, Tensor]):
         """
         with torch.no_grad():
             for name, parameter in self.parameters_of(model).items():
-                parameter.masked_fill_(~self[name].to(parameter.device), 0.0)
+                gone = ~local_part(self[name], parameter, name)
+                local(parameter).masked_fill_(gone.to(parameter.device), 0.0)
 
     def parameters_of(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """The model's parameters that have a mask, checked for name and shape.
@@ -231,6 +233,7 @@ class Masks(Mapping[str, Tensor]):
             >>> Masks.of(net)["weight"].tolist(), len(Masks.of(net))
             ([[False, True]], 1)
         """
+        model = without_ranks(model)
         weights = prunable_weights(model, example_inputs=example_inputs, tied=tied)
         return cls(
             {name: weight.value != 0 for name, weight in weights.items() if weight.maskable}

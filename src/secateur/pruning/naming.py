@@ -30,6 +30,19 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def without_ranks(model: nn.Module) -> nn.Module:
+    """The network inside torch's own wrappers for training on several devices.
+
+    Example:
+        >>> net = nn.Linear(2, 2)
+        >>> without_ranks(nn.DataParallel(net)) is net
+        True
+    """
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        model = model.module
+    return model
+
+
 def _is_alone(inner: nn.Module, outer: nn.Module) -> bool:
     """Whether the outer module has no parameter beside the inner one's."""
     own = sum(1 for _ in outer.parameters())

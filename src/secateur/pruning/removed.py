@@ -56,11 +56,11 @@ class Removed:
 
     def seal(self, model: nn.Module) -> None:
         """Note what the network is now that it is cut."""
-        self._kept = _checksums(model)
+        self._kept = checksums(model)
 
     def is_of(self, model: nn.Module) -> bool:
         """Whether a network has exactly the parameters that the cut has left."""
-        return self._kept == _checksums(model)
+        return self._kept == checksums(model)
 
     def dense(self, model: nn.Module) -> dict[str, Tensor]:
         """Copies of the network's parameters and buffers as they were before the cut.
@@ -110,8 +110,19 @@ def _norm_statistics(model: nn.Module) -> dict[str, Tensor]:
     return {name: one for name, one in own_tensors(model) if id(one) in held}
 
 
-def _checksums(model: nn.Module) -> dict[str, int]:
-    """The sum of each parameter's bits: the same on every device and in every memory layout."""
+def checksums(model: nn.Module) -> dict[str, int]:
+    """The sum of each parameter's bits: the same on every device and in every memory layout.
+
+    Args:
+        model: Any network.
+
+    Returns:
+        By the names of `own_tensors`.
+
+    Example:
+        >>> checksums(nn.BatchNorm1d(2, device="cpu"))  # two ones and two zeros
+        {'weight': 2130706432, 'bias': 0}
+    """
     return {
         name: _checksum(one) for name, one in own_tensors(model) if isinstance(one, nn.Parameter)
     }

@@ -22,6 +22,7 @@ from secateur.pruning.computed import Computed, computed_weights
 from secateur.pruning.held import Held, held_of, reshaped, words_of
 from secateur.pruning.naming import COMPILED
 from secateur.pruning.optimizers import after_step, trained_by
+from secateur.pruning.sharded import is_sharded, local, local_part
 
 
 class Stepper:
@@ -121,7 +122,7 @@ def clear_state(optimizer: Any, parameter: nn.Parameter, kept: Tensor) -> None:
     """Clear what an optimizer has gathered of pruned elements so far: momentum and the like."""
     for value in getattr(optimizer, "state", {}).get(parameter, {}).values():
         if isinstance(value, Tensor) and value.shape == parameter.shape:
-            value.masked_fill_(~kept.to(value.device), 0)
+            local(value).masked_fill_(~local_part(kept, value).to(value.device), 0)
 
 
 def _stepped(optimizer: Any, *_: Any) -> None:
@@ -142,6 +143,8 @@ def _follow(optimizer: Any) -> None:
             if parameter is None:
                 continue
             before, is_new = one.held, not one.held.holds(parameter)
+            if is_new and before.is_sharded and before.is_alive and not is_sharded(parameter):
+                continue  # FSDP2 has gathered it for a moment; its part is what is trained
             if is_new:
                 one.held = _successor(name, before, parameter, optimizer)
                 if all(other.held is not before for other in names.values()):

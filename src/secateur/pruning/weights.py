@@ -18,6 +18,7 @@ from secateur.errors import ModelError
 from secateur.pruning.computed import Computed, computed_weights
 from secateur.pruning.patterns import Pattern, PatternIndex
 from secateur.pruning.request import checked_word
+from secateur.pruning.sharded import check_whole
 from secateur.pruning.usage import Usage, WeightKind, usage
 
 Scope = Literal["all", "conv", "non-conv"]
@@ -166,6 +167,7 @@ def sorted_weights(
     """
     checked_word("tied", tied, Tied)
     _check_initialised(model)
+    check_whole(model, "looking for prunable weights")
     asked = example_inputs is not None and (tied == "prune" or any(_unsure(model)))
     named = _named(model, prunable) if prunable else frozenset()
     walk = _Walk(model, usage(model, example_inputs) if asked else None, tied, named)

@@ -22,6 +22,7 @@ from secateur.pruning.patterns import Pattern
 from secateur.pruning.request import checked_multiple
 from secateur.pruning.rounds import cut_in_rounds, rounds_of
 from secateur.pruning.select import check_units, cut
+from secateur.pruning.sharded import check_whole
 from secateur.pruning.statistics import Batches, Loss
 from secateur.pruning.user_scores import checked_scores
 from secateur.pruning.weights import Scope, Tied, sorted_weights
@@ -65,7 +66,8 @@ def prune(
 
     Args:
         model: Any network; its pruned weights (of a channel: the bias and norm affine too)
-            become zero.
+            become zero. Of a wrapper for training on several devices (`DistributedDataParallel`,
+            Fabric's) the network inside, by whose names the masks go.
         method: A name in `registry.METHODS` that prunes, `package.module:name`, or a `Method`.
         sparsity: The share to zero, in [0, 1), of the weights that take part: those of the
             method's scope that `only` names, without those that `exclude` names. Or a table of
@@ -128,7 +130,8 @@ def prune(
     Raises:
         UnknownNameError: No such method, scope, ranking, allocation or granularity.
         MaskError: The sparsity or `round_to` is out of range, a pattern matches nothing, a weight
-            is not finite, a target is out of reach, or not one of sparsity and target is given.
+            is not finite or is sharded over several processes, a target is out of reach, or not
+            one of sparsity and target is given.
         ModelError: There is nothing to prune, or the example is missing or does not fit.
         ChannelError: The channels cannot be traced.
 
@@ -145,6 +148,7 @@ def prune(
     round_to = checked_multiple(round_to, weights_only=not is_structured(parts))
     level, goal = _asked(parts, sparsity, target)
     model = uncompiled(model)
+    check_whole(model, "prune")
     if previous is not None:
         previous = checked_masks(previous, "previous")
         check_masks(previous, model, layers)

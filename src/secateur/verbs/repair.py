@@ -16,6 +16,7 @@ from secateur.foundation.run_example import arguments, moved
 from secateur.pruning.masks import Masks, checked_masks
 from secateur.pruning.mended import Repaired
 from secateur.pruning.repair import Forward, mend
+from secateur.pruning.sharded import check_whole
 from secateur.registry import REPAIRS
 
 
@@ -67,6 +68,7 @@ def repair(
     """
     kinds = [REPAIRS.open(name) for name in ((how,) if isinstance(how, str) else how)]
     model = uncompiled(model)
+    check_whole(model, "repairing a network")
     given = checked_masks(masks, "masks")
     if iter(batches) is batches:
         batches = list(batches)

@@ -26,6 +26,7 @@ from secateur.errors import ChannelError
 from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import Inputs, each_tensor
 from secateur.pruning.pinned import Report
+from secateur.pruning.sharded import check_whole
 
 
 def compact(
@@ -88,6 +89,7 @@ def compact_with_record(
         ChannelError: As for `compact`.
     """
     model, masks = uncompiled(model), named_plainly(masks)
+    check_whole(model, "compacting a network")
     check_masks(model, masks)
     traced = traced or getattr(masks, "traced", None)
     masked = masked_copy(model, masks).eval()
