@@ -26,7 +26,9 @@ class TrainingSpec(Settings):
     `retrain` how a cut net is trained; see `secateur.training.learning_rate`. `distill` is the
     weight of the dense net's answers in retraining, softened by `temperature`; see
     `secateur.training.teacher`. `retrain_dropout` says whether cut nets drop less, by what they
-    have lost; see `secateur.training.dropout_ratio`.
+    have lost; see `secateur.training.dropout_ratio`. `devices` is how many processes train one net
+    together, each on a device and on its share of every batch; results differ with it in their last
+    bits, and where there is dropout in more, so it names the runs as all settings do.
     """
 
     base_epochs: int = Field(default=50, ge=0, le=MOST_EPOCHS)
@@ -49,6 +51,7 @@ class TrainingSpec(Settings):
     temperature: float = Field(default=4.0, gt=0)
     clip_norm: float | None = Field(default=None, gt=0)
     accumulate: int = Field(default=1, ge=1, le=LARGEST_COUNT)
+    devices: int = Field(default=1, ge=1, le=LARGEST_COUNT)
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     sparse_retraining: bool = False
     retrain_dropout: Literal["as-built", "scaled"] = "as-built"
@@ -86,6 +89,14 @@ class TrainingSpec(Settings):
         if self.rewind_epoch is not None:
             return self.rewind_epoch
         return max(0, self.base_epochs - self.retrain_epochs)
+
+    @model_validator(mode="after")
+    def _shared(self) -> TrainingSpec:
+        if self.devices > self.batch_size:
+            raise ValueError(f"`devices` of at most the {self.batch_size} examples of a batch")
+        if self.devices > 1 and self.sparse_retraining:
+            raise ValueError("`devices` = 1 beside `sparse_retraining`, which runs on one CPU")
+        return self
 
     @model_validator(mode="after")
     def _rewinds(self) -> TrainingSpec:

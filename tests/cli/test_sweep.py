@@ -634,6 +634,10 @@ def test_seeds_are_a_number_or_a_list(text: str, seeds: tuple[int, ...] | None) 
 def test_epochs_leave_the_rest_of_the_training_alone() -> None:
     training = overridden(base_epochs=4, retrain_epochs=0).training
     assert (training.base_epochs, training.retrain_epochs, training.batch_size) == (4, 0, 7)
+    training = overridden(devices=2).training
+    assert (training.devices, training.batch_size) == (2, 7)
+    with pytest.raises(SpecError, match="`devices` of at most the 7 examples of a batch"):
+        overridden(devices=8)
 
 
 def test_another_model_comes_without_the_options_of_the_one_it_replaces() -> None:

@@ -80,3 +80,8 @@ def test_device_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment("meta")["device"] == "meta"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
     assert environment(torch.device("cuda", 1))["device"] == "GPU 1"
+
+
+def test_several_devices_are_counted_and_one_is_not() -> None:
+    assert environment(devices=2)["devices"] == "2"
+    assert environment(devices=1) == environment()

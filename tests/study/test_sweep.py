@@ -21,7 +21,7 @@ from secateur.runtime.kernels import library
 from secateur.spec import StudySpec
 from secateur.study.aggregate import replicates
 from secateur.study.executors.local import LocalExecutor
-from secateur.study.plan import Run
+from secateur.study.plan import Run, plan
 from secateur.study.store import Store
 from secateur.study.sweep import Silent, run_study
 
@@ -40,6 +40,34 @@ def study(**changes: Any) -> StudySpec:
 @pytest.fixture(scope="module")
 def data() -> ImageData:
     return shapes(train=64, val=10, test=10, size=8)
+
+
+def test_several_devices_train_a_study(tmp_path: Path, data: ImageData) -> None:
+    """Workers start the other ranks; what these have trained is measured and written once."""
+    settings = {"base_epochs": 1, "retrain_epochs": 1, "devices": 2}
+    spec = study(training=settings, methods={"magnitude": {}})
+    run_study(spec, tmp_path, model=make_builder(), data=data, timing=False, workers=1)
+    store = Store(tmp_path)
+    assert store.failures() == ()
+    assert [point.method for point in store.points()] == ["dense", "magnitude"]
+    for point in store.points():
+        assert point.environment["devices"] == "2"
+        assert len(point.curve) == 1
+    cut = store.points()[1].sparsity
+    assert (cut.part, cut.total) == (356, 1188)
+
+
+def test_what_has_no_place_on_several_devices_is_refused(
+    tmp_path: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = study(training={"devices": 2}, train="mine:train")
+    with pytest.raises(UsageError, match=r"training\.devices is 2 beside `train`"):
+        plan(spec, {"data": ""})
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(UsageError, match="the sweep is started 4 times over"):
+        run_study(study(), tmp_path / "run", model=make_builder(), data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def make_builder(hidden: int = 6) -> Callable[..., nn.Module]:

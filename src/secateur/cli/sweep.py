@@ -119,6 +119,10 @@ def sweep(
     ] = None,
     seeds: Annotated[Text, typer.Option(help="How many (3), or which (0,5,7).")] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int | None,
+        typer.Option(help="Processes that train one net together, each on a device of its own."),
+    ] = None,
     workers: Workers = None,
     threads: Threads = None,
     ray: Ray = None,
@@ -165,6 +169,7 @@ def sweep(
             "base_epochs": base_epochs,
             "retrain_epochs": retrain_epochs,
             "budget": budget,
+            "devices": devices,
             "seeds": seeds,
         },
     )
@@ -275,7 +280,7 @@ def overridden(spec: StudySpec, source: str, options: dict[str, Any]) -> StudySp
             values[name] = {"name": given[name]}
     if "checkpoint" in given:
         values["base"] = {"checkpoint": given["checkpoint"]}
-    for name in ("base_epochs", "retrain_epochs", "budget"):
+    for name in ("base_epochs", "retrain_epochs", "budget", "devices"):
         if name in given:
             values.setdefault("training", {})[name] = given[name]
     if "methods" in given:

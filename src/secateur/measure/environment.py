@@ -14,17 +14,18 @@ from secateur.foundation.threads import cores
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def environment(device: torch.device | str = "cpu") -> dict[str, str]:
+def environment(device: torch.device | str = "cpu", *, devices: int = 1) -> dict[str, str]:
     """Describe the software and the machine that numbers measured now come from.
 
     Args:
         device: The device that the network runs on.
+        devices: How many processes have trained it together.
 
     Returns:
         `secateur`, `python`, `torch`, `numpy` (versions); `system`; `cpu` (its model),
         `instruction_set` (that torch's kernels use),
         `cores` (that this process may use), `threads` (that torch uses); `device`
-        (its name).
+        (its name); `devices` where they are several.
 
     Example:
         >>> environment()["torch"] == torch.__version__
@@ -41,6 +42,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
         "cores": str(cores()),
         "threads": str(torch.get_num_threads()),
         "device": _device_name(torch.device(device)),
+        **({"devices": str(devices)} if devices > 1 else {}),
     }
 
 

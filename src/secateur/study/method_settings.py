@@ -197,6 +197,12 @@ def _check_training(study: StudySpec) -> None:
             "set beside `train`, a loop of your own",
             "0: your loop sets its own loss",
         )
+    if study.train and study.training.devices > 1:
+        raise wrong_plan(
+            "training.devices",
+            f"{study.training.devices} beside `train`, a loop of your own",
+            "1: your loop says itself what it trains on",
+        )
     if study.training.repair and study.training.kept_epoch is not None:
         raise wrong_plan(
             "training.repair",

@@ -126,7 +126,7 @@ def measure(net: CutNet, begun: float) -> Point:
         seconds=round(time.monotonic() - begun, 3),
         checkpoint=checkpoint_name(run.digest),
         floored=net.masks.floored,
-        environment=environment(),
+        environment=environment(devices=net.job.study.training.devices),
         curve=tuple(entry.to_dict() for entry in net.training.curve),
         layers=tuple(_layers(net.model, compact, prunable)),
         metrics=own,

@@ -22,7 +22,7 @@ from secateur.study.cut_check import check_study_cuts
 from secateur.study.damage import tell_damaged
 from secateur.study.executors.preloaded import preloading
 from secateur.study.executors.protocol import ChainExecutor, Event, Executor
-from secateur.study.executors.workers import MakeExecutor, places_of
+from secateur.study.executors.workers import MakeExecutor, check_no_torchrun, places_of
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
 from secateur.study.libraries import libraries_of
@@ -71,7 +71,7 @@ def run_study(
         given: A task or functions in Python, where the settings say so.
         device: As `resolve_device` reads it; `cuda` without a number uses every GPU.
         workers: How many runs at a time; None to choose for the machine.
-        threads: Of each run, the base nets' too; None to choose for the machine.
+        threads: Of each process of a run, the base nets' too; None to choose for the machine.
         timing: Whether latencies are measured, on this machine, once all runs are done.
         shared: Whether other sweeps of the same study may share the folder, which say so, too: each
             run is done by one of them, and each of them ends once all are done.
@@ -83,7 +83,8 @@ def run_study(
         StoreError: The folder cannot be written.
     """
     make: MakeExecutor = executor or EXECUTORS[study.executor]
-    places = places_of(make, device, workers, threads)
+    check_no_torchrun()
+    places = places_of(make, device, workers, threads, study.training.devices)
     planned = plan_study(study, folder, model=model, data=data, given=given)
     setup, runs = planned.setup, planned.runs
     loaded, loop = planned.data, planned.loop

@@ -46,6 +46,11 @@ class LanguageModel(Task):
             scores.flatten(0, 1), target.flatten(), ignore_index=self._ignore
         )
 
+    def terms(self, batch: Batch) -> int:
+        """The positions that count."""
+        target = target_of(batch)
+        return int(((target[:, 1:] if batch[1] is None else target) != self._ignore).sum())
+
     def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
         """The divergence of the softened tokens, mean over the positions that count."""
         scores, target = _pair(output, batch)

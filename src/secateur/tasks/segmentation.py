@@ -40,6 +40,10 @@ class Segmentation(Task):
         scores, target = _pair(output, batch)
         return functional.cross_entropy(scores, target, ignore_index=self._ignore)
 
+    def terms(self, batch: Batch) -> int:
+        """The pixels that count."""
+        return int((target_of(batch) != self._ignore).sum())
+
     def distillation(self, output: Any, taught: Any, batch: Batch, temperature: float) -> Tensor:
         """The divergence of the softened classes, mean over the pixels that count."""
         scores, target = _pair(output, batch)

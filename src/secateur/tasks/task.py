@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from secateur.data.data import Batch, Data, SplitName, check_data
+from secateur.data.data import Batch, Data, SplitName, check_data, count_of
 from secateur.errors import DataError, ModelError, SecateurError, TrainingError, UsageError
 from secateur.foundation.numbers import finite_number
 from secateur.foundation.run_example import call_arguments
@@ -158,6 +158,17 @@ class Task:
             expected="a task whose nets score classes, or one with a method `distillation`",
             remedy="Set `distill = 0`, or give your own task this method.",
         )
+
+    def terms(self, batch: Batch) -> int:
+        """How many equal terms the loss of a batch is the mean of: its examples.
+
+        Where several devices share a batch, their losses are weighed by it. A task whose loss
+        leaves something out (tokens, pixels) counts what is left.
+
+        Args:
+            batch: Inputs and target.
+        """
+        return count_of(batch)
 
     def meter(self, data: Data) -> Meter:
         """A fresh meter for one split."""

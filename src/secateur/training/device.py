@@ -58,10 +58,29 @@ def fabric_for(device: torch.device, precision: str = "auto") -> Fabric:
 
     Args:
         device: From `resolve_device`.
+        precision: As for `precision_word`.
+
+    Raises:
+        DeviceError: The precision is `16` on a CPU, which torch does not train in.
+    """
+    precision = precision_word(device, precision)
+    devices = [device.index or 0] if device.type == "cuda" else 1
+    return quiet_fabric()(accelerator=device.type, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def precision_word(device: torch.device, precision: str) -> str:
+    """A precision as Fabric calls it.
+
+    Args:
+        device: From `resolve_device`.
         precision: `32`, `bf16` or `16` (mixed); `auto` is bf16 where the GPU has it, else 32.
 
     Raises:
         DeviceError: The precision is `16` on a CPU, which torch does not train in.
+
+    Example:
+        >>> precision_word(torch.device("cpu"), "auto")
+        '32-true'
     """
     if precision == "16" and device.type == "cpu":
         raise DeviceError(
@@ -74,13 +93,16 @@ def fabric_for(device: torch.device, precision: str = "auto") -> Fabric:
     if precision == "auto":
         has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
         precision = "bf16" if has_bf16 else "32"
-    names = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision]
+
+
+def quiet_fabric() -> type[Fabric]:
+    """Fabric, which says nothing but warnings from now on."""
+    for name in ("lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     from secateur.training.fabric import Fabric
 
-    devices = [device.index or 0] if device.type == "cuda" else 1
-    return Fabric(accelerator=device.type, devices=devices, precision=names[precision])  # type: ignore[arg-type]
+    return Fabric
 
 
 def prepare_process(threads: int | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,26 +13,35 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from secateur.data.data import Batch, Data, count_of
-from secateur.errors import ModelError, TrainingError
+from secateur.data.data import Data
+from secateur.errors import TrainingError
 from secateur.point import Score
 from secateur.pruning.cutter import Cutter
 from secateur.pruning.masks import Masks
+from secateur.pruning.ranks import (
+    alone,
+    check_masks_agree,
+    check_weights_agree,
+    first,
+    rank,
+)
 from secateur.tasks.classification import Classification
-from secateur.tasks.task import Task, forward
+from secateur.tasks.task import Task
 from secateur.training.device import fabric_for, resolve_device
 from secateur.training.dropout import byte_dropout
 from secateur.training.epoch import Epoch
+from secateur.training.epoch_pass import EpochPass
 from secateur.training.learning_rate import Rates, build_schedule, rates_of
 from secateur.training.optimizer import build_optimizer
+from secateur.training.rank_group import fabric_of_ranks, is_joined
 from secateur.training.score import score
+from secateur.training.shared_norm import SharedNorms, shared_norms
 from secateur.training.teacher import Teacher
+from secateur.training.together import train_together
 from secateur.training_settings import TrainingSpec
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-_CHECK_EVERY = 25
 
 
 def stream(seed: int, *names: object) -> int:
@@ -67,6 +77,13 @@ def fit(
 
     The same arguments on the same machine and number of threads give the same bits.
 
+    With `spec.devices` above 1 so many processes train together, each on a device of its own and
+    on its share of every batch; the batch stays `spec.batch_size`, so steps and learning rates are
+    the same. Batch norms normalise by the whole batch, dropout is drawn by each rank for itself,
+    the first rank alone measures and tells. The others are started here, unless `torchrun` has
+    started this script, or a process group is up: then every rank calls this alike, `masks`,
+    `cutter` and `penalty` included.
+
     Args:
         model: Trained in place and left on the device, in channels_last.
         data: All three splits; only `train` is trained on, only `val` is looked at.
@@ -81,7 +98,7 @@ def fit(
         penalty: Added to the loss of each batch.
         task: Gives the loss and the metric; classification if None.
         device: As `resolve_device` reads it.
-        on_epoch: Called after each epoch.
+        on_epoch: Called after each epoch, on the first rank.
         measure: Gives the score of an epoch; the task's first metric on the validation split, if
             None.
 
@@ -89,58 +106,130 @@ def fit(
         One entry an epoch.
 
     Raises:
-        TrainingError: The loss or a weight is not finite.
+        TrainingError: The loss or a weight is not finite; of several ranks one fails, dies, or is
+            silent for too long.
         DataError: The data are not what the task is fed with.
         ModelError: The network's answer is not what the task needs, or the loss is no scalar.
         DeviceError: The device is absent.
-        UsageError: There is a teacher, and the task compares no answers.
+        UsageError: There is a teacher, and the task compares no answers; or this process belongs
+            to a group of another number of ranks.
     """
     task = task or Classification()
     task.check(data, "training")
     spec = spec or TrainingSpec()
-    target = resolve_device(device)
-    fabric = fabric_for(target, spec.precision)
-    data = data.to(target)
-    order = torch.Generator().manual_seed(stream(seed, "order"))
-    _lay_out(model.to(target))
-    if teacher is not None:
-        _lay_out(teacher.model.to(target))
     rates = rates or rates_of(spec, learning_rate)
-    optimizer = build_optimizer(model, spec, rates.peak)
-    schedule = build_schedule(optimizer, rates, epochs * steps_an_epoch(data, spec))
-    curve: list[Epoch] = []
-    # Dropout draws from torch's global generator, which is the caller's again afterwards.
-    own_draws = torch.random.fork_rng([target] if target.type == "cuda" else [])
-    with ExitStack() as held, own_draws, byte_dropout(model):
-        torch.manual_seed(stream(seed, "dropout"))
-        if masks is not None:
-            held.enter_context(masks.freeze(optimizer, model))
-        if cutter is not None:
-            held.callback(cutter.stop)
-            cutter.start(model, [optimizer], 0)
+    training = _Training(
+        model, data, spec, epochs, seed, rates, task, masks, cutter, teacher, penalty
+    )
+    if spec.devices == 1:
+        target = resolve_device(device)
+        with alone():
+            return training.run(target, fabric_for(target, spec.precision), on_epoch, measure)
+    if not is_joined():  # it is sent to other processes, whatever device it is on
+        training.move("cpu")
+    return train_together(
+        training,
+        device,
+        spec.devices,
+        lambda target, patience: training.run_on(target, patience, on_epoch, measure),
+    )
 
-        def stepped(steps: int) -> None:
+
+@dataclass
+class _Training:
+    """All that a training is made of, as each of its ranks is given it."""
+
+    model: nn.Module
+    data: Data
+    spec: TrainingSpec
+    epochs: int
+    seed: int
+    rates: Rates
+    task: Task
+    masks: Masks | None
+    cutter: Cutter | None
+    teacher: Teacher | None
+    penalty: Callable[[], Tensor] | None
+
+    def move(self, target: torch.device | str) -> None:
+        """Have the nets and the data on a device."""
+        self.data = self.data.to(target)
+        self.model.to(target)
+        if self.teacher is not None:
+            self.teacher.model.to(target)
+
+    def run_on(
+        self,
+        target: torch.device,
+        patience: float,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        measure: Callable[[nn.Module, Data], Score] | None = None,
+    ) -> tuple[Epoch, ...]:
+        """Be one of several ranks, each of which waits so many seconds for the others."""
+        with shared_norms(self.model, patience) as norms:
+            fabric = fabric_of_ranks(target, self.spec.precision)
+            with warnings.catch_warnings():
+                # That every parameter was used is no news: it is looked at for nets where not.
+                warnings.filterwarnings("ignore", message=".*find_unused_parameters=True")
+                return self.run(target, fabric, on_epoch, measure, norms)
+
+    def run(
+        self,
+        target: torch.device,
+        fabric: Fabric,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        measure: Callable[[nn.Module, Data], Score] | None = None,
+        norms: SharedNorms | None = None,
+    ) -> tuple[Epoch, ...]:
+        """Train; only the first rank measures and tells."""
+        self.move(target)
+        model, spec, cutter, teacher = self.model, self.spec, self.cutter, self.teacher
+        order = torch.Generator().manual_seed(stream(self.seed, "order"))
+        _lay_out(model)
+        if teacher is not None:
+            _lay_out(teacher.model)
+        optimizer = build_optimizer(model, spec, self.rates.peak)
+        steps = self.epochs * steps_an_epoch(self.data, spec)
+        schedule = build_schedule(optimizer, self.rates, steps)
+        curve: list[Epoch] = []
+        # Dropout draws from torch's global generator, which is the caller's again afterwards.
+        own_draws = torch.random.fork_rng([target] if target.type == "cuda" else [])
+        with ExitStack() as held, own_draws, byte_dropout(model):
+            torch.manual_seed(stream(self.seed, "dropout", *([rank()] if rank() else [])))
+            trained, stepper = fabric.setup(model, optimizer)
+            if self.masks is not None:
+                check_masks_agree(self.masks)
+                held.enter_context(self.masks.freeze(optimizer, model))
             if cutter is not None:
-                cutter.step(model, [optimizer], steps)
+                held.callback(cutter.stop)
+                cutter.start(model, [optimizer], 0)
 
-        trained, stepper = fabric.setup(model, optimizer)
-        for number in range(1, epochs + 1):
-            taught = teacher if teacher is not None and number <= teacher.epochs else None
-            pass_ = _Pass(
-                fabric, trained, stepper, schedule, data, spec, task, taught, penalty, stepped,
-                number,
-            )  # fmt: skip
-            loss = pass_.run(order)
-            check_weights(model, number)
-            if measure is None:
-                found = score(model, data, "val", task, spec.batch_size)[0]
-            else:
-                found = measure(model, data)
-            entry = Epoch(number, loss, found.value, found.metric)
-            curve.append(entry)
-            if on_epoch:
-                on_epoch(entry)
-    return tuple(curve)
+            def stepped(steps: int) -> None:
+                if cutter is not None:
+                    cutter.step(model, [optimizer], steps)
+
+            for number in range(1, self.epochs + 1):
+                taught = teacher if teacher is not None and number <= teacher.epochs else None
+                pass_ = EpochPass(
+                    fabric, trained, stepper, schedule, self.data, spec, self.task, taught,
+                    self.penalty, stepped, number, norms,
+                )  # fmt: skip
+                loss = pass_.run(order)
+                check_weights(model, number)
+                check_weights_agree(model)
+                curve.append(first(lambda: self._seen(number, loss, measure)))  # noqa: B023
+                if on_epoch and rank() == 0:
+                    on_epoch(curve[-1])
+        return tuple(curve)
+
+    def _seen(
+        self, number: int, loss: float, measure: Callable[[nn.Module, Data], Score] | None
+    ) -> Epoch:
+        if measure is None:
+            found = score(self.model, self.data, "val", self.task, self.spec.batch_size)[0]
+        else:
+            found = measure(self.model, self.data)
+        return Epoch(number, loss, found.value, found.metric)
 
 
 def steps_an_epoch(data: Data, spec: TrainingSpec) -> int:
@@ -167,105 +256,5 @@ def check_weights(model: nn.Module, epoch: int) -> None:
                 name,
                 given=f"not finite after epoch {epoch}",
                 expected="finite weights",
-                remedy="Lower the learning rate, set clip_norm, or check the data.",
-            )
-
-
-def check_loss(loss: object) -> Tensor:
-    """Return a loss that can be minimised.
-
-    Raises:
-        ModelError: It is no tensor of one real number.
-    """
-    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point():
-        return loss.reshape(())
-    shape = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-    raise _no_loss(shape)
-
-
-def _no_loss(given: str) -> ModelError:
-    return ModelError(
-        "training",
-        "the loss",
-        given=given,
-        expected="a tensor of one real number, computed from the net's output",
-        remedy="Return the mean loss of the batch from the task's `loss`.",
-    )
-
-
-@dataclass
-class _Pass:
-    """One epoch's pass over the training split."""
-
-    fabric: Fabric
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    data: Data
-    spec: TrainingSpec
-    task: Task
-    teacher: Teacher | None
-    penalty: Callable[[], Tensor] | None
-    stepped: Callable[[int], None]
-    number: int
-
-    def run(self, order: torch.Generator) -> float:
-        """Train on every batch once; the mean loss an example."""
-        self.model.train()
-        examples = self.data.size("train")
-        total: Tensor | None = None
-        count, group = math.ceil(examples / self.spec.batch_size), self.spec.accumulate
-        batches = self.data.batches("train", self.spec.batch_size, generator=order)
-        index = 0
-        for index, batch in enumerate(batches, start=1):
-            # The last step of an epoch may have fewer batches to take the mean of.
-            first = index - (index - 1) % group
-            loss = self._accumulate(batch, index == 1, max(1, min(group, count - first + 1)))
-            weighed = loss.detach() * count_of(batch)
-            total = weighed.double() if total is None else total + weighed
-            if index % group == 0 or index == count:
-                self._step()
-            # Reading the loss waits for the device: often enough to stop a lost run early.
-            if index % _CHECK_EVERY == 0 or index == count:
-                self._check(total, index)
-        if index % group and index != count:  # a loader that gave fewer batches than its size
-            self._step()
-        return 0.0 if total is None else float(total) / examples
-
-    def _accumulate(self, batch: Batch, first: bool, batches_a_step: int) -> Tensor:
-        output = forward(self.model, batch[0])
-        if first:
-            self.task.check_output(output, batch, self.data)
-        loss = check_loss(self.task.loss(output, batch))
-        if not loss.requires_grad:
-            raise _no_loss("one that depends on no weight that is trained")
-        if self.teacher is not None:
-            with self.fabric.autocast():
-                loss = check_loss(self.teacher.blend(loss, output, batch, self.task))
-        if self.penalty is not None:
-            loss = loss + self.penalty()
-        self.fabric.backward(loss / batches_a_step)
-        return loss
-
-    def _step(self) -> None:
-        if self.spec.clip_norm is not None:
-            self.fabric.clip_gradients(
-                self.model,
-                self.optimizer,
-                max_norm=self.spec.clip_norm,
-                error_if_nonfinite=False,
-            )
-        self.optimizer.step()
-        self.schedule.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.stepped(self.schedule.last_epoch)
-
-    def _check(self, total: Tensor, index: int) -> None:
-        if not bool(torch.isfinite(total)):
-            raise TrainingError(
-                "training",
-                "the loss",
-                given=f"not finite by step {index} of epoch {self.number}",
-                expected="a finite number",
                 remedy="Lower the learning rate, set clip_norm, or check the data.",
             )

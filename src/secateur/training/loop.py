@@ -20,7 +20,8 @@ from secateur.tasks.classification import Classification
 from secateur.tasks.task import Quality, Task
 from secateur.training.device import resolve_device
 from secateur.training.epoch import Epoch
-from secateur.training.fit import check_loss, fit
+from secateur.training.epoch_pass import check_loss
+from secateur.training.fit import fit
 from secateur.training.learning_rate import Rates, rates_of
 from secateur.training.own_loop import Train, train_own
 from secateur.training.score import score, scores_of

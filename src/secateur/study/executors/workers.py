@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,6 +12,7 @@ from secateur.errors import UsageError
 from secateur.foundation.threads import cores
 from secateur.study.executors.protocol import Executor
 from secateur.training.device import resolve_device
+from secateur.training.rank_group import device_of
 
 MakeExecutor = Callable[[int], Executor]
 
@@ -38,25 +40,37 @@ class Places:
 
 
 def places_of(
-    make: MakeExecutor, device: str, workers: int | None, threads: int | None = None
+    make: MakeExecutor,
+    device: str,
+    workers: int | None,
+    threads: int | None = None,
+    each: int = 1,
 ) -> Places:
     """The places that an executor's jobs have: its own, or those of this machine.
+
+    A job that trains on several devices has as many GPUs, or its processes share its cores.
 
     Args:
         make: What makes the executor. A method `places(device, workers, threads)` of it is asked.
         device: As the user asked; `cuda` without a number, or `auto`, uses every GPU.
         workers: As the user asked; None to choose.
-        threads: As the user asked, for each run; None to choose.
+        threads: As the user asked, for each process of a run; None to choose.
+        each: Devices that a run trains on.
 
     Raises:
         UsageError: What was asked for cannot be.
     """
     own: Callable[[str, int | None, int | None], Places] | None = getattr(make, "places", None)
     if own is not None:
-        return own(device, workers, threads)
-    devices = _devices(device)
-    count, each = share_out(workers, len([name for name in devices if name != "cpu"]), threads)
-    return Places(devices, count, each, cores())
+        found = own(device, workers, threads)
+        if each == 1:
+            return found
+        fewer = max(1, found.threads // each) if threads is None else threads
+        return replace(found, threads=fewer, shared=max(1, found.shared // each))
+    devices = _groups(_devices(device), each)
+    gpus = len([name for name in devices if name != "cpu"])
+    count, chosen = share_out(workers, gpus, threads, max(1, cores() // each))
+    return Places(devices, count, chosen, max(1, cores() // each))
 
 
 def _devices(name: str) -> tuple[str, ...]:
@@ -66,7 +80,23 @@ def _devices(name: str) -> tuple[str, ...]:
     return (str(device),)
 
 
-def share_out(workers: int | None, devices: int, threads: int | None = None) -> tuple[int, int]:
+def _groups(names: tuple[str, ...], each: int) -> tuple[str, ...]:
+    """The first device of each group of so many that lie one after the other.
+
+    Raises:
+        DeviceError: There are not so many.
+    """
+    if each == 1:
+        return names
+    found = names[: max(1, len(names) // each) * each : each]
+    for name in found:
+        device_of(name, 0, each)
+    return found
+
+
+def share_out(
+    workers: int | None, devices: int, threads: int | None = None, many: int | None = None
+) -> tuple[int, int]:
     """Workers and threads for this machine.
 
     On CPUs small nets train faster side by side than on several threads each (see
@@ -77,6 +107,7 @@ def share_out(workers: int | None, devices: int, threads: int | None = None) -> 
         workers: As the user asked; None to choose.
         devices: How many GPUs take part; 0 for none.
         threads: As the user asked, for each worker; None to choose.
+        many: Cores to share out; all that there are, if None.
 
     Returns:
         Workers, and threads for each.
@@ -85,10 +116,11 @@ def share_out(workers: int | None, devices: int, threads: int | None = None) -> 
         UsageError: The user asked for none, or for far more than this machine has cores.
     """
     check_counts(workers, threads, max(_SPARE, _TIMES * cores()))
+    many = many or cores()
     if threads:
-        return workers or devices or max(1, min(cores() // threads, 8)), threads
-    chosen = workers or devices or min(cores(), 8)
-    return chosen, max(1, cores() // max(chosen, devices or min(cores(), 8)))
+        return workers or devices or max(1, min(many // threads, 8)), threads
+    chosen = workers or devices or min(many, 8)
+    return chosen, max(1, many // max(chosen, devices or min(many, 8)))
 
 
 def check_counts(workers: int | None, threads: int | None, most: int = _MOST) -> None:
@@ -111,3 +143,21 @@ def check_counts(workers: int | None, threads: int | None, most: int = _MOST) ->
                 expected=f"from 1 to {most:,}",
                 remedy="Leave it out to have it chosen for this machine.",
             )
+
+
+def check_no_torchrun() -> None:
+    """Refuse to be one of several sweeps that a launcher of processes has started.
+
+    Raises:
+        UsageError: It has.
+    """
+    many = os.environ.get("WORLD_SIZE", "1")
+    if many != "1" and "RANK" in os.environ:
+        raise UsageError(
+            "running a study",
+            "the sweep",
+            given=f"started {many} times over (by torchrun, or a launcher like it)",
+            expected="one process, which starts those that it needs",
+            remedy="Give the command itself, with --devices for each net's training; several "
+            "machines share a study with --ray.",
+        )
