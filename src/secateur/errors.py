@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 4000
+
 
 class SecateurError(Exception):
     """The base of every deliberate error.
@@ -33,15 +35,22 @@ Pass a share, not a percentage.
         self, operation: str, subject: str, *, given: str, expected: str, remedy: str
     ) -> None:
         self.operation = operation
-        self.subject = subject
-        self.given = given
-        self.expected = expected
+        self.subject = _bounded(subject)
+        self.given = _bounded(given)
+        self.expected = _bounded(expected)
         self.remedy = remedy
-        super().__init__(f"{operation}: {subject} is {given}, expected {expected}. {remedy}")
+        super().__init__(
+            f"{operation}: {self.subject} is {self.given}, expected {self.expected}. {remedy}"
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild across processes: exceptions pickle by positional arguments alone."""
         return _rebuild, (type(self), self.__dict__.copy(), str(self))
+
+
+def _bounded(text: str) -> str:
+    """Words of others may be of any length: nobody reads 50 MB."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _rebuild(kind: type[SecateurError], fields: dict[str, object], message: str) -> SecateurError:

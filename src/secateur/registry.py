@@ -23,6 +23,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from secateur.errors import UnknownNameError, UsageError, with_article
+from secateur.foundation.own_error import text_of
 
 _SEPARATOR = ":"
 _OF_ONES_OWN = {"model": "build", "data set": "data"}
@@ -198,7 +199,7 @@ def imported(kind: str, path: str, name: str = "") -> Any:
         raise UsageError(
             f"looking up {with_article(kind)}",
             repr(name or path),
-            given=f"{path!r}, which cannot be imported ({failure})",
+            given=f"{path!r}, which cannot be imported ({text_of(failure)})",
             expected="package.module:name, of a module that Python finds here",
             remedy="Check the spelling, and that its package is installed or in this folder.",
         ) from failure

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from secateur.channels.closures import Closures
 from secateur.errors import ChannelError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.own_tensors import each_module, own_tensors
 
 Kept = Mapping[str, Mapping[int, Tensor]]
@@ -80,7 +81,7 @@ def _rebuilt(model: nn.Module, changed: list[tuple[str, Tensor, Tensor]]) -> nn.
         raise ChannelError(
             "copying the network",
             _uncopied(model) or type(model).__name__,
-            given=f"something that Python cannot copy ({type(failure).__name__}: {failure})",
+            given=f"something that Python cannot copy ({words_of(failure)})",
             expected="modules whose attributes `copy.deepcopy` can copy",
             remedy="Take it out of the module before pruning, and put it back afterwards.",
         ) from failure

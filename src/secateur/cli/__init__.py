@@ -32,6 +32,7 @@ from secateur.cli.printing import screened
 from secateur.cli.sweep import FAILED
 from secateur.errors import SecateurError, UsageError
 from secateur.foundation.html import plain
+from secateur.foundation.own_error import place_of, words_of
 
 __all__ = [
     "app",
@@ -65,6 +66,14 @@ def main() -> None:
             lines = map(plain, str(error).split("\n"))
             print("secateur:", "\n".join(lines), file=sys.stderr)  # noqa: T201
             sys.exit(WRONG if isinstance(error, UsageError) else FAILED)
+        except BaseException as error:
+            # What code of the user's own raises is told like an error of ours; a `sys.exit(0)` in
+            # it would end the command as if all had gone well.
+            place = place_of(error)
+            if not place:
+                raise
+            print(f"secateur: {place}: {plain(words_of(error))}", file=sys.stderr)  # noqa: T201
+            sys.exit(FAILED)
         finally:
             out.flush()
             if out.problem:

@@ -20,6 +20,7 @@ from torch.nn.parameter import UninitializedBuffer
 from torch.nn.utils.rnn import PackedSequence
 
 from secateur.errors import ModelError
+from secateur.foundation.own_error import words_of
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 """A tensor; a tuple or list of positional arguments; a mapping of keyword arguments."""
@@ -188,7 +189,7 @@ def run_example(model: nn.Module, example_inputs: Inputs) -> Any:
                 "running the model on an example",
                 type(model).__name__,
                 given=f"a network that fails on inputs of shape {described(example_inputs)} "
-                f"({type(error).__name__}: {' '.join(str(error).split())[:300]})",
+                f"({words_of(error, 300)})",
                 expected="a network that accepts the data's shape",
                 remedy=_REMEDY,
             ) from error

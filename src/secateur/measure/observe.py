@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from secateur.errors import ModelError, SecateurError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import Inputs, as_it_was, batch_size, described
 from secateur.pruning.sharded import check_whole
 
@@ -117,7 +118,7 @@ Pass an example of the shape that the network was built for.
         raise ModelError(
             operation,
             f"the network on an input of {described(example)}",
-            given=f"failing ({type(error).__name__}: {' '.join(str(error).split())[:500]})",
+            given=f"failing ({words_of(error, 500)})",
             expected="an output",
             remedy="Pass an example of the shape that the network was built for.",
         ) from error

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from secateur.errors import ModelError, SecateurError
+from secateur.foundation.own_error import words_of
 from secateur.models.shape import Shape
 from secateur.registry import MODELS, current_folder_importable
 
@@ -90,7 +91,7 @@ def find(path: str) -> Callable[..., object]:
         raise ModelError(
             f"importing {path}",
             f"the module {module_name!r}",
-            given=f"not importable ({_in_one_line(error)})",
+            given=f"not importable ({words_of(error)})",
             expected="a module found from the current directory or installed",
             remedy="Write package.module:function, and start secateur in the module's directory or "
             "set PYTHONPATH to it.",
@@ -158,7 +159,7 @@ def _call(
         raise ModelError(
             f"building {name}",
             "the builder",
-            given=f"failing ({_in_one_line(error)})",
+            given=f"failing ({words_of(error)})",
             expected=f"an nn.Module for {_words(traits)}",
             remedy="Correct the function or the options given to it.",
         ) from error
@@ -190,7 +191,3 @@ def _accepted(function: Callable[..., object], offered: Mapping[str, Any]) -> di
         for name, value in offered.items()
         if name in parameters and parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
     }
-
-
-def _in_one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

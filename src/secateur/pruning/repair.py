@@ -26,6 +26,7 @@ from secateur.errors import (
     UsageError,
 )
 from secateur.foundation.evaluation_mode import evaluation_mode
+from secateur.foundation.own_error import words_of
 from secateur.foundation.own_tensors import own_tensors
 from secateur.foundation.run_example import described, same_chance
 from secateur.pruning.masks import Masks
@@ -122,12 +123,11 @@ class Calibration:
         except SecateurError:
             raise
         except Exception as error:
-            words = " ".join(str(error).split())[:300]
             raise ModelError(
                 "repairing",
                 type(self.model).__name__,
                 given=f"a network that fails on a batch of {described(batch)} "
-                f"({type(error).__name__}: {words})",
+                f"({words_of(error, 300)})",
                 expected="a network that takes the inputs of each batch",
                 remedy="Give pairs of inputs and target, or say how it takes a batch by "
                 "`forward=lambda net, batch: net(...)`.",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from secateur.data.data import Batch, Data, SplitName, check_data, count_of
 from secateur.errors import DataError, ModelError, SecateurError, TrainingError, UsageError
 from secateur.foundation.numbers import finite_number
+from secateur.foundation.own_error import text_of
 from secateur.foundation.run_example import call_arguments
 from secateur.point import Score, Share
 from secateur.registry import TASKS
@@ -228,7 +229,7 @@ def find_task(name: str, options: Mapping[str, Any]) -> Task:
         raise UsageError(
             "making the task",
             repr(name),
-            given=f"options {sorted(options)}, with which it fails ({error})",
+            given=f"options {sorted(options)}, with which it fails ({text_of(error)})",
             expected="options that its class takes",
             remedy="See the guide, Tasks.",
         ) from error

@@ -12,6 +12,7 @@ from secateur.channels.branches.dataflow import Flow, Form, flow_of
 from secateur.channels.branches.residual import Branch, residual_branches
 from secateur.channels.rebuild import rebuild, uncompiled
 from secateur.errors import ChannelError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import Inputs
 from secateur.pruning.filters import filter_axis
 from secateur.pruning.groups import Groups, Role, Slot
@@ -90,7 +91,7 @@ def find_branches(model: nn.Module, example_inputs: Inputs) -> Branches:
         raise ChannelError(
             "looking for residual branches",
             type(model).__name__,
-            given=f"failing on the example inputs ({type(failure).__name__}: {failure})",
+            given=f"failing on the example inputs ({words_of(failure)})",
             expected="a network that runs on them",
             remedy="Pass inputs of the shape and type that the network takes.",
         ) from failure
@@ -99,7 +100,7 @@ def find_branches(model: nn.Module, example_inputs: Inputs) -> Branches:
     try:
         trained = flow_of(model, example_inputs, training=True)
     except Exception as failure:
-        note = f"It fails in training mode ({type(failure).__name__}: {failure})."
+        note = f"It fails in training mode ({words_of(failure)})."
     else:
         found = _in_both(model, example_inputs, found, trained)
     pins = [Pinned(one.pinned, one.path, 1, BRANCH) for one in found if one.pinned]

@@ -34,6 +34,7 @@ from secateur.channels.rebuild import throwaway
 from secateur.channels.sandbox import sandbox
 from secateur.channels.tracing.cut import Cut
 from secateur.errors import ChannelError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import arguments, each_tensor
 
 ROUNDING = {torch.float64: 2.0**-53, torch.float32: 2.0**-24}
@@ -170,7 +171,7 @@ def _compare(
             place = _place(trial, masked, small, cut)
             return None if place is None else Difference(trial, given, place)
     except Exception as failure:
-        given = f"failing once cut ({type(failure).__name__}: {failure})"
+        given = f"failing once cut ({words_of(failure)})"
     return Difference(trial, given, _place(trial, masked, small, cut) or Place())
 
 
@@ -229,20 +230,20 @@ def _trials(masked: nn.Module, example: Any, cut: Cut) -> Iterator[tuple[Trial, 
 
 def first_trial(masked: nn.Module, example: Any) -> tuple[Trial, list[Tensor]]:
     """The example, in the widest type in which the network runs."""
-    failure: Exception | None = None
+    failures: list[Exception] = []
     for wider in (WIDER, FLOAT32, UNCHANGED):
         trial = Trial(example, wider)
         try:
             return trial, trial.run(masked)
         except Exception as error:
-            failure = failure or error
+            failures.append(error)
     raise ChannelError(
         "comparing the cut network with the masked one",
         type(masked).__name__,
-        given=f"failing on the example inputs ({type(failure).__name__}: {failure})",
+        given=f"failing on the example inputs ({words_of(failures[0])})",
         expected="a network that runs on them",
         remedy="Pass inputs of the shape and type that the network takes.",
-    ) from failure
+    ) from failures[0]
 
 
 def attempt(trial: Trial, masked: nn.Module) -> list[Tensor] | None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from secateur.channels.labels.op_names import is_lasting
 from secateur.channels.operators.registry import has_trait
 from secateur.channels.sandbox import is_in_place
+from secateur.foundation.own_error import text_of
 from secateur.foundation.run_example import tensors_in
 
 KEPT = 1 << 14
@@ -117,7 +118,7 @@ def _is_new(result: Any, given: set[int]) -> bool:
 
 def is_unsupported(failure: Exception) -> bool:
     """Whether an operator failed because meta tensors have no values."""
-    text = str(failure).lower()
+    text = text_of(failure).lower()
     return isinstance(failure, NotImplementedError) or "meta tensor" in text or "fake" in text
 
 

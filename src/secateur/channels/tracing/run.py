@@ -15,6 +15,7 @@ from secateur.channels.sandbox import sandbox
 from secateur.channels.source_line import line_of
 from secateur.channels.tracing.recorder import Recorder
 from secateur.errors import ChannelError
+from secateur.foundation.own_error import text_of
 from secateur.foundation.run_example import Inputs, arguments, tensors_in
 
 
@@ -100,7 +101,7 @@ def _refused(
 ) -> ChannelError:
     """What is to be said of a run that failed: it is the network's fault only if it fails alone."""
     line = line_of(failure)
-    words = f"{type(failure).__name__}{line and f' at {line}'}: {failure}"
+    words = f"{type(failure).__name__}{line and f' at {line}'}: {text_of(failure)}"
     own = tape.wider is UNCHANGED and not _runs(model, example_inputs, training=training)
     return ChannelError(
         "tracing channels",

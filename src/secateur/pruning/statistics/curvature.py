@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.foundation.own_error import text_of
 from secateur.pruning.statistics.gradients import no_sums
 from secateur.pruning.weights import Weight
 
@@ -124,7 +125,7 @@ def hessian_times(
         raise MaskError(
             "gathering statistics",
             "the second derivative of the loss",
-            given=f"none ({str(failure).splitlines()[0]})",
+            given=f"none ({text_of(failure)})",
             expected="operations that can be differentiated twice",
             remedy="Choose a criterion of first derivatives, such as taylor; of attention, the "
             "math backend of torch.nn.attention.sdpa_kernel has second derivatives.",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import MaskError
+from secateur.foundation.own_error import text_of
 from secateur.foundation.run_example import call_arguments, each_tensor, run_example, tensors_in
 from secateur.pruning.weights import Weight
 
@@ -55,7 +56,7 @@ class SynapticFlow:
             try:
                 outputs = net(*positional, **named)
             except Exception as error:
-                given = f"a network that fails in float64 ({str(error).splitlines()[0]})"
+                given = f"a network that fails in float64 ({text_of(error)})"
                 raise _refused(type(self._model).__name__, given, "one that runs") from error
             terms = [one.sum() for one in tensors_in(outputs) if one.requires_grad]
         if not terms:

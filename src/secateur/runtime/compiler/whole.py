@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from secateur.channels.rebuild import rebuild, uncompiled
 from secateur.errors import ModelError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import Inputs, arguments, described, each_tensor, tensors_in
 
 
@@ -82,7 +83,7 @@ class Whole:
             raise ModelError(
                 "running the engine",
                 f"the network on an input of {described(inputs)}",
-                given=f"failing ({type(error).__name__}: {' '.join(str(error).split())[:300]})",
+                given=f"failing ({words_of(error, 300)})",
                 expected="inputs that it takes, on the CPU",
                 remedy="Give what the model was compiled for, or compile it again.",
             ) from error

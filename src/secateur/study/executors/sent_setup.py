@@ -13,6 +13,7 @@ import numpy
 from numpy.typing import NDArray
 
 from secateur.errors import DataError
+from secateur.foundation.own_error import words_of
 from secateur.study.job import Setup
 from secateur.study.local_modules import local_modules
 from secateur.study.surroundings import VARIABLE
@@ -58,7 +59,7 @@ def _pickled(setup: Setup) -> bytes:
         raise DataError(
             "sending a study to other machines",
             "its data, or what else was given in Python",
-            given=f"not to be pickled ({type(error).__name__}: {error})",
+            given=f"not to be pickled ({words_of(error)})",
             expected="objects that pickle takes",
             remedy="Hold tensors instead of open files, locks and connections.",
         ) from None
