@@ -199,6 +199,15 @@ def write(
     return digest
 
 
+def size_of(
+    entries: Sequence[tuple[str, str, Sequence[int], memoryview]],
+    metadata: Mapping[str, str],
+) -> int:
+    """The bytes of the file that `write` makes of the same."""
+    header = _header(entries, {DIGEST: _NO_DIGEST, **metadata})
+    return 8 + len(header) + sum(content.nbytes for *_, content in entries)
+
+
 def _header(
     entries: Iterable[tuple[str, str, Sequence[int], memoryview]], metadata: Mapping[str, str]
 ) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from secateur.artifact.anatomy import read_attributes, slots
 from secateur.artifact.coding import encode
-from secateur.artifact.container import ITEM_SIZES, LONGEST_NAME, write
+from secateur.artifact.container import ITEM_SIZES, LONGEST_NAME, size_of, write
 from secateur.artifact.manifest import (
     KEY,
     VERSION,
@@ -41,6 +40,7 @@ from secateur.pruning.weights import Weight, prunable_weights
 _WORDS = 150
 
 Kept = Mapping[str, Mapping[int, Tensor]]
+_Entry = tuple[str, str, list[int], memoryview]
 
 _OPERATION = "saving a model"
 _WRAPPED = "module."
@@ -92,6 +92,60 @@ def save(
     """
     place = checked_path(path, _OPERATION)
     check_suffix(place, "safetensors", _OPERATION)
+    entries, said = _contents(model, masks, metrics, dense, kept, example_inputs, source, run)
+    with replacing(place) as partial:
+        write(partial, entries, said)
+
+
+def saved_size(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    *,
+    dense: nn.Module | None = None,
+    kept: Kept | None = None,
+    example_inputs: Inputs | None = None,
+    source: Source | str | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> int:
+    """The bytes of the file that `save` makes of the same, which is not written.
+
+    Args:
+        model: As of `save`, like all others.
+        masks: Likewise.
+        metrics: Likewise.
+        dense: Likewise.
+        kept: Likewise.
+        example_inputs: Likewise.
+        source: Likewise.
+        run: Likewise.
+
+    Raises:
+        ArtifactError: The file could not hold it.
+        MaskError: As `save`.
+        ModelError: As `save`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "net.safetensors")
+        >>> save(nn.Linear(4, 2), path)
+        >>> saved_size(nn.Linear(4, 2)) == path.stat().st_size
+        True
+    """
+    return size_of(*_contents(model, masks, metrics, dense, kept, example_inputs, source, run))
+
+
+def _contents(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None,
+    metrics: Mapping[str, Any] | None,
+    dense: nn.Module | None,
+    kept: Kept | None,
+    example_inputs: Inputs | None,
+    source: Source | str | None,
+    run: Mapping[str, Any] | None,
+) -> tuple[list[_Entry], dict[str, str]]:
+    """The tensors of a file, in its order, and the words of its header."""
     check_built(_OPERATION, model)
     model, masks = uncompiled(model), named_plainly(masks or {})
     dense = None if dense is None else uncompiled(dense)
@@ -115,12 +169,14 @@ def save(
             layer.name: LayerMacs(kind=layer.kind, macs=layer.macs, nonzero=layer.nonzero_macs)
             for layer in cost(model, example_inputs).layers
         }
-    _write(place, tensors, fields)
+    return _entries(tensors, fields)
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], fields: dict[str, Any]) -> None:
-    plain: list[tuple[str, str, list[int], memoryview]] = []
-    packed: list[tuple[str, str, list[int], memoryview]] = []
+def _entries(
+    tensors: Mapping[str, Tensor], fields: dict[str, Any]
+) -> tuple[list[_Entry], dict[str, str]]:
+    plain: list[_Entry] = []
+    packed: list[_Entry] = []
     coded: dict[str, CodedTensor] = {}
     for name, tensor in tensors.items():
         dtype, shape, words = NAMES[tensor.dtype], list(tensor.shape), bits(tensor)
@@ -140,8 +196,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], fields: dict[str, Any]) ->
     # The largest items first, so that every tensor lies aligned to its own.
     plain.sort(key=lambda entry: (-ITEM_SIZES[entry[1]], entry[0]))
     said = _text_of({"version": VERSION, "coded": coded, **fields})
-    with replacing(path) as partial:
-        write(partial, [*plain, *packed], {"format": "pt", KEY: said})
+    return [*plain, *packed], {"format": "pt", KEY: said}
 
 
 def _text_of(fields: dict[str, Any]) -> str:

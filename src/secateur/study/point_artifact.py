@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secateur.artifact.manifest import Source
-from secateur.artifact.save import save
+from secateur.artifact.save import save, saved_size
 from secateur.channels import compact_with_record
 from secateur.errors import ArtifactError, ChannelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from secateur.channels.compaction.record import Compaction
@@ -67,25 +67,36 @@ def write_artifact(
     Raises:
         ArtifactError: It cannot be written.
     """
+    model, told = _as_saved(study, source, point, net, small, example)
+    save(model, path, masks, **told)
+
+
+def _as_saved(
+    study: str,
+    source: Source,
+    point: Point,
+    net: nn.Module,
+    small: Compaction | ChannelError,
+    example: Inputs,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """What of a point is saved, and what is said of it in the file."""
     record = None if isinstance(small, ChannelError) else small
     values = point.to_dict()
-    save(
-        net if record is None else record.model.eval(),
-        path,
-        masks,
-        {**_scores(point), **{name: values[name] for name in _METRICS}},
-        dense=net,
-        kept=None if record is None else record.kept,
-        example_inputs=example,
-        source=source,
-        run={
+    told = {
+        "metrics": {**_scores(point), **{name: values[name] for name in _METRICS}},
+        "dense": net,
+        "kept": None if record is None else record.kept,
+        "example_inputs": example,
+        "source": source,
+        "run": {
             "study": study,
             "digest": point.digest,
             "method": point.method,
             "level": list(point.level),
             "seed": point.seed,
         },
-    )
+    }
+    return net if record is None else record.model.eval(), told
 
 
 def _scores(point: Point) -> dict[str, Any]:
@@ -117,16 +128,13 @@ def artifact_bytes(
     data: Data,
     example: Inputs,
 ) -> int | None:
-    """The size of the file that `write_artifact` writes, by writing it and taking it away.
+    """The size of the file that `write_artifact` writes; nothing is written for it.
 
     Returns:
         None for a net that the file cannot hold: its run is no failure for that.
     """
-    with tempfile.TemporaryDirectory(prefix="secateur-") as folder:
-        path = Path(folder, "point.safetensors")
-        try:
-            source = source_of(study, data)
-            write_artifact(path, study.name, source, point, net, masks, small, example)
-        except ArtifactError:
-            return None
-        return path.stat().st_size
+    model, told = _as_saved(study.name, source_of(study, data), point, net, small, example)
+    try:
+        return saved_size(model, masks, **told)
+    except ArtifactError:
+        return None
