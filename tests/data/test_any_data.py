@@ -121,6 +121,18 @@ def test_a_fingerprint_is_of_the_contents_or_of_the_version(
     assert (before.fingerprint() == after.fingerprint()) == bool(before.version)
 
 
+def test_items_are_read_once_more_to_see_whether_they_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed, named = (split_of(Items, **more) for more in ({}, {"version": "1"}))
+    assert (hashed.reread(), named.reread()) == (hashed.fingerprint(), named.fingerprint())
+    changed = X.clone()
+    changed[3, 1] += 1e-3
+    monkeypatch.setitem(globals(), "X", changed)
+    assert hashed.reread() != hashed.fingerprint()
+    assert named.reread() == named.fingerprint()
+
+
 def test_inputs_may_be_several_and_of_any_type() -> None:
     inputs = {"ids": torch.arange(6).reshape(3, 2), "mask": numpy.ones((3, 2), bool)}
     other = {"ids": torch.arange(4).reshape(2, 2), "mask": numpy.ones((2, 2), bool)}

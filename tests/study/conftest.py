@@ -1,11 +1,14 @@
 import shutil
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from secateur.registry import EXECUTORS
 
+from .faulty_study import TEXT
 from .inline import Inline, sweep
 
 
@@ -36,3 +39,14 @@ def run_folder(swept: Path, tmp_path: Path, _inline: None) -> Path:
     """A copy of the swept study, which may be damaged and swept again."""
     shutil.copytree(swept, tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the network's module, which is the current one."""
+    (tmp_path / "faulty.py").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # for what is imported late
+    yield tmp_path
+    for name in ("faulty", "helper"):
+        sys.modules.pop(name, None)

@@ -8,6 +8,7 @@ import torch
 from secateur.errors import TrainingError
 from secateur.study import worker
 from secateur.study.job import Job
+from secateur.study.reports import ReaderGoneError, Report, Reports
 from secateur.study.worker import reason_of, work
 
 
@@ -15,6 +16,7 @@ class OutOfMemoryError(RuntimeError):
     """As torch.cuda names its own."""
 
 
+SMALLER = "Use a smaller batch size or fewer workers."
 NAN = TrainingError("training", "the loss", given="NaN", expected="finite", remedy="Lower it.")
 
 
@@ -25,6 +27,12 @@ NAN = TrainingError("training", "the loss", given="NaN", expected="finite", reme
         (ValueError("first\nsecond"), "ValueError: first"),
         (ValueError(), "ValueError: "),
         (KeyError("conv9"), "KeyError: 'conv9'"),
+        (BrokenPipeError("of the user's own"), "BrokenPipeError: of the user's own"),
+        (RuntimeError("std::bad_alloc"), f"out of memory: std::bad_alloc. {SMALLER}"),
+        (
+            KeyboardInterrupt(),
+            "KeyboardInterrupt: code of the run has raised it (workers hear no Ctrl-C)",
+        ),
         (
             OutOfMemoryError("CUDA out of memory.\nTried to allocate"),
             "out of memory: CUDA out of memory. Use a smaller batch size or fewer workers.",
@@ -53,16 +61,19 @@ def messages(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> list[tuple[obje
     shared = cloudpickle.dumps(SimpleNamespace(registered={}))
     monkeypatch.setattr(worker, "_read", lambda _: shared)
     monkeypatch.setattr(worker, "_end_with_reader", lambda *_: None)
+    monkeypatch.setattr(worker, "note_imports", lambda: None)
     monkeypatch.setattr(worker, "prepare_process", lambda *_: None)
     ours, theirs = multiprocessing.Pipe(duplex=False)
     work(theirs, "a.setup", payload)
-    sent = []
     with ours:
-        while True:
-            try:
-                sent.append(ours.recv())
-            except EOFError:
-                return sent
+        return everything(Reports(ours.fileno()))
+
+
+def everything(reports: Reports) -> list[Report]:
+    found: list[Report] = []
+    while (read := reports.read()) is not None:
+        found += read
+    return found
 
 
 def test_a_job_that_cannot_be_unpickled_is_a_failure_with_a_reason(
@@ -87,11 +98,30 @@ def test_epochs_and_the_result_are_sent_in_order(monkeypatch: pytest.MonkeyPatch
     assert sent == [("epoch", epoch), ("done", {"point": "here"})]
 
 
+@pytest.mark.parametrize("found", [{1, 2}, {"point": torch.ones(1)}])
+def test_a_result_that_json_has_no_word_for_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, found: object
+) -> None:
+    monkeypatch.setattr(worker, "perform", lambda *_: found)
+    ((kind, reason, _),) = messages(JOB, monkeypatch)
+    assert (kind, "not JSON serializable" in reason) == ("failed", True)
+
+
+def test_a_long_traceback_loses_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    def perform(*_: object) -> None:
+        raise ValueError("x" * (50 << 20))
+
+    monkeypatch.setattr(worker, "perform", perform)
+    ((_, reason, details),) = messages(JOB, monkeypatch)
+    assert len(reason) < 5000
+    assert len(details) < 25_000
+
+
 def test_a_sweep_that_is_gone_is_no_failure_to_tell_anyone_about(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def perform(job: object, on_epoch: object) -> None:
-        raise BrokenPipeError
+        raise ReaderGoneError
 
     monkeypatch.setattr(worker, "perform", perform)
     assert messages(JOB, monkeypatch) == []

@@ -13,6 +13,10 @@ Workers = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, max=4096, help="Of each run; chosen for the machine.")
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option(help="Seconds after which a run is given up; the others go on."),
+]
 Ray = Annotated[
     str | None,
     typer.Option(

@@ -18,7 +18,7 @@ from secateur.cli.frontier import draw, print_frontier, tell_failures
 from secateur.cli.names import data_sets, study_names
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
-from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Workers
+from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Timeout, Workers
 from secateur.cli.progress import Progress, best_so_far
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
@@ -28,6 +28,7 @@ from secateur.report import page
 from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
 from secateur.study.damage import DamageWarning
+from secateur.study.folder import check_folder
 from secateur.study.observer import Several, Silent
 from secateur.study.setting_words import difference
 from secateur.study.store import Store
@@ -125,6 +126,7 @@ def sweep(
     ] = None,
     workers: Workers = None,
     threads: Threads = None,
+    timeout: Timeout = None,
     ray: Ray = None,
     cpus_per_run: CpusPerRun = 1.0,
     gpus_per_run: GpusPerRun = 0.0,
@@ -195,6 +197,7 @@ def sweep(
                 threads=threads,
                 timing=timing,
                 shared=shared,
+                timeout=timeout,
                 executor=executor,
                 observer=told,
             )
@@ -254,6 +257,7 @@ def _check_folder(spec: StudySpec, folder: Path) -> None:
     Raises:
         UsageError: It does; nothing was written.
     """
+    check_folder(folder)
     if not os.path.exists(folder / "study.sqlite"):
         return
     store = Store(folder)

@@ -11,7 +11,7 @@ import typer
 
 from secateur.cli.app import app
 from secateur.cli.names import study_names
-from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Workers
+from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Timeout, Workers
 from secateur.cli.printing import print_table
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.cli.sweep import FAILED, INTERRUPTED, notes, overridden
@@ -77,6 +77,7 @@ def tune(
     device: Device = "auto",
     workers: Workers = None,
     threads: Threads = None,
+    timeout: Timeout = None,
     ray: Ray = None,
     cpus_per_run: CpusPerRun = 1.0,
     gpus_per_run: GpusPerRun = 0.0,
@@ -116,6 +117,7 @@ def tune(
                 device=device,
                 workers=workers,
                 threads=threads,
+                timeout=timeout,
                 executor=RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None,
                 tell=tell,
             )

@@ -23,6 +23,7 @@ from secateur.data.data import (
     check_split,
 )
 from secateur.errors import DataError, SecateurError
+from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import moved, same_chance
 
 _TWICE = 16
@@ -58,6 +59,15 @@ class DatasetData:
     def fingerprint(self) -> str:
         """SHA-256, in hex, of every item, or of the version."""
         return self.content
+
+    def reread(self) -> str:
+        """The fingerprint of the items as they are now, each read once more.
+
+        Raises:
+            DataError: An item cannot be read.
+        """
+        with same_chance():
+            return self.content if self.version else _hashed(self.name, self.sets)
 
     def size(self, split: SplitName) -> int:
         """How many examples a split has."""
@@ -176,8 +186,7 @@ def _check_first(data: DatasetData, split: SplitName) -> None:
 
 
 def _unreadable(name: str, subject: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:200]
-    return _wrong(name, subject, f"unreadable ({type(error).__name__}: {reason})", "an example")
+    return _wrong(name, subject, f"unreadable ({words_of(error, 200)})", "an example")
 
 
 def _is_map(held: Any) -> bool:

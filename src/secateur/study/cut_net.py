@@ -315,6 +315,11 @@ class CutNet:
         return self.loop.task.loss(forward(model, batch[0]), batch)
 
     def save(self) -> None:
-        """Write the net's weights and masks as the run's checkpoint; `sum` is that of its bytes."""
+        """Write the net's weights and masks as the run's checkpoint; `sum` is that of its bytes.
+
+        Raises:
+            UsageError: The user's code or the data were changed while the run went on.
+        """
+        self.job.setup.check_unchanged(self.data)
         file, early = self.job.output, self.training.early
         self.sum = save_checkpoint(file, self.model.state_dict(), self.masks, early)

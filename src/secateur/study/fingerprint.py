@@ -11,10 +11,9 @@ a run whose network is another fails instead of recording another network's numb
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import invalidate_caches
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -25,7 +24,8 @@ from torch import nn
 
 from secateur.errors import ModelError
 from secateur.study.content import Contents, name_of, tensor_content
-from secateur.study.ownership import has_file, is_own
+from secateur.study.module_text import FILE, Parts, files, text_digest
+from secateur.study.ownership import has_file
 from secateur.study.surroundings import (
     PACKAGE,
     VARIABLE,
@@ -33,14 +33,11 @@ from secateur.study.surroundings import (
     surroundings,
 )
 
-Parts = dict[str, str]
-"""What there is, by its name for messages, as digests."""
-
 _LOADED: Parts = {}
 
 _MODULE_STATE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_FILE, _GLOBAL, _ATTRIBUTE = "the file of ", "the global ", "the attribute "
+_GLOBAL, _ATTRIBUTE = "the global ", "the attribute "
 _CODE = "the code of "
 
 
@@ -109,7 +106,7 @@ def import_anew(path: str) -> None:
     now = files({path.partition(":")[0]})
     if any(_LOADED.get(name, digest) != digest for name, digest in now.items()):
         for name in now:
-            module = sys.modules.pop(name.removeprefix(_FILE), None)
+            module = sys.modules.pop(name.removeprefix(FILE), None)
             if module is not None and module.__file__:
                 # By its time in whole seconds, compiled text can look younger than it is.
                 Path(cache_from_source(module.__file__)).unlink(missing_ok=True)
@@ -118,7 +115,7 @@ def import_anew(path: str) -> None:
 
 def note_files(parts: Mapping[str, str]) -> None:
     """Remember the text of modules as this process has imported them."""
-    _LOADED.update((name, digest) for name, digest in parts.items() if name.startswith(_FILE))
+    _LOADED.update((name, digest) for name, digest in parts.items() if name.startswith(FILE))
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
@@ -139,8 +136,8 @@ def check_net(net: nn.Module, expected: Mapping[str, str]) -> None:
             # What is pickled by value is the same, files are compared as text, and a worker has
             # the sweep's packages and environment.
             continue
-        if name.startswith(_FILE):
-            now = _file_digest(sys.modules.get(name.removeprefix(_FILE)))
+        if name.startswith(FILE):
+            now = text_digest(name.removeprefix(FILE))
             # One that only the plan's process has imported plays no part here.
             same = now in (None, digest)
         elif name.startswith(_GLOBAL):
@@ -222,63 +219,3 @@ def _settled(value: object) -> str | None:
     if isinstance(value, tuple) and all(_settled(each) is not None for each in value):
         return Contents().of(value)
     return None
-
-
-def files(roots: set[str]) -> Parts:
-    """The text of modules, and of whatever modules of the user's own they import, by name."""
-    waiting, parts = [name for name in roots if name and name != "__main__"], {}
-    while waiting:
-        name = waiting.pop()
-        module = sys.modules.get(name)
-        if _FILE + name in parts or name.partition(".")[0] in ("secateur", "torch", "builtins"):
-            continue
-        digest = _file_digest(module)
-        if digest is None:
-            continue
-        parts[_FILE + name] = digest
-        if module is not None and is_own(module):
-            waiting += _imports(module)
-    return parts
-
-
-def _text(module: ModuleType | None) -> bytes | None:
-    """What a module's file holds, in an archive too; None for one that has none."""
-    file = getattr(module, "__file__", None)
-    loader = getattr(getattr(module, "__spec__", None), "loader", None)
-    try:
-        return Path(file).read_bytes() if file else None
-    except OSError:
-        read = getattr(loader, "get_data", None)
-    try:
-        return bytes(read(file)) if read else None
-    except (OSError, ImportError):
-        return None
-
-
-def _file_digest(module: ModuleType | None) -> str | None:
-    text = _text(module)
-    return None if text is None else hashlib.sha256(text).hexdigest()
-
-
-def _imports(module: ModuleType) -> Iterator[str]:
-    """The modules of the user's own that a module imports, wherever in its text."""
-    try:
-        tree = ast.parse(_text(module) or b"")
-    except (SyntaxError, ValueError):  # no source: compiled
-        return
-    package = module.__package__ or ""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            named = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            up = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join((*(up if node.level else ()), *filter(None, [node.module])))
-            named = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in named:
-            parts = name.split(".")
-            for end in range(1, len(parts) + 1):
-                found = sys.modules.get(".".join(parts[:end]))
-                if found is not None and is_own(found):
-                    yield found.__name__

@@ -141,11 +141,11 @@ def _mode(path: Path) -> int | None:
         return path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the other of a name that no system has
         raise StoreError(
             "opening a run folder",
-            str(path),
-            given=f"out of reach ({error.strerror})",
+            repr(str(path)) if isinstance(error, ValueError) else str(path),
+            given=f"out of reach ({getattr(error, 'strerror', error)})",
             expected="a run folder that can be read",
             remedy="Check the path and its permissions.",
         ) from None

@@ -20,10 +20,12 @@ from secateur.errors import DataError
 from secateur.measure.latency import torch_threads
 from secateur.registry import ALL
 from secateur.spec import StudySpec
-from secateur.study.fingerprint import Parts, check_net
+from secateur.study.fingerprint import check_net
 from secateur.study.folder import checkpoint_name
 from secateur.study.loop import loop_of
+from secateur.study.module_text import Parts
 from secateur.study.plan import Run
+from secateur.study.sources import check_sources
 from secateur.study.trained_start import start_from
 from secateur.training.fit import stream
 from secateur.training.loop import Loop
@@ -44,6 +46,7 @@ class Setup:
         registered: By kind, what was added to the registries of the sweep's process.
         content: SHA-256 of the checkpoint that the dense net starts from; empty without one.
         contents: Of every file of scores or masks, by its path, likewise.
+        sources: Of the user's own modules that runs may import: digests of their texts.
         copies: Path of a file that the settings name -> of its copy, where another machine works.
     """
 
@@ -57,6 +60,7 @@ class Setup:
     registered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     content: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
 
     def load_data(self) -> Data:
@@ -65,10 +69,29 @@ class Setup:
         Raises:
             DataError: They cannot be read, or are no longer those of the plan.
         """
-        if self.data is not None:
-            return self.data
-        data: Data = secateur.data.load(self.study.data.name, **self.study.data.options)
-        if self.fingerprint and data.fingerprint() != self.fingerprint:
+        data = self.data
+        if data is None:
+            data = secateur.data.load(self.study.data.name, **self.study.data.options)
+        self._check_data(data)
+        return data
+
+    def check_unchanged(self, data: Data) -> None:
+        """Make sure that what a run was made of is still what the plan names it by.
+
+        Args:
+            data: What the run has read, on whatever device.
+
+        Raises:
+            DataError: They are others now.
+            ModelError: A module of the user's own was imported from another text.
+        """
+        check_sources(self.sources)
+        self._check_data(data)
+
+    def _check_data(self, data: Data) -> None:
+        # Data that are read item by item are read once more; of others the digest is made anew.
+        reread: Callable[[], str] = getattr(data, "reread", data.fingerprint)
+        if self.fingerprint and reread() != self.fingerprint:
             raise DataError(
                 "reading the data in a worker",
                 self.study.data.name,
@@ -76,7 +99,6 @@ class Setup:
                 expected="the data that the run is named by",
                 remedy="Leave the files alone while a sweep runs, and give the command again.",
             )
-        return data
 
     def build_model(self, data: Data, seed: int = 0) -> nn.Module:
         """The network with the initial weights of a seed.
@@ -89,6 +111,7 @@ class Setup:
             net = models.build_for(source, data.traits(), self.study.model.options)
         if seed in self.expected:
             check_net(net, self.expected[seed])
+        check_sources(self.sources)
         return net
 
     def build_base(self, data: Data, seed: int = 0) -> nn.Module:
@@ -146,6 +169,7 @@ class Job:
         sums: SHA-256 of the parents' files by their digests; without one a file is taken as it is.
         draft: Where several sweeps share the folder, the name in it under which the run's file is
             written; whose result counts gives it its own. Empty: its own at once.
+        timeout: Seconds after which its executor gives it up; None for never.
     """
 
     run: Run
@@ -154,6 +178,7 @@ class Job:
     threads: int = 1
     sums: Mapping[str, str] = field(default_factory=dict)
     draft: str = ""
+    timeout: float | None = None
 
     @property
     def study(self) -> StudySpec:

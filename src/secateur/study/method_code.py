@@ -25,8 +25,8 @@ from secateur.registry import (
 )
 from secateur.spec import GIVEN, StudySpec
 from secateur.study.content import Contents
-from secateur.study.fingerprint import files
 from secateur.study.method_settings import settings_for
+from secateur.study.module_text import files
 from secateur.training.loop import Loop
 
 

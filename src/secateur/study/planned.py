@@ -13,7 +13,6 @@ from secateur.data.data import Data, check_data
 from secateur.registry import ALL, MODELS
 from secateur.spec import StudySpec
 from secateur.study.fingerprint import (
-    Parts,
     digest_of,
     fingerprints,
     import_anew,
@@ -21,7 +20,10 @@ from secateur.study.fingerprint import (
 )
 from secateur.study.job import Setup
 from secateur.study.method_code import loop_codes, method_codes
+from secateur.study.module_text import Parts
+from secateur.study.own_code import own_code
 from secateur.study.plan import Run, plan
+from secateur.study.sources import sources_of
 from secateur.study.tensor_files import contents_of
 from secateur.study.trained_start import content_of
 from secateur.training.loop import Loop
@@ -43,7 +45,18 @@ class PlannedStudy:
     loop: Loop
     runs: tuple[Run, ...]
 
+    def with_sources(self) -> PlannedStudy:
+        """The same, with the text of all code that its runs may import, as far as it is there.
 
+        Once the net has been tried, what its `forward` imports is there too.
+        """
+        setup, loop = self.setup, self.loop
+        handed = (setup.model, setup.data, loop.task, loop.train, loop.evaluate)
+        found = sources_of(setup.expected, setup.registered, handed)
+        return replace(self, setup=replace(setup, sources=found))
+
+
+@own_code("preparing a study")
 def plan_study(
     study: StudySpec,
     folder: Path,
@@ -86,7 +99,7 @@ def plan_study(
     codes = {**method_codes(study), **loop_codes(study, loop), **contents}
     sources = {"data": setup.fingerprint, **({"checkpoint": content} if content else {})}
     runs = plan(study, sources, nets_of, codes)
-    return PlannedStudy(setup, loaded, loop, runs)
+    return PlannedStudy(setup, loaded, loop, runs).with_sources()
 
 
 def _own_builder(

@@ -84,6 +84,7 @@ def _prepare(
         on_epoch=on_epoch,
         **({"groups": net.free_groups()} if preparation.gives_net else {}),
     )
+    job.setup.check_unchanged(data)
     saved = save_checkpoint(job.output, found)
     trained = round(time.monotonic() - begun, 3)
     return {"curve": [entry.to_dict() for entry in curve], "trained": trained, "sha256": saved}

@@ -22,11 +22,18 @@ from secateur.study.cut_check import check_study_cuts
 from secateur.study.damage import tell_damaged
 from secateur.study.executors.preloaded import preloading
 from secateur.study.executors.protocol import ChainExecutor, Event, Executor
-from secateur.study.executors.workers import MakeExecutor, check_no_torchrun, places_of
+from secateur.study.executors.workers import (
+    MakeExecutor,
+    check_no_torchrun,
+    check_timeout,
+    places_of,
+)
+from secateur.study.folder import check_folder
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Job, Setup
 from secateur.study.libraries import libraries_of
 from secateur.study.observer import Observer, Several, Silent
+from secateur.study.own_code import own_code
 from secateur.study.plan import Run, settings_of
 from secateur.study.planned import plan_study
 from secateur.study.recording import recording
@@ -53,6 +60,7 @@ def run_study(
     threads: int | None = None,
     timing: bool = True,
     shared: bool = False,
+    timeout: float | None = None,
     executor: MakeExecutor | None = None,
     observer: Observer | None = None,
 ) -> None:
@@ -75,6 +83,7 @@ def run_study(
         timing: Whether latencies are measured, on this machine, once all runs are done.
         shared: Whether other sweeps of the same study may share the folder, which say so, too: each
             run is done by one of them, and each of them ends once all are done.
+        timeout: Seconds after which a run is given up, and counts as failed; None for never.
         executor: What makes the executor, instead of the settings' name.
         observer: Told of everything that happens.
 
@@ -85,11 +94,13 @@ def run_study(
     make: MakeExecutor = executor or EXECUTORS[study.executor]
     check_no_torchrun()
     places = places_of(make, device, workers, threads, study.training.devices)
-    planned = plan_study(study, folder, model=model, data=data, given=given)
-    setup, runs = planned.setup, planned.runs
-    loaded, loop = planned.data, planned.loop
+    check_timeout(timeout)
+    check_folder(folder)
     kernels.available()  # a wrong SECATEUR_ISA is told before hours of training, not behind them
-    size = preflight(setup, loaded, loop)
+    planned = plan_study(study, folder, model=model, data=data, given=given)
+    loaded, loop, runs = planned.data, planned.loop, planned.runs
+    size = preflight(planned.setup, loaded, loop)
+    setup = planned.with_sources().setup
     with (
         ExitStack() as held,
         Store.writing(folder, shared=shared) as store,
@@ -118,10 +129,10 @@ def run_study(
         with Heartbeat(folder, shared=shared) as heartbeat:
             told = Several(heartbeat, observer or Silent())
             setups = dict.fromkeys((run.digest for run in runs), setup)
-            state = Sweep(store, setups, places.devices, threads_of, told, claims)
+            state = Sweep(store, setups, places.devices, threads_of, told, claims, timeout)
             state.run(runs, make, places.workers)
             if timing:
-                with claims.alone("timing"):
+                with claims.alone("timing"), own_code("timing a study's nets"):
                     time_points(store, setup, loaded, told.timing)
 
 
@@ -129,6 +140,7 @@ def _claims_on(store: Store, shared: bool) -> Claims:
     return SharedClaims(store) if shared else SoleClaims(store)
 
 
+@own_code("trying a study's network")
 def preflight(setup: Setup, data: Data, loop: Loop) -> int:
     """Build the net, try the loop on it and look for what is pruned; warn where it is little.
 
@@ -143,7 +155,7 @@ def preflight(setup: Setup, data: Data, loop: Loop) -> int:
     training = setup.study.training
     loop.check(data, model, training.temperature if training.distill else None)
     for sentence in check_study_cuts(setup.study, model, example):
-        warnings.warn(sentence, CutWarning, stacklevel=2)
+        warnings.warn(sentence, CutWarning, stacklevel=3)
     return sum(t.numel() * t.element_size() for t in model.state_dict().values())
 
 
@@ -168,6 +180,7 @@ class Sweep:
     threads: Mapping[str, int]
     observer: Observer
     claims: Claims
+    timeout: float | None = None
     elsewhere: set[str] = field(default_factory=set)
     attempts: dict[str, int] = field(default_factory=dict)
     following: dict[str, Run] = field(default_factory=dict)
@@ -246,7 +259,7 @@ class Sweep:
     def _job(self, run: Run, device: str) -> Job:
         sums = {digest: self.sums.get(digest, "") for digest in run.parents.values()}
         setup, threads = self.setups[run.digest], self.threads[kind_of(run)]
-        return Job(run, setup, device, threads, sums, self.claims.draft(run))
+        return Job(run, setup, device, threads, sums, self.claims.draft(run), self.timeout)
 
     def _lost_parents(self, chain: Sequence[Run]) -> set[str]:
         """Parents whose files were damaged since they were done; each of them once."""

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import cloudpickle  # type: ignore[import-untyped]
 
 from secateur.errors import SecateurError
+from secateur.foundation.own_error import text_of
+from secateur.study.imported_text import note_imports
 from secateur.study.job import Job
+from secateur.study.reports import LOST, PipeLostError, ReaderGoneError, Reporter
 from secateur.study.run import perform
 from secateur.training.device import prepare_process
 
-# How torch on a CPU words it, as a plain RuntimeError.
-_NO_MEMORY = "can't allocate memory"
+# How torch on a CPU, C++ and the system word it, as plain errors.
+_NO_MEMORY = ("can't allocate memory", "std::bad_alloc", "Cannot allocate memory")
+_LONGEST, _DETAILS = 4000, 20_000
 
 
 def work(
     connection: Connection,
-    setup: str,
+    setup: str | bytes,
     payload: bytes,
     directory: str = "",
     environment: Mapping[str, str] | None = None,
@@ -33,32 +39,50 @@ def work(
     from a server that may be older, and has run the user's script anew.
 
     Args:
-        connection: Where to report.
-        setup: The file that holds what all jobs of the sweep share.
+        connection: Where to report, as `secateur.study.reports` has it.
+        setup: What all jobs of the sweep share, pickled, or the file that holds it.
         payload: The pickled job without it.
         directory: The working folder.
         environment: Instead of this process's own.
-
-    Messages are tuples: `("epoch", {...})`, `("done", {...})`, `("failed", reason, details)`.
     """
+    reporter = Reporter(connection.fileno())
     _end_with_reader(connection)
     try:
+        _perform(reporter, setup, payload, directory, environment)
+    except ReaderGoneError:
+        return  # the sweep is gone, and with it whoever wanted the result
+    except PipeLostError:
+        sys.exit(LOST)
+    finally:
+        with suppress(OSError):
+            connection.close()
+
+
+def _perform(
+    reporter: Reporter,
+    setup: str | bytes,
+    payload: bytes,
+    directory: str,
+    environment: Mapping[str, str] | None,
+) -> None:
+    try:
         _take_over(directory, environment)
+        note_imports()
         job: Job = cloudpickle.loads(payload).with_setup(cloudpickle.loads(_read(setup)))
         job.prepare()
         prepare_process(job.threads)
-        result = perform(job, lambda epoch: connection.send(("epoch", epoch.to_dict())))
-        connection.send(("done", result))
-    except BrokenPipeError:
-        return  # the sweep is gone, and with it whoever wanted the result
-    except Exception as error:
-        connection.send(("failed", reason_of(error), traceback.format_exc()))
-    finally:
-        connection.close()
+        result = perform(job, lambda epoch: reporter.send("epoch", epoch.to_dict()))
+        reporter.send("done", result)
+    except (ReaderGoneError, PipeLostError):
+        raise
+    except BaseException as error:  # also what would end a process, which here ends a run
+        reporter.send("failed", reason_of(error), _details(error))
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
+def _read(setup: str | bytes) -> bytes:
+    if isinstance(setup, bytes):
+        return setup
+    with open(setup, "rb") as file:
         return file.read()
 
 
@@ -83,17 +107,43 @@ def _end_with_reader(connection: Connection) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a run failed, in one line.
+    """Why a run failed, in one line, whatever the error itself does when it is asked.
 
     Example:
         >>> reason_of(ValueError("no such layer"))
         'ValueError: no such layer'
+        >>> reason_of(SystemExit(0))
+        'sys.exit: code of the run ended with code 0 before the run was done'
     """
     if isinstance(error, SecateurError):
-        return str(error)
-    line = (str(error).splitlines() or [""])[0]
+        return text_of(error, _LONGEST)
+    if isinstance(error, SystemExit):
+        code = text_of(error) or "0"
+        return f"sys.exit: code of the run ended with code {code} before the run was done"
+    if isinstance(error, KeyboardInterrupt):
+        return "KeyboardInterrupt: code of the run has raised it (workers hear no Ctrl-C)"
+    line = _first_line(error)
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if named or _NO_MEMORY in str(error):
+    if named or any(word in text_of(error) for word in _NO_MEMORY):
         where = line.rstrip(".") or "on the CPU"
         return f"out of memory: {where}. Use a smaller batch size or fewer workers."
     return f"{type(error).__name__}: {line}"
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        text = str(error)[:_LONGEST]
+    except BaseException:  # its own code, which may even end the process
+        return text_of(error)
+    return (text.encode(errors="backslashreplace").decode().splitlines() or [""])[0]
+
+
+def _details(error: BaseException) -> str:
+    """The traceback, its middle left out where it is long; what can be had of it."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:  # out of memory, too
+        return ""
+    if len(text) > _DETAILS:
+        text = f"{text[: _DETAILS // 2]}\n…\n{text[-_DETAILS // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()

@@ -18,7 +18,7 @@ from secateur.registry import EXECUTORS
 from secateur.spec import StudySpec, digest
 from secateur.study.claims import SoleClaims
 from secateur.study.database import FILE as STORE
-from secateur.study.executors.workers import MakeExecutor, Places, places_of
+from secateur.study.executors.workers import MakeExecutor, Places, check_timeout, places_of
 from secateur.study.heartbeat import Heartbeat
 from secateur.study.job import Setup
 from secateur.study.observer import Observer, Several, Silent
@@ -56,6 +56,7 @@ def tune_study(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    timeout: float | None = None,
     executor: MakeExecutor | None = None,
     observer: Observer | None = None,
     tell: TellTuning | None = None,
@@ -77,6 +78,7 @@ def tune_study(
         device: As for a sweep.
         workers: How many runs at a time; None to choose for the machine.
         threads: Of each run; None to choose for the machine.
+        timeout: Seconds after which a run is given up, and its trial has failed; None for never.
         executor: What makes the executor, instead of the settings' name.
         observer: Told of every run.
         tell: Told of the trials that have ended.
@@ -93,6 +95,7 @@ def tune_study(
     space = Space.of(study, tune)
     make: MakeExecutor = executor or EXECUTORS[study.executor]
     places = places_of(make, device, workers, threads)
+    check_timeout(timeout)
 
     def planned(spec: StudySpec) -> PlannedStudy:
         return plan_study(searched_study(spec, tune), folder, model=model, data=data, given=given)
@@ -114,7 +117,9 @@ def tune_study(
         Heartbeat(folder) as heartbeat,
     ):
         told = Several(heartbeat, observer or Silent())
-        search = _Search(store, found, space, tune, make, places, planned, told, first, size)
+        search = _Search(
+            store, found, space, tune, make, places, planned, told, first, size, timeout
+        )
         search.begin(threads, seconds, tell or (lambda *_: None))
         return search.record
 
@@ -179,6 +184,7 @@ class _Search:
     observer: Observer
     first: PlannedStudy
     size: int
+    timeout: float | None
     record: TuningRecord = field(init=False)
 
     def begin(self, threads: int | None, seconds: float | None, tell: TellTuning) -> None:
@@ -222,7 +228,13 @@ class _Search:
         # The audit counts what a run was trained before pruning ends it.
         told = Several(TuningAudit(of), *([pruning] * (self.tune.pruner != "none")), self.observer)
         sweep = Sweep(
-            self.store, setups, self.places.devices, threads, told, SoleClaims(self.store)
+            self.store,
+            setups,
+            self.places.devices,
+            threads,
+            told,
+            SoleClaims(self.store),
+            self.timeout,
         )
         if runs:
             self.store.check_room(self.size * len(runs.keys() - self.store.finished()))

@@ -73,8 +73,10 @@ def study_of(
     return check_study(settings, "the arguments")
 
 
-def check_places(out: object, device: object, workers: object, **cluster: object) -> None:
-    """Refuse what is no folder, device or number of workers, and no place on a cluster.
+def check_places(
+    out: object, device: object, workers: object, timeout: object = None, **cluster: object
+) -> None:
+    """Refuse what is no folder, device, number of workers or of seconds, and no place on a cluster.
 
     Raises:
         SpecError: One of them is of another type.
@@ -84,6 +86,7 @@ def check_places(out: object, device: object, workers: object, **cluster: object
         ("device", device, str),
         ("workers", workers, int | None),
         *((name, value, str if name == "ray" else int | float) for name, value in cluster.items()),
+        ("timeout", timeout, int | float | None),
     ):
         if not isinstance(value, kinds):
             raise _wrong(subject, value)
@@ -117,6 +120,7 @@ _EXPECTED = {
     "ray": "auto, local or HOST:PORT",
     "cpus_per_run": "a number",
     "gpus_per_run": "a number",
+    "timeout": "seconds, or None",
 }
 
 

@@ -146,6 +146,7 @@ def sweep(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    timeout: float | None = None,
     ray: str = "",
     cpus_per_run: float = 1.0,
     gpus_per_run: float = 0.0,
@@ -187,6 +188,7 @@ def sweep(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         workers: Worker processes; chosen for the machine by default.
         threads: Of each run; chosen for the machine by default.
+        timeout: Seconds after which a run is given up, and counts as failed; never by default.
         ray: Runs on a Ray cluster: `auto`, `local` or `HOST:PORT`; on this machine by default.
         cpus_per_run: What of the cluster each run takes; below one any fraction.
         gpus_per_run: Likewise; without one runs are performed on the CPU.
@@ -240,7 +242,13 @@ def sweep(
     }
     spec = study_of(model, data, words, training)
     check_places(
-        out, device, workers, ray=ray, cpus_per_run=cpus_per_run, gpus_per_run=gpus_per_run
+        out,
+        device,
+        workers,
+        timeout,
+        ray=ray,
+        cpus_per_run=cpus_per_run,
+        gpus_per_run=gpus_per_run,
     )
     folder = Path(out) if out is not None else Path("runs") / name
     with TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking:
@@ -255,6 +263,7 @@ def sweep(
             threads=threads,
             executor=RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None,
             shared=shared,
+            timeout=timeout,
             observer=Several(tracking, observer or Silent()),
         )
     own = not isinstance(model, str) or ":" in model

@@ -93,6 +93,7 @@ def tune(
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
+    timeout: float | None = None,
     observer: Observer | None = None,
     **study: Any,
 ) -> Tuning:
@@ -116,6 +117,7 @@ def tune(
         device: As for `sweep`.
         workers: As for `sweep`; as many trials run at a time as have room.
         threads: As for `sweep`.
+        timeout: As for `sweep`.
         observer: As for `sweep`.
         **study: The other arguments of `sweep`: `methods`, `levels`, `seeds`, `base_epochs`, ...
 
@@ -129,7 +131,7 @@ def tune(
     words = {name: value for name, value in study.items() if name in WORDS}
     training = {name: value for name, value in study.items() if name not in WORDS}
     spec = study_of(model, data, words, training)
-    check_places(out, device, workers)
+    check_places(out, device, workers, timeout)
     asked = {
         "what": what,
         "objective": objective,
@@ -151,6 +153,7 @@ def tune(
         device=device,
         workers=workers,
         threads=threads,
+        timeout=timeout,
         observer=observer,
     )
     return Tuning(folder)

@@ -161,7 +161,7 @@ def test_a_failure_keeps_its_traceback(
 def test_a_message_cut_short_is_a_death(
     executor: LocalExecutor, make_job: Callable[..., Job]
 ) -> None:
-    """A worker killed while it writes: the pipe holds a header without its message."""
+    """A worker killed while it writes: the pipe holds a line without its end."""
     job = make_job(kill_within_a_message())
     executor.start(job)
     (event,) = until_idle(executor)
@@ -177,7 +177,7 @@ def kill_within_a_message() -> Callable[[], None]:
         from multiprocessing.connection import Connection
 
         (pipe,) = (each for each in gc.get_objects() if type(each) is Connection)
-        os.write(pipe.fileno(), (1000).to_bytes(4, "big") + b"only this")
+        os.write(pipe.fileno(), b'["epoch", {"only this')
         os.kill(os.getpid(), signal.SIGKILL)
 
     return act
@@ -238,9 +238,9 @@ def test_a_worker_ends_when_nobody_reads_its_pipe_any_more(
     with LocalExecutor(1) as executor:
         executor.start(make_job(sleep_and_tell(tmp_path / "pid")))
         pid = pid_of(tmp_path / "pid")
-        ((connection, (_, process)),) = executor._processes._running.items()
-        connection.close()
-        process.join(30)
+        (one,) = executor._processes._running
+        one.pipe.close()
+        one.process.join(30)
         assert is_gone(pid)
         executor._processes._running.clear()
 
@@ -259,12 +259,70 @@ def test_workers_do_not_hear_ctrl_c(
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+def test_a_run_that_takes_too_long_is_given_up(
+    executor: LocalExecutor, make_job: Callable[..., Job]
+) -> None:
+    executor.start(replace(make_job(lambda: __import__("time").sleep(300)), timeout=0.3))
+    (event,) = until_idle(executor)
+    assert event.kind == "failed"
+    assert event.reason.startswith("given up after 0.3 seconds (--timeout)")
+
+
+def test_a_run_that_cannot_be_started_fails_by_name(
+    executor: LocalExecutor, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(24, "Too many open files")
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(processes, "_start_server", full)
+    executor.start(make_job())
+    assert (executor.busy, executor.free) == (True, 1)
+    (event,) = until_idle(executor)
+    assert "no process could be started for the run (OSError: [Errno 24] Too many" in event.reason
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_ctrl_z_stops_the_workers_too_and_their_time(
+    executor: LocalExecutor,
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor.start(replace(make_job(sleep_and_tell(tmp_path / "pid")), timeout=600))
+    pid, states = pid_of(tmp_path / "pid"), []
+    (one,) = executor._processes._running
+    deadline = one.deadline
+
+    def suspended(number: int, sent: int) -> None:
+        assert (number, sent) == (os.getpid(), signal.SIGSTOP)
+        until = time.monotonic() + 30
+        while state_of(pid) != "T" and time.monotonic() < until:
+            time.sleep(0.01)
+        states.append(state_of(pid))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", suspended)
+        signal.raise_signal(signal.SIGTSTP)
+    assert states == ["T"]
+    until = time.monotonic() + 30
+    while state_of(pid) == "T" and time.monotonic() < until:
+        time.sleep(0.01)
+    assert state_of(pid) != "T"
+    assert one.deadline > deadline
+
+
 def test_an_executor_may_be_made_in_any_thread() -> None:
     made: list[LocalExecutor] = []
     thread = threading.Thread(target=lambda: made.append(LocalExecutor(1)))
     thread.start()
     thread.join()
     assert made[0].free == 1
+    assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class ChainTask:
         parents: The runs whose files come along.
         environment: Variables that the network reads, as they are in the sweep's process.
         versions: Of the sweep's process; see `versions`.
+        timeout: Seconds after which a run is given up; None for never.
     """
 
     digests: tuple[str, ...]
@@ -50,6 +51,7 @@ class ChainTask:
     parents: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
 
 
 def versions() -> dict[str, str]:
@@ -100,7 +102,9 @@ def _perform(task: ChainTask, folder: Path) -> Iterator[tuple[Event, Bytes | Non
     try:
         for digest, job in zip(task.digests, task.jobs, strict=True):
             with _importable(str(folder)):
-                processes.start(digest, str(folder / _SETUP), job, str(folder), variables)
+                processes.start(
+                    digest, str(folder / _SETUP), job, str(folder), variables, task.timeout
+                )
             while processes:
                 for event in processes.events(_EVERY):
                     file = None

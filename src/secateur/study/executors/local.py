@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import Self
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from secateur.errors import StoreError
 from secateur.study.executors.processes import RunProcesses
 from secateur.study.executors.protocol import Event
 from secateur.study.job import Job, Setup
@@ -21,21 +22,28 @@ class LocalExecutor:
 
     Args:
         workers: How many at a time.
+
+    Raises:
+        StoreError: The system's folder for temporary files cannot be used.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._processes = RunProcesses()
+        try:
+            self._processes = RunProcesses()
+        except OSError as error:  # its socket lies there
+            raise _no_room(Path(gettempdir()), error) from None
         self._shared = ""
         self._setups: list[Setup] = []
+        self._written: list[str | bytes] = []
 
     def __enter__(self) -> Self:
-        self._shared = mkdtemp(prefix="secateur-")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._processes.end()
-        shutil.rmtree(self._shared, ignore_errors=True)
+        if self._shared:
+            shutil.rmtree(self._shared, ignore_errors=True)
 
     @property
     def free(self) -> int:
@@ -51,20 +59,34 @@ class LocalExecutor:
         """Start a job in a process of its own."""
         self._processes.start(
             job.run.digest,
-            self._setup_file(job.setup),
+            self._shared_setup(job.setup),
             cloudpickle.dumps(job.without_setup()),
             os.getcwd(),
             dict(os.environ),
+            job.timeout,
         )
 
-    def _setup_file(self, setup: Setup) -> str:
-        """Where workers find what all jobs share: it is written once, data in memory included."""
+    def _shared_setup(self, setup: Setup) -> str | bytes:
+        """Where workers find what all jobs share: it is written once, data in memory included.
+
+        Where there is no room for it, it is sent with each job.
+        """
         known = [one is setup for one in self._setups]
-        place = known.index(True) if True in known else len(known)
-        path = Path(self._shared) / f"{place}.setup"
-        if place == len(known):
-            path.write_bytes(cloudpickle.dumps(setup))
-            self._setups.append(setup)
+        if True in known:
+            return self._written[known.index(True)]
+        content: bytes = cloudpickle.dumps(setup)
+        self._setups.append(setup)
+        self._written.append(self._file_with(content, len(known)) or content)
+        return self._written[-1]
+
+    def _file_with(self, content: bytes, place: int) -> str:
+        """A file with a pickled setup; empty where the disk is full or none can be made."""
+        try:
+            self._shared = self._shared or mkdtemp(prefix="secateur-")
+            path = Path(self._shared, f"{place}.setup")
+            path.write_bytes(content)
+        except OSError:
+            return ""
         return str(path)
 
     def stop(self, digest: str) -> None:
@@ -74,3 +96,14 @@ class LocalExecutor:
     def events(self, timeout: float = 0.2) -> Iterator[Event]:
         """Whatever the running jobs have reported, waiting `timeout` seconds for a first report."""
         return self._processes.events(timeout)
+
+
+def _no_room(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        "starting workers",
+        str(folder),
+        given=f"not writable ({error.strerror or error})",
+        expected="a folder for temporary files",
+        remedy="Free the disk, or set TMPDIR to another folder (a short path), and give the same "
+        "command: finished runs are kept.",
+    )

@@ -44,6 +44,8 @@ class Executor(Protocol):
       events before it, each epoch once. One that is lost (a killed process, a machine that is
       gone) reports `failed` with a reason, and takes no other with it; an executor may try it
       again first, a bounded number of times, for a run gives the same bits wherever it is done.
+    - A job that has a `timeout` and has not ended after so many seconds is ended, with whatever it
+      has started, and reports `failed`: it may hang in code that hears nothing.
     - Jobs share one `setup`, which may hold data in memory: it is sent once to each place where
       jobs run, not with each job.
     - Leaving the context ends every job that still runs, and leaves no process behind.

@@ -196,6 +196,7 @@ class RayExecutor:
             tuple(files),
             sent.environment,
             versions(),
+            chain.jobs[0].timeout,
         )
         placed = self._task.options(scheduling_strategy="SPREAD" if chain.tries else "DEFAULT")
         self._running[placed.remote(task, *shared, *files.values())] = chain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -121,6 +122,22 @@ def share_out(
         return workers or devices or max(1, min(many // threads, 8)), threads
     chosen = workers or devices or min(many, 8)
     return chosen, max(1, many // max(chosen, devices or min(many, 8)))
+
+
+def check_timeout(seconds: float | None) -> None:
+    """Refuse a timeout that is none.
+
+    Raises:
+        UsageError: It is not positive, or not finite.
+    """
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(
+            "running a study",
+            "the timeout of a run",
+            given=f"{seconds:g}",
+            expected="seconds, more than 0",
+            remedy="Leave it out to wait for every run as long as its worker lives.",
+        )
 
 
 def check_counts(workers: int | None, threads: int | None, most: int = _MOST) -> None:
