@@ -56,6 +56,7 @@ ROOMS = (
     "tuning",
     "report",
     "tracking",
+    "remote",
     "verbs.sensitivity",
     "verbs.study_arguments",
     "verbs.sweep",
@@ -68,7 +69,8 @@ WITHOUT_TORCH = (
     *("errors", "registry", "settings", "training_settings", "tuning_settings", "spec", "point"),
     *("foundation.threads", "foundation.html"),
     *("foundation.level_text", "foundation.atomic_write"),
-    *("report", "tracking", "verbs.sweep", "verbs.tune", "study.presets", "tuning.record"),
+    *("report", "tracking", "remote.copy", "remote.fetch", "verbs.sweep", "verbs.tune"),
+    *("study.presets", "tuning.record"),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 KERNELS = ROOT / "runtime" / "kernels"

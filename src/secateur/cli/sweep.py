@@ -136,6 +136,13 @@ def sweep(
         bool,
         typer.Option("--shared", help="Share the run folder with other sweeps that say so, too."),
     ] = False,
+    copy_to: Annotated[
+        Text,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Copy checkpoints as they are made, and in the end the folder: s3://bucket/mine.",
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing but errors and the table at the end.")
     ] = False,
@@ -180,15 +187,23 @@ def sweep(
     if said := announcement(spec, study):
         typer.echo(f"Note: {said}", err=True)
     # torch is loaded only once the words are known to be right.
+    from secateur.remote.copy import RemoteCopy
     from secateur.study.executors.ray import RayCluster
     from secateur.study.sweep import run_study
 
     executor = RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None
     tracking = TrackingObserver(track or (), folder, partial(typer.echo, err=True))
+    copying = RemoteCopy(folder, copy_to) if copy_to is not None else None
     progress = None if quiet else Progress(best=partial(best_so_far, folder))
     try:
-        with terminable(), notes() as remade, progress or nullcontext(), tracking:
-            told = Several(tracking, progress or Silent())
+        with (
+            terminable(),
+            notes() as remade,
+            progress or nullcontext(),
+            tracking,
+            copying or nullcontext(),
+        ):
+            told = Several(tracking, progress or Silent(), copying or Silent())
             run_study(
                 spec,
                 folder,
@@ -215,6 +230,9 @@ def sweep(
     written = page.write(store)
     if store.points() and not quiet:
         typer.echo(f"Page: {written}")
+    if copying:
+        new = copying.finish()
+        typer.echo(f"Copy: {copying.remote.shown} ({new} files at its end)", err=quiet)
     failed = {title for title, _ in store.failures()}
     if again := [title for title in remade if title not in failed]:
         typer.echo(f"Made again, their checkpoints were lost: {', '.join(again)}", err=True)

@@ -74,9 +74,14 @@ def study_of(
 
 
 def check_places(
-    out: object, device: object, workers: object, timeout: object = None, **cluster: object
+    out: object,
+    device: object,
+    workers: object,
+    timeout: object = None,
+    copy_to: object = None,
+    **cluster: object,
 ) -> None:
-    """Refuse what is no folder, device, number of workers or of seconds, and no place on a cluster.
+    """Refuse what is no folder, device, number of workers or of seconds, address or place on Ray.
 
     Raises:
         SpecError: One of them is of another type.
@@ -85,6 +90,7 @@ def check_places(
         ("out", out, str | PathLike | None),
         ("device", device, str),
         ("workers", workers, int | None),
+        ("copy_to", copy_to, str | None),
         *((name, value, str if name == "ray" else int | float) for name, value in cluster.items()),
         ("timeout", timeout, int | float | None),
     ):
@@ -117,6 +123,7 @@ _EXPECTED = {
     "out": "a path",
     "device": "auto, cpu, cuda, cuda:N or mps",
     "workers": "a whole number, or None",
+    "copy_to": "an address such as s3://bucket/mine, or None",
     "ray": "auto, local or HOST:PORT",
     "cpus_per_run": "a number",
     "gpus_per_run": "a number",

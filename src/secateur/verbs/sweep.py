@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,7 @@ def sweep(
     cpus_per_run: float = 1.0,
     gpus_per_run: float = 0.0,
     shared: bool = False,
+    copy_to: str | None = None,
     observer: Observer | None = None,
     track: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
@@ -193,6 +195,8 @@ def sweep(
         cpus_per_run: What of the cluster each run takes; below one any fraction.
         gpus_per_run: Likewise; without one runs are performed on the CPU.
         shared: Whether other sweeps of the same study may share the run folder, which say so, too.
+        copy_to: An fsspec address (`s3://bucket/mine`, ...) that checkpoints are copied to as they
+            are made, and in the end the whole folder; `secateur fetch` brings it back.
         observer: Told of everything that happens.
         track: Trackers that show it too: `mlflow`, `tensorboard`, or both.
         exclude: Layers that keep every element, as for `secateur.prune`; classes by their names.
@@ -217,6 +221,7 @@ def sweep(
         UsageError: Something asked for cannot be; nothing was trained.
     """
     # Reading a study takes no torch, running one does.
+    from secateur.remote.copy import RemoteCopy
     from secateur.study.executors.ray import RayCluster
     from secateur.study.sweep import run_study
 
@@ -246,12 +251,17 @@ def sweep(
         device,
         workers,
         timeout,
+        copy_to,
         ray=ray,
         cpus_per_run=cpus_per_run,
         gpus_per_run=gpus_per_run,
     )
     folder = Path(out) if out is not None else Path("runs") / name
-    with TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking:
+    copying = None if copy_to is None else RemoteCopy(folder, copy_to)
+    with (
+        TrackingObserver([track] if isinstance(track, str) else track, folder) as tracking,
+        copying or nullcontext(),
+    ):
         run_study(
             spec,
             folder,
@@ -264,7 +274,9 @@ def sweep(
             executor=RayCluster(ray, cpus_per_run, gpus_per_run) if ray else None,
             shared=shared,
             timeout=timeout,
-            observer=Several(tracking, observer or Silent()),
+            observer=Several(tracking, copying or Silent(), observer or Silent()),
         )
+    if copying:
+        copying.finish()
     own = not isinstance(model, str) or ":" in model
     return Study(folder, model if own else None)

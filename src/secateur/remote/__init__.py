@@ -1,0 +1,1 @@
+"""Copies of run folders at addresses elsewhere: an object store, another disk."""
