@@ -36,7 +36,7 @@ STUDY = """
 model = "lenet-5"
 executor = "at_once:AtOnce"
 levels = [0.5]
-data = { name = "shapes", options = { train = 20, val = 10, test = 10, size = 12 } }
+data = { name = "shapes", options = { train = 20, val = 10, test = 10, size = 16 } }
 training = { base_epochs = 1, retrain_epochs = 1 }
 [methods.magnitude]
 """

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -157,6 +157,7 @@ class Stalling:
         self._server = (host, int(port))
         self._most = most
         self.stalled = threading.Event()
+        self._held = ExitStack()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -164,8 +165,8 @@ class Stalling:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                ours, _ = self._listening.accept()
-                theirs = socket.create_connection(self._server)
+                ours = self._held.enter_context(self._listening.accept()[0])
+                theirs = self._held.enter_context(socket.create_connection(self._server))
                 for way in ((ours, theirs), (theirs, ours)):
                     threading.Thread(target=self._pass_on, args=way, daemon=True).start()
 
@@ -181,6 +182,7 @@ class Stalling:
 
     def close(self) -> None:
         self._listening.close()
+        self._held.close()
 
 
 @pytest.fixture

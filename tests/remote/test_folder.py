@@ -109,10 +109,10 @@ def test_a_driver_that_is_missing_is_named_with_the_remedy(
 
 def test_nothing_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-value")
-    assert shown("sftp://me:word@host/runs/?token=1") == "sftp://host/runs"
+    assert shown("sftp://me:passw0rd@host/runs/?token=1") == "sftp://host/runs"
     told = why(OSError("GET https://u:p@host/x?X-Amz-Signature=abc with s3cr3t-value\nmore"))
     assert told == "OSError: GET https://host/x with ***"
     assert why(ValueError()) == "ValueError"
     with pytest.raises(UsageError, match="nope://host/x is") as caught:
-        RemoteFolder("nope://me:word@host/x")
-    assert "word" not in str(caught.value)
+        RemoteFolder("nope://me:passw0rd@host/x")
+    assert "passw0rd" not in str(caught.value)

@@ -9,20 +9,22 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 
-from inline import Inline, Notes, sweep
+def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from inline import Inline, Notes, sweep
 
-from secateur.registry import EXECUTORS
-from secateur.study.plan import Run
+    from secateur.registry import EXECUTORS
+    from secateur.study.plan import Run
 
+    class Telling(Notes):
+        def started(self, run: Run) -> None:
+            sys.stdout.write(f"{run.title}\n")
+            sys.stdout.flush()
 
-class Telling(Notes):
-    def started(self, run: Run) -> None:
-        sys.stdout.write(f"{run.title}\n")
-        sys.stdout.flush()
+    EXECUTORS.add("inline", Inline)
+    sweep(Path(sys.argv[1]), Telling(), shared=True, **json.loads(sys.argv[2]))
 
 
 if __name__ == "__main__":
-    EXECUTORS.add("inline", Inline)
-    sweep(Path(sys.argv[1]), Telling(), shared=True, **json.loads(sys.argv[2]))
+    main()

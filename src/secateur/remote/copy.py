@@ -57,8 +57,10 @@ def copy_run(folder: Path, remote: RemoteFolder, *, whole: bool = False) -> int:
         StoreError: The address cannot be written; the copy before this one still counts.
     """
     before = read_contents(remote)
-    with TemporaryDirectory(prefix="secateur-") as made:
-        store = _snapshot(folder, Path(made))
+    with (
+        TemporaryDirectory(prefix="secateur-") as made,
+        closing(_snapshot(folder, Path(made))) as store,
+    ):
         _check_same(store, remote, before)
         files, copied = {}, 0
         for digest, known in store.sums().items():
@@ -71,15 +73,14 @@ def copy_run(folder: Path, remote: RemoteFolder, *, whole: bool = False) -> int:
         if whole:
             (Path(made) / TABLE).write_bytes(to_csv(store.points(), CONTROLS))
             # Of the folder itself, whose name stands in the commands that the page shows.
-            written = page.write(Store(folder), Path(made) / PAGE)
-            rest |= {TABLE: Path(made) / TABLE, PAGE: written}
+            with closing(Store(folder)) as own:
+                rest |= {TABLE: Path(made) / TABLE, PAGE: page.write(own, Path(made) / PAGE)}
         for name, path in rest.items():
             found = sha256(path.read_bytes()).hexdigest()
             # By its sum: until this copy is whole, the store of the one before stays beside it.
             at = f"{path.stem}-{found[:16]}{path.suffix}" if name == STORE else name
             files[name] = Entry(at, found, path.stat().st_size)
             copied += _put(remote, path, files[name], before.get(name))
-        store.close()
     if not whole:
         files |= {name: before[name] for name in (TABLE, PAGE) if name in before}
     if files != before:

@@ -19,7 +19,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -121,7 +121,7 @@ class Store:
             )
         try:
             self._db = connect(folder)
-            weakref.finalize(self, self._db.close)
+            self._closing = weakref.finalize(self, _close, self._db)
             check_tables(folder, self._db)
         except sqlite3.Error as error:
             raise with_remedy(folder, unusable(folder, error)) from None
@@ -159,7 +159,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database."""
-        self._db.close()
+        self._closing()
 
     def check_room(self, needed_bytes: int) -> None:
         """Make sure of the room on the disk for what is going to be written.
@@ -449,6 +449,12 @@ class Store:
         check_kind(path.parent, folder=True)
         check_kind(path)
         return path
+
+
+def _close(db: sqlite3.Connection) -> None:
+    # Whoever frees a store that was not closed may be another thread, which may not close it.
+    with suppress(sqlite3.ProgrammingError):
+        db.close()
 
 
 def _mark(path: Path) -> object:
