@@ -236,6 +236,6 @@ def test_a_new_method_is_two_files_and_two_lines(tmp_path):
     example = f"import doctest, {module} as m; assert doctest.testmod(m) == (0, 1)"
     command = "from secateur.cli import main; main()"
     assert "redundant" in told("-c", command, "methods")
-    sweep = ("sweep", "tiny.toml", "--methods", "redundant", "--out", "run")
+    sweep = ("sweep", "tiny.toml", "--methods", "redundant", "--out", "run", "--no-timing")
     table = told("-c", f"{example}\n{command}", *sweep)
     assert re.search(r"^[*x]? *redundant +0\.5", table, re.M)

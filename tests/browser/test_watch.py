@@ -53,7 +53,9 @@ def test_a_point_appears_without_a_reload(make_bench: Callable[..., Any], browse
         page.goto(url)
         assert "no study yet" in page.title()
 
-        sweeping = ending.enter_context(bench.start("sweep", "tiny.toml", "--out", "run"))
+        sweeping = ending.enter_context(
+            bench.start("sweep", "tiny.toml", "--out", "run", "--no-timing")
+        )
         ending.callback(sweeping.kill)
         # The page that waits looks again by itself, and becomes the study's.
         page.locator("#live-runs li", has_text="dense base seed 0").wait_for()

@@ -185,7 +185,7 @@ data = { name = "shapes", options = { train = 60, val = 20, test = 20, size = 12
 training = { base_epochs = 1, retrain_epochs = 1 }
 [methods.magnitude]
 """
-SWEEP = ("sweep", "tiny.toml", "--out", "run")
+SWEEP = ("sweep", "tiny.toml", "--out", "run", "--no-timing")
 
 
 @pytest.fixture(scope="module")

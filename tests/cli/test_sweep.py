@@ -234,7 +234,7 @@ def stop(bench: Any, ended: int, how: signal.Signals, pause: float = 0) -> tuple
     return process.returncode, told
 
 
-SOME = (*SWEEP, "--methods", "magnitude,slimming,combined")
+SOME = (*SWEEP, "--methods", "magnitude,slimming,combined", "--no-timing")
 
 
 def test_a_study_that_is_stopped_anyhow_goes_on_to_the_same_bits(
@@ -307,7 +307,6 @@ class Net(nn.Sequential):
 def net(shape, classes):
     return Net(nn.Conv2d(shape[0], 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, classes))
 """
-# Levels of few zeros: a study times all such nets of one shape as one.
 FAILING_STUDY = """
 name = "failing"
 model = "failing:net"
@@ -350,7 +349,7 @@ def test_runs_that_fail_are_told_with_their_reasons_and_tried_again(
             seed_of(4, 1): "nan",
         }
     )
-    code, out, err = command("sweep", "tiny.toml", "--out", "run")
+    code, out, err = command("sweep", "tiny.toml", "--out", "run", "--no-timing")
     assert code == 1
     assert "Traceback" not in out + err
     store = Store(folder / "run")
@@ -375,7 +374,7 @@ def test_runs_that_fail_are_told_with_their_reasons_and_tried_again(
     first = store.finished()
 
     (folder / "acts.json").unlink()
-    code, _, err = command("sweep", "tiny.toml", "--out", "run")
+    code, _, err = command("sweep", "tiny.toml", "--out", "run", "--no-timing")
     assert code == 0, err
     assert store.failures() == ()
     assert len(store.points()) == 5 * 5
@@ -388,7 +387,7 @@ def test_a_study_whose_every_run_fails_exits_with_1(
     failing: Callable[..., Path], command: Command
 ) -> None:
     failing({seed_of(0, 0): "raise"}, FAILING_STUDY.replace("seeds = 5", "seeds = 1"))
-    code, out, err = command("sweep", "tiny.toml", "--out", "run")
+    code, out, err = command("sweep", "tiny.toml", "--out", "run", "--no-timing")
     assert code == 1
     assert "Failed: dense base seed 0: ValueError: a bug of the user's own" in err
     assert "Traceback" not in err
