@@ -31,7 +31,7 @@ def test_one_that_does_not_end_is_ended(tmp_path: Path, module: str) -> None:
         run_apart(module, [], seconds=1)
     assert time.monotonic() - begun < 30
     written(tmp_path, "import time; print('first', flush=True); time.sleep(600)")
-    assert run_apart(module, [], seconds=3) == b"first\n"
+    assert run_apart(module, [], seconds=10) == b"first\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory is Linux's")
@@ -41,6 +41,15 @@ def test_one_that_takes_too_much_memory_fails_and_not_the_machine(
     held = "from secateur.artifact.apart import bound_memory; bound_memory(1 << 28)"
     written(tmp_path, f"{held}; print('begun', flush=True); bytes(1 << 30); print('taken')")
     assert run_apart(module, [], seconds=60) == b"begun\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as Linux counts it")
+def test_one_that_computes_too_long_is_ended_and_what_it_had_written_counts(
+    tmp_path: Path, module: str
+) -> None:
+    held = "from secateur.artifact.apart import bound_work; bound_work(1)"
+    written(tmp_path, f"{held}; print('begun', flush=True); 3 ** (1 << 40)\nprint('done')")
+    assert run_apart(module, [], seconds=600) == b"begun\n"
 
 
 def test_one_that_dies_is_told(tmp_path: Path, module: str) -> None:

@@ -5,9 +5,11 @@ A library in C++ hears no Ctrl-C, takes what memory it likes, and ends its proce
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +26,9 @@ def run_apart(module: str, arguments: Sequence[str], *, seconds: float) -> bytes
     """What a module of ours writes on standard output, run as a program.
 
     Args:
-        module: Its name. It bounds its memory itself, with `bound_memory`.
+        module: Its name. It bounds itself, with `bound_memory` and `bound_work`.
         arguments: For it.
-        seconds: How long it may take. After that what it had written counts.
+        seconds: How long it may take on the clock. After that what it had written counts.
 
     Raises:
         ApartError: It wrote no line.
@@ -59,11 +61,27 @@ def bound_memory(size: int) -> None:
     Args:
         size: Bytes.
     """
+    _bound("RLIMIT_AS", size)
+
+
+def bound_work(seconds: float) -> None:
+    """Let this process compute for so long from now on, where the system can see to it.
+
+    Time in which others have the machine does not count. C++ that does not let go is ended, too.
+
+    Args:
+        seconds: Of a processor.
+    """
+    _bound("RLIMIT_CPU", math.ceil(time.process_time() + seconds))
+
+
+def _bound(name: str, most: int) -> None:
     try:
         import resource
 
-        most = resource.getrlimit(resource.RLIMIT_AS)[1]
-        size = size if most == resource.RLIM_INFINITY else min(size, most)
-        resource.setrlimit(resource.RLIMIT_AS, (size, most))
-    except (ImportError, OSError, ValueError):
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (soft, hard))
+    except (ImportError, AttributeError, OSError, ValueError):
         return

@@ -7,7 +7,6 @@ the multiply-adds, too, for which the shapes are inferred in C++.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from secateur.artifact.apart import bound_memory
+from secateur.artifact.apart import bound_memory, bound_work
 from secateur.artifact.error import damaged
 from secateur.artifact.inspection import Inspection, StoredLayer, StoredTensor
 from secateur.artifact.manifest import Role
@@ -28,8 +27,8 @@ from secateur.errors import ArtifactError
 _LARGEST = 2 << 30
 _MOST_TENSORS = 1 << 17
 _LARGEST_TENSOR, _MOST_AXES = 1 << 62, 64
-_SECONDS = 30
-"""For the shapes: that many are not worth waiting for."""
+_SECONDS, _BYTES_A_SECOND, _SHAPE_SECONDS = 60, 1 << 24, 30
+"""Of a processor: to read a file, and for the shapes, which are not worth waiting longer for."""
 
 _MEMORY = 1 << 30
 _COPIES = 10
@@ -178,7 +177,9 @@ def _uses(node: Any, shapes: dict[str, list[int | None]]) -> int | None:
 
 def main(path: Path) -> None:
     """Write what is in a file: a line of JSON, and once more with its multiply-adds."""
-    bound_memory(_MEMORY + _COPIES * path.stat().st_size)
+    size = path.stat().st_size
+    bound_memory(_MEMORY + _COPIES * size)
+    bound_work(_SECONDS + size / _BYTES_A_SECOND)
     try:
         with _named(path):
             model = _load(path)
@@ -187,8 +188,7 @@ def main(path: Path) -> None:
         names = ("operation", "subject", "given", "expected", "remedy")
         _write({"error": {name: getattr(error, name) for name in names}})
         return
-    if hasattr(signal, "alarm"):  # a handler of ours would never run: C++ does not let go
-        signal.alarm(_SECONDS)
+    bound_work(_SHAPE_SECONDS)
     with suppress(Exception):
         _infer_shapes(model)
         _write(asdict(_inspect(path, model)))
