@@ -445,8 +445,11 @@ def test_a_version_sets_what_is_not_set() -> None:
     training = study(version=2).training
     assert study(version=2).protected == 0.1
     assert (training.schedule, training.retrain_schedule) == ("constant", "one-cycle")
-    assert training.retrain_dropout == "scaled"
+    assert (training.retrain_dropout, training.repair) == ("scaled", ("least-squares",))
+    assert (training.learning_rate, training.retrain_learning_rate) == (0.001, 0.003)
+    assert study(version=2).max_sparsity == ((":last", 0.8),)
     assert study(version=2, protected=0.25).protected == 0.25
+    assert study(version=2, max_sparsity=1).max_sparsity == (("*", 1.0),)
     linear = study(version=2, training={"schedule": "linear"}).training
     assert (linear.schedule, linear.retrain_dropout) == ("linear", "scaled")
     own = TrainingSpec(base_epochs=3)
@@ -454,6 +457,14 @@ def test_a_version_sets_what_is_not_set() -> None:
     # What a store writes, defaults included, reads as the same study.
     for spec in (study(version=2), study(version=2, protected=0)):
         assert check_study(spec.model_dump(mode="json"), "a store") == spec
+
+
+def test_a_version_leaves_the_rate_of_sgd_alone() -> None:
+    for training in ({"optimizer": "sgd"}, TrainingSpec(optimizer="sgd")):
+        found = study(version=2, training=training).training
+        assert (found.retrain_learning_rate, found.retrain_schedule) == (None, "one-cycle")
+    own = {"optimizer": "sgd", "learning_rate": 0.1, "retrain_learning_rate": "0.5x"}
+    assert study(version=2, training=own).training.retrain_learning_rate == 0.05
 
 
 @pytest.mark.parametrize("version", [0, 3, "2", None, 1.5])

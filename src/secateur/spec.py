@@ -49,11 +49,21 @@ DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     1: {},
     2: {
         "protected": 0.1,
-        "training": {"retrain_schedule": "one-cycle", "retrain_dropout": "scaled"},
+        "max_sparsity": {":last": 0.8},
+        "training": {
+            "retrain_learning_rate": "3x",
+            "retrain_schedule": "one-cycle",
+            "retrain_dropout": "scaled",
+            "repair": ["least-squares"],
+        },
     },
 }
 """By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
 own, so that a file without a version means what it always meant."""
+
+OF_ADAM = ("retrain_learning_rate",)
+"""Settings of a version that were measured with Adam alone: a rate that `sgd` trains with is often
+the largest that it bears."""
 
 _SEEDS = "a number of seeds, 1 or more, or a list of distinct ones, each 0 or more"
 # What others call it.
@@ -184,6 +194,9 @@ class StudySpec(Settings):
             return values
         version = values.get("version")
         known = DEFAULTS.get(version, {}) if isinstance(version, int) else {}
+        if known and _optimizer(values.get("training")) == "sgd":
+            training = {k: one for k, one in known["training"].items() if k not in OF_ADAM}
+            known = {**known, "training": training}
         return _over(known, values)
 
     @field_validator("seeds", mode="before")
@@ -277,6 +290,13 @@ def _over(known: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
         if isinstance(table, Mapping) and isinstance(own, Mapping):
             both[name] = {**table, **own}
     return both
+
+
+def _optimizer(training: object) -> object:
+    """The optimizer that a table of training names."""
+    if isinstance(training, Mapping):
+        return training.get("optimizer")
+    return getattr(training, "optimizer", None)
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:
