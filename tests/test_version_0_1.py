@@ -122,8 +122,12 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
 what it says."""
 
 
+NEWER = {"fetch", "tune"}
+"""Those that begin folders of their own: no earlier version has written one for them."""
+
+
 def test_every_command_is_asked() -> None:
-    assert COMMANDS.keys() == get_command(app).commands.keys()  # type: ignore[attr-defined]
+    assert COMMANDS.keys() | NEWER == get_command(app).commands.keys()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
