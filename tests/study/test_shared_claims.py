@@ -256,7 +256,7 @@ def values(store: Store) -> list[Point]:
 def test_two_processes_one_of_them_killed_do_each_run_once_and_end_with_the_whole_table(
     tmp_path: Path,
 ) -> None:
-    changes: dict[str, Any] = {"levels": [0.2, 0.4, 0.6, 0.8], "seeds": 3}
+    changes: dict[str, Any] = {"levels": [0.2, 0.4, 0.6], "seeds": 2}
     command = [sys.executable, str(HERE / "shared_driver.py"), str(tmp_path / "run")]
     drive = [*command, json.dumps(changes)]
     with ExitStack() as held:
@@ -270,7 +270,7 @@ def test_two_processes_one_of_them_killed_do_each_run_once_and_end_with_the_whol
         for _ in range(3):  # in the middle of its third run
             victim.stdout.readline()
         os.kill(victim.pid, signal.SIGKILL)
-        told = two[1].communicate(timeout=240)[0].splitlines()
+        told = two[1].communicate()[0].splitlines()
     assert [process.returncode for process in two] == [-signal.SIGKILL, 0]
     store = Store(tmp_path / "run")
     done = [digest for digest, how in store.attempts() if how == "done"]
