@@ -90,13 +90,14 @@ def command(folder: Path, *words: str) -> subprocess.Popen[str]:
 def kill_after_one_run(folder: Path, name: str) -> set[str]:
     """Start a sweep, kill it once a run is done, and say which were."""
     with command(folder, "sweep", f"{name}.toml", "--out", "run", *OPTIONS) as sweep:
-        for _ in range(1200):
-            time.sleep(0.05)
-            if (folder / "run" / "study.sqlite").exists() and (
-                done := Store(folder / "run").finished()
-            ):
-                break
+        deadline = time.monotonic() + 240
+        while not (
+            (folder / "run" / "study.sqlite").exists()
+            and (done := Store(folder / "run").finished())
+        ):
             assert sweep.poll() is None, sweep.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         os.killpg(sweep.pid, signal.SIGKILL)
         sweep.communicate()
     return done

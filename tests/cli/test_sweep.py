@@ -48,7 +48,7 @@ def files(run: Path) -> dict[str, bytes]:
 
 def group_is_gone(group: int) -> bool:
     """Whether no process of a group lives any more; zombies of a lazy init do not count."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         states = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
