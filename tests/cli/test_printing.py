@@ -206,12 +206,12 @@ def test_a_reader_who_has_enough_is_no_failure(run: Path) -> None:
 
 def test_streams_that_are_closed_lead_nowhere(run: Path) -> None:
     for closed in ((1,), (0, 1, 2)):
-        done = piped(
-            "frontier",
-            str(run),
-            preexec_fn=lambda numbers=closed: [os.close(number) for number in numbers],
-        )
-        assert done.returncode == 0
+
+        def close(numbers: tuple[int, ...] = closed) -> None:
+            for number in numbers:
+                os.close(number)
+
+        assert piped("frontier", str(run), preexec_fn=close).returncode == 0
     assert len(Store(run).points()) == 2
 
 
