@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_sequence
 import secateur.data
 from secateur.data import external, from_datasets, from_loaders, from_tensors
 from secateur.data.data import Data, as_batch, check_data, check_split, count_of
+from secateur.data.datasets import DatasetData
 from secateur.errors import DataError
 
 X = torch.arange(20.0).reshape(10, 2)
@@ -125,6 +126,8 @@ def test_items_are_read_once_more_to_see_whether_they_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hashed, named = (split_of(Items, **more) for more in ({}, {"version": "1"}))
+    assert isinstance(hashed, DatasetData)
+    assert isinstance(named, DatasetData)
     assert (hashed.reread(), named.reread()) == (hashed.fingerprint(), named.fingerprint())
     changed = X.clone()
     changed[3, 1] += 1e-3

@@ -44,7 +44,8 @@ def sharded(model: nn.Module) -> nn.Module:
 
     for module in (model[0], model[4], model[6]):
         fully_shard(module)
-    return fully_shard(model)
+    fully_shard(model)
+    return model
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 3) -> None:
@@ -56,7 +57,10 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 3) ->
 
 
 def gathered(model: nn.Module) -> dict[str, Tensor]:
-    return {name: one.detach().full_tensor() for name, one in model.named_parameters()}
+    return {
+        name: one.detach().full_tensor()  # type: ignore[attr-defined]
+        for name, one in model.named_parameters()
+    }
 
 
 def zeros_left(state: dict[str, Tensor], masks: Masks) -> int:
@@ -264,6 +268,6 @@ def test_fsdp1_and_deepspeed_are_refused_by_name() -> None:
     with pytest.raises(MaskError, match=r"prune: body\._fsdp_wrapped_module\.weight.*FSDP1"):
         check_whole(nn.ModuleDict({"body": FullyShardedDataParallel()}), "prune")
     layer = nn.Linear(2, 2)
-    layer.bias.ds_id = 3
+    layer.bias.ds_id = 3  # type: ignore[attr-defined]
     with pytest.raises(MaskError, match=r"prune: bias.*ZeRO-3"):
         secateur.prune(layer, sparsity=0.5)

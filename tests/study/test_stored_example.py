@@ -41,10 +41,13 @@ def test_whole_numbers_and_what_no_batch_is_come_back_as_they_were() -> None:
     assert torch.equal(found["rest"][3][0], torch.arange(4, dtype=torch.uint8))
 
 
+PAIR = namedtuple("PAIR", "a b")
+
+
 @pytest.mark.parametrize(
     "example",
     [
-        namedtuple("Pair", "a b")(torch.zeros(2), torch.zeros(2)),
+        PAIR(torch.zeros(2), torch.zeros(2)),
         torch.zeros(2, 1 << 16, dtype=torch.int64),
         (torch.zeros(2, 3), torch.full((3,), torch.inf)),
         {1: torch.zeros(2)},

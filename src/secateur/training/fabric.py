@@ -20,6 +20,8 @@ __all__ = ["Fabric"]
 class _Unloaded(ModuleType):
     """A library of which the version is known; whatever else is asked of it loads it."""
 
+    __version__: str
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__path__":
             raise AttributeError(name)  # `inspect` looks at `__file__` of all modules
