@@ -270,12 +270,13 @@ def test_two_processes_one_of_them_killed_do_each_run_once_and_end_with_the_whol
         for _ in range(3):  # in the middle of its third run
             victim.stdout.readline()
         os.kill(victim.pid, signal.SIGKILL)
-        told = two[1].communicate()[0].splitlines()
-    assert [process.returncode for process in two] == [-signal.SIGKILL, 0]
+        two[1].communicate()
+    # On a busy machine the other one may have left it nothing to do.
+    assert two[0].returncode in (-signal.SIGKILL, 0)
+    assert two[1].returncode == 0
     store = Store(tmp_path / "run")
     done = [digest for digest, how in store.attempts() if how == "done"]
     assert Counter(done) == Counter(store.plan())
-    assert told
     assert {verdict.state for verdict in store.verdicts().values()} == {"sound"}
     assert [path.name for path in store.folder.rglob("*.partial")] == []
     sweep(tmp_path / "alone", **changes)
