@@ -1,5 +1,6 @@
 """Code and data that are edited while a sweep runs: no point of two texts under one name."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Editing(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and Path("edit").exists():
-            torch.save(torch.full((3, 8, 8), 7.0, dtype=torch.float32), "train-0.pt")
+            shutil.copy("val-0.pt", "train-0.pt")  # no tensor is made: nets are tried in float64
         return super().forward(x)
 
 
