@@ -86,6 +86,7 @@ def test_it_goes_on_where_it_was_and_to_the_same_trials(tmp_path: Path, searched
     assert done(tmp_path / "run") == done(searched[0])
 
 
+@pytest.mark.timeout(900)  # another process imports torch, which takes minutes on a busy machine
 def test_killed_it_goes_on_and_no_run_is_done_twice(tmp_path: Path, searched: Searched) -> None:
     script = "import runpy; runpy.run_module('tests.tuning.small_search', run_name='__main__')"
     told = [sys.executable, "-c", script, tmp_path / "run"]
