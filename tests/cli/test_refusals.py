@@ -41,7 +41,8 @@ STUDIES = {
     "a written zero byte": (b'model = "a:b\\u0000"\n' + PLAIN.encode(), "without zero bytes"),
     "half a letter": (b'model = "\xed\xa0\x80"\n', "UTF-8"),
     "many images": (
-        b'data = {name = "shapes", options = {train = 100000000000}}\n' + PLAIN.encode(),
+        b'model = "conv4"\ndata = {name = "shapes", options = {train = 100000000000}}\n'
+        + PLAIN.encode(),
         "train is 100000000000, expected at least 1 and at most",
     ),
     "many seeds": (b"seeds = 1000000000\n" + PLAIN.encode(), "at most 10,000 seeds"),

@@ -23,8 +23,9 @@ def test_a_methods_own_choice_of_layers_stands_instead_of_the_studys() -> None:
 
 def test_a_protected_share_is_nothing_to_single_weights() -> None:
     spec = study({"magnitude": {}, "l1-filter": {}, "combined": {"protected": 0}}, version=2)
-    assert layers_of(spec, "magnitude") == layers_of(spec, "combined") == {}
-    assert layers_of(spec, "l1-filter") == {"protected": 0.1}
+    guard = {"max_sparsity": ((":last", 0.8),)}
+    assert layers_of(spec, "magnitude") == layers_of(spec, "combined") == guard
+    assert layers_of(spec, "l1-filter") == {"protected": 0.1, **guard}
 
 
 def test_the_studys_scores_are_nothing_to_a_control_and_its_masks_are() -> None:

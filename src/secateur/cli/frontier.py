@@ -42,7 +42,7 @@ Examples:
   secateur frontier runs/demo --within 0.02
   secateur frontier runs/demo --at-most bytes=200k
   secateur frontier runs/demo --json | jq '.[] | select(.on_frontier)'
-  secateur frontier runs/demo --json --within 0.02 | jq -r '.[] | select(.shipped) | .point'
+  secateur frontier runs/demo --json --within 0.02 | jq '.[] | select(.shipped)'
 """
 
 

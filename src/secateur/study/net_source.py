@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OPERATION = "exporting a point"
 _LARGEST = 1 << 16
 _AXES = 8
+_NUMBERS = 1 << 24
 
 
 def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec | None) -> Source:
@@ -160,4 +161,12 @@ def example_for(
         return data.example(ROWS), data.traits()
     if not shape:
         raise _too_old(store)
+    if prod(shape) > _NUMBERS:
+        raise StoreError(
+            OPERATION,
+            str(store.folder),
+            given=f"with data of the shape {list(shape)}",
+            expected=f"at most {_NUMBERS:,} numbers an example",
+            remedy="Pass the study file with --study, whose data are read.",
+        )
     return torch.randn(ROWS, *shape, generator=torch.Generator().manual_seed(0)), traits

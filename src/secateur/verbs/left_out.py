@@ -10,6 +10,7 @@ from fractions import Fraction
 from torch import nn
 
 from secateur.foundation.granularity import WEIGHT, n_of_m
+from secateur.foundation.level import ENDS
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
@@ -88,11 +89,13 @@ def what_is_left_out(
 def idle_patterns(chosen: ChosenLayers, scope: Mapping[str, Weight]) -> Iterator[str]:
     """The patterns that mean nothing of a method's scope, as one sentence; none if there are none.
 
+    The ends of a network are no names that somebody may have mistyped: a scope may leave them out.
+
     Args:
         chosen: The choice of layers.
         scope: The weights that the method prunes.
     """
-    idle = chosen.idle(scope.values())
+    idle = [one for one in chosen.idle(scope.values()) if one not in ENDS]
     if idle:
         yield f"no weight that the method prunes is matched by {', '.join(map(repr, idle))}"
 
