@@ -220,20 +220,29 @@ def until(seen: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_there_are_only_so_many_connections_and_then_again_some(
-    page: LivePage, send: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Connections of earlier tests may still give their room back, and to this one.
-    monkeypatch.setattr(page._server, "_room", threading.Semaphore(2))
-    ask = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
-    with ExitStack() as held:
+def test_there_are_only_so_many_connections_and_then_again_some(page: LivePage) -> None:
+    ask = b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
 
-        def is_full() -> bool:
-            held.enter_context(connect(page))
-            return send(ask) == b""
+    def told() -> bytes:
+        with connect(own) as connection:
+            with suppress(ConnectionError):
+                connection.sendall(ask)
+            return answer(connection)
 
-        until(is_full)
-    until(lambda: send(ask).startswith(b"HTTP/1.1 200"))
+    with LivePage(page.folder, 0) as own:
+        own._server._room = threading.BoundedSemaphore(2)
+        thread = threading.Thread(target=own.serve)
+        thread.start()
+        with ExitStack() as held:
+
+            def is_full() -> bool:
+                held.enter_context(connect(own))
+                return told() == b""
+
+            until(is_full)
+        until(lambda: told().startswith(b"HTTP/1.1 200"))
+        own.stop()
+        thread.join()
 
 
 def test_one_connection_has_many_requests(send: Send) -> None:
