@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from secateur.cli import main
 from secateur.study.store import Store
 
 AT_ONCE = """
@@ -45,24 +44,13 @@ Said = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Said:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Said) -> Said:
     """The command in this process and a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "at_once.py").write_text(AT_ONCE)
     (tmp_path / "study.toml").write_text(STUDY)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["secateur", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        assert isinstance(exit_.value.code, int)
-        return exit_.value.code, *capsys.readouterr()
-
-    return run
+    return command
 
 
 def test_a_run_that_a_sweep_copied_comes_back_and_goes_on(run: Said, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from secateur import models
-from secateur.cli import main
 from secateur.cli.sweep import notes
 from secateur.cli.sweep import overridden as override
 from secateur.data.loading import load
@@ -78,21 +77,6 @@ def wait_for(process: subprocess.Popen[str], ended: int) -> str:
 
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command in this process: its exit code, and what it says on stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["secateur", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        assert isinstance(exit_.value.code, int)
-        return exit_.value.code, *capsys.readouterr()
-
-    return run
 
 
 # --- from end to end ---------------------------------------------------------------------------

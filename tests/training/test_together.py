@@ -62,10 +62,9 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 
 
 def left(model: nn.Module, masks: Masks) -> int:
-    return sum(
-        int(parameter.detach().contiguous().view(torch.int32)[~masks[name]].count_nonzero())
-        for name, parameter in masks.parameters_of(model).items()
-    )
+    held = masks.parameters_of(model)
+    words = [held[name].detach().contiguous().view(torch.int32)[~masks[name]] for name in held]
+    return sum(int(one.count_nonzero()) for one in words)
 
 
 def trained(name: str, devices: int, dropout: float = 0.0) -> dict[str, Any]:
