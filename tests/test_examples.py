@@ -18,7 +18,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 LAUNCHED = {"data_parallel.py": TORCHRUN}
 
 EXPECTED = {
-    "data_parallel.py": "shards, rank 1: 2937 exact zeros",
+    "data_parallel.py": "shards, rank 1: 2938 exact zeros",
     "own_loop.py": "loaded again with the same answers",
     "own_study.py": "Pick for a validation accuracy of at least",
     "serve.py": "onnxruntime, batch 16:",
