@@ -132,10 +132,17 @@ def test_a_study_goes_on_after_a_kill(name: str, folder: Path) -> None:
     assert f"test-{chooses}-sparsity.png".replace("_", "-") in out
     assert (folder / "run" / "report.html").is_file()
     if name in EXPORTED:
-        words = ("--point", "magnitude:0.5:0", "--study", f"{name}.toml", "--out", "one.file")
+        words = (
+            "--point",
+            "magnitude:0.5:0",
+            "--study",
+            f"{name}.toml",
+            "--out",
+            "one.safetensors",
+        )
         with command(folder, "export", "run", *words) as export:
             said = export.communicate(timeout=120)
-            assert (export.returncode, (folder / "one.file").is_file()) == (0, True), said
+            assert (export.returncode, (folder / "one.safetensors").is_file()) == (0, True), said
     study = RunFolder(folder / "run")
     best = [point for level in study.frontier() for point in level.points]
     values = [point.val.value for point in points if not point.collapsed]
