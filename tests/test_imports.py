@@ -22,6 +22,7 @@ ROOMS = (
     "registry",
     "settings",
     "training_settings",
+    "version_settings",
     "tuning_settings",
     "spec",
     "point",
@@ -66,7 +67,16 @@ ROOMS = (
     "__main__",
 )
 WITHOUT_TORCH = (
-    *("errors", "registry", "settings", "training_settings", "tuning_settings", "spec", "point"),
+    *(
+        "errors",
+        "registry",
+        "settings",
+        "training_settings",
+        "tuning_settings",
+        "version_settings",
+        "spec",
+        "point",
+    ),
     *("foundation.threads", "foundation.html"),
     *("foundation.level_text", "foundation.atomic_write"),
     *("report", "tracking", "remote.copy", "remote.fetch", "verbs.sweep", "verbs.tune"),

@@ -32,6 +32,7 @@ from secateur.registry import ALLOCATIONS, DATASETS, EXECUTORS, METHODS, METRICS
 from secateur.settings import LARGEST_COUNT, MOST_EPOCHS, Settings, look_up
 from secateur.training_settings import TrainingSpec
 from secateur.tuning_settings import SearchSpec, TuneSpec
+from secateur.version_settings import with_defaults
 
 GIVEN = "given"
 """The name of data, a task or a function that is handed over in Python."""
@@ -44,26 +45,6 @@ MOST_SEEDS, LARGEST_SEED, MOST_POINTS = 10_000, 1 << 63, 1_000_000
 
 FILES = ("scores", "masks")
 """The settings that name a file of tensors."""
-
-DEFAULTS: Mapping[int, Mapping[str, Any]] = {
-    1: {},
-    2: {
-        "protected": 0.1,
-        "max_sparsity": {":last": 0.8},
-        "training": {
-            "retrain_learning_rate": "3x",
-            "retrain_schedule": "one-cycle",
-            "retrain_dropout": "scaled",
-            "repair": ["least-squares"],
-        },
-    },
-}
-"""By a study's `version`: what its settings are where they are not set. Those of 1 are the classes'
-own, so that a file without a version means what it always meant."""
-
-OF_ADAM = ("retrain_learning_rate",)
-"""Settings of a version that were measured with Adam alone: a rate that `sgd` trains with is often
-the largest that it bears."""
 
 _SEEDS = "a number of seeds, 1 or more, or a list of distinct ones, each 0 or more"
 # What others call it.
@@ -190,14 +171,7 @@ class StudySpec(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, values: object) -> object:
-        if not isinstance(values, Mapping):
-            return values
-        version = values.get("version")
-        known = DEFAULTS.get(version, {}) if isinstance(version, int) else {}
-        if known and _optimizer(values.get("training")) == "sgd":
-            training = {k: one for k, one in known["training"].items() if k not in OF_ADAM}
-            known = {**known, "training": training}
-        return _over(known, values)
+        return with_defaults(values) if isinstance(values, Mapping) else values
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -278,25 +252,6 @@ class StudySpec(Settings):
             return self.levels if spec is None else spec.levels
         pattern = n_of_m(spec.granularity or "")
         return self.levels if pattern is None else ((pattern.sparsity,),)
-
-
-def _over(known: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Given settings over others, table by table."""
-    both = {**known, **given}
-    for name, table in known.items():
-        own = given.get(name)
-        if isinstance(own, BaseModel):
-            own = own.model_dump(exclude_unset=True)
-        if isinstance(table, Mapping) and isinstance(own, Mapping):
-            both[name] = {**table, **own}
-    return both
-
-
-def _optimizer(training: object) -> object:
-    """The optimizer that a table of training names."""
-    if isinstance(training, Mapping):
-        return training.get("optimizer")
-    return getattr(training, "optimizer", None)
 
 
 def own_options(options: type[MethodSpec]) -> set[str]:

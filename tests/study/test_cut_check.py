@@ -36,6 +36,13 @@ def test_a_level_that_an_allocation_cannot_leave_is_refused_before_it_trains() -
         check(methods={"magnitude": {"allocation": "erk", "granularity": "2:4"}}, levels=[0.5])
 
 
+def test_a_guard_that_only_the_version_names_is_no_news_and_one_of_the_users_is() -> None:
+    of_version = check("l1-filter", version=2, levels=[0.5])
+    of_user = check("l1-filter", max_sparsity={":last": 0.8}, protected=0.1, levels=[0.5])
+    assert [one for one in of_user if "':last'" in one]
+    assert of_version == [one for one in of_user if "':last'" not in one]
+
+
 @pytest.mark.parametrize(
     ("settings", "near"),
     [

@@ -34,6 +34,7 @@ from secateur.verbs.cut_inputs import check_masks
 from secateur.verbs.left_out import idle_patterns, what_is_left_out
 from secateur.verbs.target import check_reach
 from secateur.verbs.units import groups_of
+from secateur.version_settings import guarded_patterns
 
 
 def check_study_cuts(study: StudySpec, model: nn.Module, example: Any) -> Iterator[str]:
@@ -103,7 +104,7 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
         chosen.check(found.weights)
         chosen.pools_of(scopes, one_each(len(parts), level))
-        said += idle_patterns(chosen, scope)
+        said += idle_patterns(chosen, scope, guarded_patterns(study.version))
     if not levels:
         return []
     incremental = schedule_of(study, name) == "incremental"
@@ -132,7 +133,9 @@ def check_cuts(study: StudySpec, name: str, model: nn.Module, example: Any) -> l
         previous=previous,
         layers=layers,
     )
-    said += what_is_left_out(model, found, cut_at(levels[0]), parts, levels[0], layers)
+    said += what_is_left_out(
+        model, found, cut_at(levels[0]), parts, levels[0], layers, guarded_patterns(study.version)
+    )
     if any(part.by_layer for part in parts):
         cut_at(levels[-1])  # an allocation may spare more than the highest level leaves
     return list(dict.fromkeys(said))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from torch import nn
 
 from secateur.foundation.granularity import WEIGHT, n_of_m
-from secateur.foundation.level import ENDS
 from secateur.pruning.chosen_layers import ChosenLayers, Pool
 from secateur.pruning.layers import Layers, Sparsity, one_each
 from secateur.pruning.masks import Masks
@@ -46,6 +45,7 @@ def what_is_left_out(
     parts: Sequence[Part],
     level: Sequence[Sparsity],
     layers: Layers,
+    known: Collection[str] = (),
 ) -> Iterator[str]:
     """What a cut leaves out that one may not expect, a sentence each.
 
@@ -56,6 +56,7 @@ def what_is_left_out(
         parts: What was cut.
         level: What was asked of each part, or of all.
         layers: The choice of layers.
+        known: As for `idle_patterns`.
     """
     counted = _elements(found.weights.values())
     unclear = sum(found.unclear.values())
@@ -74,7 +75,7 @@ def what_is_left_out(
             "a sparsity is a share of those"
         )
     chosen = ChosenLayers(model, layers, [one for one in level if isinstance(one, tuple)])
-    yield from idle_patterns(chosen, scope)
+    yield from idle_patterns(chosen, scope, known)
     if not is_structured(parts):
         yield from _held_back(chosen, masks, parts, level, found.weights)
     highest = max(map(_highest, level))
@@ -86,16 +87,17 @@ def what_is_left_out(
         )
 
 
-def idle_patterns(chosen: ChosenLayers, scope: Mapping[str, Weight]) -> Iterator[str]:
+def idle_patterns(
+    chosen: ChosenLayers, scope: Mapping[str, Weight], known: Collection[str] = ()
+) -> Iterator[str]:
     """The patterns that mean nothing of a method's scope, as one sentence; none if there are none.
-
-    The ends of a network are no names that somebody may have mistyped: a scope may leave them out.
 
     Args:
         chosen: The choice of layers.
         scope: The weights that the method prunes.
+        known: Patterns that nobody has written, and of which nobody is told.
     """
-    idle = [one for one in chosen.idle(scope.values()) if one not in ENDS]
+    idle = [one for one in chosen.idle(scope.values()) if one not in known]
     if idle:
         yield f"no weight that the method prunes is matched by {', '.join(map(repr, idle))}"
 
