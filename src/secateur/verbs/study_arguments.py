@@ -50,11 +50,9 @@ def study_of(
         check_data(data, "beginning a study")
     methods = words.get("methods", METHODS)
     methods = [methods] if isinstance(methods, str) else methods
-    if not isinstance(methods, Iterable):
-        raise _wrong("methods", methods)
-    for each in methods:
+    for each in methods if isinstance(methods, Iterable) else [methods]:
         if not isinstance(each, str):
-            raise _wrong("methods", each)
+            raise _wrong("methods", each, "names of methods, or a table of names and options")
     table = methods if isinstance(methods, Mapping) else {each: {} for each in spelt_out(methods)}
     task = words.get("task", "classification")
     usual = {word: one for word, one in words.items() if one is not None or word not in OPTIONAL}
@@ -73,29 +71,29 @@ def study_of(
     return check_study(settings, "the arguments")
 
 
-def check_places(
-    out: object,
-    device: object,
-    workers: object,
-    timeout: object = None,
-    copy_to: object = None,
-    **cluster: object,
-) -> None:
+_SHAPES: Mapping[str, tuple[Any, str]] = {
+    "out": (str | PathLike | None, "a path"),
+    "device": (str, "auto, cpu, cuda, cuda:N or mps"),
+    "workers": (int | None, "a whole number, or None"),
+    "timeout": (int | float | None, "seconds, or None"),
+    "copy_to": (str | None, "an address such as s3://bucket/mine, or None"),
+    "ray": (str, "auto, local or HOST:PORT"),
+    "cpus_per_run": (int | float, "a number"),
+    "gpus_per_run": (int | float, "a number"),
+}
+"""Of the arguments that say where runs are performed and kept: their types, and that in words."""
+
+
+def check_places(**places: object) -> None:
     """Refuse what is no folder, device, number of workers or of seconds, address or place on Ray.
 
     Raises:
         SpecError: One of them is of another type.
     """
-    for subject, value, kinds in (
-        ("out", out, str | PathLike | None),
-        ("device", device, str),
-        ("workers", workers, int | None),
-        ("copy_to", copy_to, str | None),
-        *((name, value, str if name == "ray" else int | float) for name, value in cluster.items()),
-        ("timeout", timeout, int | float | None),
-    ):
+    for subject, value in places.items():
+        kinds, words = _SHAPES[subject]
         if not isinstance(value, kinds):
-            raise _wrong(subject, value)
+            raise _wrong(subject, value, words)
 
 
 def _path_or_given(function: object) -> str:
@@ -118,25 +116,12 @@ def given_loop(task: object, train: object, evaluate: object) -> Loop:
     )
 
 
-_EXPECTED = {
-    "methods": "names of methods, or a table of names and options",
-    "out": "a path",
-    "device": "auto, cpu, cuda, cuda:N or mps",
-    "workers": "a whole number, or None",
-    "copy_to": "an address such as s3://bucket/mine, or None",
-    "ray": "auto, local or HOST:PORT",
-    "cpus_per_run": "a number",
-    "gpus_per_run": "a number",
-    "timeout": "seconds, or None",
-}
-
-
-def _wrong(subject: str, value: object) -> SpecError:
+def _wrong(subject: str, value: object, expected: str) -> SpecError:
     return SpecError(
         "reading the arguments",
         subject,
         given=f"a {type(value).__name__}",
-        expected=_EXPECTED[subject],
+        expected=expected,
         remedy="Mend this argument.",
     )
 

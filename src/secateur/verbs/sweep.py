@@ -247,11 +247,11 @@ def sweep(
     }
     spec = study_of(model, data, words, training)
     check_places(
-        out,
-        device,
-        workers,
-        timeout,
-        copy_to,
+        out=out,
+        device=device,
+        workers=workers,
+        timeout=timeout,
+        copy_to=copy_to,
         ray=ray,
         cpus_per_run=cpus_per_run,
         gpus_per_run=gpus_per_run,

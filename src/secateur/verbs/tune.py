@@ -131,7 +131,7 @@ def tune(
     words = {name: value for name, value in study.items() if name in WORDS}
     training = {name: value for name, value in study.items() if name not in WORDS}
     spec = study_of(model, data, words, training)
-    check_places(out, device, workers, timeout)
+    check_places(out=out, device=device, workers=workers, timeout=timeout)
     asked = {
         "what": what,
         "objective": objective,
