@@ -63,6 +63,16 @@ def points(context: typer.Context, incomplete: str) -> list[str]:
     return list(_starting(known, incomplete))
 
 
+StudyFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study file, or an embedded study's name.",
+        autocompletion=study_names,
+    ),
+]
+
+
 def _starting(names: Iterable[str], incomplete: str) -> Iterator[str]:
     return (name for name in names if name.startswith(incomplete))
 

@@ -13,6 +13,7 @@ from secateur.cli.announcement import announcement
 from secateur.cli.app import app
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import run_folders
+from secateur.cli.places import Device
 from secateur.cli.printing import print_table
 from secateur.errors import MaskError
 from secateur.report.figure import form_of
@@ -62,7 +63,7 @@ def sensitivity(
     figure: Annotated[
         Path | None, typer.Option(help="The picture's file; RUN/figures/... by default.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Device = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Plain values on standard output, and no picture.")
     ] = False,

@@ -15,7 +15,7 @@ import typer
 from secateur.cli.announcement import announcement
 from secateur.cli.app import app
 from secateur.cli.frontier import draw, print_frontier, tell_failures
-from secateur.cli.names import data_sets, study_names
+from secateur.cli.names import StudyFile, data_sets
 from secateur.cli.names import methods as method_names
 from secateur.cli.names import models as model_names
 from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Timeout, Workers
@@ -53,14 +53,7 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def sweep(
-    study: Annotated[
-        str,
-        typer.Argument(
-            metavar="STUDY",
-            help="A study file, or an embedded study's name.",
-            autocompletion=study_names,
-        ),
-    ] = "demo",
+    study: StudyFile = "demo",
     model: Annotated[
         Text,
         typer.Option(

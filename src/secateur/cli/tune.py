@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from secateur.cli.app import app
-from secateur.cli.names import study_names
+from secateur.cli.names import StudyFile
 from secateur.cli.places import CpusPerRun, Device, GpusPerRun, Ray, Threads, Timeout, Workers
 from secateur.cli.printing import print_table
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
@@ -36,14 +36,7 @@ Examples:
 
 @app.command(epilog=EXAMPLES)
 def tune(
-    study: Annotated[
-        str,
-        typer.Argument(
-            metavar="STUDY",
-            help="A study file, or an embedded study's name.",
-            autocompletion=study_names,
-        ),
-    ] = "demo",
+    study: StudyFile = "demo",
     out: Annotated[
         Path | None, typer.Option(help="Run folder; runs/NAME-tuning by default.")
     ] = None,
