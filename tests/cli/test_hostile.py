@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from secateur import cli, models
+from secateur import models
 from secateur.report.page import values
 from secateur.report.server import LiveStudy
 from secateur.spec import StudySpec
@@ -35,22 +35,16 @@ Said = tuple[int, str, str]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
-    """The command in this process: exit code, output, errors."""
+def run(command: Callable[..., Said]) -> Callable[..., Said]:
+    """The command in this process; what it says has nothing in it but words."""
 
     def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["secateur", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        for text in (said.out, said.err):
+        code, out, err = command(*map(str, arguments))
+        assert "Traceback" not in err
+        for text in (out, err):
             odd = {letter for letter in text if unicodedata.category(letter) in ("Cc", "Cf")}
             assert odd <= {"\n"}, f"{arguments} printed {odd}"
-        return code, said.out, said.err
+        return code, out, err
 
     return run
 

@@ -1,35 +1,20 @@
 """What is refused by name before anything is made: no traceback, no folder, nothing trained."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from secateur import cli
-
-Said = tuple[int, str, str]
+Command = Callable[..., tuple[int, str, str]]
 PLAIN = "[methods.magnitude]\n"
 
 
 @pytest.fixture
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Said]:
-    """The command in this process and in a folder of its own: exit code, output, errors."""
+def run(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """The command in this process and in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["secateur", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
+    return command
 
 
 STUDIES = {
@@ -59,7 +44,7 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("kind", STUDIES)
-def test_a_study_file_that_is_none(run: Callable[..., Said], kind: str) -> None:
+def test_a_study_file_that_is_none(run: Command, kind: str) -> None:
     content, said = STUDIES[kind]
     Path("study.toml").write_bytes(content)
     code, out, err = run("sweep", "study.toml")
@@ -95,7 +80,7 @@ def test_a_study_file_that_is_none(run: Callable[..., Said], kind: str) -> None:
     ],
 )
 def test_an_option_or_a_path_that_is_none(
-    run: Callable[..., Said], arguments: tuple[str, ...], said: str
+    run: Command, arguments: tuple[str, ...], said: str
 ) -> None:
     Path("file").write_text("x")
     code, out, err = run(*arguments)
@@ -105,7 +90,7 @@ def test_an_option_or_a_path_that_is_none(
     assert os.listdir() == ["file"]
 
 
-def test_the_folder_of_a_store_is_named(run: Callable[..., Said]) -> None:
+def test_the_folder_of_a_store_is_named(run: Command) -> None:
     Path("run").mkdir()
     Path("run/study.sqlite").write_text("")
     code, _, err = run("watch", "run/study.sqlite")
