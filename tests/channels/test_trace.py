@@ -277,3 +277,27 @@ def test_a_training_pass_that_names_its_arguments_is_known_for_the_same() -> Non
             return out
 
     assert len(trace(Named(), torch.rand(3, 4)).state.tape.passes) == 1
+
+
+def test_channels_that_an_embedding_computes_too_are_of_the_wider_scope() -> None:
+    class Stream(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(9, 8)
+            self.inner = nn.Conv1d(8, 8, 3, padding=1)
+            self.outer = nn.Conv1d(8, 5, 1)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            hidden = self.embedding(tokens).transpose(1, 2)
+            return self.outer(hidden + self.inner(hidden))  # type: ignore[no-any-return]
+
+    tokens = torch.zeros(2, 4, dtype=torch.long)
+    found = trace(Stream(), tokens)
+    with pytest.raises(ChannelError, match=r"Choose scope='all': 8 channels may go"):
+        found.groups()
+    assert found.groups("all").count == 8
+    net = Stream().eval()
+    masks = secateur.prune(net, "l1-filter", sparsity=0.5, scope="all", example_inputs=tokens)
+    small = secateur.compact(net, masks, tokens)
+    assert torch.allclose(small(tokens), net(tokens), atol=1e-6)
+    assert small.inner.out_channels == 4

@@ -78,16 +78,28 @@ class Trace:
         Raises:
             ChannelError: Nothing in the network may be cut.
         """
-        groups = groups_of(
+        groups = self._groups(scope, kind)
+        if groups.count:
+            return groups
+        if scope == "conv" and (wider := self._groups("all", kind).count):
+            raise ChannelError(
+                "tracing channels",
+                "the scope 'conv'",
+                given="without channels that convolutions alone compute",
+                expected="at least one that may go",
+                remedy=f"Choose scope='all': {wider} channels may go, which embeddings, linear or "
+                "recurrent layers compute, too.",
+            )
+        raise _nothing_free(self.report or _named(self.state.tape.ties.pins), kind)
+
+    def _groups(self, scope: Literal["conv", "all"], kind: Literal["channel", "head"]) -> Groups:
+        return groups_of(
             self.state.tape,
             self.state.classes,
             self._names,
             conv_only=scope == "conv",
             heads_only=kind == "head",
         )
-        if groups.count == 0:
-            raise _nothing_free(self.report or _named(self.state.tape.ties.pins), kind)
-        return groups
 
     def readers(self, groups: Groups, parameters: Collection[str]) -> list[Slot]:
         """Where some other units have a place in some parameters, as slots that read them.
