@@ -55,6 +55,7 @@ ROOMS = (
     "verbs.prune",
     "study",
     "tuning",
+    "yardsticks",
     "report",
     "tracking",
     "remote",
@@ -80,7 +81,7 @@ WITHOUT_TORCH = (
     *("foundation.threads", "foundation.html"),
     *("foundation.level_text", "foundation.atomic_write"),
     *("report", "tracking", "remote.copy", "remote.fetch", "verbs.sweep", "verbs.tune"),
-    *("study.presets", "tuning.record"),
+    *("study.presets", "tuning.record", "yardsticks.table"),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 KERNELS = ROOT / "runtime" / "kernels"

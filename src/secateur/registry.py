@@ -230,6 +230,7 @@ MODELS = Registry(
         "conv4": "secateur.models.conv4:conv4",
         "lenet-300-100": "secateur.models.lenet:lenet_300_100",
         "lenet-5": "secateur.models.lenet:lenet_5",
+        "mlp-500-300": "secateur.models.mlp:mlp_500_300",
         "vgg16-bn": "secateur.models.vgg:vgg16_bn",
         "vgg19-bn": "secateur.models.vgg:vgg19_bn",
         "resnet20": "secateur.models.resnet:resnet20",

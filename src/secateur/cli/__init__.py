@@ -26,6 +26,7 @@ from secateur.cli import (
     sweep,
     tune,
     watch,
+    yardsticks,
 )
 from secateur.cli.app import app
 from secateur.cli.colons import whole_words
@@ -53,6 +54,7 @@ __all__ = [
     "tell_crash",
     "tune",
     "watch",
+    "yardsticks",
 ]
 
 WRONG = 2
