@@ -1,6 +1,10 @@
-"""The studies of `benchmarks/` that take hours can at least be planned."""
+"""What `benchmarks/` tells: its long studies can be planned, its story is what the results say."""
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,8 +15,64 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FILES = sorted(BENCHMARKS.glob("studies/*.toml"))
 
 
+def module(path: str) -> ModuleType:
+    """A script, under a name that no other file takes."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{Path(path).stem}", BENCHMARKS / path)
+    assert spec
+    assert spec.loader
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_study_has_its_file_s_name_and_a_plan(file: Path) -> None:
     study = read_study(file)
     assert study.name == file.stem
     assert plan(study, {"data": "..."})
+
+
+def test_every_number_of_the_story_is_in_a_committed_result() -> None:
+    command = [sys.executable, str(BENCHMARKS / "story" / "write.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_number_that_is_in_no_result_is_seen() -> None:
+    unknown = module("story/check.py").unknown
+    made = ["| conv4 | 0.912 ±0.004 | 123456 |"]
+    assert unknown("On conv4 0.912, -0.004 and 123,456; see [1](page-77.md), LeNet-5.", made) == []
+    assert unknown("At 0.913 it loses +0.5 of 99.", made) == ["0.913", "0.5", "99"]
+
+
+def test_the_claims_are_judged_by_the_results() -> None:
+    original = module("studies/original.py")
+
+    def points(method: str, level: str, *rights: int, zeros: int = 0) -> list[dict[str, object]]:
+        shares = {"sparsity": [zeros, 100], "conv_sparsity": [zeros, 100]}
+        return [
+            {"method": method, "level": level, "seed": seed, "test": [right, 100], **shares}
+            for seed, right in enumerate(rights)
+        ]
+
+    found = {
+        "points": [
+            *points("dense", "-", 90, 91, 92),
+            *points("magnitude", "0.9", 90, 91, 92, zeros=90),
+            *points("magnitude", "0.95", 80, 81, 82, zeros=95),
+            *points("l1-filter", "0.5", 70, 71, 72, zeros=50),
+            *points("slimming", "0.5", 59, 59, 59, zeros=50),
+        ],
+        "hypervolumes": {
+            "sparsity": {
+                "magnitude": {"0": 0.8, "1": 0.8},
+                "l1-filter": {"0": 0.1, "1": 0.1},
+                "slimming": {"0": 0.1, "1": 0.1},
+                "combined": {"0": 0.9, "1": 0.9},
+            }
+        },
+    }
+    judged = [one.holds for one in original.claims(found)]
+    assert judged == [False, True, True, False, False]
+    dense_alone = {**found, "points": found["points"][:3]}
+    assert original.magnitude_holds(dense_alone).holds is None

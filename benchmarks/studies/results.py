@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from secateur.point import Point, Score, Share
+from secateur.study.frontier import hypervolume
 from secateur.study.study import RunFolder
+
+AXES = ("sparsity", "conv_sparsity")
 
 
 def facts_of(point: Point) -> dict[str, Any]:
@@ -52,7 +55,23 @@ def found_in(folder: Path) -> dict[str, Any]:
     return {
         "environment": points[-1].environment if points else {},
         "failures": [list(one) for one in done.failures],
+        "hypervolumes": {axis: hypervolumes(points, axis) for axis in AXES},
         "points": [facts_of(point) for point in points],
+    }
+
+
+def hypervolumes(points: Sequence[Point], axis: str) -> dict[str, dict[str, float]]:
+    """Validation accuracy, from zero, against an axis: of each method that of each seed."""
+    return {
+        method: {
+            str(seed): hypervolume(
+                [p for p in points if (p.method, p.seed) == (method, seed) and not p.collapsed],
+                (axis, "val_accuracy"),
+                (0.0, 0.0),
+            )
+            for seed in sorted({point.seed for point in points if point.method == method})
+        }
+        for method in dict.fromkeys(point.method for point in points)
     }
 
 
