@@ -74,7 +74,7 @@ def test_a_run_that_a_sweep_copied_comes_back_and_goes_on(run: Said, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("words", "message"),
     [
         (("fetch", "nope://x", "back"), "Protocol not known: nope"),
         (("fetch", "nowhere", "back"), "without a copy that is whole"),
@@ -83,9 +83,9 @@ def test_a_run_that_a_sweep_copied_comes_back_and_goes_on(run: Said, tmp_path: P
     ],
 )
 def test_an_address_that_is_none_is_one_line_and_exit_code_2(
-    run: Said, tmp_path: Path, command: tuple[str, ...], message: str
+    run: Said, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
-    code, _, err = run(*command)
+    code, _, err = run(*words)
     assert code == 2
     assert message in err
     assert err.count("\n") == 1

@@ -50,7 +50,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_text(word: str) -> bool:
-    """Whether a text can be written down: JSON may hold one half of a surrogate pair.
+    r"""Whether a text can be written down: JSON may hold one half of a surrogate pair.
 
     Example:
         >>> is_text("a"), is_text("\ud800")
