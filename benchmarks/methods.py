@@ -43,7 +43,7 @@ LEFT_OUT = ("combined", "random-combined", "scratch")
 OWN = ("own:METHOD", "own:GRADUAL")
 NETS = {
     "lenet-5": ("train = 1000, val = 1000, test = 100", 8, 6),
-    "conv4": ("train = 1000, val = 1000, test = 100", 8, 6),
+    "conv4": ("train = 500, val = 1000, test = 100", 8, 6),
 }
 
 
@@ -63,6 +63,8 @@ def study(net: str) -> str:
         'budget = "total"',
         "batch_size = 32",
         "retrain_learning_rate = 0.003",
+        # Some cut while they train, others go back to weights from before: nothing to repair.
+        "repair = []",
     ]
     for name in (*(name for name in METHODS if name not in LEFT_OUT), *OWN):
         lines += ["", f'[methods."{name}"]']

@@ -59,12 +59,19 @@ NETS: Mapping[str, Mapping[str, Any]] = {
         "data": SHAPES.format(600, 12),
         "base_epochs": 8, "retrain_epochs": 6, "batch_size": 32,
     },
+    "resnet20-tuned": {
+        "model": "resnet20",
+        "data": SHAPES.format(600, 12),
+        "base_epochs": 8, "retrain_epochs": 6, "batch_size": 32, "learning_rate": 0.01,
+    },
 }  # fmt: skip
+"""`resnet20-tuned` has the best of 0.001, 0.003 and 0.01 for its dense net at the whole budget; of
+the others 0.001 is that or within a point of it."""
 
 TENTH = {"protected": 0.1}
 GUARD = {"max_sparsity": {":last": 0.8}}
 CYCLE = {"training": {"retrain_schedule": "one-cycle"}}
-RATE = {"training": {"retrain_learning_rate": 0.003}}
+RATE = {"training": {"retrain_learning_rate": "3x"}}
 FALLING = {"training": {"retrain_schedule": "linear"}}
 SQUARES = {"training": {"repair": ["least-squares"]}}
 SCALED = {"training": {"retrain_dropout": "scaled"}}
@@ -115,7 +122,7 @@ CANDIDATES: Mapping[str, Sequence[Mapping[str, Any]]] = {
 DROPS = ("conv4",)
 """The nets with dropout: on the others `scaled` is what `as-built` is."""
 
-NORMS = ("resnet20",)
+NORMS = ("resnet20", "resnet20-tuned")
 """The nets with batch norm."""
 
 EVERY = ("chosen", "guarded")
@@ -141,6 +148,8 @@ def study(net: str, name: str, every: bool) -> str:
         "budget": "total",
         "batch_size": known["batch_size"],
     }
+    if "learning_rate" in known:
+        training["learning_rate"] = known["learning_rate"]
     top: dict[str, Any] = {"protected": 0.0}
     for part in CANDIDATES[name]:
         training |= part.get("training", {})
@@ -151,7 +160,7 @@ def study(net: str, name: str, every: bool) -> str:
     if "scaled" in training.values() and net not in DROPS:
         del training["retrain_dropout"]
     levels = ALL_LEVELS if every else LEVELS
-    lines = [f'name = "{net}"', f'model = "{net}"', f"seeds = {SEEDS}",
+    lines = [f'name = "{net}"', f'model = "{known.get("model", net)}"', f"seeds = {SEEDS}",
              f"levels = {list(levels)}", *_settings(top),
              "", "[data]", known["data"], "", "[training]", *_settings(training)]  # fmt: skip
     for method, options in methods.items():
