@@ -55,6 +55,13 @@ def _claims(found: dict[str, Any]) -> Lines:
     yield from (*original.table(found), "", *_study(found))
 
 
+def _tuned(found: dict[str, Any]) -> Lines:
+    """The study with a tuned base against the one without."""
+    name = found["study"].removesuffix("-tuned")
+    first = json.loads((BENCHMARKS / f"studies/{name}.json").read_text(encoding="utf-8"))
+    yield from (*original.against(first, found), "", *_study(found))
+
+
 FIGURES = ("-1a.png", "-1b.png")
 RUN = "python benchmarks/studies/run.py"
 SECTIONS = (
@@ -68,6 +75,14 @@ SECTIONS = (
         ),
         f"{RUN} NAME",
         _claims,
+        FIGURES,
+    ),
+    Section(
+        "tuned",
+        "A better-tuned base",
+        ("studies/original-shapes-short-tuned",),
+        "python benchmarks/studies/tuned.py original-shapes-short",
+        _tuned,
         FIGURES,
     ),
     Section(
