@@ -85,7 +85,8 @@ def yardsticks(
     from secateur.measure.environment import environment
     from secateur.yardsticks.sweeps import sweep
 
-    begun, found = time.monotonic(), []
+    begun = time.monotonic()
+    found: list[Verdict] = []
 
     def tell(so_far: dict[str, Found]) -> None:
         found[:] = verdicts(wanted, so_far)
