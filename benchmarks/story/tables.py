@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from secateur.study.aggregate import estimate
+from secateur.yardsticks.published import YARDSTICKS
 
 Results = Mapping[str, Any]
 Row = Sequence[str]
@@ -35,28 +36,32 @@ def share(values: Sequence[Fraction]) -> str:
     return str(found).split(" (", 1)[0]
 
 
-def by_level(found: Results, split: str = "test") -> Iterator[str]:
-    """Accuracy by method and level, over the seeds; the sparsities that were reached beside it."""
+def by_level(found: Results) -> Iterator[str]:
+    """Accuracy by method and level, over the seeds; what was reached and paid for beside it."""
+    points = found["points"]
+    split = "test" if all("test" in point for point in points) else "val"
     groups: dict[tuple[str, str], list[Results]] = {}
-    for point in found["points"]:
+    for point in points:
         groups.setdefault((point["method"], point["level"]), []).append(point)
-    rows = []
-    for (method, level), points in groups.items():
-        rows.append(
-            [
-                f"`{method}`",
-                level,
-                share([Fraction(*point[split]) for point in points]),
-                _mean(points, lambda point: Fraction(*point["sparsity"])),
-                _mean(points, lambda point: Fraction(*point["conv_sparsity"])),
-                _mean(points, lambda point: Fraction(point["macs"], point["masked_macs"])),
-                _whole(points, "bytes"),
-                str(sum(1 for point in points if point["collapsed"])),
-                str(len(points)),
-            ]
+    columns: dict[str, Callable[[list[Results]], str]] = {
+        f"{split} accuracy": lambda these: share([Fraction(*one[split]) for one in these]),
+        "sparsity": lambda these: _mean(these, lambda one: Fraction(*one["sparsity"])),
+        "of the convolutions": lambda these: _mean(
+            these, lambda one: Fraction(*one["conv_sparsity"])
+        ),
+    }
+    if all("macs" in point for point in points):
+        columns["share of MACs"] = lambda these: _mean(
+            these, lambda one: Fraction(one["macs"], one["masked_macs"])
         )
-    head = ["method", "level", f"{split} accuracy", "sparsity", "of the convolutions"]
-    yield from markdown([*head, "share of MACs", "bytes", "at chance", "seeds"], rows)
+        columns["bytes"] = lambda these: _whole(these, "bytes")
+    columns["at chance"] = lambda these: str(sum(1 for one in these if one["collapsed"]))
+    columns["seeds"] = lambda these: str(len(these))
+    rows = [
+        [f"`{method}`", level, *(cell(these) for cell in columns.values())]
+        for (method, level), these in groups.items()
+    ]
+    yield from markdown(["method", "level", *columns], rows)
 
 
 def _mean(points: Sequence[Results], read: Callable[[Results], Fraction]) -> str:
@@ -76,11 +81,25 @@ def areas(found: Results) -> Iterator[str]:
         [
             f"`{method}`",
             *(share([Fraction(v) for v in axis.get(method, {"": 0}).values()])
-              for axis in axes.values()),
+              for axis in map(_of_seeds, axes.values())),
         ]
         for method in methods
     ]  # fmt: skip
     yield from markdown(["method", *(f"against {axis}" for axis in axes)], rows)
+
+
+def _of_seeds(axis: Results) -> dict[str, dict[str, float]]:
+    """Method -> seed -> area; of recipes they are lists."""
+    return {
+        method: dict(areas) if isinstance(areas, Mapping) else dict(enumerate(areas))
+        for method, areas in axis.items()
+    }
+
+
+def published() -> Iterator[str]:
+    """Every published figure that ours is held against, and where it stands."""
+    rows = [[one.name, one.says, one.source] for one in YARDSTICKS]
+    yield from markdown(["yardstick", "published", "source"], rows)
 
 
 def yardsticks(found: Results) -> Iterator[str]:
@@ -91,14 +110,9 @@ def yardsticks(found: Results) -> Iterator[str]:
         signed = "+.2f" if one["unit"] == "points" else ".3g"
         band = "" if one["band"] is None else f" ±{one['band']:.2f}"
         ours = "-" if one["ours"] is None else f"{one['ours']:{signed}}{unit}{band}"
-        rows.append(
-            [
-                one["name"], one["says"], one["source"], f"{one['value']:{signed}}{unit}", ours,
-                one["read"], one["verdict"],
-            ]
-        )  # fmt: skip
-    head = ["yardstick", "published", "source", "value", "ours", "read from", "verdict"]
-    yield from markdown(head, rows)
+        value = f"{one['value']:{signed}}{unit}"
+        rows.append([one["name"], value, ours, one["read"], one["verdict"]])
+    yield from markdown(["yardstick", "published", "ours", "read from", "verdict"], rows)
 
 
 def peers(found: Results) -> Iterator[str]:

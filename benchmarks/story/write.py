@@ -37,6 +37,7 @@ class Section(NamedTuple):
         command: What makes them.
         tables: The tables of one results file.
         figures: Endings of figures that lie beside the results.
+        before: Tables that need no results.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Section(NamedTuple):
     command: str
     tables: Callable[[dict[str, Any]], Lines]
     figures: tuple[str, ...] = ()
+    before: Callable[[], Lines] = lambda: iter(())
 
 
 def _study(found: dict[str, Any]) -> Lines:
@@ -88,7 +90,12 @@ SECTIONS = (
     Section(
         "recipe",
         "The same under one total budget, with our recipe",
-        ("studies/recipe-shapes-short", "studies/recipe-shapes", "studies/recipe-fashion-mini"),
+        (
+            "recipes/conv4/every-guarded",
+            "studies/recipe-shapes-short",
+            "studies/recipe-shapes",
+            "studies/recipe-fashion-mini",
+        ),
         f"{RUN} NAME",
         _claims,
         FIGURES,
@@ -99,6 +106,7 @@ SECTIONS = (
         ("yardsticks/fashion-mini-small", "yardsticks/digits-small"),
         "secateur yardsticks",
         tables.yardsticks,
+        before=tables.published,
     ),
     Section(
         "peers",
@@ -137,6 +145,7 @@ def lines() -> Lines:
         yield from (f"## {section.title}", "")
         if said := prose(section.name):
             yield from (said, "")
+        yield from section.before()
         for name in section.results:
             yield from _results(section, name)
 

@@ -1,7 +1,8 @@
 """The claims of the study that secateur comes from, one by one, from committed results.
 
 Each claim is a function of a study's results: it gives what was seen and whether it holds. Numbers
-are of the test split, with 95 % bands over seeds where there are several.
+are of the test split (of recipes, which are compared on it, of the validation split), with 95 %
+bands over seeds where there are several.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ class Claim(NamedTuple):
 
 
 def accuracies(found: Results) -> dict[tuple[str, str], dict[int, Fraction]]:
-    """Method and level -> seed -> test accuracy; of the dense net its last."""
+    """Method and level -> seed -> accuracy, of test data where they were scored.
+
+    Of the dense net it is the last, with the whole budget.
+    """
     values: dict[tuple[str, str], dict[int, Fraction]] = {}
     for point in found["points"]:
         by_seed = values.setdefault((point["method"], point["level"]), {})
-        by_seed[point["seed"]] = Fraction(*point["test"])
+        by_seed[point["seed"]] = Fraction(*point.get("test", point["val"]))
     return values
 
 
@@ -137,8 +141,9 @@ def combined_does_not_help(found: Results) -> Claim:
 
 def areas_of(found: Results, method: str) -> dict[str, Fraction]:
     """Seed -> hypervolume of a method."""
-    by_seed = found["hypervolumes"]["sparsity"].get(method, {})
-    return {seed: Fraction(area) for seed, area in by_seed.items()}
+    areas = found["hypervolumes"]["sparsity"].get(method, {})
+    by_seed = areas.items() if isinstance(areas, Mapping) else enumerate(areas)
+    return {str(seed): Fraction(area) for seed, area in by_seed}
 
 
 def against(first: Results, last: Results) -> Iterator[str]:

@@ -65,7 +65,11 @@ def main() -> None:
         folder, file = asked.work / name, HERE / f"{name}.json"
         before = read(file)["seconds"] if file.is_file() else 0
         took = 0.0 if asked.no_sweep else sweep(name, folder, asked)
-        write(file, {"study": name, "seconds": round(before + took), **found_in(folder)})
+        found = found_in(folder)
+        if not found["points"]:
+            print(f"{name}: no run has ended yet; the same command goes on")
+            continue
+        write(file, {"study": name, "seconds": round(before + took), **found})
         figures(name, folder)
 
 
