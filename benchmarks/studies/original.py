@@ -39,7 +39,7 @@ def accuracies(found: Results) -> dict[tuple[str, str], dict[int, Fraction]]:
     values: dict[tuple[str, str], dict[int, Fraction]] = {}
     for point in found["points"]:
         by_seed = values.setdefault((point["method"], point["level"]), {})
-        by_seed[point["seed"]] = Fraction(*point.get("test", point["val"]))
+        by_seed[point["seed"]] = Fraction(*(point["test"] if "test" in point else point["val"]))
     return values
 
 
