@@ -54,6 +54,7 @@ def test_the_set_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [len(split) for split in (data.train, data.val, data.test)] == [10, 10, 6]
     assert data.val.labels.bincount().tolist() == [1] * 10
     assert data.train.images.dtype == torch.uint8
+    assert len(load("cifar10", val_size=10, train=5).train) == 5
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10])

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.data import Split, hold_out
+from secateur.data.holdout import draw as draw_images
 from secateur.errors import DataError
 
 
@@ -48,3 +49,17 @@ def test_the_seed_decides() -> None:
 def test_both_parts_must_have_images(size: int) -> None:
     with pytest.raises(DataError, match=f"is {size} of 4, expected between 1 and 3"):
         hold_out(make([0, 1, 0, 1]), size)
+
+
+def test_some_images_are_drawn_in_the_proportions_of_all() -> None:
+    split = make([0, 0, 0, 0, 1, 1] * 5)
+    some = draw_images(split, 15, seed=3)
+    assert some.labels.bincount().tolist() == [10, 5]
+    assert draw_images(split, None) is split
+    assert draw_images(split, 30) is split
+
+
+@pytest.mark.parametrize("count", [0, -1, 5, True, 2.0, "2"])
+def test_so_many_images_that_are_not_there(count: object) -> None:
+    with pytest.raises(DataError, match="a whole number from 1 to 4"):
+        draw_images(make([0, 1, 0, 1]), count)  # type: ignore[arg-type]

@@ -112,6 +112,9 @@ def test_a_whole_set(
     assert (data.name, data.shape, data.classes, data.crop) == (name, (1, 28, 28), 10, 2)
     assert [len(split) for split in (data.train, data.val, data.test)] == [40, 20, 10]
     assert data.val.labels.bincount().tolist() == [2] * 10
+    some = load(name, val_size=20, seed=1, train=10)
+    assert some.train.labels.bincount().tolist() == [1] * 10
+    assert torch.equal(some.val.images, data.val.images)
     assert torch.equal(data.test.images[:, 0], torch.tensor(numbers(10, 28, 28)[::-1].copy()))
 
 

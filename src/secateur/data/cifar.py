@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from secateur.data.holdout import hold_out
+from secateur.data.holdout import draw, hold_out
 from secateur.data.images import ImageData, image_data
 from secateur.data.sources import OfficialFile, locate
 from secateur.data.split import Split
@@ -30,7 +30,14 @@ _TEST = (f"{_FOLDER}/test_batch.bin",)
 _RECORD = 1 + 3 * 32 * 32
 
 
-def cifar10(*, val_size: int = 5000, seed: int = 0, flip: bool = True, crop: int = 4) -> ImageData:
+def cifar10(
+    *,
+    val_size: int = 5000,
+    seed: int = 0,
+    flip: bool = True,
+    crop: int = 4,
+    train: int | None = None,
+) -> ImageData:
     """CIFAR-10: 32 x 32 colour images of ten kinds of things.
 
     50,000 training images less those held out, 10,000 test images. Looked for in
@@ -42,16 +49,19 @@ def cifar10(*, val_size: int = 5000, seed: int = 0, flip: bool = True, crop: int
         seed: Of that choice.
         flip: Mirror training images with probability 1/2.
         crop: Pixels by which training images are shifted, at most.
+        train: Train on so many of the images that are not held out; on all, if None.
 
     Raises:
-        DataError: The archive is missing and cannot be downloaded, or is damaged.
+        DataError: The archive is missing and cannot be downloaded, or is damaged, or there are not
+            so many images.
 
     References:
         Krizhevsky: Learning multiple layers of features from tiny images. 2009.
     """
     official, test = read_archive(locate("cifar10", CIFAR10))
-    train, val = hold_out(official, val_size, seed=seed, name="cifar10")
-    return image_data("cifar10", train=train, val=val, test=test, classes=10, flip=flip, crop=crop)
+    rest, val = hold_out(official, val_size, seed=seed, name="cifar10")
+    some = draw(rest, train, seed=seed, name="cifar10")
+    return image_data("cifar10", train=some, val=val, test=test, classes=10, flip=flip, crop=crop)
 
 
 def read_archive(path: Path) -> tuple[Split, Split]:

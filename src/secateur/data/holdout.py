@@ -53,6 +53,36 @@ def hold_out(split: Split, size: int, *, seed: int = 0, name: str = "data") -> t
     )
 
 
+def draw(split: Split, count: int | None, *, seed: int = 0, name: str = "data") -> Split:
+    """So many images of a split, with the classes in the same proportions; all, if None.
+
+    Args:
+        split: What to draw from.
+        count: How many.
+        seed: Another seed draws others.
+        name: The data set, for messages.
+
+    Raises:
+        DataError: There are not so many, or none is asked for.
+
+    Example:
+        >>> split = Split(torch.zeros(8, 1, 2, 2, dtype=torch.uint8), torch.arange(8) % 2)
+        >>> draw(split, 4).labels.bincount().tolist()
+        [2, 2]
+    """
+    if count is None or count == len(split):
+        return split
+    if type(count) is not int or not 0 < count < len(split):
+        raise DataError(
+            f"choosing training images of {name}",
+            "their number",
+            given=f"{count!r:.60}",
+            expected=f"a whole number from 1 to {len(split):,}",
+            remedy="Ask for fewer, or leave it out for all that are not held out.",
+        )
+    return hold_out(split, count, seed=seed, name=name)[1]
+
+
 def _quotas(counts: Tensor, size: int) -> Tensor:
     """Share `size` out in proportion to `counts`, in whole numbers that add up to it."""
     shares = counts * size

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from secateur.data.holdout import hold_out
+from secateur.data.holdout import draw, hold_out
 from secateur.data.images import ImageData, image_data
 from secateur.data.sources import OfficialFile, locate
 from secateur.data.split import Split
@@ -86,7 +86,12 @@ MNIST = (
 
 
 def fashion_mnist(
-    *, val_size: int = 5000, seed: int = 0, flip: bool = False, crop: int = 0
+    *,
+    val_size: int = 5000,
+    seed: int = 0,
+    flip: bool = False,
+    crop: int = 0,
+    train: int | None = None,
 ) -> ImageData:
     """Fashion-MNIST in full: 28 x 28 grey images of ten kinds of clothing.
 
@@ -98,18 +103,27 @@ def fashion_mnist(
         seed: Of that choice.
         flip: Mirror training images with probability 1/2.
         crop: Pixels by which training images are shifted, at most.
+        train: Train on so many of the images that are not held out; on all, if None.
 
     Raises:
-        DataError: A file is missing and cannot be downloaded, or is damaged.
+        DataError: A file is missing and cannot be downloaded, or is damaged, or there are not so
+            many images.
 
     References:
         Xiao, Rasul, Vollgraf: Fashion-MNIST. arXiv:1708.07747, 2017.
     """
     paths = [locate("fashion-mnist", file, [DEBIAN_FASHION_MNIST]) for file in FASHION_MNIST]
-    return _bind("fashion-mnist", paths, val_size, seed, flip, crop)
+    return _bind("fashion-mnist", paths, val_size, seed, flip, crop, train)
 
 
-def mnist(*, val_size: int = 5000, seed: int = 0, flip: bool = False, crop: int = 0) -> ImageData:
+def mnist(
+    *,
+    val_size: int = 5000,
+    seed: int = 0,
+    flip: bool = False,
+    crop: int = 0,
+    train: int | None = None,
+) -> ImageData:
     """MNIST: 28 x 28 grey images of handwritten digits.
 
     60,000 training images less those held out, 10,000 test images. Looked for in
@@ -120,6 +134,7 @@ def mnist(*, val_size: int = 5000, seed: int = 0, flip: bool = False, crop: int 
         seed: As for `fashion_mnist`.
         flip: As for `fashion_mnist`.
         crop: As for `fashion_mnist`.
+        train: As for `fashion_mnist`.
 
     Raises:
         DataError: A file is missing and cannot be downloaded, or is damaged.
@@ -129,15 +144,22 @@ def mnist(*, val_size: int = 5000, seed: int = 0, flip: bool = False, crop: int 
         Proceedings of the IEEE 86(11), 1998.
     """
     paths = [locate("mnist", file) for file in MNIST]
-    return _bind("mnist", paths, val_size, seed, flip, crop)
+    return _bind("mnist", paths, val_size, seed, flip, crop, train)
 
 
 def _bind(
-    name: str, paths: list[Path], val_size: int, seed: int, flip: bool, crop: int
+    name: str,
+    paths: list[Path],
+    val_size: int,
+    seed: int,
+    flip: bool,
+    crop: int,
+    count: int | None,
 ) -> ImageData:
     official = read_split(paths[0], paths[1])
     test = read_split(paths[2], paths[3])
-    train, val = hold_out(official, val_size, seed=seed, name=name)
+    rest, val = hold_out(official, val_size, seed=seed, name=name)
+    train = draw(rest, count, seed=seed, name=name)
     return image_data(name, train=train, val=val, test=test, classes=10, flip=flip, crop=crop)
 
 

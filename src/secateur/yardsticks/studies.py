@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +10,15 @@ from secateur.errors import UsageError
 from secateur.spec import StudySpec, check_study
 
 GREY, COLOUR = "grey", "colour"
+FASHION_MINI = "fashion-mini"
 DATA: Mapping[str, tuple[str, ...]] = {
-    "fashion-mini": (GREY, COLOUR),
+    FASHION_MINI: (GREY, COLOUR),
     "fashion-mnist": (GREY,),
     "mnist": (GREY,),
     "cifar10": (COLOUR,),
 }
 """The data sets, and whose place they can take: MNIST's, which is grey, or CIFAR-10's."""
-WHOLE = 55_000
-"""Images of a data set that takes no number of them."""
 _SUFFIX = ".npz"
-_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Size:
     """How large a study is.
 
     Attributes:
-        images: To train on.
+        images: To train on, at most.
         base: Epochs of the dense net.
         retrain: Epochs of a pruned net.
         seeds: How many.
@@ -178,12 +175,7 @@ def specs(name: str, data: str, size: str) -> dict[str, StudySpec]:
     study = STUDIES[name]
     asked = study.sizes[size]
     given = _data(study, data, size, asked.images)
-    # Where the number of images is not ours to choose, about as many are seen in all.
-    share = asked.images / WHOLE if size == "small" and not given["options"] else 1.0
-    epochs = {
-        "base_epochs": max(_FEWEST, math.ceil(asked.base * share)),
-        "retrain_epochs": max(_FEWEST, math.ceil(asked.retrain * share)),
-    }
+    epochs = {"base_epochs": asked.base, "retrain_epochs": asked.retrain}
     return {
         recipe: check_study(
             {
@@ -192,7 +184,7 @@ def specs(name: str, data: str, size: str) -> dict[str, StudySpec]:
                 "data": given,
                 "seeds": asked.seeds,
                 "training": {**study.training, **epochs, **changes},
-                "methods": _methods(study, epochs["retrain_epochs"]),
+                "methods": study.methods,
             },
             f"the yardstick {name}",
         )
@@ -201,22 +193,10 @@ def specs(name: str, data: str, size: str) -> dict[str, StudySpec]:
 
 
 def _data(study: Study, data: str, size: str, images: int) -> dict[str, Any]:
-    """The data as a study file names them: as many images, where there is a choice of that."""
-    if data == "fashion-mini":
-        if size == "small" and study.small_data:
-            return dict(study.small_data)
-        return {"name": data, "options": {"train": images}}
+    """The data as a study file names them; of a file of images all are trained on."""
     if data.endswith(_SUFFIX):
         return {"name": "npz", "options": {"path": data}}
-    return {"name": data, "options": {}}
-
-
-def _methods(study: Study, retrain: int) -> dict[str, dict[str, Any]]:
-    """The methods; sparsity training takes a third of the epochs behind the base net at most."""
-    return {
-        name: {
-            key: min(value, max(1, retrain // 3)) if key == "sparsity_epochs" else value
-            for key, value in options.items()
-        }
-        for name, options in study.methods.items()
-    }
+    if data == FASHION_MINI and size == "small" and study.small_data:
+        return dict(study.small_data)
+    whole = size == "full" and data != FASHION_MINI
+    return {"name": data, "options": {} if whole else {"train": images}}
