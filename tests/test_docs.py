@@ -24,8 +24,8 @@ from secateur.training_settings import TrainingSpec
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
-TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+PAGES = sorted(DOCS.rglob("*.md"))
+TEXT = {page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 
 # Its Python loads a file that its commands have made: run with them, in test_readme.py.
 RUN_WITH_COMMANDS = {"start.md"}
@@ -182,7 +182,7 @@ def test_it_can_be_searched(site):
 def test_links_lead_somewhere():
     for page, text in TEXT.items():
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", text):
-            assert (DOCS / target).exists(), f"{page}: {target}"
+            assert (DOCS / page).parent.joinpath(target).exists(), f"{page}: {target}"
 
 
 def test_what_a_point_says_is_explained():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,29 @@ def test_the_nearest_name_is_suggested(name: str, remedy: str) -> None:
         f"looking up a method: the method is {name!r}, expected one of l1-filter, magnitude, "
         f"slimming. {remedy}"
     )
+
+
+COMMANDS = {
+    *("give", "pass", "use", "set", "name", "choose", "install", "write", "run", "call", "make"),
+    *("try", "put", "take", "remove", "save", "load", "build", "move", "free", "check", "see"),
+}
+
+
+def expectations(source: str) -> list[str]:
+    """The texts that errors of a file expect, with `{}` for what is filled in."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "expected":
+            whole = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
+            texts = [one.value if isinstance(one, ast.Constant) else "{}" for one in whole]
+            found.append("".join(map(str, texts)))
+    return found
+
+
+def test_what_is_expected_is_a_thing_and_no_command() -> None:
+    """`expected a number`, never `expected give a number`."""
+    assert expectations("E(expected='give a number')") == ["give a number"]
+    root = Path(errors.__file__).parent
+    told = [text for path in root.rglob("*.py") for text in expectations(path.read_text())]
+    assert len(told) > 200
+    assert [text for text in told if text.lower().split(" ")[0] in COMMANDS] == []

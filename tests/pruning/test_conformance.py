@@ -512,6 +512,14 @@ def test_data_that_are_needed_are_asked_for(name: str, case: Callable[[str], Cas
         secateur.prune(copy.deepcopy(own.model), name, sparsity=0.5, example_inputs=own.example)
 
 
+@pytest.mark.parametrize("given", ["data", "loss"])
+def test_data_without_a_loss_are_told_so(given: str, case: Callable[[str], Case]) -> None:
+    own = case(SMALL)
+    one = {"data": [own.example]} if given == "data" else {"loss": lambda net, batch: net(batch)}
+    with pytest.raises(MaskError, match=f"left out beside {given}=, expected both"):
+        secateur.prune(copy.deepcopy(own.model), LOOKING[0], sparsity=0.5, **one)
+
+
 OPTIMIZERS = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9, weight_decay=0.1),
     "adam": lambda parameters: torch.optim.Adam(parameters, 0.1, weight_decay=0.1),

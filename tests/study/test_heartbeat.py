@@ -34,14 +34,17 @@ def test_a_watcher_sees_what_is_under_way(
         assert (begun["epoch"], begun["loss"], "val_accuracy" in begun) == (0, None, False)
         clock[0] = 10
         heartbeat.epoch(runs[0], epoch(1))
+        assert read(tmp_path)["seconds_left"] is None
+        clock[0] = 20
+        heartbeat.epoch(runs[0], epoch(2))
         found = read(tmp_path)
         assert {name: found[name] for name in ("doing", "ended", "failed", "seconds_left")} == {
             "doing": "training",
             "ended": 0,
             "failed": 0,
-            "seconds_left": 90.0,
+            "seconds_left": 80.0,
         }
-        assert (found["epochs_trained"], found["epochs_left"]) == (1, 9)
+        assert (found["epochs_trained"], found["epochs_left"]) == (2, 8)
         (entry,) = found["underway"]
         assert abs(entry.pop("since") - time.time()) < 600
         assert entry == {
@@ -51,7 +54,7 @@ def test_a_watcher_sees_what_is_under_way(
             "method": "dense",
             "level": [],
             "seed": 0,
-            "epoch": 1,
+            "epoch": 2,
             "epochs": 4,
             "loss": 0.5,
             "val_accuracy": 0.25,

@@ -44,9 +44,22 @@ def test_epochs_that_a_failure_made_vain_are_not_waited_for(
 ) -> None:
     progress = SweepProgress()
     progress.planned(runs, frozenset())
-    train(progress, runs[0], 1, clock)
+    train(progress, runs[0], 2, clock)
     progress.ended(runs[0], "out of memory")
     progress.ended(runs[1], "not run")  # it was never started
-    assert progress.left == 1 + 3
+    assert progress.left == 2 + 3
     assert progress.seconds_left() == 30
     assert list(progress.reasons.values()) == ["out of memory", "not run"]
+
+
+def test_the_minute_in_which_workers_start_is_not_counted_for_every_epoch(
+    runs: tuple[Run, ...], clock: list[float]
+) -> None:
+    progress = SweepProgress()
+    progress.planned(runs, frozenset())
+    clock[0] += 60
+    train(progress, runs[0], 1, clock)
+    assert progress.seconds_left() is None  # one epoch that ended tells no pace yet
+    clock[0] += 10
+    progress.epoch(runs[0], {"epoch": 2, "loss": 0.5, "val_accuracy": 0.25})
+    assert progress.seconds_left() == 80

@@ -49,7 +49,7 @@ class SweepProgress:
         self.trained = 0
         self.left = 0
         self.nets = 0
-        self._begun = time.monotonic()
+        self._first = 0.0
 
     def planned(self, runs: tuple[Run, ...], finished: frozenset[str]) -> None:
         """Begin the count."""
@@ -57,7 +57,6 @@ class SweepProgress:
         self.reasons = {run.digest: "" for run in runs if run.digest in finished}
         self.left = sum(run.epochs for run in runs if run.digest not in finished)
         self.trained = 0
-        self._begun = time.monotonic()
 
     def started(self, run: Run) -> None:
         """Count a run as under way."""
@@ -66,6 +65,8 @@ class SweepProgress:
     def epoch(self, run: Run, values: Mapping[str, float]) -> None:
         """Count an epoch."""
         self.trained += 1
+        if self.trained == 1:
+            self._first = time.monotonic()
         entry = self.underway[run.digest]
         entry.epoch = int(values["epoch"])
         entry.values = {
@@ -86,7 +87,12 @@ class SweepProgress:
         self.nets = nets
 
     def seconds_left(self) -> float | None:
-        """How long training will take at the pace so far; None where nothing tells."""
-        if not self.trained or self.trained >= self.left:
+        """How long training will take at the pace so far; None where nothing tells.
+
+        The pace is that since the first epoch: what was before it, workers that start and import
+        torch, is a minute on a busy machine, and would be counted again for every epoch.
+        """
+        if self.trained < 2 or self.trained >= self.left:
             return None
-        return (time.monotonic() - self._begun) / self.trained * (self.left - self.trained)
+        pace = (time.monotonic() - self._first) / (self.trained - 1)
+        return pace * (self.left - self.trained)

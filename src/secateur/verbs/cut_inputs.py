@@ -54,17 +54,18 @@ def known_statistics(
         prunable: Patterns of parameters that are weights, too.
 
     Raises:
-        MaskError: What the data show is not finite.
+        MaskError: What the data show is not finite, or one of data and loss is given and both are
+            needed.
     """
     by_scales = method.prepare is not None and method.prepare.gives == SCALES
     if given is None and by_scales and example_inputs is not None:
         given = norm_scales(model, example_inputs)
     known = replace(given or Statistics(), seed=seed)
-    given_data = data is not None and loss is not None
+    unknown = [name for name in collected(parts) if not known.has(name)]
+    if any(map(needs_data, unknown)):
+        _check_both(data, loss)
     missing = [
-        name
-        for name in collected(parts)
-        if not known.has(name) and (given_data if needs_data(name) else example_inputs is not None)
+        name for name in unknown if (data if needs_data(name) else example_inputs) is not None
     ]
     if not missing:
         return known
@@ -79,6 +80,20 @@ def known_statistics(
         prunable=prunable,
     )
     return replace(known, gathered={**known.gathered, **found})
+
+
+def _check_both(data: Batches | None, loss: Loss | None) -> None:
+    if (data is None) == (loss is None):
+        return
+    given, other = ("loss", "data") if data is None else ("data", "loss")
+    raise MaskError(
+        "prune",
+        other,
+        given=f"left out beside {given}=",
+        expected="both: the loss says how the network takes a batch, also where only activations "
+        "are looked at",
+        remedy="Pass data= (batches of training data) and loss= (`loss(model, batch)`, a scalar).",
+    )
 
 
 def _no_loss(model: nn.Module, batch: object) -> Tensor:
