@@ -46,14 +46,14 @@ def test_what_cannot_be_searched_is_refused(search: object, expected: str) -> No
 @pytest.mark.parametrize(
     ("tune", "expected"),
     [
-        ({"trials": 0}, "greater than or equal to 1"),
-        ({"trials": -1}, "greater than or equal to 1"),
-        ({"seed": -1}, "greater than or equal to 0"),
+        ({"trials": 0}, "at least 1"),
+        ({"trials": -1}, "at least 1"),
+        ({"seed": -1}, "at least 0"),
         ({"pruner": "medin"}, "Did you mean 'median'"),
         ({"what": "all"}, "'base' or 'recipe'"),
         ({"objective": "hypervolume"}, "recipe"),
         ({"methods": ["magnitude"]}, "recipe"),
-        ({"space": 3}, "dictionary"),
+        ({"space": 3}, "a table"),
     ],
 )
 def test_how_it_is_searched_is_checked(tune: dict[str, Any], expected: str) -> None:

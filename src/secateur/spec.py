@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from secateur.errors import SecateurError, SpecError, UnknownNameError, UsageError
+from secateur.foundation.expectation import expectation
 from secateur.foundation.granularity import n_of_m, parse_granularity
 from secateur.foundation.level import Highest, Level, Levels, Patterns, order
 from secateur.foundation.numbers import plain_numbers
@@ -211,6 +212,13 @@ class StudySpec(Settings):
             for name, given in methods.items()
         }
 
+    @field_validator("model")
+    @classmethod
+    def _a_builder(cls, model: Named) -> Named:
+        if ":" in model.name and not all(model.name.split(":", 1)):
+            raise ValueError("package.module:function, as in mynets:build, or a reference net")
+        return model
+
     @field_validator("train", "evaluate")
     @classmethod
     def _a_path(cls, path: str) -> str:
@@ -378,12 +386,16 @@ def _spec_error(
     place = [*inside, *(str(part) for part in first["loc"])]
     if first["type"] == "extra_forbidden":
         return _unknown(place, (settings or _settings_at(place)).model_fields)
-    message = first["msg"].removeprefix("Value error, ")
+    given, expected = first["input"], expectation(first)
+    # A check of a whole table that begins with one of its settings is about that one.
+    about = re.match(r"`(\w+)` (?:= (?=\d))?(?=of at |\d)", expected)
+    if about and isinstance(given, Mapping) and about[1] in given:
+        place, given, expected = [*place, about[1]], given[about[1]], expected[about.end() :]
     return SpecError(
         f"reading {source}",
         ".".join(place) or "the study",
-        given=_brief(first["input"]),
-        expected=message[0].lower() + message[1:],
+        given="left out" if first["type"] == "missing" else _brief(given),
+        expected=expected.removeprefix("of "),
         remedy=f"{_nearest(first)}Mend this setting; `secateur studies` shows complete examples.",
     )
 
@@ -421,7 +433,8 @@ def _nearest(error: Any) -> str:
 
 
 def _brief(value: object) -> str:
-    text = repr(value)
+    only_name = isinstance(value, Mapping) and set(value) == {"name"}
+    text = repr(value["name"] if only_name else value)  # type: ignore[index]
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -55,6 +55,7 @@ def test_a_distance_that_a_guess_is_within_is_told(
         {"within": -0.1},
         {"at_most": ["bytes=200kB"]},
         {"at_most": ["bytes"]},
+        {"at_most": ["bytes=1e999"]},
         {"at_least": ["test_accuracy=0.5"]},
     ],
 )

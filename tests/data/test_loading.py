@@ -31,8 +31,8 @@ def test_an_unknown_name_is_met_with_the_nearest() -> None:
         ),
         ("folder", {}, "option 'root' is missing"),
         ("npz", {"path": 3}, "option 'path' is 3, expected"),
-        ("shapes", {"train": "100"}, "option 'train' is '100', expected a valid integer"),
-        ("shapes", {"flip": 1}, "option 'flip' is 1, expected a valid boolean"),
+        ("shapes", {"train": "100"}, "option 'train' is '100', expected a whole number"),
+        ("shapes", {"flip": 1}, "option 'flip' is 1, expected true or false"),
         ("npz", {"path": "x", "layout": "HW"}, "option 'layout' is 'HW', expected 'NHWC'"),
     ],
 )

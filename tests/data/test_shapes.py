@@ -81,6 +81,7 @@ def test_fewer_classes_and_other_sizes() -> None:
         ("train", 100_000_000_000),
         ("val", 10**30),
         ("size", 7),
+        ("size", 10**9),
         ("classes", 1),
         ("classes", 6),
         ("difficulty", -0.1),

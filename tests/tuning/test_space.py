@@ -39,7 +39,7 @@ def space_of(what: str = "base", **space: Any) -> Space:
         ("base", "milestones", RANGE, "a list of what milestones takes"),
         ("recipe", "sparse_retraining", RANGE, "a list of"),
         ("base", "batch_size", {"low": 0.5, "high": 4}, "whole numbers"),
-        ("base", "batch_size", {"low": 0, "high": 4}, "greater than or equal to 1"),
+        ("base", "batch_size", {"low": 0, "high": 4}, "at least 1"),
         ("base", "momentum", {"low": 0.5, "high": 1}, "less than 1"),
         ("base", "optimizer", ["adam", "lion"], "'adam', 'adamw' or 'sgd'"),
         ("base", "precision", ["32", 32], "32"),

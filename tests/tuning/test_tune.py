@@ -230,7 +230,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path, searched: Searched)
         ({"space": {"learning_rat": [1]}}, "learning_rate"),
         ({"space": {"retrain_learning_rate": [0.1]}}, "recipe"),
         ({"space": {"optimizer": ["adam", "lion"]}}, "lion"),
-        ({"space": {"learning_rate": {"low": 0.0, "high": 0.1}}}, "greater than 0"),
+        ({"space": {"learning_rate": {"low": 0.0, "high": 0.1}}}, "more than 0"),
         ({"what": "recipe", "methods": ["dens"]}, "dense"),
     ],
 )

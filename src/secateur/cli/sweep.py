@@ -281,7 +281,7 @@ def _check_folder(spec: StudySpec, folder: Path) -> None:
                 "choosing the run folder",
                 str(folder),
                 given=f"a folder with a study of the {option} {there}",
-                expected=f"one of {wanted}, or no study",
+                expected=f"a study of {wanted}, or none",
                 remedy="Name another folder with --out, or give the study that the folder holds.",
             )
 

@@ -10,6 +10,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from secateur.data.data import Data
 from secateur.errors import DataError, SecateurError
+from secateur.foundation.expectation import expectation
 from secateur.registry import DATASETS
 
 
@@ -101,8 +102,7 @@ def _check_types(
         try:
             TypeAdapter(annotation).validate_python(value, strict=True)
         except ValidationError as error:
-            expected = error.errors()[0]["msg"].removeprefix("Input should be ")
-            raise _refusal(name, option, repr(value), expected) from error
+            raise _refusal(name, option, repr(value), expectation(error.errors()[0])) from error
         except PydanticSchemaGenerationError:
             continue  # a type of the user's own, which only the loader can judge
 

@@ -78,7 +78,16 @@ def _open(path: Path) -> dict[str, _Array]:
                 raise _refusal(str(path), "a single array", "an .npz archive of several")
             return {name: archive[name] for name in archive.files if name[:2] in ("x_", "y_")}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise _refusal(str(path), f"unreadable ({error})", "a whole .npz archive") from error
+        raise _refusal(
+            str(path), f"unreadable ({_why(path, error)})", "a whole .npz archive"
+        ) from error
+
+
+def _why(path: Path, error: Exception) -> str:
+    """NumPy takes whatever it does not know for a pickle, and says how to open that unsafely."""
+    if "pickle" not in str(error):
+        return str(error)
+    return "pickled objects in it" if zipfile.is_zipfile(path) else "no archive and no array"
 
 
 def _split(arrays: dict[str, _Array], part: str, layout: Layout | None) -> Split:

@@ -91,7 +91,7 @@ def shapes(
         >>> data.shape, data.classes, data.train.labels[:6].tolist()
         ((3, 25, 25), 5, [0, 1, 2, 3, 4, 0])
     """
-    _check("size", size, 8, math.inf)
+    _check("size", size, 8, math.sqrt(_room(1)))
     _check("classes", classes, 2, len(_OUTLINES))
     _check("difficulty", difficulty, 0, 1)
     _check("seed", seed, 0, math.inf)
@@ -116,7 +116,7 @@ def _room(size: int) -> float:
 
 def _check(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        top = "" if math.isinf(high) else f" and at most {high:,}"
+        top = "" if math.isinf(high) else f" and at most {math.floor(high):,}"
         raise DataError(
             "drawing shapes",
             option,

@@ -155,15 +155,19 @@ def check_shapes(
     ]
     if wrong:
         name = plain(min(wrong), 80)
-        raise _damaged(path, f"of another net ({name!r} is not as in the net built)")
+        given = f"of another net ({name!r} is not as in the net built)"
+        raise _damaged(path, given, f"Where --model named the net, name the study's own. {_AGAIN}")
     return state, masks
 
 
-def _damaged(path: Path, given: str) -> StoreError:
+_AGAIN = "Run the sweep again: it makes the damaged runs anew."
+
+
+def _damaged(path: Path, given: str, remedy: str = _AGAIN) -> StoreError:
     return StoreError(
         "reading a checkpoint",
         str(path),
         given=given,
         expected="a safetensors file of this study",
-        remedy="Run the sweep again: it makes the damaged runs anew.",
+        remedy=remedy,
     )

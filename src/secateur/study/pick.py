@@ -264,6 +264,10 @@ def _bounds(
 ) -> Iterator[Bound]:
     for name, value in given.items():
         check_choosing([name], levels)
+        try:
+            float(value)
+        except OverflowError:
+            value = math.inf
         if not math.isfinite(value):
             raise _refuse(f"the bound on {name}", f"{value}", "a number", "Mend the number.")
         exact = Fraction(str(value))  # the decimal that was written
