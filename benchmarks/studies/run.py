@@ -21,6 +21,8 @@ from results import found_in, read, write
 HERE = Path(__file__).parent
 FIGURES = {"1a": "sparsity", "1b": "conv_sparsity"}
 PATIENCE = 60
+WRONG = 2
+"""The exit code of a sweep that cannot be."""
 
 
 def sweep(name: str, folder: Path, asked: argparse.Namespace) -> float:
@@ -38,6 +40,8 @@ def sweep(name: str, folder: Path, asked: argparse.Namespace) -> float:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.terminate()
         process.wait(PATIENCE)
+    if process.returncode == WRONG:
+        sys.exit(WRONG)
     return time.monotonic() - begun
 
 

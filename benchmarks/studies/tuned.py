@@ -39,7 +39,7 @@ def main() -> None:
     best = search(name, asked.work / f"{name}-tuning", asked.trials, asked.workers)
     text = best.read_text(encoding="utf-8")
     own = (HERE / f"{name}.toml").read_text(encoding="utf-8")
-    text = NAME.sub(f'name = "{tuned}"', text)
+    text = NAME.sub(f'name = "{tuned}"', text, count=1)  # later ones are the net's, the data's
     seeds = re.search(r"^seeds = .*$", own, re.MULTILINE)
     if seeds:  # the search had one of its own
         text = re.sub(r"^seeds = .*$", seeds[0], text, flags=re.MULTILINE)
