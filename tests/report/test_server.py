@@ -318,3 +318,25 @@ def test_a_defect_of_ours_is_told_on_the_terminal(
     with pytest.raises(http.client.RemoteDisconnected):
         ask()
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_connection_is_taken_ends_the_serving(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes to the main thread, which waits for the connection's own to have started."""
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        if "process_request_thread" in thread.name:
+            thread.join()
+            raise KeyboardInterrupt
+
+    with (
+        LivePage(folder, 0) as page,
+        socket.create_connection(("127.0.0.1", page.port or 0)) as one,
+    ):
+        one.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            page.serve()

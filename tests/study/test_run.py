@@ -112,6 +112,16 @@ def test_every_run_leaves_its_file_and_its_result(bench: Bench) -> None:
         assert {"torch", "python"} <= point.environment.keys()
 
 
+def test_a_point_says_on_which_device_its_net_ran(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second CPU stands in for a device that a test's machine may not have."""
+    monkeypatch.setattr("secateur.measure.environment._device_name", str)
+    monkeypatch.setattr("secateur.study.run.resolve_device", lambda _: torch.device("cpu", 0))
+    done = bench.perform(bench.find("l1-filter"))
+    assert Point.from_dict(done["point"]).environment["device"] == "cpu:0"
+
+
 def test_pruned_weights_are_zero_by_the_bits_after_retraining(bench: Bench) -> None:
     cutting = [run for run in bench.runs if run.kind == "point" and run.method != "dense"]
     assert cutting

@@ -185,7 +185,7 @@ class _Server(ThreadingHTTPServer):
             return
         try:
             super().process_request(request, client_address)
-        except BaseException:
+        except Exception:  # no thread was to be had; one that Ctrl-C found begun makes room itself
             self._room.release()
             raise
 

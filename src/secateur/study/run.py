@@ -92,8 +92,8 @@ def _prepare(
 
 def measure(net: CutNet, begun: float) -> Point:
     """Score the net, count what is left of it, and write it down."""
-    run = net.job.run
-    net.model.to(resolve_device(net.job.device))
+    run, device = net.job.run, resolve_device(net.job.device)
+    net.model.to(device)
     many = net.job.study.training.batch_size
     val = net.loop.score(net.model, net.data, "val", many)
     own = tuple(_measured(net, name) for name in net.job.study.metrics)
@@ -127,7 +127,7 @@ def measure(net: CutNet, begun: float) -> Point:
         seconds=round(time.monotonic() - begun, 3),
         checkpoint=checkpoint_name(run.digest),
         floored=net.masks.floored,
-        environment=environment(devices=net.job.study.training.devices),
+        environment=environment(device, devices=net.job.study.training.devices),
         curve=tuple(entry.to_dict() for entry in net.training.curve),
         layers=tuple(_layers(net.model, compact, prunable)),
         metrics=own,
