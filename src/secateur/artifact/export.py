@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from secateur.artifact.path import check_suffix, checked_path
 from secateur.errors import ArtifactError, ModelError
 from secateur.foundation.atomic_write import replacing
 from secateur.foundation.onnx_session import open_session
+from secateur.foundation.quiet_exporter import quiet_exporter
 from secateur.foundation.run_example import Inputs, described, tensors_in
 
 TOLERANCE = 1e-5
@@ -32,7 +31,6 @@ _NOISE = 4
 _STEP = 2.0**-10
 """Of float16: two numbers that follow each other are so far apart, as a share of them."""
 _BATCHES = (1, 7)
-_CHATTY = ("torch.onnx", "torch.fx.experimental.symbolic_shapes", "torch.export")
 _UNSUPPORTED = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
 
@@ -115,7 +113,7 @@ def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) 
     place = checked_path(path, "exporting to pt2")
     check_suffix(place, "pt2", "exporting to pt2")
     call = call_of(model, example, "exporting to pt2")
-    with _quiet(), _explained("pt2", _REPLACE, call.net):
+    with quiet_exporter(), _explained("pt2", _REPLACE, call.net):
         shapes = call.shapes(torch.export.Dim.AUTO)
         program = torch.export.export(call.net, call.inputs, dynamic_shapes=shapes)
     # An example would be written as a pickle.
@@ -123,7 +121,7 @@ def export_pt2(model: nn.Module, example: Inputs, path: str | os.PathLike[str]) 
     with (
         replacing(place) as partial,
         partial.open("wb") as file,
-        _quiet(),
+        quiet_exporter(),
         _explained("pt2", _REPLACE, call.net),
     ):
         torch.export.save(program, file)
@@ -179,7 +177,7 @@ def _remedy(call: Call) -> str:
 
 
 def _to_proto(call: Call) -> Any:
-    with _quiet(), _explained("ONNX", _remedy(call), call.net):
+    with quiet_exporter(), _explained("ONNX", _remedy(call), call.net):
         program = torch.onnx.export(
             call.net,
             call.inputs,
@@ -229,22 +227,6 @@ def _causes(error: BaseException) -> list[BaseException]:
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
     return chain
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's notes to its own developers."""
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _check_equal(call: Call, example: Inputs, path: Path, tolerance: float) -> None:
