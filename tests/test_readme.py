@@ -70,6 +70,31 @@ def test_every_method_is_in_the_table():
     assert all(f"`{name}`" in README for name in METHODS)
 
 
+def test_its_first_lines_say_what_is_gained():
+    first = "\n".join(README.splitlines()[:10])
+    assert re.search(r"\d+ times smaller for [\d.]+ points", first)
+    assert re.search(r"\d+ times faster", first)
+
+
+def test_its_first_two_screens_come_before_the_guide():
+    before = README[: re.search(r"\]\(docs/[\w/-]+\.md\)", README).start()]
+    assert before.count("\n") < 100
+    assert all(part in before for part in ("make demo", "```python", "![", "Torch-Pruning"))
+
+
+COMPARED = re.findall(r"^\| ([^|]+) \|(.*)\| \[\w+\]\((benchmarks/\S+\.md)\) \|$", README, re.M)
+
+
+@pytest.mark.parametrize(("row", "cells", "file"), COMPARED)
+def test_every_figure_beside_others_stands_in_its_benchmark(row, cells, file):
+    measured = (ROOT / file).read_text(encoding="utf-8")
+    figures = re.findall(r"(?<!\w)\d[\d,.]*(?<![,.])", row + cells)
+    assert len(COMPARED) > 3
+    assert len(figures) > 1
+    found = [re.search(rf"(?<![\d.,]){re.escape(one)}(?!\d)", measured) for one in figures]
+    assert None not in found, dict(zip(figures, found, strict=True))
+
+
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
