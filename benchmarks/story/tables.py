@@ -113,6 +113,8 @@ def yardsticks(found: Results) -> Iterator[str]:
         value = f"{one['value']:{signed}}{unit}"
         rows.append([one["name"], value, ours, one["read"], one["verdict"]])
     yield from markdown(["yardstick", "published", "ours", "read from", "verdict"], rows)
+    yield from (f"- {words}" for words in found["protocols"].values())
+    yield ""
 
 
 def peers(found: Results) -> Iterator[str]:

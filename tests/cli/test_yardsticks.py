@@ -48,6 +48,7 @@ def test_it_prints_what_is_published_beside_ours_and_keeps_it() -> None:
     assert done.exit_code == 0, done.output
     assert "Han et al. 2015, arXiv 1506.02626, table 1" in done.stdout
     assert "of 2 passed" in done.stdout
+    assert "lenet-300-100 on fashion-mini (train 6000), 12 + 12 epochs in all" in done.stdout
     assert done.stderr.startswith("lenet-300-100:")
     kept = Path("runs/yardsticks-fashion-mini-small/yardsticks.json")
     found = json.loads(kept.read_text())

@@ -22,8 +22,8 @@ from secateur.report.file import write_whole
 from secateur.study.observer import Observer, Silent
 from secateur.study.store import Store
 from secateur.yardsticks.published import YARDSTICKS, chosen
-from secateur.yardsticks.studies import DATA, of_data
-from secateur.yardsticks.table import NOTE, table
+from secateur.yardsticks.studies import DATA, of_data, specs
+from secateur.yardsticks.table import NOTE, protocol, table
 from secateur.yardsticks.verdict import Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def yardsticks(
     """
     words = only.split(",") if only else []
     wanted = chosen([word.strip() for word in words], of_data(data))
+    studies = list(dict.fromkeys(one.study for one in wanted))
+    protocols = {name: protocol(next(iter(specs(name, data, size).values()))) for name in studies}
     folder = out or Path("runs", f"yardsticks-{Path(data).stem}-{size}")
     # torch is loaded only once the words are known to be right.
     from secateur.measure.environment import environment
@@ -95,6 +97,7 @@ def yardsticks(
             "size": size,
             "seconds": round(time.monotonic() - begun),
             "environment": environment(),
+            "protocols": protocols,
         }
         _write(folder / FILE, about, found)
 
@@ -110,7 +113,7 @@ def yardsticks(
     try:
         with terminable(), notes():
             sweep(
-                dict.fromkeys(one.study for one in wanted),
+                studies,
                 folder,
                 data,
                 size,
@@ -128,10 +131,12 @@ def yardsticks(
     else:
         print_table(table(found))
         typer.echo(NOTE)
+        for name, words in protocols.items():
+            typer.echo(f"{name}: {words}.")
         passed = sum(one.passed for one in found)
         typer.echo(f"{passed} of {len(found)} passed. {folder / FILE}")
     if any(one.word == "missing" for one in found):
-        for study in dict.fromkeys(one.study for one in wanted):
+        for study in studies:
             tell_failures(Store(folder / study))
         raise typer.Exit(FAILED)
 

@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from secateur.spec import StudySpec
 from secateur.yardsticks.verdict import Verdict
 
 NOTE = (
@@ -57,3 +58,19 @@ def ours(one: Verdict) -> str:
     unit = one.yardstick.unit
     band = "" if one.ours.band is None else f" ±{one.ours.band:.2f}"
     return f"{number(one.ours.mean, unit)}{band}"
+
+
+def protocol(spec: StudySpec) -> str:
+    """What ours was measured with, in one line.
+
+    Example:
+        >>> from secateur.yardsticks.studies import specs
+        >>> protocol(specs("lenet-5", "fashion-mini", "small")[""])
+        'lenet-5 on fashion-mini (train 3000), 8 + 8 epochs in all, 3 seeds'
+    """
+    train = spec.data.options.get("train")
+    data = spec.data.name + (f" (train {train})" if train else "")
+    training = spec.training
+    each = "in all" if training.budget == "total" else "a level"
+    epochs = f"{training.base_epochs} + {training.retrain_epochs} epochs {each}"
+    return f"{spec.model.name} on {data}, {epochs}, {len(spec.seeds)} seeds"
