@@ -131,8 +131,8 @@ def yardsticks(
     else:
         print_table(table(found))
         typer.echo(NOTE)
-        for name, words in protocols.items():
-            typer.echo(f"{name}: {words}.")
+        for name, one_line in protocols.items():
+            typer.echo(f"{name}: {one_line}.")
         passed = sum(one.passed for one in found)
         typer.echo(f"{passed} of {len(found)} passed. {folder / FILE}")
     if any(one.word == "missing" for one in found):
