@@ -92,3 +92,9 @@ def test_a_batch_that_is_no_number_is_refused(file: Path, batch: str) -> None:
 def test_an_unknown_engine_is_refused(file: Path) -> None:
     with pytest.raises(UnknownNameError, match="onnxruntime"):
         invoke("bench", file, "--engines", "onnxruntim")
+
+
+def test_threads_by_the_thousand_are_refused_and_not_begun(file: Path) -> None:
+    """OpenMP ends the process where the system has no more of them."""
+    with pytest.raises(UsageError, match="threads is 99999, expected from 1 to"):
+        invoke("bench", file, "--threads", "99999", "--engines", "torch")

@@ -75,6 +75,7 @@ def test_a_study_file_that_is_none(run: Command, kind: str) -> None:
         (("inspect", "/dev/zero"), "a pipe or a device"),
         (("inspect", "/dev"), "a folder"),
         (("bench", "a.safetensors", "--batch", "9" * 5000), "--batch"),
+        (("bench", "a.safetensors", "--threads", "9" * 5000), "--threads"),
         (("watch", "file"), "watching a study: file is a file, expected the run folder"),
         (("watch", "/dev/null"), "is a pipe or a device"),
     ],

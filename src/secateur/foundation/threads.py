@@ -29,6 +29,18 @@ def cores() -> int:
     return max(1, min([len(here) if here else os.cpu_count() or 1, *_quotas()]))
 
 
+def most_threads() -> int:
+    """So many threads may be asked for: more than the cores here, for the bits of a larger machine.
+
+    A thousand of them on two cores take minutes to start, or have OpenMP end the process.
+
+    Example:
+        >>> most_threads() >= 256
+        True
+    """
+    return max(256, 8 * cores())
+
+
 def let_threads_sleep(environment: MutableMapping[str, str]) -> None:
     """Have OpenMP's threads sleep while they wait for one another, unless the user has chosen.
 

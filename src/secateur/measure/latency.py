@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from secateur.errors import UsageError
 from secateur.foundation.run_example import Inputs, arguments, batch_size, take_rows
+from secateur.foundation.threads import cores, most_threads
 from secateur.measure.numbers import positive
 from secateur.measure.observe import check_batch, check_built, observed
 from secateur.point import Latency, Timing
@@ -171,9 +173,22 @@ def _summary(nanoseconds: list[int]) -> Timing:
 
 @contextmanager
 def torch_threads(wanted: int | None) -> Iterator[int]:
-    """Let torch use so many threads for a while; as many as it does now if None."""
+    """Let torch use so many threads for a while; as many as it does now if None.
+
+    Raises:
+        UsageError: They are less than one, or many more than there are cores.
+    """
     before = torch.get_num_threads()
     (used,) = positive("measuring latency", threads=before if wanted is None else wanted)
+    most = max(before, most_threads())
+    if used > most:
+        raise UsageError(
+            "measuring latency",
+            "threads",
+            given=str(used),
+            expected=f"from 1 to {most:,} on {cores():,} cores",
+            remedy="More threads than cores make nothing faster.",
+        )
     torch.set_num_threads(used)
     try:
         yield used

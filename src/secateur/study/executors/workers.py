@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from secateur.errors import UsageError
-from secateur.foundation.threads import cores
+from secateur.foundation.threads import cores, most_threads
 from secateur.study.executors.protocol import Executor
 from secateur.training.device import resolve_device
 from secateur.training.rank_group import device_of
@@ -18,9 +18,6 @@ from secateur.training.rank_group import device_of
 MakeExecutor = Callable[[int], Executor]
 
 _MOST = 4096
-_SPARE, _TIMES = 256, 8
-"""Threads may be more than the cores here, for the bits of a larger machine; a thousand of them on
-two cores take minutes to start, or end the process."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def share_out(
     Raises:
         UsageError: The user asked for none, or for far more than this machine has cores.
     """
-    check_counts(workers, threads, max(_SPARE, _TIMES * cores()))
+    check_counts(workers, threads, most_threads())
     many = many or cores()
     if threads:
         return workers or devices or max(1, min(many // threads, 8)), threads
