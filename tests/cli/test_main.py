@@ -29,6 +29,19 @@ def test_an_expected_error_is_one_line_and_an_exit_code(
     assert capsys.readouterr() == ("", "secateur: doing: this is 2, expected 1. Mend it.\n")
 
 
+def test_a_current_folder_that_is_gone_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("os.getcwd", gone)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == 2
+    assert "the current folder is gone" in capsys.readouterr().err
+
+
 def test_an_error_nobody_expected_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     # No line of a file of the user's own has any part in it.
     monkeypatch.setattr(cli, "app", partial(truediv, 1, 0))

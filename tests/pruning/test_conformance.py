@@ -515,9 +515,9 @@ def test_data_that_are_needed_are_asked_for(name: str, case: Callable[[str], Cas
 @pytest.mark.parametrize("given", ["data", "loss"])
 def test_data_without_a_loss_are_told_so(given: str, case: Callable[[str], Case]) -> None:
     own = case(SMALL)
-    one = {"data": [own.example]} if given == "data" else {"loss": lambda net, batch: net(batch)}
+    one: dict[str, Any] = {"data": [own.example], "loss": lambda net, batch: net(batch)}
     with pytest.raises(MaskError, match=f"left out beside {given}=, expected both"):
-        secateur.prune(copy.deepcopy(own.model), LOOKING[0], sparsity=0.5, **one)
+        secateur.prune(copy.deepcopy(own.model), LOOKING[0], sparsity=0.5, **{given: one[given]})
 
 
 OPTIMIZERS = {

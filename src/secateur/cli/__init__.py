@@ -6,6 +6,7 @@ be; 130, stopped by Ctrl-C; 143, a sweep stopped by SIGTERM.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -64,6 +65,7 @@ def main() -> None:
     """Run the command line, and turn every expected error into one message and an exit code."""
     with screened() as out:
         try:
+            _check_here()
             with whole_words():
                 app()
         except SecateurError as error:
@@ -82,6 +84,24 @@ def main() -> None:
             out.flush()
             if out.problem:
                 _tell_unwritten(out.problem)
+
+
+def _check_here() -> None:
+    """Python and torch find nothing, and say so in many ways, from a folder that is gone.
+
+    Raises:
+        UsageError: It is.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(
+            "starting",
+            "the current folder",
+            given=f"gone ({error.strerror})",
+            expected="a folder that is there",
+            remedy="Change to another one: cd.",
+        ) from None
 
 
 def tell_crash(
