@@ -35,26 +35,26 @@ from secateur.study.ranking import places
 from secateur.study.study import RunFolder
 
 FOLDER = Path(__file__).parent / "methods"
-SEEDS = 5
 LEVELS = {False: (0.9, 0.98), True: (0.5, 0.8)}
 """Of methods of single weights, and of filters: of the convolutions alone."""
 LEFT_OUT = ("combined", "random-combined", "scratch")
 """They cut both kinds at once; and it copies another method's cut."""
 OWN = ("own:METHOD", "own:GRADUAL")
 NETS = {
-    "lenet-5": ("train = 1000, val = 1000, test = 100", 8, 6),
-    "conv4": ("train = 500, val = 1000, test = 100", 8, 6),
+    "lenet-5": ("train = 1000, val = 1000, test = 100", 8, 6, 5),
+    "conv4": ("train = 500, val = 1000, test = 100", 8, 6, 3),
 }
+"""Of each net: its data, epochs of the base net and of retraining, seeds."""
 
 
 def study(net: str) -> str:
     """The study file of a net."""
-    options, base, retrain = NETS[net]
+    options, base, retrain, seeds = NETS[net]
     lines = [
         "version = 2",
         f'name = "methods-{net}"',
         f'model = "{net}"',
-        f"seeds = {SEEDS}",
+        f"seeds = {seeds}",
         f'data = {{ name = "fashion-mini", options = {{ {options} }} }}',
         "",
         "[training]",
@@ -127,6 +127,8 @@ def _table(net: str, found: Mapping[str, Any]) -> Iterator[str]:
     facts = ", ".join(f"{name} {value}" for name, value in found["environment"].items())
     epochs = ", ".join(map(str, found["epochs"]))
     yield from (f"## {net}", "", f"{epochs} epochs in all; {found['seconds']} s; {facts}.", "")
+    if "note" in found:
+        yield from (found["note"], "")
     for title, kind in (("single weights", False), ("filters", True)):
         points = [
             point
