@@ -42,13 +42,11 @@ def by_level(found: Results) -> Iterator[str]:
     split = "test" if all("test" in point for point in points) else "val"
     groups: dict[tuple[str, str], list[Results]] = {}
     for point in points:
-        groups.setdefault((point["method"], point["level"]), []).append(point)
+        groups.setdefault((point["method"], _level(point)), []).append(point)
     columns: dict[str, Callable[[list[Results]], str]] = {
         f"{split} accuracy": lambda these: share([Fraction(*one[split]) for one in these]),
-        "sparsity": lambda these: _mean(these, lambda one: Fraction(*one["sparsity"])),
-        "of the convolutions": lambda these: _mean(
-            these, lambda one: Fraction(*one["conv_sparsity"])
-        ),
+        "sparsity": lambda these: _mean_share(these, "sparsity"),
+        "of the convolutions": lambda these: _mean_share(these, "conv_sparsity"),
     }
     if all("macs" in point for point in points):
         columns["share of MACs"] = lambda these: _mean(
@@ -64,8 +62,21 @@ def by_level(found: Results) -> Iterator[str]:
     yield from markdown(["method", "level", *columns], rows)
 
 
+def _level(point: Results) -> str:
+    """The level; of a dense net, which may be there with more and with less training, that."""
+    epochs = point.get("epochs")
+    return f"{sum(epochs)} epochs" if point["level"] == "-" and epochs else str(point["level"])
+
+
 def _mean(points: Sequence[Results], read: Callable[[Results], Fraction]) -> str:
     return f"{estimate([read(point) for point in points]).mean:.3f}"
+
+
+def _mean_share(points: Sequence[Results], name: str) -> str:
+    """Of a net without convolutions there is no share of them."""
+    if not all(point[name][1] for point in points):
+        return "-"
+    return _mean(points, lambda point: Fraction(*point[name]))
 
 
 def _whole(points: Sequence[Results], name: str) -> str:
