@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -46,6 +46,17 @@ def with_defaults(values: Mapping[Any, Any]) -> dict[Any, Any]:
         training = {k: one for k, one in known["training"].items() if k not in OF_ADAM}
         known = {**known, "training": training}
     return _over(known, values)
+
+
+def repair_of(version: int) -> Sequence[str]:
+    """The repair that a version sets by itself: not every method has a moment for one.
+
+    Example:
+        >>> repair_of(2), repair_of(1)
+        (['least-squares'], [])
+    """
+    found: Sequence[str] = DEFAULTS[version].get("training", {}).get("repair", [])
+    return found
 
 
 def guarded_patterns(version: int) -> Collection[str]:

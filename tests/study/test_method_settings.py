@@ -193,3 +193,15 @@ def test_an_option_that_a_method_has_no_use_for_is_refused(
 
 def test_one_that_it_has_a_use_for_is_not() -> None:
     plan(study({"l1-filter": {"reduce": "max"}, "combined": {"reduce": "mean"}}), SOURCES)
+
+
+def test_the_repair_of_a_version_is_not_that_of_a_method_that_has_no_moment_for_it() -> None:
+    methods: dict[str, Any] = {"magnitude": {}, "lottery": {}, "ac-dc": {}, "growing": {}}
+    spec = study(methods, version=2, training={"budget": "total", "retrain_epochs": 9})
+    mended = {name: training_for(spec, name).repair for name in methods}
+    assert mended == {"magnitude": ("least-squares",), "lottery": (), "ac-dc": (), "growing": ()}
+    points = [run for run in plan(spec, SOURCES) if run.kind == "point"]
+    assert len({sum(run.spent.values()) for run in points}) == 1
+    # Whoever asks for it by name is told.
+    with pytest.raises(SpecError, match="lottery is beside training.repair"):
+        plan(study(methods, version=2, training={"repair": ["bias"]}), SOURCES)

@@ -15,6 +15,7 @@ from secateur.point import Score
 from secateur.pruning.masks import Masks
 from secateur.pruning.repair import mend
 from secateur.study.job import Job
+from secateur.study.method_settings import training_for
 from secateur.tasks.task import forward
 from secateur.training.device import resolve_device
 from secateur.training.fit import stream
@@ -39,7 +40,7 @@ def repair_cut(model: nn.Module, masks: Masks, job: Job, data: Data) -> None:
     Raises:
         SecateurError: A kind cannot be done; the message says why.
     """
-    training = job.study.training
+    training = training_for(job.study, job.run.method)
     if not training.repair or not masks:
         return
     seed = stream(job.run.seed, "repair", job.run.depth)

@@ -9,7 +9,7 @@ from secateur.foundation.level import Levels
 from secateur.foundation.level_text import level_text
 from secateur.registry import METHODS, REPAIRS
 from secateur.spec import StudySpec
-from secateur.study.method_settings import passes_for_cut, wrong_plan
+from secateur.study.method_settings import passes_for_cut, training_for, wrong_plan
 
 TEACHER_PASSES = 3
 """Forward passes over the training data that count as one epoch: backward costs two more."""
@@ -37,7 +37,7 @@ def passes_of(study: StudySpec, method: str) -> int:
     """Passes over the training data for each cut of a method and its repair, counted as epochs."""
     if not METHODS[method].parts:
         return 0
-    repairs: list[int] = [REPAIRS[name].passes for name in study.training.repair]
+    repairs: list[int] = [REPAIRS[name].passes for name in training_for(study, method).repair]
     return passes_for_cut(study, method) + sum(repairs)
 
 

@@ -6,7 +6,7 @@ An edited criterion, or another version of the package that it comes from, makes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,7 +25,7 @@ from secateur.registry import (
 )
 from secateur.spec import GIVEN, StudySpec
 from secateur.study.content import Contents
-from secateur.study.method_settings import settings_for
+from secateur.study.method_settings import settings_for, training_for
 from secateur.study.module_text import files
 from secateur.training.loop import Loop
 
@@ -37,8 +37,7 @@ def method_codes(study: StudySpec) -> dict[str, str]:
     no part of what names a run.
     """
     names = {*study.methods, *(getattr(one, "like", "") for one in study.methods.values())} - {""}
-    repairs = study.training.repair
-    found = {name: "".join(_parts(study, name, repairs)) for name in sorted(names)}
+    found = {name: "".join(_parts(study, name)) for name in sorted(names)}
     found |= {name: "".join(_of(METRICS, name)) for name in study.metrics}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
 
@@ -65,7 +64,7 @@ def _module_of(entry: Any) -> str:
     return str(getattr(entry, "__module__", type(entry).__module__))
 
 
-def _parts(study: StudySpec, name: str, repairs: Iterable[str]) -> Iterator[str]:
+def _parts(study: StudySpec, name: str) -> Iterator[str]:
     yield from _of(METHODS, name)
     parts = parts_of(METHODS[name], settings_for(study, name))
     for part in parts:
@@ -74,7 +73,7 @@ def _parts(study: StudySpec, name: str, repairs: Iterable[str]) -> Iterator[str]
         yield from _of(ALLOCATIONS, allocation)
     for statistic in collected(parts):
         yield from _of(COLLECTORS, statistic)
-    for kind in repairs if parts else ():
+    for kind in training_for(study, name).repair if parts else ():
         yield from _of(REPAIRS, kind)
 
 

@@ -12,6 +12,7 @@ from secateur.foundation.level_text import level_text
 from secateur.pruning.method import is_structured, parts_of
 from secateur.registry import CRITERIA, METHODS
 from secateur.spec import FILES, MethodSpec, StudySpec
+from secateur.version_settings import repair_of
 
 if TYPE_CHECKING:
     from secateur.pruning.method import Method, Schedule
@@ -22,6 +23,9 @@ OF_CHANNELS = ("reduce",)
 """The options of a method that mean something to cuts of filters and channels alone."""
 OF_CUTS = ("scope", "ranking", "allocation", "normalize", "granularity", "scores", *OF_CHANNELS)
 """Those that mean nothing where nothing is cut."""
+
+CUT_BEFORE = ("one-shot", "incremental", "dynamic")
+"""The schedules of methods whose nets are cut before they are trained on."""
 
 
 def settings_for(study: StudySpec, method: str) -> MethodSpec:
@@ -37,11 +41,27 @@ def schedule_of(study: StudySpec, method: str) -> Schedule:
 
 
 def training_for(study: StudySpec, method: str) -> TrainingSpec:
-    """The study's training; of a method that rewinds by itself with where it goes back to."""
+    """The study's training; of a method that rewinds by itself with where it goes back to.
+
+    The repair that the study's version sets is not that of a method that has no moment for it.
+    """
     training = study.training
+    if not _asks_for_repair(study) and not _is_mended(study, method):
+        training = training.model_copy(update={"repair": ()})
     if not METHODS[method].rewinds or training.kept_epoch is not None:
         return training
     return training.model_copy(update={"retrain": "rewind-weights", "rewind_epoch": 0})
+
+
+def _asks_for_repair(study: StudySpec) -> bool:
+    """Whether the study's repair is its own setting, and not that of its version."""
+    return study.training.repair not in ((), tuple(repair_of(study.version)))
+
+
+def _is_mended(study: StudySpec, method: str) -> bool:
+    """Whether a repair lasts: between a cut and a training that goes on from the mended net."""
+    goes_back = METHODS[method].rewinds or study.training.kept_epoch is not None
+    return schedule_of(study, method) in CUT_BEFORE and not goes_back
 
 
 def passes_for_cut(study: StudySpec, name: str) -> int:
@@ -175,7 +195,7 @@ def _check_granularity(study: StudySpec, name: str) -> None:
 def _check_rewinding(study: StudySpec, name: str) -> None:
     """Refuse a method that rewinds where the rates are another's, or weights are mended."""
     given = "beside `train`, a loop of your own" if study.train else "beside training.repair"
-    if METHODS[name].rewinds and (study.train or study.training.repair):
+    if METHODS[name].rewinds and (study.train or training_for(study, name).repair):
         raise wrong_plan(
             f"methods.{name}",
             f"{given}: its nets go back to the weights and rates from before their training",
@@ -203,7 +223,7 @@ def _check_training(study: StudySpec) -> None:
             f"{study.training.devices} beside `train`, a loop of your own",
             "1: your loop says itself what it trains on",
         )
-    if study.training.repair and study.training.kept_epoch is not None:
+    if _asks_for_repair(study) and study.training.kept_epoch is not None:
         raise wrong_plan(
             "training.repair",
             "set beside retrain = 'rewind-weights', which takes back what was mended",

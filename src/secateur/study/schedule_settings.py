@@ -9,6 +9,7 @@ from secateur.pruning.method import is_structured
 from secateur.registry import METHODS
 from secateur.spec import StudySpec
 from secateur.study.method_settings import (
+    CUT_BEFORE,
     copied,
     schedule_of,
     settings_for,
@@ -25,8 +26,6 @@ WHILE_TRAINING: Mapping[str, tuple[str, ...]] = {
 """The schedules that change a net while it is trained, and the settings that each of them takes."""
 CEILING = 1.0
 """How high a penalty grows, where the study does not say it."""
-CUT_BEFORE = ("dynamic",)
-"""Those of them that cut it before, too."""
 
 
 def check_schedules(study: StudySpec) -> None:
