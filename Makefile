@@ -35,7 +35,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy --config-file tests/mypy.ini $$(git ls-files 'tests/test_*.py' 'tests/**/test_*.py')
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/jscpd --silent src tests benchmarks scripts examples cmake docs/_ext
-	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS)) $(wildcard tests/runtime/kernels/*.c)
+	$(BIN)/clang-format --dry-run --Werror $(filter %.c %.h,$(KERNELS)) $(wildcard tests/runtime/kernels/*.c \
+		src/secateur/runtime/portable/*.c benchmarks/*.c)
 	$(BIN)/cmake -S cmake -B build/warnings -DCMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
 	$(BIN)/cmake --build build/warnings --clean-first >/dev/null
 

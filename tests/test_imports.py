@@ -48,6 +48,7 @@ ROOMS = (
     "measure",
     "runtime.__init__",
     "runtime.kernels",
+    "runtime.portable",
     "runtime.layers",
     "runtime.compiler",
     "artifact",
@@ -82,6 +83,7 @@ WITHOUT_TORCH = (
     *("foundation.level_text", "foundation.atomic_write"),
     *("report", "tracking", "remote.copy", "remote.fetch", "verbs.sweep", "verbs.tune"),
     *("study.presets", "tuning.record", "yardsticks.table"),
+    *("runtime.kernels.kernels", "runtime.portable.net"),
 )
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 KERNELS = ROOT / "runtime" / "kernels"

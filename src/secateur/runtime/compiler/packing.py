@@ -33,18 +33,22 @@ class Packs:
         return torch.cat(node.scale_and_shift).numpy()
 
 
-def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
+def weight_and_bias(node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """What a convolution, linear layer or SELECT multiplies by, as one without groups."""
     weight = _selecting(node) if node.kind is NodeKind.SELECT else node.weight
     if weight is None:
         raise LookupError(f"{node.name} has no weight")
     bias = None if node.bias is None else node.bias.numpy()
+    return _ungrouped(weight, node.options.get("groups", 1)).numpy(), bias
+
+
+def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
+    weight, bias = weight_and_bias(node)
     if node.kind is NodeKind.LINEAR:
-        return packs.pack_linear(
-            weight.numpy(), bias, batch=batch, in_layout=before, out_layout=after
-        )
+        return packs.pack_linear(weight, bias, batch=batch, in_layout=before, out_layout=after)
     _, height, width = sizes(node.inputs[0])
     return packs.pack_conv2d(
-        _ungrouped(weight, node.options.get("groups", 1)).numpy(),
+        weight,
         bias,
         height=height,
         width=width,

@@ -62,7 +62,7 @@ def pack_linear(
     rows, columns = weight.shape
     geometry = shape((columns, 1, 1), (rows, 1, 1))
     layer = KernelLayer(OpKind.LINEAR, in_layout, out_layout, algorithm, batch, geometry)
-    return _pack(layer, weight, bias)
+    return pack_layer(layer, weight, bias)
 
 
 def pack_conv2d(
@@ -123,10 +123,20 @@ def pack_conv2d(
         dilation=dilation,
     )
     layer = KernelLayer(OpKind.CONV2D, in_layout, out_layout, algorithm, batch, geometry)
-    return _pack(layer, weight, bias)
+    return pack_layer(layer, weight, bias)
 
 
-def _pack(layer: KernelLayer, weight: Floats, bias: Floats | None) -> Pack:
+def pack_layer(layer: KernelLayer, weight: Floats, bias: Floats | None) -> Pack:
+    """Pack what has its geometry already.
+
+    Args:
+        layer: The geometry, and how the layer will be run.
+        weight: Dense, by outputs: `[out, ...]`, as many elements as the geometry says.
+        bias: `[out]`.
+
+    Raises:
+        KernelError: Shapes that do not fit, or there are no kernels here.
+    """
     operation = f"packing a {OpKind(layer.kind).name.lower()} layer"
     weight = np.ascontiguousarray(weight, dtype=np.float32)
     bias = None if bias is None else np.ascontiguousarray(bias, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""What a packaged network is run by: a plan file, numpy and the kernels, without torch."""
