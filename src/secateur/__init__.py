@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from secateur.artifact.export import export_onnx as export_onnx
     from secateur.artifact.export import export_pt2 as export_pt2
     from secateur.artifact.inspect import inspect as inspect
+    from secateur.artifact.int8 import export_int8 as export_int8
     from secateur.artifact.load import load as load
     from secateur.artifact.load import load_state_dict as load_state_dict
+    from secateur.artifact.package import package as package
     from secateur.artifact.save import save as save
     from secateur.channels import compact as compact
     from secateur.channels import trace as trace
@@ -57,6 +59,7 @@ _HOMES = {
     "compile": "secateur.runtime.compiler",
     "cost": "secateur.measure.cost",
     "evaluate": "secateur.training.evaluate",
+    "export_int8": "secateur.artifact.int8",
     "export_onnx": "secateur.artifact.export",
     "export_pt2": "secateur.artifact.export",
     "fit": "secateur.training.fit",
@@ -64,6 +67,7 @@ _HOMES = {
     "inspect": "secateur.artifact.inspect",
     "load": "secateur.artifact.load",
     "load_state_dict": "secateur.artifact.load",
+    "package": "secateur.artifact.package",
     "prune": "secateur.verbs.prune",
     "repair": "secateur.verbs.repair",
     "save": "secateur.artifact.save",

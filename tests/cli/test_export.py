@@ -209,3 +209,15 @@ def test_a_failing_export_leaves_no_file(
 def test_a_level_in_a_file_name(run: Path, level: Levels, name: str) -> None:
     point = Store(run).points()[0]
     assert _file_name(replace(point, method="magnitude", level=level, digest="a" * 64)) == name
+
+
+def test_int8_is_told_beside_float32(run: Path) -> None:
+    own = ("--study", run.parent / "tiny.toml", "--point", "magnitude:0.7:0")
+    said = invoke("export", run, *own, "--int8", "--no-timing")
+    path = run / "exports" / "magnitude-0.7-0-int8.onnx"
+    assert str(path) in said
+    assert "validation accuracy" in said
+    assert f"{path.stat().st_size:,}" in said
+    assert inspect(path).totals()["prunable_zeros"] > 0
+    with pytest.raises(UsageError, match="--int8 is asked for of a pt2 file"):
+        invoke("export", run, *own, "--int8", "--to", "pt2")

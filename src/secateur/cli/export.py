@@ -9,31 +9,28 @@ import typer
 
 from secateur.artifact.path import format_of
 from secateur.cli.app import app
-from secateur.cli.names import RunFolder, models, points
-from secateur.cli.picking import (
-    Across,
-    AtLeast,
-    AtMost,
-    MinAccuracy,
-    MinQuality,
-    Within,
-    picked,
-)
+from secateur.cli.int8_table import int8_table
+from secateur.cli.names import RunFolder, points
+from secateur.cli.picking import Across, AtLeast, AtMost, MinAccuracy, MinQuality, Within
+from secateur.cli.printing import print_table
+from secateur.cli.shipping import Builder, OwnStudy, shipped
 from secateur.errors import ChannelError, UsageError
-from secateur.point import Point
 from secateur.study.export import check_target, file_for, make_folder, point_net
+from secateur.study.int8_points import source_of
 from secateur.study.net_source import OPERATION
-from secateur.study.pick import Pick, shipped_point
-from secateur.study.point_names import chosen_point, matching
 from secateur.study.store import Store
 
 Target = Literal["safetensors", "onnx", "pt2"]
+
+_SECONDS = 1.0
+"""In which two files are timed beside each other, at each batch size."""
 
 # The first line keeps the paragraph from being wrapped.
 EXAMPLES = """\b
 Examples:
   secateur export runs/demo --within 0.02 --out small.onnx
   secateur export runs/demo --at-most bytes=200k --to onnx
+  secateur export runs/demo --within 0.02 --to onnx --int8
   secateur export runs/demo --point magnitude:0.9
   secateur export runs/mine --min-quality 0.85 --model mynets:build
 """
@@ -63,16 +60,17 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The file; RUN/exports/METHOD-LEVEL-SEED.* by default.")
     ] = None,
-    model: Annotated[
-        str | None,
+    model: Builder = None,
+    study: OwnStudy = None,
+    int8: Annotated[
+        bool,
         typer.Option(
-            help="Your own net: package.module:function. Nothing that a run folder names is run.",
-            autocompletion=models,
+            "--int8",
+            help="Of ONNX: quantise weights and activations, calibrated on the study's training "
+            "data; the file's quality, bytes and latency are told beside the float32 ones.",
         ),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="Or the study file that was swept, for the net's options.")
-    ] = None,
+    ] = False,
+    timing: Annotated[bool, typer.Option(help="Of --int8: time both files.")] = True,
 ) -> None:
     """Write a network of a study to a file, its empty channels taken out.
 
@@ -83,52 +81,45 @@ def export(
     your own is built by the function that you name here or in the study file; neither its data nor
     the folder in which it was swept are needed.
     """
-    kind = format_of(out, to, OPERATION)
+    kind = format_of(out, to or ("onnx" if int8 and out is None else None), OPERATION)
     store = Store(run)
-    there = store.points()
-    found = picked(
-        there,
-        min_accuracy=min_accuracy,
-        min_quality=min_quality,
-        within=within,
-        at_least=at_least,
-        at_most=at_most,
-        x=x,
-    )
-    chosen = _chosen(store, there, point, found)
-    target = out or file_for(store, chosen, kind)
+    bounds = {
+        "min_accuracy": min_accuracy,
+        "min_quality": min_quality,
+        "within": within,
+        "at_least": at_least,
+        "at_most": at_most,
+    }
+    chosen, found = shipped(store, point, bounds, x)
+    net = source_of(store, chosen)
+    if net != chosen:
+        int8, kind = True, kind if to or out else "onnx"
+    if int8 and kind != "onnx":
+        raise _not_onnx(kind)
+    target = out or file_for(store, net, kind, "int8" if int8 else "")
     check_target(target)
-    made = point_net(store, chosen, model, study)
+    made = point_net(store, net, model, study)
     make_folder(target.parent)
     if isinstance(made.compaction, ChannelError):
         typer.echo(f"Channels stay, as zeros: {made.compaction}", err=True)
-    made.write(target, kind)
+    if int8:
+        from secateur.study.int8 import measuring, quantised
+
+        held = measuring(store, model, study)
+        print_table(int8_table(quantised(made, held, target, seconds=_SECONDS if timing else 0)))
+    else:
+        made.write(target, kind)
     if found is not None:
         typer.echo(str(found))
     typer.echo(f"{chosen.method} {chosen.level_name} seed {chosen.seed}: {target}")
     typer.echo(f"{target.stat().st_size:,} bytes")
 
 
-def _chosen(store: Store, points: tuple[Point, ...], name: str | None, found: Pick | None) -> Point:
-    """The point that is meant, by its name or as the pick."""
-    if (name is None) == (found is None):
-        raise UsageError(
-            OPERATION,
-            "what to export",
-            given="not said" if found is None else "said twice, by --point and by a bound",
-            expected="a bound for a pick, or a point",
-            remedy=f"For example --within 0.02, or --point; `secateur frontier {store.folder}` "
-            "shows what there is.",
-        )
-    if name is not None:
-        earlier = () if matching(points, name) else store.earlier_points()
-        return chosen_point((*points, *earlier), name, store.folder, others=len(earlier))
-    if found is not None and found.met:
-        return shipped_point(found)
-    raise UsageError(
+def _not_onnx(kind: str) -> UsageError:
+    return UsageError(
         OPERATION,
-        "the pick",
-        given=f"none: {str(found).rstrip('.')}",
-        expected="a level that meets what is asked for",
-        remedy="Ask for less, or name a point with --point.",
+        "--int8",
+        given=f"asked for of a {kind} file",
+        expected="an ONNX file",
+        remedy="Add --to onnx, or end --out in .onnx.",
     )

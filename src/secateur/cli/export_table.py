@@ -12,6 +12,7 @@ from secateur.cli.names import RunFolder
 from secateur.errors import UsageError
 from secateur.report.export_table import FORMATS, format_of
 from secateur.report.file import write_whole
+from secateur.study.int8_points import shown_points
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -50,7 +51,7 @@ def export_table(
             expected="a file: Parquet is no text",
             remedy="For example: --out points.parquet.",
         )
-    content = FORMATS[target](Store(run).points(), CONTROLS)
+    content = FORMATS[target](shown_points(Store(run)), CONTROLS)
     if out is None:
         typer.echo(content.decode(), nl=False)
         return

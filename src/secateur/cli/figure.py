@@ -12,6 +12,7 @@ from secateur.cli.names import RunFolder
 from secateur.cli.names import methods as method_names
 from secateur.report.figure import Picture, form_of
 from secateur.report.plot import MEASURES, WIDTH, plot
+from secateur.study.int8_points import shown_points
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
 
@@ -55,6 +56,6 @@ def figure(
     """
     form_of(out)
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    points = Store(run).points()
+    points = shown_points(Store(run))
     shown = plot(points, x=x, y=y, controls=CONTROLS, methods=wanted, title=title, width=width)
     typer.echo(f"Figure: {Picture(shown).save(out)}")

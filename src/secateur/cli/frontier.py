@@ -31,6 +31,7 @@ from secateur.study.aggregate import Replicate, replicates
 from secateur.study.folder import inside
 from secateur.study.frontier import frontier as non_dominated
 from secateur.study.frontier import hypervolumes, reference_of
+from secateur.study.int8_points import shown_points
 from secateur.study.metrics import axis, quality_of
 from secateur.study.ranking import rankings
 from secateur.study.store import Store
@@ -75,7 +76,7 @@ def frontier(
     if ranks:
         _tell_ranks(store, as_json)
         return
-    points = store.points()
+    points = shown_points(store)
     earlier = store.earlier_points() if every else ()
     if not as_json:
         if points or not earlier:
@@ -121,8 +122,8 @@ def _raise_without_ranks(store: Store) -> None:
 
 
 def print_frontier(store: Store, x: str = "sparsity") -> None:
-    """The table and the hypervolumes."""
-    points = store.points()
+    """The table, and the hypervolumes of what was swept."""
+    points = shown_points(store)
     if not points:
         _raise_without_points(store)
     levels = replicates(points)
@@ -132,7 +133,7 @@ def print_frontier(store: Store, x: str = "sparsity") -> None:
     if tuned := tuned_words(store.settings):
         typer.echo(tuned)
     if x == "sparsity":
-        _tell_hypervolumes(points, quality)
+        _tell_hypervolumes(store.points(), quality)
 
 
 def _tell_hypervolumes(points: Sequence[Point], quality: str) -> None:
@@ -197,7 +198,7 @@ def draw(store: Store, quiet: bool = False) -> None:
     """Write the figures, or say why there are none."""
     try:
         folder = inside(store.folder, "figures")
-        for path in figures(store.points(), folder, controls=CONTROLS):
+        for path in figures(shown_points(store), folder, controls=CONTROLS):
             if not quiet:
                 typer.echo(f"Figure: {path}")
     except UsageError as error:

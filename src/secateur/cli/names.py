@@ -51,13 +51,14 @@ def run_folders(incomplete: str) -> list[str]:
 
 def points(context: typer.Context, incomplete: str) -> list[str]:
     """The points of the run folder that has been typed."""
+    from secateur.study.int8_points import shown_points
     from secateur.study.point_names import names_of
     from secateur.study.store import Store
 
     # What stands before an unfinished option is not given to its parameter yet.
     run = context.params.get("run") or next(iter(context.args), None)
     try:
-        known = names_of(Store(Path(run)).points()) if run else []
+        known = names_of(shown_points(Store(Path(run)))) if run else []
     except SecateurError:
         return []
     return list(_starting(known, incomplete))

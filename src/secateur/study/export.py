@@ -98,6 +98,17 @@ class PointNet:
                 self.example,
             )
 
+    def package(self, folder: Path) -> None:
+        """Write it into a folder that runs it without torch; see `secateur.package`.
+
+        Raises:
+            ModelError: An operator has no kernel.
+            ArtifactError: It cannot be written.
+        """
+        from secateur.artifact.package import package
+
+        package(self.small, self.example, folder)
+
 
 def point_net(
     store: Store, point: Point, model: Builder | None = None, study: str | None = None
@@ -134,9 +145,22 @@ def point_net(
     return PointNet(spec.name, point, source, net, masks, compaction, example)
 
 
-def file_for(store: Store, point: Point, kind: Format) -> Path:
-    """Where a point is exported to by default: `RUN/exports/METHOD-LEVEL-SEED.KIND`."""
-    return inside(store.folder, "exports", f"{_file_name(point)}.{kind}")
+def file_for(store: Store, point: Point, kind: Format, form: str = "") -> Path:
+    """Where a point is exported to by default: `RUN/exports/METHOD-LEVEL-SEED.KIND`.
+
+    Args:
+        store: Of the run folder.
+        point: One of its points.
+        kind: The kind of file.
+        form: What else it is, before its suffix: `int8`.
+    """
+    name = "-".join(part for part in (_file_name(point), form) if part)
+    return inside(store.folder, "exports", f"{name}.{kind}")
+
+
+def folder_for(store: Store, point: Point) -> Path:
+    """Where a point is packaged by default: `RUN/packages/METHOD-LEVEL-SEED`."""
+    return inside(store.folder, "packages", _file_name(point))
 
 
 def check_target(target: Path) -> None:

@@ -30,6 +30,7 @@ from secateur.study.store import Store
 
 BATCHES = (1, 64)
 EAGER = "torch-eager"
+OTHER = "other"
 _SECONDS = 15.0
 _CHOOSING = 0.05
 _ROUNDS = (5, 50)
@@ -38,9 +39,17 @@ _SPARSE = 0.5
 """With fewer zeros in every weight, zeros save no time: what counts are the shapes."""
 
 Signature = tuple[object, ...]
+Maker = Callable[[Inputs, int], tuple[str, Callable[[], object]]]
+"""From inputs and threads to the name of an engine and a pass of it."""
 
 
-def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int], None]) -> None:
+def time_points(
+    store: Store,
+    setup: Setup,
+    data: Data,
+    on_begin: Callable[[int], None],
+    others: Mapping[str, Maker] | None = None,
+) -> dict[str, list[Latency]]:
     """Time the compact net of every point of the plan on the CPU, and write the medians.
 
     Each runs in eager torch and, in the same rounds, on the engine of `secateur.compile`, dense
@@ -56,10 +65,14 @@ def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int]
         setup: Says how the model is built.
         data: The data, on the CPU.
         on_begin: Told how many different nets there are.
+        others: What else is timed in the same rounds, by name; the points are then timed anew.
+
+    Returns:
+        The latencies of the others.
     """
-    points = store.points()
-    if all(point.latency for point in points):
-        return
+    points, others = store.points(), others or {}
+    if not others and all(point.latency for point in points):
+        return {}
     nets: dict[Signature, nn.Module] = {}
     signatures: dict[str, tuple[Signature, Signature]] = {}
     for point in points:
@@ -74,7 +87,7 @@ def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int]
     # Torch counts the cores that it may run on, not the time on them that a container is given.
     with torch_threads(min(torch.get_num_threads(), cores())):
         engines = _compiled({own: nets[own] for _, own in signatures.values()}, data)
-        measured = {batch: _measure(eager, engines, data, batch) for batch in BATCHES}
+        measured = {batch: _measure(eager, engines, others, data, batch) for batch in BATCHES}
     store.write_latencies(
         {
             digest: [
@@ -86,6 +99,7 @@ def time_points(store: Store, setup: Setup, data: Data, on_begin: Callable[[int]
             for digest, (shapes, own) in signatures.items()
         }
     )
+    return {name: [measured[batch][OTHER, (name,)] for batch in BATCHES] for name in others}
 
 
 def _compact_net(store: Store, setup: Setup, data: Data, point: Point) -> nn.Module:
@@ -118,6 +132,7 @@ def _compiled(nets: Mapping[Signature, nn.Module], data: Data) -> dict[Signature
 def _measure(
     nets: Mapping[Signature, nn.Module],
     engines: Mapping[Signature, Engine],
+    others: Mapping[str, Maker],
     data: Data,
     batch: int,
 ) -> dict[tuple[str, Signature], Latency]:
@@ -129,6 +144,8 @@ def _measure(
     for signature, engine in engines.items():
         calls["engine", signature] = _engine(engine, inputs)
         names["engine", signature] = f"secateur-{engine.choice(batch).backend}"
+    for name, make in others.items():
+        names[OTHER, (name,)], calls[OTHER, (name,)] = make(inputs, torch.get_num_threads())
     keys = {str(number): key for number, key in enumerate(calls)}
     runs = {number: calls[key] for number, key in keys.items()}
     timings = compare_within(runs, _SECONDS, rounds=_ROUNDS, rest=_REST)

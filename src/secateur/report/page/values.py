@@ -23,6 +23,7 @@ from secateur.report.style import styles
 from secateur.report.tuning import audit_words, notes, setting_text
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE
+from secateur.study.int8_points import int8_points, shown_points
 from secateur.study.metrics import Metric, axes_of, own_metrics, quality_of, score_metrics
 from secateur.study.point_names import names_of
 from secateur.study.ranking import Ranking, rankings
@@ -61,7 +62,8 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         UsageError: The points are not of one study.
     """
     store = source if isinstance(source, Store) else Store(source.folder)
-    points = store.points()
+    swept = store.points()
+    points = shown_points(store)
     levels = replicates(points)
     trainings = store.trainings()
     nets = _Table(_net(point.layers) for point in points)
@@ -80,7 +82,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "levels": levels_of(levels, places, axes, scores),
         "choices": {metric.name: choice_of(levels, metric) for metric in axes.values()},
         "floor": usual_floor(levels),
-        "rankings": [_ranking(one) for one in rankings(points, CONTROLS)],
+        "rankings": [_ranking(one) for one in rankings(swept, CONTROLS)],
         "points": [
             {
                 **_point(point),
@@ -96,7 +98,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         ],
         "nets": nets.rows,
         "environments": machines.rows,
-        "trainings": {each.digest[:_ID]: _training(each) for each in trainings},
+        "trainings": _by_point({each.digest[:_ID]: _training(each) for each in trainings}, store),
         "failures": [{"title": title, "reason": why} for title, why in store.failures()],
         "tuning": _tuning(store),
     }
@@ -112,6 +114,14 @@ def _tuning(store: Store) -> dict[str, Any] | None:
         shown["said"] = {name: setting_text(one) for name, one in trial.settings.items()}
         shown["notes"] = list(notes(trial))
     return {**found, "words": audit_words(record)}
+
+
+def _by_point(trainings: dict[str, Any], store: Store) -> dict[str, Any]:
+    """The trainings by run; a point that was quantised has that of the point it was made of."""
+    quantised = {
+        one.point.digest[:_ID]: trainings[one.source.digest[:_ID]] for one in int8_points(store)
+    }
+    return {**trainings, **quantised}
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:
