@@ -203,5 +203,5 @@ def test_the_repair_of_a_version_is_not_that_of_a_method_that_has_no_moment_for_
     points = [run for run in plan(spec, SOURCES) if run.kind == "point"]
     assert len({sum(run.spent.values()) for run in points}) == 1
     # Whoever asks for it by name is told.
-    with pytest.raises(SpecError, match="lottery is beside training.repair"):
+    with pytest.raises(SpecError, match=r"lottery is beside training.repair"):
         plan(study(methods, version=2, training={"repair": ["bias"]}), SOURCES)
