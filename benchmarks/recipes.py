@@ -357,9 +357,10 @@ def _at_chance(one: Mapping[str, Any]) -> int:
 def _every(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, one in found.items():
         lost = ", ".join(_below(one)) or "none"
+        where = ", ".join(one["environment"][name] for name in ("cpu", "instruction_set", "torch"))
         yield (
             f"- `{name}`: below the random control beyond the band: {lost}; points of informed "
-            f"methods at chance: {_at_chance(one)}; {one['seconds']} s."
+            f"methods at chance: {_at_chance(one)}; {one['seconds']} s on {where}."
         )
     yield ""
 
