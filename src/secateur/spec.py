@@ -177,7 +177,7 @@ class StudySpec(Settings):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, value: object) -> object:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, int | list | tuple):
             raise ValueError(_SEEDS)
         if isinstance(value, int) and value > MOST_SEEDS:
             raise ValueError(f"at most {MOST_SEEDS:,} seeds")

@@ -94,6 +94,13 @@ def test_an_unknown_engine_is_refused(file: Path) -> None:
         invoke("bench", file, "--engines", "onnxruntim")
 
 
+@pytest.mark.parametrize(("name", "engines"), [("small", ","), ("small.onnx", "torch,secateur")])
+def test_no_engine_is_no_empty_table(file: Path, tmp_path: Path, name: str, engines: str) -> None:
+    path = file if name == "small" else tmp_path / name
+    with pytest.raises(UsageError, match=r"expected .*onnxruntime.*: what this file can be run on"):
+        invoke("bench", path, "--engines", engines)
+
+
 def test_threads_by_the_thousand_are_refused_and_not_begun(file: Path) -> None:
     """OpenMP ends the process where the system has no more of them."""
     with pytest.raises(UsageError, match="threads is 99999, expected from 1 to"):

@@ -21,7 +21,7 @@ from secateur.artifact.load import load
 from secateur.artifact.memory import working_memory
 from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
-from secateur.errors import ArtifactError, UnknownNameError
+from secateur.errors import ArtifactError, UnknownNameError, UsageError
 from secateur.measure.environment import environment
 from secateur.measure.latency import compare, torch_threads
 from secateur.point import Timing
@@ -144,8 +144,18 @@ def bench(
     for engine in engines:
         if engine not in ENGINES:
             raise UnknownNameError("engine", engine, ENGINES)
+    asked, runs = engines, ENGINES
     if _is_onnx(path) or (dense is not None and _is_onnx(dense)):
-        engines = [engine for engine in engines if engine == "onnxruntime"]
+        runs = ("onnxruntime",)
+        engines = [engine for engine in engines if engine in runs]
+    if not engines:
+        raise UsageError(
+            "timing a model file",
+            "the engines",
+            given=", ".join(asked) or "none",
+            expected=f"{', '.join(runs)}: what this file can be run on",
+            remedy="Leave the engines out, or name one of these.",
+        )
     place = checked_path(path, "timing a model file")
     for one in (path, dense):
         if one is not None and _is_onnx(one):

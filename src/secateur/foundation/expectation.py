@@ -13,6 +13,7 @@ _THINGS = {
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "finite_number": "a finite number",
+    "string_pattern_mismatch": "text of the form {pattern}",
     "string_too_short": "at least {min_length} letters",
     "string_too_long": "at most {max_length} letters",
     "too_short": "at least {min_length} of them",
