@@ -22,6 +22,21 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def exporter() -> None:
+    """Ask for torch's exporter to ONNX."""
+
+
+@pytest.fixture(autouse=True)
+def _no_exporter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds each time: only tests of it have it."""
+    if "exporter" not in request.fixturenames:
+        monkeypatch.setattr(
+            "secateur.runtime.compiler.wholes.Wholes._export",
+            lambda self, _: self.left_out.update(onnxruntime="not tried here"),
+        )
+
+
 def _small() -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)

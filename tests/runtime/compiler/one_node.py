@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -18,20 +19,22 @@ def given(*shape: int) -> Node:
 
 
 def linear(value: Node, outputs: int, *, relu: bool = False, share: float = 0.5) -> Node:
-    """A linear layer; a share of its weights is zero."""
-    (inputs,) = value.sizes
+    """A linear layer; a share of its weights is zero. Of sequences it takes row by row."""
+    *before, inputs = value.sizes
     weight = torch.randn(outputs, inputs) * (torch.rand(outputs, inputs) >= share)
-    return Node(
-        NodeKind.LINEAR, "linear", (value,), (outputs,), weight, torch.randn(outputs), relu=relu
-    )
+    bias = torch.randn(outputs)
+    node = Node(NodeKind.LINEAR, "linear", (value,), (*before, outputs), weight, bias, relu=relu)
+    node.rows = prod(before) if before else 0
+    return node
 
 
 def relu(value: Node) -> Node:
-    return Node(NodeKind.RELU, "relu", (value,), value.shape)
+    return Node(NodeKind.RELU, "relu", (value,), value.shape, rows=value.rows)
 
 
 def add(left: Node, right: Node) -> Node:
-    return Node(NodeKind.ADD, "add", (left, right), left.shape)
+    rows = max(left.rows, right.rows)
+    return Node(NodeKind.ADD, "add", (left, right), left.shape, rows=rows)
 
 
 def affine(value: Node) -> Node:
@@ -79,8 +82,8 @@ def _conv(groups: int, *, relu: bool) -> Case:
     return Case(node, function)
 
 
-def _linear(*, bias: bool, relu: bool) -> Case:
-    node = linear(given(9), 5, relu=relu)
+def _linear(*, bias: bool, relu: bool, before: tuple[int, ...] = ()) -> Case:
+    node = linear(given(*before, 9), 5, relu=relu)
     node.bias = node.bias if bias else None
     shift = node.bias.double() if bias else None
 
@@ -132,6 +135,7 @@ def _cases() -> dict[str, Case]:
         "conv in groups, relu": _conv(2, relu=True),
         "linear": _linear(bias=True, relu=False),
         "linear without bias, relu": _linear(bias=False, relu=True),
+        "linear, row by row": _linear(bias=True, relu=True, before=(3, 2)),
         "relu": Case(relu(image), torch.relu),
         "add, relu": Case(total, lambda x, y: (x + y).relu()),
         "affine of images": _affine(3, 4, 5),

@@ -49,7 +49,7 @@ def test_the_weights_are_copies() -> None:
     graph = capture(net, torch.zeros(2, 4))
     before = net[0].weight.detach().clone()
     nn.init.zeros_(net[0].weight)
-    assert torch.equal(graph.output.matrix, before)
+    assert torch.equal(graph.outputs[0].matrix, before)
 
 
 def test_names_are_those_of_the_modules() -> None:
@@ -60,11 +60,11 @@ def test_names_are_those_of_the_modules() -> None:
 
 def test_an_operator_without_a_rule_runs_in_torch() -> None:
     graph = capture(nn.Sequential(nn.Linear(4, 4), nn.GELU()), torch.zeros(2, 4))
-    assert graph.output.kind is NodeKind.TORCH
-    assert (graph.output.name, graph.output.why) == ("aten.gelu", "no kernel")
-    assert graph.output.call is not None
+    assert graph.outputs[0].kind is NodeKind.TORCH
+    assert (graph.outputs[0].name, graph.outputs[0].why) == ("aten.gelu", "no kernel")
+    assert graph.outputs[0].call is not None
     value = torch.randn(3, 4)
-    assert torch.equal(graph.output.call(value), nn.functional.gelu(value))
+    assert torch.equal(graph.outputs[0].call(value), nn.functional.gelu(value))
 
 
 def test_whoever_reads_a_tensor_after_a_change_in_place_reads_the_changed_one() -> None:
@@ -76,7 +76,7 @@ def test_whoever_reads_a_tensor_after_a_change_in_place_reads_the_changed_one() 
 
     graph = capture(Changes(), torch.zeros(2, 4))
     assert [str(node.kind) for node in graph.nodes] == ["input", "linear", "relu", "linear", "add"]
-    assert graph.output.inputs[0].kind is NodeKind.RELU
+    assert graph.outputs[0].inputs[0].kind is NodeKind.RELU
 
 
 def test_a_change_under_a_view_that_is_read_later_is_refused() -> None:
@@ -98,7 +98,7 @@ def test_a_change_of_a_clone_leaves_the_original() -> None:
             return y.clone().relu_() + y
 
     graph = capture(Changes(), torch.zeros(2, 4))
-    assert [str(value.kind) for value in graph.output.inputs] == ["relu", "linear"]
+    assert [str(value.kind) for value in graph.outputs[0].inputs] == ["relu", "linear"]
 
 
 def test_a_fixed_batch_is_refused() -> None:
@@ -119,16 +119,29 @@ def test_control_flow_on_values_is_refused() -> None:
         capture(Branches(), torch.zeros(2, 4))
 
 
-def test_two_outputs_are_refused() -> None:
+def test_several_inputs_and_outputs() -> None:
     class Two(Net):
+        def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            z = self.linear(x) + y
+            return z, z.relu()
+
+    graph = capture(Two(), torch.zeros(2, 4), torch.zeros(2, 4))
+    assert [str(node.kind) for node in graph.nodes] == ["input", "input", "linear", "add", "relu"]
+    assert [node.name for node in graph.sources] == ["x", "y"]
+    assert [str(node.kind) for node in graph.outputs] == ["add", "relu"]
+
+
+def test_float64_runs_in_torch_operator_by_operator() -> None:
+    graph = capture(nn.Linear(4, 2).double(), torch.zeros(2, 4).double())
+    assert [str(node.kind) for node in graph.nodes] == ["input", "torch"]
+
+
+def test_an_output_that_needs_no_input_is_a_constant() -> None:
+    class Table(Net):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            y = self.linear(x)
-            return y, y.relu()
+            return self.linear(x), self.linear.bias
 
-    with pytest.raises(NotCapturedError, match="its output"):
-        capture(Two(), torch.zeros(2, 4))
-
-
-def test_float64_is_not_known() -> None:
-    with pytest.raises(NotCapturedError, match="fp32"):
-        capture(nn.Linear(4, 2).double(), torch.zeros(2, 4).double())
+    graph = capture(net := Table(), torch.zeros(2, 4))
+    made = graph.outputs[1].call
+    assert made is not None
+    assert torch.equal(made(), net.linear.bias)

@@ -18,9 +18,9 @@ def test_a_norm_keeps_the_zeros_of_the_layer_that_takes_it_in(sparsified, exact,
     sparsified(net, 0.7)
     graph = folded(capture(net, torch.zeros(2, 3, 6, 6)))
     assert kinds(graph) == ["input", "conv+relu"]
-    assert torch.equal(graph.output.matrix == 0, net[0].weight == 0)
+    assert torch.equal(graph.outputs[0].matrix == 0, net[0].weight == 0)
     inputs = torch.randn(4, 3, 6, 6)
-    close(TorchSegment(graph.nodes[1:], [graph.output]).run([inputs])[0], exact(net, inputs))
+    close(TorchSegment(graph.nodes[1:], [graph.outputs[0]]).run([inputs])[0], exact(net, inputs))
 
 
 class Shared(nn.Module):

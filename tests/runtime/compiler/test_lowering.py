@@ -95,7 +95,7 @@ def test_memory_is_used_again() -> None:
     largest = max(features(node) for node in graph.nodes)
     alive_at_once = 3  # What a block reads, and its two convolutions.
     for layout in Layout:
-        made = lowered(nodes, reads=[graph.source], layout=layout)
+        made = lowered(nodes, reads=[graph.sources[0]], layout=layout)
         assert sum(made.slots) <= (alive_at_once + 1) * largest
 
 

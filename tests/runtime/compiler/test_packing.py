@@ -20,6 +20,7 @@ from secateur.runtime.kernels.structs import Layout
 native = pytest.mark.skipif(not library.available(), reason="no native kernels here")
 PLAIN, LANES = Layout.PLAIN, Layout.LANES
 NEITHER = "values that are neither vectors nor images"
+NO_BATCH = "values that are no batches of numbers"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -32,12 +33,29 @@ def test_what_runs_in_torch_says_why_itself() -> None:
     assert unsupported(called(torch.erf, given(3))) == "no kernel"
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 5), (), (0,), (3, 0, 4), None], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 5)], ids=str)
+def test_layers_take_vectors_and_images_and_the_rest_takes_whatever_it_is(shape) -> None:
+    value = given(*shape)
+    assert unsupported(relu(value)) == ""
+    assert unsupported(add(value, value)) == ""
+    assert unsupported(Node(NodeKind.LINEAR, "linear", (value,), (3,))) == NEITHER
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 4), None], ids=str)
 def test_other_values_are_refused_on_either_side(shape) -> None:
     strange, vector = Node(NodeKind.TORCH, "strange", (), shape), given(3)
     into = Node(NodeKind.RELU, "relu", (vector,), shape)
     second = Node(NodeKind.ADD, "add", (vector, strange), (3,))
-    assert [unsupported(node) for node in (relu(strange), into, second)] == [NEITHER] * 3
+    assert [unsupported(node) for node in (relu(strange), into, second)] == [NO_BATCH] * 3
+
+
+def test_rows_are_taken_if_they_have_a_fixed_size() -> None:
+    rows = linear(given(3, 4), 5)
+    assert unsupported(rows) == ""
+    rows.shape = None
+    assert unsupported(rows) == "rows of no fixed size"
+    rows.dims = (None, None, 5)
+    assert unsupported(rows) == ""
 
 
 def test_a_reshape_costs_nothing_whatever_its_shape() -> None:

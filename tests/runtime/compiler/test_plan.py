@@ -6,23 +6,25 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from one_node import called, given, linear, relu
+from one_node import add, called, given, linear, relu
 from torch import Tensor, nn
 
 from secateur import models
 from secateur.runtime.compiler import onnx
-from secateur.runtime.compiler.autotune import BACKENDS, CSR, ONNX, TORCH, Chooser
 from secateur.runtime.compiler.capture import capture
+from secateur.runtime.compiler.choice import BACKENDS, CSR, FOLDED, LAYERS, ONNX, TORCH
 from secateur.runtime.compiler.dense import TorchSegment
 from secateur.runtime.compiler.folding import folded
 from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.plan import Plan, Side, plan
+from secateur.runtime.compiler.planner import Planner
 from secateur.runtime.kernels import library
 
 HERE = [
     name
     for name in BACKENDS
-    if (library.available() or name in (ONNX, TORCH, CSR)) and (onnx.available() or name != ONNX)
+    if (library.available() or name in (ONNX, FOLDED, CSR)) and (onnx.available() or name != ONNX)
+    if name not in (TORCH, LAYERS)
 ]
 native = pytest.mark.skipif(not library.available(), reason="no native kernels here")
 NETS = [
@@ -37,8 +39,8 @@ LARGE_NETS = [("resnet20", (3, 17, 15), 0.9), ("vgg16-bn", (3, 32, 32), 0.9)]
 each_isa = pytest.mark.usefixtures("each_isa")
 
 
-def chooser(net: nn.Module, *shape: int) -> Chooser:
-    return Chooser(folded(capture(net, torch.zeros(2, *shape))), threads=1, seconds=0)
+def planner(net: nn.Module, *shape: int) -> Planner:
+    return Planner(folded(capture(net, torch.zeros(2, *shape))), threads=1, seconds=0)
 
 
 @each_isa
@@ -54,8 +56,8 @@ def test_large_reference_nets(name, shape, share, sparsified, exact, close) -> N
 
 def assert_exact(name, shape, share, batches, sparsified, exact, close) -> None:
     net = sparsified(models.build(name, shape, 10), share)
-    made = chooser(net, *shape)
-    assert NodeKind.TORCH not in {node.kind for node in made._graph.nodes}
+    made = planner(net, *shape)
+    assert NodeKind.TORCH not in {node.kind for node in made.graph.nodes}
     inputs = torch.randn(batches[-1], *shape)
     expected = exact(net, inputs)
     for backend in HERE:
@@ -68,7 +70,7 @@ def assert_exact(name, shape, share, batches, sparsified, exact, close) -> None:
 @each_isa
 def test_a_layer_of_zeros_gives_its_bias(sparsified) -> None:
     net = sparsified(nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 4)), 1.0)
-    made = chooser(net, 2, 4, 4)
+    made = planner(net, 2, 4, 4)
     for backend in HERE:
         given = made.build(backend, 8)(torch.randn(5, 2, 4, 4))
         assert torch.equal(given, net[2].bias.detach().expand(5, 4))
@@ -100,10 +102,7 @@ class Mixture(nn.Module):
 @pytest.mark.parametrize("backend", HERE)
 def test_a_mixture(backend, sparsified, exact, close) -> None:
     net = sparsified(Mixture(), 0.7)
-    made = chooser(net, 3, 8, 8)
-    if backend == ONNX:
-        assert backend not in made.backends(8, forced=True)
-        return
+    made = planner(net, 3, 8, 8)
     for n in (1, 8, 19):
         inputs = torch.randn(n, 3, 8, 8)
         with torch.no_grad():
@@ -126,8 +125,8 @@ def test_every_way_to_mix_sides(batch, sparsified, exact, close) -> None:
         ),
         0.5,
     )
-    made = chooser(net, 2, 8, 8)
-    layers = list(made._graph.layers())
+    made = planner(net, 2, 8, 8)
+    layers = list(made.graph.layers())
     inputs = torch.randn(11, 2, 8, 8)
     expected = exact(net, inputs)
     for sides in itertools.product((Side.SPARSE, Side.DENSE), repeat=len(layers)):
@@ -152,7 +151,7 @@ class Edges(nn.Module):
 @pytest.mark.parametrize("backend", HERE)
 def test_the_output_may_be_reshaped(backend, sparsified, exact, close) -> None:
     net = sparsified(Edges(), 0.5)
-    made = chooser(net, 2, 5, 5)
+    made = planner(net, 2, 5, 5)
     inputs = torch.randn(9, 2, 5, 5)
     with torch.no_grad():
         close(made.build(backend, 8)(inputs), exact(net, inputs))
@@ -160,7 +159,7 @@ def test_the_output_may_be_reshaped(backend, sparsified, exact, close) -> None:
 
 @pytest.mark.parametrize("net", [nn.Identity(), nn.Flatten(), nn.ReLU()], ids=str)
 def test_nets_of_next_to_nothing(net: nn.Module) -> None:
-    made = chooser(net, 2, 3, 3)
+    made = planner(net, 2, 3, 3)
     inputs = torch.randn(4, 2, 3, 3)
     for backend in made.backends(4):
         assert torch.equal(made.build(backend, 4)(inputs), net(inputs))
@@ -177,7 +176,7 @@ def cut(nodes: Sequence[Node], sides: dict[Node, Side]) -> tuple[Plan, Cuts]:
         cuts.append((side, list(inside), list(outputs)))
         return TorchSegment(inside, outputs)
 
-    return plan(Graph(tuple(nodes), nodes[-1]), sides, make), cuts
+    return plan(Graph(tuple(nodes), (nodes[-1],)), sides, make), cuts
 
 
 def test_it_is_cut_where_the_side_changes() -> None:
@@ -202,6 +201,45 @@ def test_what_follows_torch_is_on_the_side_of_the_layers(side: Side) -> None:
     last = linear(middle, 3)
     _, cuts = cut([source, strange, middle, last], {last: side})
     assert cuts == [(Side.TORCH, [strange], [strange]), (side, [middle, last], [last])]
+
+
+def test_a_run_without_a_layer_joins_whoever_stands_beside_it() -> None:
+    source = given(4)
+    first = linear(source, 4)
+    strange = called(torch.erf, first, shape=(4,))
+    between = relu(strange)
+    last = called(torch.sin, between, shape=(4,))
+    _, cuts = cut([source, first, strange, between, last], {first: Side.SPARSE})
+    assert cuts == [
+        (Side.SPARSE, [first], [first]),
+        (Side.TORCH, [strange, between, last], [last]),
+    ]
+
+
+def test_rows_and_images_are_in_segments_of_their_own() -> None:
+    source = given(6, 4)
+    rows = linear(source, 4)
+    vector = linear(Node(NodeKind.RESHAPE, "flatten", (rows,), (24,)), 3)
+    _, cuts = cut(
+        [source, rows, *vector.inputs, vector], dict.fromkeys((rows, vector), Side.SPARSE)
+    )
+    assert cuts == [(Side.SPARSE, [rows], [rows]), (Side.SPARSE, [vector], [vector])]
+
+
+def test_several_inputs_and_outputs_come_and_go_in_order() -> None:
+    left, right = given(4), given(4)
+    first = linear(left, 4)
+    total = add(first, right)
+
+    def make(_side: Side, inside: Sequence[Node], outputs: Sequence[Node]) -> TorchSegment:
+        return TorchSegment(inside, outputs)
+
+    graph = Graph((left, right, first, total), (total, right, first))
+    made = plan(graph, {first: Side.DENSE}, make)
+    x, y = torch.randn(2, 3, 4)
+    given_total, given_right, given_first = made(x, y)
+    assert given_right is y
+    assert torch.equal(given_total, given_first + y)
 
 
 def test_the_kernels_run_no_reshape_and_others_see_its_shape() -> None:

@@ -10,7 +10,7 @@ from torch import nn
 import secateur
 from secateur.point import Timing
 from secateur.runtime.compiler import Engine
-from secateur.runtime.compiler.autotune import Choice, LayerTimes
+from secateur.runtime.compiler.choice import Choice, LayerTimes
 from secateur.runtime.compiler.graph import Graph, Node
 from secateur.runtime.compiler.report import report
 from secateur.runtime.compiler.trial import Trial
@@ -37,7 +37,7 @@ def engine_of(graph: Graph | None, *choices: Choice, threads: int = 1, why: str 
 
 
 def graph_of(*nodes: Node) -> Graph:
-    return Graph((given(4), *nodes), nodes[-1])
+    return Graph((given(4), *nodes), (nodes[-1],))
 
 
 @pytest.mark.usefixtures("kernels")
@@ -77,8 +77,8 @@ def test_what_runs_in_torch_is_named_with_its_reason_and_counted() -> None:
     other.why = "this form has no kernel"
     assert report(engine_of(graph_of(first, gelu, again, other))).splitlines()[1:] == [
         "",
-        "Runs in torch: erf (2 times): no kernel.",
-        "Runs in torch: sin: this form has no kernel.",
+        "Not on the kernels: erf (2 times): no kernel.",
+        "Not on the kernels: sin: this form has no kernel.",
     ]
 
 
@@ -100,10 +100,22 @@ def test_a_net_that_is_no_graph_says_why() -> None:
     assert made.splitlines()[-1] == "The network runs in torch as it is: it takes 2 tensors."
 
 
+def test_what_is_left_out_is_named_once_with_its_reason() -> None:
+    why = {"onnxruntime": "torch.onnx: no such operator"}
+    choices = [Choice(size, "torch", lambda x: x, left_out=why) for size in (1, 8)]
+    lines = report(engine_of(None, *choices, why="it has a branch")).splitlines()
+    assert lines[-2:] == [
+        "The network runs in torch as it is: it has a branch.",
+        "Left out: onnxruntime: torch.onnx: no such operator.",
+    ]
+    other = report(engine_of(None, Choice(1, "onnxruntime", lambda x: x), why="it has a branch"))
+    assert other.splitlines()[-1] == "The network runs as a whole: it has a branch."
+
+
 def test_what_the_kernels_do_not_know_is_named() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 4), nn.GELU())
     engine = secateur.compile(net, torch.ones(3, 4), seconds=0)
-    assert "Runs in torch: aten.gelu (2 times): no kernel." in str(engine)
+    assert "Not on the kernels: aten.gelu (2 times): no kernel." in str(engine)
 
 
 def test_the_report_shows_each_layer_and_the_choice(engine) -> None:

@@ -72,7 +72,7 @@ def check(net: nn.Module, close: object) -> list[NodeKind]:
     graph = folded(capture(net, torch.zeros(2, 3, 8, 8)))
     inputs = torch.randn(5, 3, 8, 8)
     with torch.no_grad():
-        (given,) = TorchSegment(graph.nodes[1:], [graph.output]).run([inputs])
+        (given,) = TorchSegment(graph.nodes[1:], [graph.outputs[0]]).run([inputs])
         close(given, net.eval()(inputs).double())
     return [node.kind for node in graph.nodes]
 

@@ -6,26 +6,29 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from secateur.errors import UnknownNameError, UsageError
 from secateur.foundation.run_example import (
     Inputs,
-    arguments,
     batch_size,
     moved,
     same_chance,
-    take_rows,
 )
 from secateur.measure.latency import torch_threads
 from secateur.measure.numbers import positive
 from secateur.measure.observe import check_batch, check_built
-from secateur.runtime.compiler.autotune import BACKENDS, TORCH, Choice, Chooser
-from secateur.runtime.compiler.capture import NotCapturedError, capture
+from secateur.runtime.compiler.autotune import Chooser
+from secateur.runtime.compiler.capture import read
+from secateur.runtime.compiler.choice import BACKENDS, TORCH, Choice
 from secateur.runtime.compiler.engine import Engine, fingerprint
+from secateur.runtime.compiler.exporting import NotCapturedError, exported, free_axes
 from secateur.runtime.compiler.folding import folded
 from secateur.runtime.compiler.graph import Graph
+from secateur.runtime.compiler.planner import Planner
 from secateur.runtime.compiler.trial import Trial
 from secateur.runtime.compiler.whole import serving_copy
+from secateur.runtime.compiler.wholes import Wholes
 
 _OPERATION = "compiling"
 
@@ -39,31 +42,36 @@ def compile(  # noqa: A001
     batches: Sequence[int] | None = None,
     seconds: float = 1.0,
     spins: bool = True,
+    dynamic: Sequence[int] = (),
 ) -> Engine:
     """Pack a pruned network once, to run as fast as this machine can.
 
     Batch norms are folded, ReLUs fused, buffers planned. The whole network is then timed in several
     ways, interleaved, and the fastest one (by its third quartile) is kept, for each size of the
     batch: sparse kernels for every layer; sparse ones where they won when each layer was timed by
-    itself and dense ones elsewhere; all of it in ONNX Runtime, if that is installed; all of it in
-    torch. So it is never slower than the best dense engine here, but for the noise of the
-    measurement. `print` the engine to see what was chosen. What the kernels do not know runs in
-    torch; and what does not give the network's own output on the example is never handed out.
+    itself and a dense engine for all the rest; the network as it is with its sparse layers
+    exchanged; all of it in ONNX Runtime, if that is installed and can have it; all of it in torch,
+    as it was given. None is taken that is more than 5 % slower than the best dense one, but for
+    the noise of the measurement. `print` the engine to see what was chosen. What does not give the
+    network's own output on the example is never handed out.
 
     Args:
-        model: Any network. It is left as it was. With several inputs or outputs, or one that is
-            no batch of fp32 numbers, it runs in torch as it is, and the report says why.
+        model: Any network. It is left as it was. What the kernels do not know of it runs in ONNX
+            Runtime or torch, operator by operator or as a whole, and the report says why.
         example_inputs: A batch `[N, ...]`, or several inputs in a tuple or a dict.
         threads: Threads inside an operator; as many as torch uses if not given.
         backend: Take this one, whatever is faster: `sparse` (images one after the other),
-            `sparse-serial` (so, on one thread), `sparse-lanes` (side by side), `mixed`,
-            `onnxruntime`, `torch-csr` or `torch`.
+            `sparse-serial` (on one thread), `sparse-lanes` (side by side), `mixed`,
+            `sparse-layers` (in the network as it is), `onnxruntime`, `torch`, `torch-folded` (as a
+            graph, its batch norms folded) or `torch-csr`.
         batches: Sizes of the batch to choose for; 1 and N if not given.
         seconds: How long to measure at each size: so long for the layers, and so long again for
             the whole network; a few rounds are run however long they take.
         spins: Where ONNX Runtime is the fastest: whether its threads go on turning for some 60 ms
             after a pass, so that the next one starts sooner. Set it to False if other work runs
             in between: it would share its cores with them.
+        dynamic: Axes beside the first whose size may differ from call to call, as the length of
+            sequences: `(1,)`. Where a network fixes it inside, other sizes run as it is.
 
     Raises:
         ModelError: The example is empty or the network fails on it.
@@ -83,12 +91,12 @@ def compile(  # noqa: A001
     (used,) = positive(_OPERATION, threads=torch.get_num_threads() if threads is None else threads)
     example = moved(example_inputs, "cpu")
     sizes = _sizes(batches, batch_size(example))
-    net = serving_copy(model)
-    trial = Trial(net, example)
-    graph, why = (None, trial.why) if trial.why else _captured(net, example)
-    compiler = _Compiler(trial, graph, why, used, backend, _seconds(seconds), spins)
+    trial = Trial(serving_copy(model), example, _axes(dynamic))
+    program, graph, why = (None, None, trial.why) if trial.why else _captured(trial)
+    compiler = _Compiler(trial, program, graph, why, used, backend, _seconds(seconds), spins)
     with torch_threads(used), same_chance():
         choices = {size: compiler.choice(size) for size in sizes}
+    trial.forget()
     return Engine(
         choices,
         trial=trial,
@@ -107,6 +115,10 @@ def _sizes(batches: Sequence[int] | None, given: int) -> list[int]:
     return sorted(set(found))
 
 
+def _axes(dynamic: Sequence[int]) -> list[int]:
+    return [positive(_OPERATION, dynamic=axis)[0] for axis in dynamic]
+
+
 def _seconds(seconds: float) -> float:
     try:
         number = float(seconds)
@@ -123,20 +135,33 @@ def _seconds(seconds: float) -> float:
     return number
 
 
-def _captured(net: nn.Module, example: Inputs) -> tuple[Graph | None, str]:
-    ((first,), _) = arguments(take_rows(example, [0, 0]))
+def _captured(trial: Trial) -> tuple[ExportedProgram | None, Graph | None, str]:
+    """What torch writes down of a network, and what we read in it, as far as either can be had."""
+    structure, net = trial.structure, serving_copy(trial.net)
+    is_flat = not (structure.alone and structure.gives_one)
+    net = structure.flat(net) if is_flat else net
+    program = None
     try:
-        return folded(capture(net, first)), ""
+        program = exported(
+            net,
+            structure.tensors,
+            structure.batched,
+            is_flat=is_flat,
+            dynamic=structure.dynamic,
+        )
+        structure.free = free_axes(program)
+        return program, folded(read(program)), ""
     except NotCapturedError as error:
-        return None, str(error)
+        return program, None, str(error)
 
 
 class _Compiler:
-    """Chooses for one size of the batch after the other, and checks what it chose."""
+    """Chooses for one size of the batch after the other."""
 
     def __init__(
         self,
         trial: Trial,
+        program: ExportedProgram | None,
         graph: Graph | None,
         why: str,
         threads: int,
@@ -145,12 +170,13 @@ class _Compiler:
         spins: bool,
     ) -> None:
         self._trial = trial
-        self._graph = graph
         self._why = why
-        self._threads = threads
         self._backend = backend
-        self._seconds = seconds
-        self._spins = spins
+        planner = Planner(graph, threads=threads, seconds=seconds) if graph is not None else None
+        wholes = Wholes(trial, program, threads)
+        self._chooser = Chooser(
+            trial, wholes, planner, threads=threads, seconds=seconds, spins=spins
+        )
 
     def choice(self, size: int) -> Choice:
         """What runs a batch of this size.
@@ -158,29 +184,16 @@ class _Compiler:
         Raises:
             UsageError: The backend that was asked for cannot.
         """
-        if self._graph is None:
-            return self._whole(size, self._why)
-        inputs = self._trial.rows(size)
-        chooser = Chooser(
-            self._graph, threads=self._threads, seconds=self._seconds, spins=self._spins
-        )
-        known = chooser.backends(size, forced=True)
-        if self._backend is not None and self._backend not in known:
-            raise self._refused(known)
-        try:
-            if self._backend is None:
-                found = chooser.choose(inputs)
-            else:
-                found = chooser.forced(self._backend, inputs)
-            problem = self._trial.difference(found.plan, inputs)
-        except Exception as error:
-            problem = f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
-        return self._whole(size, f"the plan ended in {problem}") if problem else found
-
-    def _whole(self, size: int, why: str) -> Choice:
-        if self._backend not in (None, TORCH):
-            raise self._refused([TORCH], f" ({why})")
-        return Choice(size, TORCH, self._trial.whole, why=why)
+        if self._trial.why or self._backend == TORCH:
+            if self._backend not in (None, TORCH):
+                raise self._refused([TORCH], f" ({self._why})")
+            return Choice(size, TORCH, self._trial.as_it_is, why=self._trial.why)
+        if self._backend is None:
+            return self._chooser.choose(size)
+        known = self._chooser.backends(size, forced=True)
+        if self._backend not in known:
+            raise self._refused(known, f" ({self._why})" if self._why else "")
+        return self._chooser.forced(self._backend, size)
 
     def _refused(self, known: Sequence[str], why: str = "") -> UsageError:
         return UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ class TorchSegment:
         nodes: In order, of any kind but INPUT.
         outputs: Those of them whose values are needed outside.
         csr: Hold the weights of linear layers in torch's CSR format, without their zeros.
+        calls: Node -> what runs it instead of torch's own.
 
     Attributes:
         reads: The nodes outside whose values it takes.
@@ -28,15 +29,21 @@ class TorchSegment:
     """
 
     def __init__(
-        self, nodes: Sequence[Node], outputs: Sequence[Node], *, csr: bool = False
+        self,
+        nodes: Sequence[Node],
+        outputs: Sequence[Node],
+        *,
+        csr: bool = False,
+        calls: Mapping[Node, Function] | None = None,
     ) -> None:
+        own = calls or {}
         inside = set(nodes)
         read = dict.fromkeys(value for node in nodes for value in node.inputs)
         self.reads = tuple(node for node in read if node not in inside)
         self.writes = tuple(outputs)
         places = {node: place for place, node in enumerate((*self.reads, *nodes))}
         self._steps = [
-            (_function(node, csr=csr), tuple(places[value] for value in node.inputs))
+            (own.get(node) or _function(node, csr=csr), tuple(map(places.__getitem__, node.inputs)))
             for node in nodes
         ]
         self._results = [places[node] for node in outputs]
@@ -86,7 +93,12 @@ def _csr(node: Node) -> Function:
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         weight = node.matrix.to_sparse_csr()
     bias = 0.0 if node.bias is None else node.bias
-    return lambda x: (weight @ x.t()).t() + bias
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        made = (weight @ x.reshape(-1, x.shape[-1]).t()).t() + bias
+        return made.reshape(*x.shape[:-1], -1)
+
+    return run
 
 
 def _affine(node: Node) -> Function:

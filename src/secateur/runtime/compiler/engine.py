@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from secateur.channels.rebuild import uncompiled
 from secateur.errors import ModelError
-from secateur.foundation.run_example import each_tensor
-from secateur.runtime.compiler.autotune import Choice
+from secateur.foundation.run_example import call_arguments
+from secateur.runtime.compiler.choice import Choice
 from secateur.runtime.compiler.graph import Graph
 from secateur.runtime.compiler.report import report
+from secateur.runtime.compiler.structure import rebuilt
 from secateur.runtime.compiler.trial import Trial
+from secateur.runtime.compiler.whole import as_array, as_tensors, holds_arrays
 
 Array = NDArray[np.float32]
 Call = Callable[[Tensor], Any]
@@ -73,6 +75,8 @@ class Engine:
         self.why_whole = why_whole
         self._dtype = trial.dtype
         self._whole = trial.whole
+        self._structure = trial.structure
+        self._why = trial.why
         self._none = trial.empty
         self._fingerprint = fingerprint
         self._plans: dict[torch.Size, Call] = {}
@@ -97,7 +101,7 @@ class Engine:
             ModelError: Another shape, dtype or device.
         """
         if not self.takes_one:
-            return self._whole(_one_structure(inputs), named)
+            return self._run_structure(_one_structure(inputs), named)
         if named or len(inputs) != 1:
             raise self._refused(f"{len(inputs) + len(named)} arguments", "one")
         (given,) = inputs
@@ -107,6 +111,22 @@ class Engine:
             return self._run_array(given)
         raise self._refused(f"a {type(given).__name__}", "a tensor or a numpy array")
 
+    def _run_structure(self, inputs: Any, named: Mapping[str, Any]) -> Any:
+        """What has the example's form runs in its plan, all else in the network as it is."""
+        arrays = holds_arrays(inputs) or holds_arrays(named)
+        args, kwargs = call_arguments(as_tensors(inputs) if arrays else inputs)
+        kwargs |= as_tensors(named) if arrays else named
+        tensors = None if self._why else self._structure.taken(args, kwargs)
+        if not tensors:
+            return self._whole(inputs, named)
+        pairs = zip(tensors, self._structure.batched, strict=True)
+        size = next(len(one) for one, has in pairs if has)
+        if not size:
+            return self._whole(inputs, named)
+        given = [one.detach() if one.requires_grad else one for one in tensors]
+        output = self.choice(size).plan(*given)
+        return rebuilt(output, as_array) if arrays else output
+
     def _run_array(self, inputs: NDArray[Any]) -> Any:
         # A copy of what torch would not take as it is: read-only, reversed or unaligned.
         ready = np.require(inputs, requirements=["C", "A", "W"])
@@ -114,7 +134,7 @@ class Engine:
             tensor = torch.from_numpy(ready)
         except (TypeError, ValueError):
             raise self._refused(f"of {inputs.dtype}", str(self._dtype)) from None
-        return each_tensor(self._run(tensor), _array)
+        return rebuilt(self._run(tensor), as_array)
 
     def choice(self, batch: int) -> Choice:
         """What runs a batch of this size: the choice at the nearest size, by their ratio."""
@@ -178,10 +198,15 @@ class Engine:
         return plan(inputs.detach() if inputs.requires_grad else inputs)
 
     def _plan_for(self, size: torch.Size) -> Call:
-        if size[1:] != self.shape or len(size) != len(self.shape) + 1:
-            expected = "x".join(map(str, ("N", *self.shape)))
+        structure = self._structure
+        if structure.has_shape(0, size):
+            plan = self.choice(size[0]).plan if size[0] or self._none is None else self._empty
+        elif structure.has_shape(0, size, structure.dynamic):
+            plan = self._whole
+        else:
+            free = ["?" if at in structure.free[0] else n for at, n in enumerate(self.shape, 1)]
+            expected = "x".join(map(str, ("N", *free)))
             raise self._refused(f"of shape {'x'.join(map(str, size)) or '()'}", expected)
-        plan = self.choice(size[0]).plan if size[0] or self._none is None else self._empty
         if len(self._plans) < _KEPT_SIZES:
             self._plans[size] = plan
         return plan
@@ -203,10 +228,6 @@ def _one_structure(inputs: tuple[Any, ...]) -> Any:
     """Arguments as they were given, or taken out of the one tuple or mapping that holds them."""
     alone = len(inputs) == 1 and isinstance(inputs[0], tuple | list | Mapping)
     return inputs[0] if alone else inputs
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.numpy()
 
 
 def fingerprint(model: nn.Module) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 
 _WITH_RELU = (NodeKind.CONV, NodeKind.LINEAR, NodeKind.ADD, NodeKind.AFFINE, NodeKind.MAX_POOL)
@@ -33,25 +35,45 @@ def folded(graph: Graph) -> Graph:
         if node.kind not in (NodeKind.AFFINE, NodeKind.RELU):
             continue
         (before,) = node.inputs
-        alone = len(users[before]) == 1 and before is not graph.output
-        takes = before.is_layer if node.kind is NodeKind.AFFINE else before.kind in _WITH_RELU
-        if alone and takes and not before.relu:
+        made = _maker(before, users, graph.outputs)
+        if made is not None and _takes(made, node):
             if node.kind is NodeKind.AFFINE:
-                _scale(before, node)
+                _scale(made, node)
             else:
-                before.relu = True
+                made.relu = True
             gone[node] = before
             users[before] = users[node]
         elif node.kind is NodeKind.RELU and before.relu:
             gone[node] = before
             users[before] += users[node]
-    output = gone.get(graph.output, graph.output)
+    outputs = [gone.get(output, output) for output in graph.outputs]
     left = [node for node in graph.nodes if node not in gone]
     for node in left:
         if node.kind is NodeKind.AFFINE:
             scale, shift = node.scale_and_shift
             node.weight, node.bias = scale.float(), shift.float()
-    return Graph.reaching(left, graph.source, output)
+    return Graph.reaching(left, graph.sources, outputs)
+
+
+def _maker(
+    value: Node, users: Mapping[Node, Sequence[Node]], outputs: Sequence[Node]
+) -> Node | None:
+    """What made a value that is read once, behind other shapes of it; None if more read it."""
+    while len(users[value]) == 1 and value not in outputs:
+        if value.kind is not NodeKind.RESHAPE:
+            return value
+        (value,) = value.inputs
+    return None
+
+
+def _takes(made: Node, node: Node) -> bool:
+    if made.relu:
+        return False
+    if node.kind is NodeKind.RELU:
+        return made.kind in _WITH_RELU
+    (before,) = node.inputs
+    same = before is made or before.sizes[0] == made.sizes[0]
+    return made.is_layer and not made.rows and same
 
 
 def _scale(layer: Node, norm: Node) -> None:

@@ -2,11 +2,14 @@
 
 A *node* makes one value from others. What the native plan knows has a kind of its own; all the
 rest is `TORCH`, a function that PyTorch calls. Shapes leave the batch axis out.
+
+A layer on sequences `[N, T, F]` works *row by row*: it looks at the last axis alone, whatever lies
+before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,6 +36,13 @@ class NodeKind(StrEnum):
     TORCH = "torch"
 
 
+@dataclass(frozen=True)
+class Read:
+    """In an operator's arguments: the value of the input of this number."""
+
+    place: int
+
+
 @dataclass(eq=False)
 class Node:
     """One operation and the value that it makes. Two nodes are equal if they are the same object.
@@ -41,15 +51,21 @@ class Node:
         kind: What it does.
         name: For people: the module's name, `conv1`, or the operator's, `aten.gelu`.
         inputs: The nodes whose values it reads, in order.
-        shape: Of one example of its value, in fp32; None for any other value: a number, a tuple.
+        shape: Of one example of its value, in fp32 with the batch axis in front; None for any
+            other value: a number, a tuple, a tensor of integers or with another axis in front.
         weight: Of a convolution or linear layer; of an AFFINE the scales.
         bias: The bias, or the shifts; None for none.
         relu: Whether negative results become zero.
         options: Convolutions: `stride`, `padding`, `dilation` (pairs), `groups`; pools: `kernel`,
             `stride`, `padding`, `dilation` (pairs), `count_padding`; SELECT: `stride` and `before`,
-            the channels of zeros in front.
+            the channels of zeros in front; TORCH: `operator`, and `given`, its arguments by name,
+            with a `Read` for each input.
         call: Of TORCH: from the values of `inputs` to the value.
         why: Of TORCH: why the native plan does not have it.
+        rows: How many rows there are in one example of the batch that was captured, where it works
+            row by row; 0 elsewhere.
+        lead: Where it works row by row: the number of its rows as a formula of the batch's size.
+        dims: All axes of a value in fp32, None for a size that is not fixed.
     """
 
     kind: NodeKind
@@ -62,6 +78,9 @@ class Node:
     options: Mapping[str, Any] = field(default_factory=dict)
     call: Callable[..., Any] | None = None
     why: str = ""
+    rows: int = 0
+    lead: str = ""
+    dims: tuple[int | None, ...] | None = None
 
     @property
     def is_layer(self) -> bool:
@@ -74,6 +93,12 @@ class Node:
         if self.shape is None:
             raise LookupError(f"{self.name} is no batch of numbers")
         return self.shape
+
+    @property
+    def width(self) -> int | None:
+        """The size of the last axis; None if it has none that is fixed."""
+        axes = self.dims if self.shape is None else self.shape
+        return axes[-1] if axes else None
 
     @property
     def matrix(self) -> Tensor:
@@ -104,32 +129,40 @@ class Graph:
     """The nodes in an order in which each comes after its inputs.
 
     Attributes:
-        nodes: All of them; the first is the input.
-        output: The node whose value is the network's.
+        nodes: All of them; the inputs come first.
+        outputs: The nodes whose values the network gives, in order.
     """
 
     nodes: tuple[Node, ...]
-    output: Node
+    outputs: tuple[Node, ...]
 
     @classmethod
-    def reaching(cls, nodes: Iterable[Node], source: Node, output: Node) -> Graph:
-        """Of `nodes`, in order, the source and those that the output needs."""
-        needed = {source}
-        stack = [output]
+    def reaching(
+        cls, nodes: Iterable[Node], sources: Sequence[Node], outputs: Sequence[Node]
+    ) -> Graph:
+        """Of `nodes`, in order, the sources and those that the outputs need."""
+        needed = set(sources)
+        stack = list(outputs)
         while stack:
             node = stack.pop()
             if node not in needed:
                 needed.add(node)
                 stack += node.inputs
-        return cls(tuple(node for node in nodes if node in needed), output)
+        rest = [node for node in nodes if node in needed and node not in sources]
+        return cls((*sources, *rest), tuple(outputs))
 
     @property
-    def source(self) -> Node:
-        """The node of the network's input."""
-        return self.nodes[0]
+    def sources(self) -> tuple[Node, ...]:
+        """The nodes of the network's inputs."""
+        return tuple(node for node in self.nodes if node.kind is NodeKind.INPUT)
+
+    @property
+    def inner(self) -> tuple[Node, ...]:
+        """The nodes that compute something: all but the inputs."""
+        return tuple(node for node in self.nodes if node.kind is not NodeKind.INPUT)
 
     def users(self) -> dict[Node, list[Node]]:
-        """Node -> those that read its value; the output is read by the caller as well."""
+        """Node -> those that read its value; outputs are read by the caller as well."""
         found: dict[Node, list[Node]] = {node: [] for node in self.nodes}
         for node in self.nodes:
             for read in dict.fromkeys(node.inputs):

@@ -20,16 +20,24 @@ _OPS = {
 }
 
 
-def root(node: Node) -> Node:
-    """The node whose memory a value lies in: a reshaped value has none of its own."""
+def root(node: Node, *, by_row: bool = False) -> Node:
+    """The node whose memory a value lies in: a reshaped value has none of its own.
+
+    Args:
+        node: The value.
+        by_row: Only where the rows stay the same ones.
+    """
     while node.kind is NodeKind.RESHAPE:
-        (node,) = node.inputs
+        (before,) = node.inputs
+        if by_row and before.width != node.width:
+            break
+        node = before
     return node
 
 
-def features(node: Node) -> int:
-    """Numbers in one example of a value."""
-    return prod(node.sizes)
+def features(node: Node, *, by_row: bool = False) -> int:
+    """Numbers in one example of a value, or in one row of it."""
+    return (node.width or 0) if by_row else prod(node.sizes)
 
 
 class Lowering:
@@ -42,6 +50,7 @@ class Lowering:
         layout: How values lie in between; outside all are `PLAIN`.
         batch: The size of the batch to tune for.
         packs: Where packed weights are shared between plans.
+        by_row: Whether an example is one row of a value, whatever the axes before the last.
 
     Attributes:
         ops: The ops, in order.
@@ -57,7 +66,10 @@ class Lowering:
         layout: Layout,
         batch: int,
         packs: Packs,
+        *,
+        by_row: bool = False,
     ) -> None:
+        self._by_row = by_row
         self.ops: list[structs.Op] = []
         self.slots: list[int] = []
         self._layout = layout
@@ -69,13 +81,20 @@ class Lowering:
             (node, Layout.PLAIN): place for node, place in self._outside.items() if node in reads
         }
         self._idle: list[int] = []
-        self._last = {root(value): node for node in nodes for value in node.inputs}
-        inside = {root(value) for node in nodes for value in node.inputs}
+        self._last = {self._home(value): node for node in nodes for value in node.inputs}
+        inside = {self._home(value) for node in nodes for value in node.inputs}
         for node in nodes:
             self._lower(node, is_read=node in inside)
 
+    def _home(self, value: Node) -> Node:
+        """Where a value lies: as it is if it comes from outside, else where it was made."""
+        return value if value in self._outside else root(value, by_row=self._by_row)
+
+    def _features(self, node: Node) -> int:
+        return features(node, by_row=self._by_row)
+
     def _lower(self, node: Node, *, is_read: bool) -> None:
-        values = [root(value) for value in node.inputs]
+        values = [self._home(value) for value in node.inputs]
         in_layout, out_layout = self._layouts(node, values, is_read=is_read)
         inputs = [self._buffer(value, in_layout) for value in values]
         output = self._output(node, out_layout, values, inputs)
@@ -106,7 +125,7 @@ class Lowering:
         """Where a value lies in a layout; copied into it if it lies in the other alone."""
         if (value, layout) not in self._buffers:
             other = Layout.PLAIN if layout is Layout.LANES else Layout.LANES
-            slot = self._slot(features(value))
+            slot = self._slot(self._features(value))
             self._copy(value, other, layout, self._buffers[value, other], slot)
             self._buffers[value, layout] = slot
         return self._buffers[value, layout]
@@ -119,7 +138,7 @@ class Lowering:
         else:
             place = self._in_place(node, values, inputs)
             if place < 0:
-                place = self._slot(features(node))
+                place = self._slot(self._features(node))
         self._buffers[node, layout] = place
         return place
 
@@ -154,7 +173,7 @@ class Lowering:
                 self._idle.append(place)
 
     def _copy(self, value: Node, before: Layout, after: Layout, source: int, target: int) -> None:
-        flat = structs.shape((features(value), 1, 1), (features(value), 1, 1))
+        flat = structs.shape(*[(self._features(value), 1, 1)] * 2)
         self.ops.append(
             kernels.op(
                 structs.OpKind.COPY,
@@ -173,7 +192,7 @@ class Lowering:
             flags |= Flag.COUNT_PADDING
         return kernels.op(
             kind,
-            geometry(node),
+            geometry(node, by_row=self._by_row),
             input=inputs[0],
             other=inputs[1] if len(inputs) > 1 else -1,
             output=output,

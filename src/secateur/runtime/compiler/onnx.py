@@ -13,9 +13,9 @@ from torch import Tensor
 
 from secateur.foundation.onnx_session import open_session
 from secateur.runtime.compiler.graph import Node, NodeKind
+from secateur.runtime.compiler.onnx_operators import WRITERS, Form, axes_of, can_write
 
 OPSET = 17
-_KINDS = frozenset(NodeKind) - {NodeKind.TORCH, NodeKind.INPUT}
 
 
 def available() -> bool:
@@ -25,7 +25,7 @@ def available() -> bool:
 
 def can_run(nodes: Iterable[Node]) -> bool:
     """Whether every node can be written in ONNX."""
-    return all(node.kind in _KINDS for node in nodes)
+    return all(can_write(node) for node in nodes)
 
 
 class OnnxSegment:
@@ -89,9 +89,9 @@ class _Writer:
         from onnx import TensorProto, helper
 
         def value(node: Node) -> Any:
-            return helper.make_tensor_value_info(
-                self.names[node], TensorProto.FLOAT, ["batch", *node.sizes]
-            )
+            first, *rest = axes_of(node) or (None,)
+            axes = ["batch" if node.shape is not None else first, *rest]
+            return helper.make_tensor_value_info(self.names[node], TensorProto.FLOAT, axes)
 
         graph = helper.make_graph(
             self._operators,
@@ -116,8 +116,9 @@ class _Writer:
         from onnx import numpy_helper
 
         array = values.numpy() if isinstance(values, Tensor) else np.asarray(values, np.int64)
+        array = array if array.flags.c_contiguous else array.copy()
         name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._constants.append(numpy_helper.from_array(array, name))
         return name
 
 
@@ -139,6 +140,12 @@ def _conv(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
 
 
 def _linear(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    if node.rows:
+        product = output if node.bias is None else f"{output}_product"
+        writer.put("MatMul", [*inputs, writer.constant(node.matrix.t())], product)
+        if node.bias is not None:
+            writer.put("Add", [product, writer.constant(node.bias)], output)
+        return
     constants = [writer.constant(t) for t in (node.matrix, node.bias) if t is not None]
     writer.put("Gemm", [*inputs, *constants], output, transB=1)
 
@@ -190,6 +197,10 @@ def _reshape(writer: _Writer, node: Node, inputs: list[str], output: str) -> Non
     writer.put("Reshape", [*inputs, shape], output)
 
 
+def _torch(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    WRITERS[node.options["operator"]](Form(writer, node, inputs, output))
+
+
 _WRITERS: dict[NodeKind, Callable[[_Writer, Node, list[str], str], None]] = {
     NodeKind.CONV: _conv,
     NodeKind.LINEAR: _linear,
@@ -200,4 +211,5 @@ _WRITERS: dict[NodeKind, Callable[[_Writer, Node, list[str], str], None]] = {
     NodeKind.AVG_POOL: _avg_pool,
     NodeKind.SELECT: _select,
     NodeKind.RESHAPE: _reshape,
+    NodeKind.TORCH: _torch,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -84,12 +85,20 @@ def _ungrouped(weight: Tensor, groups: int) -> Tensor:
 
 def sizes(node: Node) -> tuple[int, int, int]:
     """Channels, height and width of a value; of a vector the last two are 1."""
-    channels, height, width = (*node.sizes, 1, 1)[:3]
-    return channels, height, width
+    channels, height, *rest = (*node.sizes, 1, 1)
+    return channels, height, prod(rest)
 
 
-def geometry(node: Node) -> structs.Shape:
-    """The shape of a node that is neither convolution nor linear layer."""
+def geometry(node: Node, *, by_row: bool = False) -> structs.Shape:
+    """The shape of a node that is neither convolution nor linear layer.
+
+    Args:
+        node: The node.
+        by_row: What it does to a row alone.
+    """
+    if by_row:
+        row = (node.width or 0, 1, 1)
+        return structs.shape(row, row)
     options = node.options
     return structs.shape(
         sizes(node.inputs[0]),
@@ -101,13 +110,20 @@ def geometry(node: Node) -> structs.Shape:
     )
 
 
+_ANY_SHAPE = (NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE)
+
+
 def unsupported(node: Node) -> str:
     """Why the kernels cannot run a node, in words; empty if they can."""
     if node.kind is NodeKind.TORCH:
         return node.why
     if node.kind in (NodeKind.INPUT, NodeKind.RESHAPE):
         return ""
+    if node.rows:
+        return "" if all((node.width, *(n.width for n in node.inputs))) else "rows of no fixed size"
     shapes = [node.shape, *(value.shape for value in node.inputs)]
-    if any(shape is None or len(shape) not in (1, 3) or 0 in shape for shape in shapes):
+    if any(not shape or 0 in shape for shape in shapes):
+        return "values that are no batches of numbers"
+    if node.kind not in _ANY_SHAPE and any(len(shape or ()) not in (1, 3) for shape in shapes):
         return "values that are neither vectors nor images"
     return ""

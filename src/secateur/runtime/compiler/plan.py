@@ -59,18 +59,18 @@ class Plan:
 
     Args:
         graph: What to run.
-        segments: In order; together they make the value of the graph's output.
+        segments: In order; together they make the values of the graph's outputs.
     """
 
     def __init__(self, graph: Graph, segments: Sequence[Runner]) -> None:
         self._segments = tuple(segments)
-        made = [graph.source, *(node for segment in segments for node in segment.writes)]
+        made = [*graph.sources, *(node for segment in segments for node in segment.writes)]
         places = {node: place for place, node in enumerate(made)}
-        output = graph.output if graph.output in places else root(graph.output)
-        self._output = places[output]
-        self._shape = None if output is graph.output else graph.output.shape
+        self._outputs = [_place(places, output) for output in graph.outputs]
+        self._alone = len(graph.outputs) == 1
         self._size = len(made)
         self._whole = self._of_one_segment(graph)
+        kept = {place for place, _ in self._outputs}
         last = {
             node: step for step, s in enumerate(segments) for node in map(_home(places), s.reads)
         }
@@ -79,39 +79,32 @@ class Plan:
                 segment.run,
                 tuple(_place(places, node) for node in segment.reads),
                 tuple(places[node] for node in segment.writes),
-                tuple(places[n] for n, at in last.items() if at == step and n is not output),
+                tuple(places[n] for n, at in last.items() if at == step and places[n] not in kept),
             )
             for step, segment in enumerate(segments)
         ]
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """From a batch of inputs to the outputs."""
-        if self._whole is not None:
-            output: Tensor = self._whole([inputs])[0]
-            return output
-        return self._in_steps(inputs)
+    def __call__(self, *inputs: Tensor) -> Any:
+        """From batches of inputs to the outputs: a list, or, of one alone, that tensor."""
+        made = self._in_steps(inputs) if self._whole is None else self._whole(inputs)
+        return made[0] if self._alone else made
 
-    def _in_steps(self, inputs: Tensor) -> Tensor:
-        held: list[Any] = [None] * self._size
-        held[0] = inputs
+    def _in_steps(self, inputs: Sequence[Tensor]) -> list[Any]:
+        held: list[Any] = [*inputs, *[None] * (self._size - len(inputs))]
         for step in self._steps:
-            values = [
-                held[place] if shape is None else held[place].reshape(-1, *shape)
-                for place, shape in step.reads
-            ]
+            values = [_shaped(held[place], shape) for place, shape in step.reads]
             for place, value in zip(step.writes, step.run(values), strict=True):
                 held[place] = value
             for place in step.done:
                 held[place] = None
-        output: Tensor = held[self._output]
-        return output if self._shape is None else output.reshape(-1, *self._shape)
+        return [_shaped(held[place], shape) for place, shape in self._outputs]
 
     def _of_one_segment(self, graph: Graph) -> Callable[[Sequence[Any]], list[Any]] | None:
-        """What runs the whole graph from its input to its output, if one segment does."""
-        if len(self._segments) != 1 or self._shape is not None:
+        """What runs the whole graph from its inputs to its outputs, if one segment does."""
+        if len(self._segments) != 1 or any(shape is not None for _, shape in self._outputs):
             return None
         (segment,) = self._segments
-        whole = segment.reads == (graph.source,) and segment.writes == (graph.output,)
+        whole = segment.reads == graph.sources and segment.writes == graph.outputs
         return segment.run if whole else None
 
     def release(self) -> None:
@@ -129,37 +122,80 @@ def _place(places: Mapping[Node, int], node: Node) -> tuple[int, tuple[int, ...]
     return (places[node], None) if node in places else (places[root(node)], node.shape)
 
 
-def plan(graph: Graph, sides: Mapping[Node, Side], make: Maker) -> Plan:
+def _shaped(value: Any, shape: tuple[int, ...] | None) -> Any:
+    return value if shape is None else value.reshape(-1, *shape)
+
+
+def plan(
+    graph: Graph,
+    sides: Mapping[Node, Side],
+    make: Maker,
+    *,
+    is_dense: Callable[[Node], bool] = lambda _: False,
+) -> Plan:
     """Cut a graph where the side changes.
 
     What is no layer joins the side that its first input comes from, so that values cross from one
-    engine to another as rarely as may be.
+    engine to another as rarely as may be. The kernels take rows and images in segments of their
+    own, and none in which there is no layer.
 
     Args:
         graph: What to run.
         sides: Layer -> its side.
         make: Builds the runner of a segment.
+        is_dense: Whether the dense engine can run a node that the kernels cannot.
     """
-    groups: list[tuple[Side, list[Node]]] = []
+    groups: list[_Group] = []
     whose: dict[Node, Side] = {}
     skipped = set()
-    for node in graph.nodes[1:]:
-        side = whose[node] = _side(node, sides, whose)
+    for node in graph.inner:
+        side = whose[node] = _side(node, sides, whose, is_dense)
+        lead = node.lead or "rows" if node.rows and side is Side.SPARSE else ""
         if node.kind is NodeKind.RESHAPE and side is Side.SPARSE:
             skipped.add(node)
-        elif groups and groups[-1][0] is side:
-            groups[-1][1].append(node)
+        elif groups and (groups[-1].side, groups[-1].lead) == (side, lead):
+            groups[-1].nodes.append(node)
         else:
-            groups.append((side, [node]))
+            groups.append(_Group(side, lead, [node]))
     users = [node for node in graph.nodes if node not in skipped]
-    return Plan(graph, [make(side, nodes, _needed(graph, users, nodes)) for side, nodes in groups])
+    made = [make(g.side, g.nodes, _needed(graph, users, g.nodes)) for g in _joined(groups)]
+    return Plan(graph, made)
 
 
-def _side(node: Node, sides: Mapping[Node, Side], whose: Mapping[Node, Side]) -> Side:
+@dataclass
+class _Group:
+    """Nodes that follow each other on one side."""
+
+    side: Side
+    lead: str
+    nodes: list[Node]
+
+
+def _joined(groups: Sequence[_Group]) -> list[_Group]:
+    """Those that the kernels would run without a layer go to whom they stand beside."""
+    found: list[_Group] = []
+    for place, group in enumerate(groups):
+        if group.side is Side.SPARSE and not any(node.is_layer for node in group.nodes):
+            beside = [other.side for other in groups[max(place - 1, 0) : place + 2]]
+            others = [side for side in beside if side is not Side.SPARSE]
+            group = _Group(others[0] if others else group.side, "", group.nodes)
+        if found and (found[-1].side, found[-1].lead) == (group.side, group.lead):
+            found[-1].nodes.extend(group.nodes)
+        else:
+            found.append(_Group(group.side, group.lead, [*group.nodes]))
+    return found
+
+
+def _side(
+    node: Node,
+    sides: Mapping[Node, Side],
+    whose: Mapping[Node, Side],
+    is_dense: Callable[[Node], bool],
+) -> Side:
     if node in sides:
         return sides[node]
     if unsupported(node):
-        return Side.TORCH
+        return Side.DENSE if is_dense(node) else Side.TORCH
     before = whose.get(node.inputs[0])
     if node.kind is NodeKind.RESHAPE and before is Side.TORCH:
         return before
@@ -172,6 +208,6 @@ def _needed(graph: Graph, users: Sequence[Node], nodes: Sequence[Node]) -> list[
     """Those of the nodes whose values are read outside."""
     inside = set(nodes)
     outside = (node for node in users if node not in inside)
-    read = {value for node in outside for value in node.inputs} | {graph.output}
+    read = {value for node in outside for value in node.inputs} | set(graph.outputs)
     read |= {root(value) for value in read}
     return [node for node in nodes if node in read]

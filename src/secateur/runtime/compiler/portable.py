@@ -56,26 +56,33 @@ def portable_plan(model: nn.Module, example: Inputs) -> PlanFile:
     sources = _Sources()
     plain, lanes = (_ops(graph, layout, sources) for layout in (Layout.PLAIN, Layout.LANES))
     weights = tuple(sources.weights)
-    return PlanFile(graph.source.sizes, graph.output.sizes, plain, lanes, weights)
+    (source,), (output,) = graph.sources, graph.outputs
+    return PlanFile(source.sizes, output.sizes, plain, lanes, weights)
 
 
 def _captured(net: nn.Module, example: Inputs) -> Graph:
     trial = Trial(net, example)
-    if trial.why:
-        raise _refused("the network", f"one of which {trial.why}")
+    structure = trial.structure
+    problem = trial.why
+    if not structure.alone:
+        problem = f"it takes {len(structure.tensors)} tensors in a structure"
+    elif not structure.gives_one:
+        problem = problem or "its output is no single tensor"
+    if problem:
+        raise _refused("the network", f"one of which {problem}")
     try:
-        return folded(capture(net, trial.rows(2)))
+        return folded(capture(net, *structure.tensors))
     except NotCapturedError as error:
         raise _refused("the network", f"no graph ({error})") from error
 
 
 def _check_covered(graph: Graph) -> None:
-    for node in graph.nodes[1:]:
-        if why := unsupported(node):
+    for node in graph.inner:
+        if why := unsupported(node) or ("it works row by row" if node.rows else ""):
             raise _refused(f"the operator {node.name}", f"left to torch ({why})")
-    if root(graph.output) is graph.source:
+    if root(graph.outputs[0]) in graph.sources:
         raise _refused("the network", "one that computes nothing")
-    for node in (graph.source, graph.output):
+    for node in (*graph.sources, *graph.outputs):
         if node.shape is None or len(node.shape) > MOST_AXES:
             raise _refused(
                 f"the {node.name}", f"of {len(node.shape or ())} axes, or not in float32"
@@ -127,9 +134,9 @@ class _Sources(Packs):
 
 def _ops(graph: Graph, layout: Layout, sources: _Sources) -> Ops:
     """All nodes, from buffer 0 to buffer 1, as records of a plan file."""
-    nodes = [node for node in graph.nodes[1:] if node.kind is not NodeKind.RESHAPE]
-    outputs = [root(graph.output)]
-    made = Lowering(nodes, [graph.source], outputs, layout, _TUNED[layout], sources)
+    nodes = [node for node in graph.inner if node.kind is not NodeKind.RESHAPE]
+    outputs = [root(output) for output in graph.outputs]
+    made = Lowering(nodes, graph.sources, outputs, layout, _TUNED[layout], sources)
     return ops_of([_row(op, *sources.behind(op)) for op in made.ops])
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from secateur.runtime.compiler.autotune import BACKENDS, Choice
+from secateur.runtime.compiler.choice import BACKENDS, TORCH, Choice
 from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 from secateur.runtime.compiler.packing import unsupported
 from secateur.runtime.kernels import library
@@ -96,7 +96,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _notes(engine: Measured) -> Iterator[str]:
     if engine.graph is None:
-        yield f"The network runs in torch as it is: {engine.why_whole}."
+        runs = {choice.backend for choice in engine.choices.values()}
+        where = "in torch as it is" if runs <= {TORCH} else "as a whole"
+        yield f"The network runs {where}: {engine.why_whole}."
+    yield from dict.fromkeys(
+        f"Left out: {name}: {why}."
+        for choice in engine.choices.values()
+        for name, why in choice.left_out.items()
+    )
+    if engine.graph is None:
         return
     for choice in engine.choices.values():
         if choice.why:
@@ -110,4 +118,4 @@ def _notes(engine: Measured) -> Iterator[str]:
     )
     for (name, why, _), count in others.items():
         times = f" ({count} times)" if count > 1 else ""
-        yield f"Runs in torch: {name}{times}: {why}."
+        yield f"Not on the kernels: {name}{times}: {why}."

@@ -73,14 +73,15 @@ def _addmm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
 
 
 def _relu(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
-    return Node(NodeKind.RELU, name, (given["self"],), shape)
+    value: Node = given["self"]
+    return Node(NodeKind.RELU, name, (value,), shape, rows=value.rows)
 
 
 def _add(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
     pair = (given["self"], given["other"])
     if given["alpha"] != 1 or not all(isinstance(v, Node) and v.shape == shape for v in pair):
         return None
-    return Node(NodeKind.ADD, name, pair, shape)
+    return Node(NodeKind.ADD, name, pair, shape, rows=max(value.rows for value in pair))
 
 
 def _norm(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:

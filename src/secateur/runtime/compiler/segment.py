@@ -6,14 +6,15 @@ that reads it has run. A call allocates its outputs and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from secateur.runtime.compiler.graph import Node
+from secateur.runtime.compiler.graph import Node, NodeKind
 from secateur.runtime.compiler.lowering import Lowering, features, root
 from secateur.runtime.compiler.packing import Packs
 from secateur.runtime.kernels import kernels, memory
@@ -46,7 +47,8 @@ class Segment:
     """Nodes of the kinds that the kernels know, as an array of ops.
 
     Args:
-        nodes: In order; no RESHAPE, none that `unsupported` refuses.
+        nodes: In order; no RESHAPE, none that `unsupported` refuses; all of them work row by row,
+            or none.
         outputs: Those of them whose values are needed outside.
         layout: How values lie in between: images one after the other, or side by side in lanes.
         batch: The size of the batch to tune for; any size is right.
@@ -69,25 +71,32 @@ class Segment:
         packs: Packs,
     ) -> None:
         inside = set(nodes)
-        read = dict.fromkeys(root(value) for node in nodes for value in node.inputs)
-        self.reads = tuple(node for node in read if node not in inside)
+        self._by_row = by_row = bool(nodes[0].rows)
+        read = dict.fromkeys(value for node in nodes for value in node.inputs)
+        homes = {value: root(value, by_row=by_row) for value in read}
+        # Of rows, the shape that they are read in is the one that is written.
+        given = [value if by_row else homes[value] for value in read if homes[value] not in inside]
+        self.reads = tuple(dict.fromkeys(given))
         self.writes = tuple(outputs)
         self.layout = layout
         self.threads = threads
         self._step = kernels.lanes() if layout is Layout.LANES else 1
-        self._largest = _largest_part(nodes, self._step)
+        self._largest = _largest_part(nodes, self._step, by_row=by_row)
+        batch *= nodes[0].rows or 1
         tuned = self._part(batch) or batch
-        lowering = Lowering(nodes, self.reads, self.writes, layout, tuned, packs)
+        lowering = Lowering(nodes, self.reads, self.writes, layout, tuned, packs, by_row=by_row)
         self._slots = lowering.slots
         self._ops = kernels.array_of(lowering.ops)
-        self._floats = [features(node) for node in (*self.reads, *self.writes)]
-        self._shapes = [node.sizes for node in self.writes]
+        around = (*self.reads, *self.writes)
+        self._floats = [features(node, by_row=by_row) for node in around]
+        self._shapes = [node.shape for node in self.writes]
+        self._sources = [_source(node, inside, self.reads) for node in self.writes]
         self._free: dict[int, list[_Workspace]] = {}
 
     def run(self, values: Sequence[Tensor]) -> list[Tensor]:
         """From the values of `reads` to those of `writes`, in fp32, on the CPU."""
-        batch = values[0].shape[0]
-        made = [torch.empty((batch, *shape)) for shape in self._shapes]
+        batch = values[0].numel() // self._floats[0] if self._by_row else values[0].shape[0]
+        made = self._empty(values, batch)
         # The copies that this may make have to live until the kernels have run.
         tensors = [*[value.contiguous() for value in values], *made]
         part = self._part(batch)
@@ -99,13 +108,25 @@ class Segment:
             work = free.pop()
         except IndexError:
             work = self._workspace(part, batch)
-        for tensor, floats, buffer in zip(tensors, self._floats, work.outside, strict=True):
+        for tensor, buffer in zip(tensors, work.outside, strict=True):
             buffer.data = tensor.data_ptr()
-            buffer.count = floats * batch
+            buffer.count = tensor.numel()
         work.task.batch = batch
         kernels.run(work.task)
         free.append(work)
         return made
+
+    def _empty(self, values: Sequence[Tensor], batch: int) -> list[Tensor]:
+        """What is to be written: as wide as it is, and before that as what it is made from."""
+        if not self._by_row:
+            return [torch.empty((batch, *(shape or ()))) for shape in self._shapes]
+        widths = self._floats[len(self.reads) :]
+        return [
+            torch.empty((*values[source].shape[:-1], width))
+            if shape is None
+            else torch.empty((batch * width // prod(shape), *shape))
+            for shape, source, width in zip(self._shapes, self._sources, widths, strict=True)
+        ]
 
     def release(self) -> None:
         """Give back the memory that is kept for the next call."""
@@ -145,8 +166,18 @@ class Segment:
         return memory.aligned(step * self.threads), step
 
 
-def _largest_part(nodes: Sequence[Node], step: int) -> int:
-    per_image = 4 * max(features(n) + max(features(value) for value in n.inputs) for n in nodes)
+def _source(node: Node, inside: Container[Node], reads: Sequence[Node]) -> int:
+    """Which value from outside it is that a value has its axes from, but for the last."""
+    while node in inside or (node.kind is NodeKind.RESHAPE and node not in reads):
+        node = node.inputs[0]
+    return reads.index(node) if node in reads else 0
+
+
+def _largest_part(nodes: Sequence[Node], step: int, *, by_row: bool) -> int:
+    def size(node: Node) -> int:
+        return features(node, by_row=by_row)
+
+    per_image = 4 * max(size(node) + max(map(size, node.inputs)) for node in nodes)
     return max(_PART_BYTES // per_image // step, 1) * step
 
 

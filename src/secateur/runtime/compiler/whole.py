@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from secateur.channels.rebuild import rebuild, uncompiled
 from secateur.errors import ModelError
 from secateur.foundation.own_error import words_of
 from secateur.foundation.run_example import Inputs, arguments, described, each_tensor, tensors_in
+from secateur.runtime.compiler.structure import rebuilt
 
 
 def serving_copy(model: nn.Module) -> nn.Module:
@@ -72,9 +73,18 @@ class Whole:
         Raises:
             ModelError: It fails.
         """
-        arrays = _holds_arrays(inputs) or _holds_arrays(named)
-        args, kwargs = arguments(_as_tensors(inputs))
-        kwargs |= _as_tensors(dict(named or {}))
+        arrays = holds_arrays(inputs) or holds_arrays(named)
+        args, kwargs = arguments(as_tensors(inputs))
+        kwargs |= as_tensors(dict(named or {}))
+        output = self.called(args, kwargs)
+        return rebuilt(output, as_array) if arrays else output
+
+    def called(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run it on arguments that are its own to change.
+
+        Raises:
+            ModelError: It fails.
+        """
         try:
             # One at a time: a network may remember what it sees.
             with self._turn, torch.no_grad():
@@ -82,37 +92,40 @@ class Whole:
         except Exception as error:
             raise ModelError(
                 "running the engine",
-                f"the network on an input of {described(inputs)}",
+                f"the network on an input of {described([*args, *kwargs.values()])}",
                 given=f"failing ({words_of(error, 300)})",
                 expected="inputs that it takes, on the CPU",
                 remedy="Give what the model was compiled for, or compile it again.",
             ) from error
-        output = each_tensor(output, _without_history)
-        return each_tensor(output, _array) if arrays else output
+        if any(one.requires_grad for one in tensors_in(output)):
+            output = rebuilt(output, _without_history)
+        return output
 
 
 def _without_history(tensor: Tensor) -> Tensor:
     return tensor.detach() if tensor.requires_grad else tensor
 
 
-def _array(tensor: Tensor) -> Any:
+def as_array(tensor: Tensor) -> Any:
+    """A tensor as numpy has it."""
     return tensor.numpy()
 
 
-def _holds_arrays(tree: Any) -> bool:
+def holds_arrays(tree: Any) -> bool:
+    """Whether there are numpy's arrays among some inputs."""
     if isinstance(tree, Mapping):
-        return any(map(_holds_arrays, tree.values()))
+        return any(map(holds_arrays, tree.values()))
     if isinstance(tree, tuple | list):
-        return any(map(_holds_arrays, tree))
+        return any(map(holds_arrays, tree))
     return isinstance(tree, np.ndarray)
 
 
-def _as_tensors(tree: Any) -> Any:
+def as_tensors(tree: Any) -> Any:
     """The same tree with tensors for arrays, and without what tensors remember."""
     if isinstance(tree, np.ndarray):
         return torch.from_numpy(np.require(tree, requirements=["C", "A", "W"]).copy())
     if type(tree) in (tuple, list):
-        return type(tree)([_as_tensors(one) for one in tree])
+        return type(tree)([as_tensors(one) for one in tree])
     if isinstance(tree, Mapping) and not tensors_in(tree):
-        return {name: _as_tensors(one) for name, one in tree.items()}
+        return {name: as_tensors(one) for name, one in tree.items()}
     return each_tensor(tree, _without_history)
