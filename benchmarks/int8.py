@@ -50,10 +50,15 @@ class Form:
 
 
 def forms(
-    name: str, points: Sequence[Point], store: Store, held: Measuring, folder: Path
+    name: str,
+    points: Sequence[Point],
+    store: Store,
+    held: Measuring,
+    folder: Path,
+    study: str | None,
 ) -> list[Form]:
     """A point in each form; of several seeds the first is what runs."""
-    nets = [point_net(store, point) for point in points]
+    nets = [point_net(store, point, None, study) for point in points]
     paths = [folder / f"{name.replace(':', '-')}-{point.seed}.onnx" for point in points]
     made = [quantised(net, held, path, seconds=0) for net, path in zip(nets, paths, strict=True)]
     whole = folder / f"{name.replace(':', '-')}-float32.onnx"
@@ -121,18 +126,19 @@ def quality(form: Form) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
+    parser.add_argument("--study", help="the study file, of a net or data of your own")
     parser.add_argument("--points", default=",".join(POINTS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     store = Store(given.run)
-    held = measuring(store)
+    held = measuring(store, None, given.study)
     with tempfile.TemporaryDirectory() as folder:
         every = [
             form
             for name, points in found_points(store, given.points.split(",")).items()
-            for form in forms(name, points, store, held, Path(folder))
+            for form in forms(name, points, store, held, Path(folder), given.study)
         ]
         cells: list[list[str]] = [[f.net, f.engine, *quality(f), f"{f.bytes:,}"] for f in every]
         heads = []

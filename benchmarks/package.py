@@ -28,7 +28,7 @@ from secateur.runtime.portable.net import Net
 
 NETS = {"conv4": (1, 28, 28), "resnet20": (3, 32, 32)}
 BATCHES = (1, 64)
-_RUNS = 9
+_RUNS = 7
 _IMPORT = """
 import sys, time
 sys.path.insert(0, {folder!r})

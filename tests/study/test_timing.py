@@ -1,5 +1,6 @@
 """Timing: every point on every engine, nets of the same shapes once."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -111,3 +112,18 @@ def test_the_best_engine_is_the_points_latency() -> None:
     assert timed.latency_at(1) == times[1]
     assert timed.latency_at(64) == times[2]
     assert timed.latency_at(8) is None
+
+
+def test_what_else_is_timed_has_its_place_in_the_same_rounds(nets: dict[str, nn.Module]) -> None:
+    latency = Latency(1, 1.0, 1.0, 1.0, EAGER, 1, 1)
+    store, asked = Store(point("a", (latency,))), []
+
+    def make(inputs: torch.Tensor, threads: int) -> tuple[str, Callable[[], object]]:
+        asked.append(len(inputs))
+        return "another", lambda: None
+
+    found = time_points(store, None, Images(), lambda _: None, {"file": make})
+    assert [(one.engine, one.batch) for one in found["file"]] == [("another", 1), ("another", 64)]
+    assert asked == list(BATCHES)
+    assert store.written["a"]
+    assert time_points(Store(point("a", (latency,))), None, Images(), lambda _: None) == {}

@@ -165,18 +165,17 @@ def _fill(folder: Path, content: bytes, name: str) -> None:
 
 def _readme(plan: Path, name: str) -> str:
     net = Net(plan)
-    inputs, outputs = (["N", *sizes] for sizes in (net.inputs, net.outputs))
     return _README.format(
         name=name,
-        inputs=_shape(inputs),
-        outputs=_shape(outputs),
+        inputs=_shape(net.inputs),
+        outputs=_shape(net.outputs),
         one=(1, *net.inputs),
         platform=f"{platform.system()} on {platform.machine()}",
     )
 
 
-def _shape(sizes: list[str | int]) -> str:
-    return f"[{', '.join(map(str, sizes))}]"
+def _shape(sizes: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, ('N', *sizes)))}]"
 
 
 def _check_equal(model: nn.Module, example: Inputs, plan: Path, tolerance: float) -> None:

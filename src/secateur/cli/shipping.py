@@ -46,7 +46,8 @@ def shipped(
         UsageError: Neither or both were said, there is no such point, or no level meets the bounds.
     """
     there = shown_points(store)
-    found = picked(there, **{word: bounds.get(word) for word in _BOUNDS}, x=x)
+    asked: dict[str, Any] = {word: bounds.get(word) for word in _BOUNDS}
+    found = picked(there, x=x, **asked)
     if (name is None) == (found is None):
         raise UsageError(
             OPERATION,
