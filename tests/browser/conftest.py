@@ -7,13 +7,16 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secateur.point import Latency, Point, accuracy
 from secateur.report.page import write
+from secateur.study.plan import Run
 from secateur.study.store import Store
 
 MAJORITY = "val_majority"
@@ -79,6 +82,70 @@ def old_run(undisturbed: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder.parent):  # the page's commands name the folder as it was given
         write(Store(Path("run")))
     return folder
+
+
+@pytest.fixture
+def write_page(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the page of a store with given points; their method and step name them."""
+
+    def write_one(
+        points: list[Point], settings: dict[str, Any] | None = None, name: str = "made"
+    ) -> Path:
+        return write(fill(tmp_path / name, points, settings))
+
+    return write_one
+
+
+def fill(folder: Path, points: list[Point], settings: dict[str, Any] | None = None) -> Store:
+    """A store that holds the points, in the order of which their page shows them."""
+    runs = []
+    for one in points:
+        kind: Any = "base" if one.method == "dense" else "point"
+        runs.append(Run(one.digest, kind, one.method, one.level, one.step, 1, one.seed, {}, 1, {}))
+    with Store.writing(folder) as store:
+        store.begin(settings or {"name": folder.name}, runs)
+        for each, one in zip(runs, points, strict=True):
+            result = {"point": one.to_dict()}
+            store.record_end(store.record_start(each), each, "done", "", result)
+        store.write_latencies({one.digest: one.latency for one in points if one.latency})
+    return Store(folder)
+
+
+@pytest.fixture
+def made_study(make_point: Callable[..., tuple[Run, Point]]) -> Callable[..., list[Point]]:
+    """Makes up a study: the more a level has lost, the smaller and faster it is."""
+
+    def make(
+        methods: tuple[str, ...] = ("magnitude", "l1-filter", "random-filter"),
+        levels: tuple[float, ...] = (0.5, 0.75),
+        seeds: int = 1,
+    ) -> list[Point]:
+        nets = [("dense", (), 0), *((name, (level,), step) for name in methods
+                                    for step, level in enumerate(levels))]  # fmt: skip
+        return [
+            measured(make_point(name, level, 90, step)[1], methods, seed)
+            for name, level, step in nets
+            for seed in range(seeds)
+        ]
+
+    return make
+
+
+def measured(one: Point, methods: tuple[str, ...], seed: int) -> Point:
+    """A point of a made-up study: 1,000 examples, bytes and latencies."""
+    level = float(one.level[0]) if one.level else 0.0  # type: ignore[arg-type]
+    place = methods.index(one.method) if one.method in methods else 0
+    right = 900 - round(100 * level**4) - 4 * place + seed
+    times = {1: 0.002 * (1 - level / 2), 64: 0.064 * (1 - level)}
+    return replace(
+        one,
+        seed=seed,
+        digest=sha256(f"{one.method} {one.step} {seed}".encode()).hexdigest(),
+        scores=(accuracy("val", right, 1000), accuracy("test", 2 * right - 10, 2000)),
+        artifact_bytes=round(40_000 * (1 - level)) + 8 * place + seed,
+        latency=tuple(Latency(9, t, 0.9 * t, 1.1 * t, "torch-eager", 1, batch)
+                      for batch, t in times.items()),
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -65,9 +65,12 @@ def values_of(run: Path, count: int) -> dict[str, Any]:
         choice["frontier"] = [now[place] for place in choice["frontier"] if place in now]
         picks = [[floor, now[place]] for floor, place in choice["picks"] if place in now]
         choice["picks"] = picks
+    places = {place: number for number, place in enumerate(landed)}
     values["levels"] = [
-        {**values["levels"][place], "points": kept} for place, kept in landed.items()
-    ]
+        {**(one := values["levels"][place]), "points": kept, "ships": kept[0],
+         "dense": places.get(one["dense"])}
+        for place, kept in landed.items()
+    ]  # fmt: skip
     assert len(there) == count
     return values
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,28 +52,6 @@ def key(level: Replicate | Point) -> str:
     return f"{level.method}/{level.step}"
 
 
-@pytest.fixture
-def copy(make_point: Callable[..., tuple[Run, Point]], tmp_path: Path) -> Callable[..., Path]:
-    """Writes the page of a store with given points; their method and step name them."""
-
-    def write(points: list[Point], settings: dict[str, Any] | None = None) -> Path:
-        folder = tmp_path / "made"
-        runs = []
-        for one in points:
-            kind: Any = "base" if one.method == "dense" else "point"
-            runs.append(
-                Run(one.digest, kind, one.method, one.level, one.step, 1, one.seed, {}, 1, {})
-            )
-        with Store.writing(folder) as store:
-            store.begin(settings or {"name": "made"}, runs)
-            for each, one in zip(runs, points, strict=True):
-                result = {"point": one.to_dict()}
-                store.record_end(store.record_start(each), each, "done", "", result)
-        return page.write(Store(folder))
-
-    return write
-
-
 # --- it opens, and asks no one -----------------------------------------------------------------
 
 
@@ -93,8 +70,8 @@ def test_a_page_from_a_file_asks_for_nothing_and_complains_of_nothing(
     assert opened.requests == []
 
 
-def test_without_a_point_the_page_says_so(open_page: Open, copy: Callable[..., Path]) -> None:
-    opened = open_page(copy([]))
+def test_without_a_point_the_page_says_so(open_page: Open, write_page: Callable[..., Path]) -> None:
+    opened = open_page(write_page([]))
     assert opened.text("#chart") == "No point yet."
     assert opened.complaints == []
 
@@ -160,7 +137,7 @@ def test_methods_are_hidden_and_shown_again(opened: Opened, points: tuple[Point,
 
 
 def test_of_many_methods_the_best_are_drawn_and_each_has_a_small_chart(
-    open_page: Open, copy: Callable[..., Path], make_point: Callable[..., tuple[Run, Point]]
+    open_page: Open, write_page: Callable[..., Path], make_point: Callable[..., tuple[Run, Point]]
 ) -> None:
     weights = ("magnitude", "lamp", "wanda", "obd", "fisher", "movement", "random-weight")
     filters = ("l1-filter", "l2-filter", "fpgm", "hrank", "random-filter")
@@ -169,7 +146,7 @@ def test_of_many_methods_the_best_are_drawn_and_each_has_a_small_chart(
     for place, name in enumerate(names):
         made += [make_point(name, (level,), 90 - place, step)[1]
                  for step, level in enumerate((0.5, 0.9))]  # fmt: skip
-    opened = open_page(copy(made))
+    opened = open_page(write_page(made))
     drawn = {name.split("/")[0] for name in opened.keys(".dot")}
     best = {*weights[:3], "random-weight", *filters[:3], "random-filter"}
     assert drawn == {"dense", *best}
@@ -238,7 +215,7 @@ def test_a_slider_that_is_moved_picks_what_secateur_picks(
 
 
 def test_floors_are_compared_exactly_and_ties_broken_alike(
-    open_page: Open, copy: Callable[..., Path], points: tuple[Point, ...]
+    open_page: Open, write_page: Callable[..., Path], points: tuple[Point, ...]
 ) -> None:
     base = points[0]
     # Three seeds whose mean is exactly 0.9 (2700 of 3000), and neighbours a hair away.
@@ -264,7 +241,7 @@ def test_floors_are_compared_exactly_and_ties_broken_alike(
         )
         for seed, correct in enumerate(corrects)
     ]
-    opened = open_page(copy(made))
+    opened = open_page(write_page(made))
     for axis in ("sparsity", "macs"):
         opened.page.select_option("#x", axis)
         for floor in ("0.9", "0.90", "0.9001", "0.900333", "0.8996", "0.1", "0", "0.95", "1"):
@@ -484,7 +461,7 @@ def test_a_failed_run_is_shown_with_its_reason(open_page: Open, run: Path, tmp_p
 
 
 def test_an_error_is_turned_and_bounded_from_above(
-    open_page: Open, copy: Callable[..., Path], points: tuple[Point, ...]
+    open_page: Open, write_page: Callable[..., Path], points: tuple[Point, ...]
 ) -> None:
     made = [
         replace(
@@ -512,7 +489,7 @@ def test_an_error_is_turned_and_bounded_from_above(
             ("l1-filter", 0, 0.5, 52.0),
         )
     ]
-    opened = open_page(copy(made))
+    opened = open_page(write_page(made))
     body = opened.page.locator("main")
     assert "ccuracy" not in str(body.text_content())
     assert opened.page.locator("#floor-number").input_value() == "51"

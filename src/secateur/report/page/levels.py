@@ -12,7 +12,7 @@ from secateur.report.scale import scale_of
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE, frontier
 from secateur.study.metrics import Metric, axis, quality_of
-from secateur.study.pick import breakpoints
+from secateur.study.pick import Pick, breakpoints, shipped_point
 from secateur.study.study import CONTROLS
 
 
@@ -31,6 +31,8 @@ def levels_of(
         scores: Those of the axes that can stand upright; `far` names those of them on which a
             level lies far below all the others.
     """
+    dense = {id(one): place for place, one in enumerate(levels) if one.method == DENSE}
+    nets = [levels[place] for place in dense.values()]
     made: list[dict[str, Any]] = [
         {
             "method": level.method,
@@ -39,6 +41,8 @@ def levels_of(
             "points": [places[point.digest] for point in level.points],
             "competes": _competes(level),
             "collapsed": level.collapsed,
+            "ships": places[shipped_point(Pick((), True, level)).digest],
+            "dense": dense.get(id(dense_beside(level, nets))),
             "mean": {},
             "band": {},
             "rank": {},
@@ -63,6 +67,45 @@ def levels_of(
             if band is not None:
                 into["band"][name] = digits(band)
     return made
+
+
+def dense_beside(level: Replicate, dense: Sequence[Replicate]) -> Replicate | None:
+    """The dense net that was trained as long: what a level has gained and lost is said against it.
+
+    Args:
+        level: Of the study.
+        dense: The levels of the dense net.
+
+    Returns:
+        The one whose epochs, in all, are nearest to the level's, of two the longer trained; None
+        in a study without the dense net.
+    """
+    spent = level.epochs.cumulative
+    return min(
+        dense,
+        key=lambda one: (abs(one.epochs.cumulative - spent), -one.epochs.cumulative),
+        default=None,
+    )
+
+
+def opening_axis(levels: Sequence[Replicate], axes: Mapping[str, Metric]) -> str:
+    """The axis on which the page opens: one that people ship by, where it has been measured.
+
+    Args:
+        levels: Of the study.
+        axes: What they are compared by.
+
+    Returns:
+        The bytes, else the latency, if every level but the controls has it and not all have the
+        same; else the sparsity.
+    """
+    rivals = [level for level in levels if level.method == DENSE or level.method not in CONTROLS]
+    for name in ("bytes", "latency", "latency_64"):
+        if name in axes and rivals and all(one.is_measured(axes[name]) for one in rivals):
+            alike = len({one.mean(name) for one in rivals}) == 1
+            if not alike or len(rivals) == 1:  # the first level of a study that has just begun
+                return name
+    return "sparsity"
 
 
 def choice_of(levels: Sequence[Replicate], metric: Metric) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from secateur.point import Layer, Point
 from secateur.registry import METHODS
 from secateur.report.budget import budget_words, tuned_words
 from secateur.report.export_table import to_csv
-from secateur.report.page.levels import choice_of, digits, levels_of, usual_floor
+from secateur.report.page.command import builder_note, builder_option
+from secateur.report.page.levels import choice_of, digits, levels_of, opening_axis, usual_floor
 from secateur.report.rank_table import caption_of
 from secateur.report.style import styles
 from secateur.report.tuning import audit_words, notes, setting_text
@@ -70,6 +71,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
     machines = _Table(point.environment for point in points)
     places = {point.digest: place for place, point in enumerate(points)}
     axes = axes_of(points)
+    builder = builder_option(store.settings)
     scores = [metric.name for metric in score_metrics(points)]
     own = [metric.name for metric in own_metrics(points)]
     return {
@@ -82,13 +84,14 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
         "levels": levels_of(levels, places, axes, scores),
         "choices": {metric.name: choice_of(levels, metric) for metric in axes.values()},
         "floor": usual_floor(levels),
+        "opening": opening_axis(levels, axes),
         "rankings": [_ranking(one) for one in rankings(swept, CONTROLS)],
         "points": [
             {
                 **_point(point),
                 "name": name,
                 "export": f"secateur export {shlex.quote(str(store.folder))} "
-                f"--point {shlex.quote(name)}",
+                f"--point {shlex.quote(name)}{builder}",
                 "net": nets.place(_net(point.layers)),
                 "zeros": [layer.zeros for layer in point.layers],
                 "kept": [layer.kept for layer in point.layers],
@@ -137,6 +140,8 @@ def _study(store: Store, points: Sequence[Point]) -> dict[str, Any]:
         "data": _data(store, settings),
         "folder": str(store.folder),
         "quoted": shlex.quote(str(store.folder)),
+        "builder": builder_option(settings),
+        "builder_note": builder_note(settings),
         "settings": {**settings, "methods": _options(settings.get("methods", {}))},
         "seeds": sorted({point.seed for point in points}),
         "budget": " ".join(filter(None, (budget_words(points), tuned_words(settings)))),

@@ -1,4 +1,4 @@
-// The controls: axes, methods, the floor and the pick under it.
+// The controls of the chart: axes and methods.
 
 function drawControls() {
   const measured = (axis) => state.values.levels.some((l) => l.mean[axis.name] !== undefined);
@@ -21,10 +21,11 @@ function drawControls() {
   }
   const levels = shown();
   find("log").checked = levels.length > 0 && isLog(levels);
+  find("zoom").checked = state.zoom;
+  find("apart").checked = state.apart;
   find("log").disabled = derived.axes[state.x].higher;
   find("zoom-label").hidden = !farBelow(levels).length;
   drawMethods();
-  drawFloor();
 }
 
 function fillSelect(select, axes, chosen, label) {
@@ -78,79 +79,6 @@ function swatch(method) {
   return picture;
 }
 
-function drawFloor() {
-  const axis = quality();
-  const near = state.values.levels.filter((l) => l.competes && !l.far.includes(axis.name));
-  const means = near.map((level) => level.mean[axis.name]);
-  const [slider, number] = [find("floor"), find("floor-number")];
-  slider.disabled = number.disabled = !means.length;
-  find("floor-label").textContent = `${titled(axis.label)} of at ${side()}`;
-  if (!means.length) return;
-  const step = stepOf(axis, means);
-  const [least, most] = [Math.min(...means), Math.max(...means)];
-  const ends = [Math.floor(least / step - 5) * step, Math.ceil(most / step + 5) * step];
-  const [low, high] = axis.unit === "share" ? [Math.max(0, ends[0]), Math.min(1, ends[1])] : ends;
-  slider.min = String(Number(low.toPrecision(12)));
-  slider.max = String(Number(high.toPrecision(12)));
-  slider.step = number.step = String(step);
-  number.min = axis.unit === "share" ? "0" : "";
-  number.max = axis.unit === "share" ? "1" : "";
-  if (document.activeElement !== number) number.value = state.floor;
-  slider.value = state.floor;
-  slider.setAttribute("aria-valuetext", `at ${side()} ${state.floor}`);
-}
-
-/** Which side of the floor is right: an accuracy is at least so much, an error at most. */
-const side = () => (quality().higher ? "least" : "most");
-
-/** A thousandth of a share; of other numbers a power of ten below a hundredth of their range. */
-function stepOf(axis, means) {
-  if (axis.unit === "share") return 0.001;
-  const range = Math.max(...means) - Math.min(...means) || Math.abs(means[0]) || 1;
-  return Number(`1e${Math.floor(Math.log10(range / 100))}`);
-}
-
-const decimalsOf = (step) => Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-
-function drawPick() {
-  const { pick } = derived;
-  const box = find("pick");
-  find("pick-show").hidden = !pick;
-  const axis = derived.axes[state.x];
-  if (!pick) {
-    box.textContent = state.values.levels.length ? asked() : "";
-    find("pick-command").replaceChildren();
-    return;
-  }
-  const { level, met } = pick;
-  const name = make("strong", {}, fully(level, state.values));
-  const far = axis.higher ? "highest" : "lowest";
-  const why = met
-    ? `the ${far} ${labelOf(axis)} of all that reach it`
-    : "no level reaches it; this is the best";
-  const words = [
-    `${titled(labelOf(axis))} ${withBand(axis, level)},`,
-    `${quality().label} ${withBand(quality(), level)}`,
-    `(n = ${level.points.length}): ${why}.`,
-  ].join(" ");
-  box.replaceChildren(name, make("br"), words);
-  const { quoted } = state.values.study;
-  const across = state.x === "sparsity" ? "" : ` --x ${state.x}`;
-  const { name: score } = quality();
-  const bound =
-    score === "val_accuracy"
-      ? `--min-accuracy ${state.floor}`
-      : `--at-${side()} ${score}=${state.floor}`;
-  const verb = met ? "export" : "frontier";
-  const line = `secateur ${verb} ${quoted} ${bound}${across}`;
-  if (find("pick-command").textContent !== line) {
-    find("pick-command").replaceChildren(command(line));
-  }
-}
-
-const asked = () =>
-  quality().unit === "share" ? "Write the floor as a share, as 0.9." : "Write a number.";
-
 function listen() {
   find("x").addEventListener("change", (event) => change({ x: event.target.value }));
   find("y").addEventListener("change", (event) => change({ y: event.target.value }));
@@ -169,16 +97,7 @@ function listen() {
     });
   }
   find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
-  find("floor").addEventListener("input", (event) =>
-    change({ floor: Number(event.target.value).toFixed(decimalsOf(Number(event.target.step))) }),
-  );
-  find("floor-number").addEventListener("input", (event) => {
-    if (decimal(event.target.value)) change({ floor: event.target.value });
-  });
-  find("pick-show").addEventListener("click", () => {
-    select(derived.pick.level);
-    find("details").scrollIntoView({ block: "nearest" });
-  });
+  listenToPick();
 }
 
 function change(choice) {

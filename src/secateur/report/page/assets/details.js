@@ -1,7 +1,7 @@
 // One point: what was measured, its layers, its budget, its curves, its files.
 
 function drawDetails() {
-  const point = pointOf(state.selected);
+  const point = pointOf(derived.selected);
   const box = find("details-body");
   if (!point) {
     box.replaceChildren(make("p", { class: "muted" }, "Choose a point of the chart or the table."));

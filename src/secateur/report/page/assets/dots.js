@@ -43,7 +43,7 @@ function dotOf(level, scales, size) {
   const below = scales.y(yOf(level)) > bottom + 0.5;
   const x = Math.max(size.marginLeft, scales.x(xOf(level)));
   const y = Math.min(bottom - 4, scales.y(yOf(level)));
-  const selected = level === derived.levelOf.get(state.selected);
+  const selected = level === derived.levelOf.get(derived.selected);
   const picked = level === derived.pick?.level;
   const best = derived.frontier.has(level);
   const dot = draw("g", {
@@ -94,8 +94,7 @@ function announced(level) {
 }
 
 function select(level) {
-  const digests = level.points.map((place) => state.values.points[place].digest);
-  if (!digests.includes(state.selected)) state.selected = digests[0];
+  if (derived.levelOf.get(state.selected) !== level) state.selected = shipped(level);
   state.focused = keyOf(level);
   refresh();
   announce(`${fully(level, state.values)}: details below the chart.`);

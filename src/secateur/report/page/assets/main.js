@@ -11,6 +11,7 @@ function refresh() {
   drawRanks();
   drawTuning();
   drawAbout();
+  keepView();
 }
 
 /** Light and dark follow the system until the button is used; a file may be refused a memory. */
@@ -54,6 +55,8 @@ async function begin() {
   theme();
   take(await carried());
   listen();
+  listenToAddress();
+  readView();
   find("csv").addEventListener("click", downloadCsv);
   refresh();
   let drawn = null;

@@ -1,21 +1,29 @@
 // What the user has chosen, and what follows from it. Data may be replaced; the choices stay.
 
-const state = {
-  values: null,
-  x: "sparsity",
+const opening = () => ({
+  x: null, // The axis on which the study opens, until another is chosen.
   y: null, // The score that chooses, until another is chosen.
   log: {}, // By axis: what the user wants; else the values decide.
   zoom: true, // Whether levels far below all the others are left out of the frame.
   apart: false, // Whether each method has a small chart of its own.
   hidden: new Set(),
   floor: null, // Text as it was written; null until there is a level to take it from.
-  selected: null, // The digest of a point.
+  selected: null, // The digest of a point; until one is chosen it is the pick's.
   focused: null, // The key of the level that Tab reaches.
   sort: { column: null, up: true },
-};
+});
+
+const state = { values: null, ...opening() };
 
 /** What every part of the page reads: made once for each change. */
-const derived = { axes: {}, styles: {}, frontier: new Set(), pick: null, levelOf: new Map() };
+const derived = {
+  axes: {},
+  styles: {},
+  frontier: new Set(),
+  pick: null,
+  selected: null,
+  levelOf: new Map(),
+};
 
 const keyOf = (level) => `${level.method}/${level.step}`;
 
@@ -39,16 +47,29 @@ function showOnly(wanted) {
   state.hidden = new Set(names.filter((name) => !wanted.has(name)));
 }
 
+/** Things by their names, and by no other word: an address may say `constructor`. */
+const byName = (things) =>
+  Object.setPrototypeOf(Object.fromEntries(things.map((one) => [one.name, one])), null);
+
+/** Every choice as it was when the page was opened. */
+function openAnew() {
+  const { values } = state;
+  Object.assign(state, opening(), { values: null });
+  take(values);
+}
+
 function take(values) {
   const first = state.values === null;
+  const unseen = first || state.values.levels.length ? null : state.values; // no level so far
   state.values = values;
   if (first) showOnly(foremost(values));
-  derived.axes = Object.fromEntries(values.axes.map((axis) => [axis.name, axis]));
-  derived.styles = Object.fromEntries(values.methods.map((method) => [method.name, method]));
+  derived.axes = byName(values.axes);
+  derived.styles = byName(values.methods);
   derived.levelOf = new Map();
   for (const level of values.levels) {
     for (const place of level.points) derived.levelOf.set(values.points[place].digest, level);
   }
+  if (!derived.axes[state.x] || (unseen && state.x === unseen.opening)) state.x = values.opening;
   if (!derived.axes[state.y]) state.y = values.quality.val;
   state.floor ??= values.floor;
 }
@@ -60,13 +81,14 @@ function derive() {
   const floor = state.floor === null ? null : decimal(state.floor);
   derived.pick = floor && pickAt(picks, floor, quality().higher);
   const known = derived.levelOf.has(state.selected);
-  if (!known && derived.pick) {
-    state.selected = state.values.points[derived.pick.level.points[0]].digest;
-  }
+  derived.selected = known ? state.selected : derived.pick && shipped(derived.pick.level);
 }
 
 /** The axis of the score that chooses, and of the one beside it on test data. */
 const quality = (split = "val") => derived.axes[state.values.quality[split]];
+
+/** The digest of the seed that is shipped of a level. */
+const shipped = (level) => state.values.points[level.ships].digest;
 
 const pointOf = (digest) => state.values.points.find((point) => point.digest === digest);
 const isControl = (level) => Boolean(derived.styles[level.method]?.control);

@@ -137,8 +137,8 @@ function rowOf(point) {
   const text = onFrontier(point) ? "yes" : "";
   if (row.cells[3].textContent !== text) row.cells[3].textContent = text;
   row.classList.toggle("best", text !== "");
-  row.classList.toggle("chosen", point.digest === state.selected);
-  row.querySelector("button").setAttribute("aria-pressed", point.digest === state.selected);
+  row.classList.toggle("chosen", point.digest === derived.selected);
+  row.querySelector("button").setAttribute("aria-pressed", point.digest === derived.selected);
   return row;
 }
 

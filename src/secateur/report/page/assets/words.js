@@ -101,20 +101,31 @@ function command(text) {
   const code = make("code", {}, text);
   const button = make("button", { type: "button", class: "quiet copy" }, "Copy");
   button.addEventListener("click", async () => {
-    button.textContent = (await copied(code)) ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => {
-      button.textContent = "Copy";
-    }, 1500);
+    // A page opened from a file may not write by itself: then the user copies what is chosen.
+    const done = (await copied(text)) || chosenToCopy(code);
+    flash(button, done ? "Copied" : "Press Ctrl+C", "Copy");
   });
   return make("div", { class: "command" }, code, button);
 }
 
-async function copied(code) {
+async function copied(text) {
   try {
-    await navigator.clipboard.writeText(code.textContent);
+    await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection().selectAllChildren(code); // A page opened from a file may not write by itself.
-    return document.execCommand("copy");
+    return false;
   }
+}
+
+function chosenToCopy(code) {
+  getSelection().selectAllChildren(code);
+  return document.execCommand("copy");
+}
+
+/** A word on a button, for a moment. */
+function flash(button, word, usual) {
+  button.textContent = word;
+  setTimeout(() => {
+    button.textContent = usual;
+  }, 1500);
 }
