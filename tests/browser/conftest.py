@@ -89,24 +89,32 @@ def write_page(tmp_path: Path) -> Callable[..., Path]:
     """Writes the page of a store with given points; their method and step name them."""
 
     def write_one(
-        points: list[Point], settings: dict[str, Any] | None = None, name: str = "made"
+        points: list[Point],
+        settings: dict[str, Any] | None = None,
+        name: str = "made",
+        reason: str = "",
     ) -> Path:
-        return write(fill(tmp_path / name, points, settings))
+        return write(fill(tmp_path / name, points, settings, reason))
 
     return write_one
 
 
-def fill(folder: Path, points: list[Point], settings: dict[str, Any] | None = None) -> Store:
-    """A store that holds the points, in the order of which their page shows them."""
+def fill(
+    folder: Path, points: list[Point], settings: dict[str, Any] | None = None, reason: str = ""
+) -> Store:
+    """A store that holds the points, and with a reason a run that failed for it."""
+    lost = Run("f" * 64, "point", "magnitude", (0.99,), 99, 1, 0, {}, 1, {})
     runs = []
     for one in points:
         kind: Any = "base" if one.method == "dense" else "point"
         runs.append(Run(one.digest, kind, one.method, one.level, one.step, 1, one.seed, {}, 1, {}))
     with Store.writing(folder) as store:
-        store.begin(settings or {"name": folder.name}, runs)
+        store.begin(settings or {"name": folder.name}, [*runs, *[lost] * bool(reason)])
         for each, one in zip(runs, points, strict=True):
             result = {"point": one.to_dict()}
             store.record_end(store.record_start(each), each, "done", "", result)
+        if reason:
+            store.record_end(store.record_start(lost), lost, "failed", reason)
         store.write_latencies({one.digest: one.latency for one in points if one.latency})
     return Store(folder)
 

@@ -38,8 +38,8 @@ FILE = "report.html"
 _LIBRARIES = ("d3-7.9.0.min.js", "plot-0.6.17.umd.min.js")
 _SCRIPTS = (
     "exact.js", "words.js", "state.js", "chart.js", "multiples.js", "dots.js", "choice.js",
-    "gain.js", "pick.js", "details.js", "table.js", "ranks.js", "tuning.js", "about.js", "live.js",
-    "view.js", "main.js",
+    "gain.js", "pick.js", "details.js", "beside.js", "filter.js", "table.js", "ranks.js",
+    "tuning.js", "about.js", "live.js", "view.js", "main.js",
 )  # fmt: skip
 
 # Plot puts this sheet into every chart of class `chart`; the policy has to know it.

@@ -231,6 +231,7 @@ def _point(point: Point) -> dict[str, Any]:
             for one in point.latency
         ],
         "seconds": point.seconds,
+        "training_seconds": point.training_seconds,
         "floored": list(point.floored),
         "checkpoint": point.checkpoint,
     }

@@ -40,6 +40,7 @@ function pointHead(point, level) {
     swatch(derived.styles[point.method]),
     make("strong", { id: "details-name" }, `${fully(level, state.values)}, seed ${point.seed}`),
     ...badges.map((badge) => make("span", { class: "badge" }, badge)),
+    keepButton(point),
   );
   if (level.points.length < 2) return head;
   const seeds = level.points.map((place) => {
@@ -57,6 +58,21 @@ function pointHead(point, level) {
     return button;
   });
   return make("div", {}, head, make("div", { class: "seeds", role: "group" }, ...seeds));
+}
+
+/** Keeps the point beside others, or takes it away again. */
+function keepButton(point) {
+  const kept = state.beside.includes(point.digest);
+  const button = make(
+    "button",
+    { type: "button", class: "quiet", id: "keep", "aria-pressed": kept },
+    kept ? "Kept side by side" : "Keep side by side",
+  );
+  button.addEventListener("click", () => {
+    keepBeside(point.digest);
+    find("keep").focus();
+  });
+  return button;
 }
 
 /** Each share with the integers that it is made of. */

@@ -7,6 +7,7 @@ function refresh() {
   drawCaption();
   drawPick();
   drawDetails();
+  drawBeside();
   drawTable();
   drawRanks();
   drawTuning();
@@ -57,7 +58,8 @@ async function begin() {
   listen();
   listenToAddress();
   readView();
-  find("csv").addEventListener("click", downloadCsv);
+  listenToTable();
+  listenToFilter();
   refresh();
   let drawn = null;
   new ResizeObserver(([{ contentRect }]) => {

@@ -10,7 +10,11 @@ const opening = () => ({
   floor: null, // Text as it was written; null until there is a level to take it from.
   selected: null, // The digest of a point; until one is chosen it is the pick's.
   focused: null, // The key of the level that Tab reaches.
+  beside: [], // The digests of the points that are kept side by side.
   sort: { column: null, up: true },
+  filter: "", // What the rows of the table must have.
+  drawnOnly: false, // Whether the table, too, has the methods alone that are drawn.
+  rows: 150, // As many of the table are made.
 });
 
 const state = { values: null, ...opening() };

@@ -66,7 +66,7 @@ function measuredColumn(axis, head, value) {
   return { head, value, text: (point) => (value(point) === null ? "–" : said(axis, value(point))) };
 }
 
-const AT_ONCE = 150; // Rows a turn.
+const AT_ONCE = 150; // Rows a turn, and at first.
 
 const levelNumber = (point) => (point.level === "-" ? -1 : d3.mean(point.level.split("/"), Number));
 const timeText = (seconds) => (seconds === null ? "–" : (1e3 * seconds).toPrecision(3));
@@ -86,10 +86,33 @@ function drawTable() {
     cell.setAttribute("aria-sort", sorted);
   }
   const points = ordered();
+  const some = points.slice(0, state.rows);
+  drawFilter(points.length);
+  drawMore(points.length, some.length);
   filling += 1;
-  // A long table waits until the chart has been seen.
-  if (points.length > AT_ONCE) setTimeout(fillBody, 0, points, 0, filling);
-  else fillBody(points, 0, filling);
+  fillBody(some, 0, filling);
+}
+
+/** Of thousands of rows the first are made: what is sought is found by the filter. */
+function drawMore(all, now) {
+  find("more").hidden = now === all;
+  find("more-some").textContent = `Show ${exact(Math.min(AT_ONCE, all - now))} more`;
+  find("more-all").textContent = `Show all ${exact(all)}`;
+}
+
+function listenToTable() {
+  find("csv").addEventListener("click", downloadCsv);
+  for (const [id, wanted] of [
+    ["more-some", () => state.rows + AT_ONCE],
+    ["more-all", () => Infinity],
+  ]) {
+    find(id).addEventListener("click", () => {
+      const next = find("table").tBodies[0].rows.length;
+      state.rows = wanted();
+      drawTable();
+      find("table").tBodies[0].rows[next]?.querySelector("button").focus();
+    });
+  }
 }
 
 function headRow() {
@@ -99,6 +122,7 @@ function headRow() {
       const up = state.sort.column === i ? !state.sort.up : true;
       state.sort = { column: i, up };
       drawTable();
+      keepView();
       announce(`Sorted by ${column.head}, ${up ? "ascending" : "descending"}.`);
     });
     return make("th", { scope: "col" }, button);
@@ -108,7 +132,7 @@ function headRow() {
 
 function ordered() {
   const { column, up } = state.sort;
-  const points = [...state.values.points];
+  const points = filtered();
   if (column === null) return points;
   const { value } = columns()[column];
   const sign = up ? 1 : -1;

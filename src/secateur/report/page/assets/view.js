@@ -58,6 +58,36 @@ const VIEW = {
       state.selected = pointNamed(name)?.digest ?? null;
     },
   },
+  beside: {
+    said: () => state.beside.map((digest) => pointOf(digest)?.name).filter(Boolean),
+    read: (names) => {
+      const found = names.map(pointNamed).filter(Boolean);
+      state.beside = [...new Set(found.map((point) => point.digest))].slice(0, MOST);
+    },
+  },
+  sort: {
+    said: () => {
+      const { column, up } = state.sort;
+      return column !== null && `${up ? "" : "-"}${columns()[column].head}`;
+    },
+    read: ([text]) => {
+      const head = text.replace(/^-/, "");
+      const column = columns().findIndex((one) => one.head === head);
+      if (column >= 0) state.sort = { column, up: head === text };
+    },
+  },
+  filter: {
+    said: () => state.filter,
+    read: (words) => {
+      state.filter = words.join(",").slice(0, LONGEST);
+    },
+  },
+  drawn: {
+    said: () => state.drawnOnly && "yes",
+    read: ([word]) => {
+      state.drawnOnly = word === "yes";
+    },
+  },
 };
 
 const drawnMethods = () =>
