@@ -36,7 +36,7 @@ def size(point: Point) -> int:
 
 
 FILTERS: dict[str, Callable[[Point], bool]] = {
-    "": lambda one: True,
+    "": lambda _: True,
     "magn": lambda one: one.method == "magnitude",
     "FILTER :0.75": lambda one: one.method.endswith("filter") and one.level == (0.75,),
     "control": lambda one: one.method == "random-filter",
@@ -45,7 +45,7 @@ FILTERS: dict[str, Callable[[Point], bool]] = {
     "val_accuracy>=.9": lambda one: one.val.value >= 0.9,
     "latency<1.5e-3 macs=100": lambda one: one.level == (0.75,),
     "conv_sparsity<.1": lambda one: one.method == "dense",
-    "<script>": lambda one: False,
+    "<script>": lambda _: False,
 }
 
 

@@ -1,7 +1,11 @@
 """`secateur report` as its users run it."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def test_a_sweep_writes_the_page_and_the_command_writes_it_anew(undisturbed: Any) -> None:
@@ -19,3 +23,30 @@ def test_a_folder_without_a_study_is_refused_in_one_line(undisturbed: Any) -> No
     assert done.returncode != 0
     assert "opening a run: nowhere is no folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_several_studies_share_a_page(command: Command, undisturbed: Any, tmp_path: Path) -> None:
+    run, other = undisturbed.folder / "run", tmp_path / "other"
+    shutil.copytree(run, other)
+    page = tmp_path / "both.html"
+    status, out, err = command("report", str(run), str(other), "--out", str(page))
+    assert (status, err) == (0, "")
+    assert out == f"Page: {page} ({page.stat().st_size:,} bytes)\n"
+    assert page.stat().st_size < 2 * (run / "report.html").stat().st_size
+
+
+def test_several_studies_need_a_file_and_each_counts_once(
+    command: Command, undisturbed: Any, tmp_path: Path
+) -> None:
+    run = str(undisturbed.folder / "run")
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    status, _, err = command("report", run, str(other))
+    assert status == 2
+    assert "writing the page: --out is not given, for 2 studies" in err
+    status, _, err = command("report", run, f"{run}/", "--out", str(tmp_path / "a.html"))
+    assert status == 2
+    assert "is twice, expected each run folder once" in err
+    status, _, err = command("report", run, "nowhere", "--out", str(tmp_path / "a.html"))
+    assert status == 2
+    assert "nowhere is no folder" in err

@@ -79,3 +79,8 @@ def _starting(names: Iterable[str], incomplete: str) -> Iterator[str]:
 
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", autocompletion=run_folders)]
+
+RunFolders = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="A run folder, or several.", autocompletion=run_folders),
+]

@@ -16,7 +16,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,9 +37,10 @@ FILE = "report.html"
 # In the order in which they run: the libraries, then ours as one script.
 _LIBRARIES = ("d3-7.9.0.min.js", "plot-0.6.17.umd.min.js")
 _SCRIPTS = (
-    "exact.js", "words.js", "state.js", "chart.js", "multiples.js", "dots.js", "choice.js",
-    "gain.js", "pick.js", "details.js", "beside.js", "filter.js", "table.js", "ranks.js",
-    "tuning.js", "about.js", "live.js", "view.js", "main.js",
+    "exact.js", "words.js", "state.js", "chart.js", "multiples.js", "dots.js", "names.js",
+    "choice.js", "gain.js", "studies.js", "pick.js", "details.js", "beside.js",
+    "filter.js", "table.js", "ranks.js", "tuning.js", "about.js", "live.js", "view.js",
+    "main.js",
 )  # fmt: skip
 
 # Plot puts this sheet into every chart of class `chart`; the policy has to know it.
@@ -57,12 +58,15 @@ _PLOT_STYLE = """\
 }"""
 
 
-def write(source: Store | RunFolder, path: Path | None = None) -> Path:
-    """Write a study's page, whole or not at all.
+def write(
+    source: Store | RunFolder | Sequence[Store | RunFolder], path: Path | None = None
+) -> Path:
+    """Write the page of a study, or of several, whole or not at all.
 
     Args:
-        source: The store of a run folder, or the study; finished or not.
-        path: The file; `report.html` in the run folder by default.
+        source: The store of a run folder, or the study; finished or not. Or some of them, which
+            share a page and are shown one at a time.
+        path: The file; `report.html` in the (first) run folder by default.
 
     Returns:
         The path.
@@ -70,15 +74,18 @@ def write(source: Store | RunFolder, path: Path | None = None) -> Path:
     Raises:
         StoreError: The file cannot be written; what was there is untouched.
     """
-    target = path or inside(source.folder, FILE)
-    return write_whole(target, render(values(source)).encode(), "writing the page")
+    several = source if isinstance(source, Sequence) else [source]
+    target = path or inside(several[0].folder, FILE)
+    held = [values(one) for one in several]
+    text = render(held[0] if len(held) == 1 else {"studies": held})
+    return write_whole(target, text.encode(), "writing the page")
 
 
 def render(values: Mapping[str, Any], *, live: bool = False) -> str:
     """The whole page.
 
     Args:
-        values: What `values` gave.
+        values: What `values` gave; or `{"studies": [...]}` with what it gave of each.
         live: Whether the page asks `study.json`, beside it on the same server, for newer values
             every two seconds. Without it the page asks no one for anything.
 

@@ -77,6 +77,7 @@ function rowsBeside(points) {
     head: titled(labelOf(axis)),
     values: points.map((point) => numberOn(point, axis.name)),
     said: (value) => said(axis, value),
+    factors: axis.unit !== "share",
     // Nothing is the best on test data: they choose nothing.
     higher: axis.chooses ? axis.higher : null,
   }));
@@ -97,7 +98,7 @@ function besideCell(row, value, i) {
   const best = row.higher === null ? null : row.higher ? d3.max(there) : d3.min(there);
   const wins = value === best && new Set(there).size > 1;
   const [first] = row.values;
-  const differs = i > 0 && first && row.said(value) !== row.said(first);
+  const differs = i > 0 && row.factors && first && row.said(value) !== row.said(first);
   return make(
     "td",
     { class: wins ? "best" : null },
@@ -108,4 +109,4 @@ function besideCell(row, value, i) {
 }
 
 /** Against the first of those side by side. */
-const ratioWords = (ratio) => `× ${ratio.toPrecision(3)}`;
+const ratioWords = (ratio) => `× ${Number(ratio.toPrecision(3))}`;

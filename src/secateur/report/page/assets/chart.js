@@ -101,7 +101,7 @@ function drawChart() {
     width,
     height: narrow ? Math.round(width * 0.86) : Math.min(520, Math.round(width * 0.58)),
     marginLeft: 48,
-    marginRight: narrow ? 14 : 112,
+    marginRight: narrow ? 14 : roomForNames(levels),
     marginBottom: 44,
     marginTop: 26,
     style: { fontSize: "12px", background: "none", overflow: "visible" },
@@ -129,9 +129,10 @@ function drawChart() {
       Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1 }),
       ...denseMarks(levels, frame),
       ...floorMarks(frame),
+      ...otherMarks(),
       ...[...linesOf(levels).values()].flatMap((line) => lineMarks(line, frame)),
+      narrow ? null : (_index, scales, _channels, size) => endNames(levels, scales, size),
       (_index, scales, _channels, size) => dots(levels, scales, size),
-      narrow ? null : (_index, scales, _channels, size) => endLabels(levels, scales, size),
     ],
   });
   svg.setAttribute("role", "group");
@@ -245,6 +246,7 @@ function drawCaption() {
     `Filled: on the frontier of this axis and ${quality().label}. Ringed: the pick.`,
     "Grey and dashed: controls.",
     values.study.budget,
+    ...otherWords(),
   ];
   const ends = denseEnds(values.levels).map((level) => values.points[level.points[0]].epochs);
   if (ends.length === 2) {

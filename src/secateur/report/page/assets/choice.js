@@ -49,6 +49,21 @@ function drawMethods() {
     input.checked = !state.hidden.has(input.value);
   }
   find("methods-many").hidden = names.length <= MANY;
+  drawFound();
+}
+
+/** The methods whose names have what is sought. */
+function soughtMethods() {
+  const sought = find("methods-find").value.trim().toLowerCase();
+  const names = state.values.methods.map((method) => method.name);
+  return names.filter((name) => name.toLowerCase().includes(sought));
+}
+
+function drawFound() {
+  const found = new Set(soughtMethods());
+  for (const input of find("methods").querySelectorAll("input")) {
+    input.parentElement.hidden = !found.has(input.value);
+  }
 }
 
 function methodBox(method) {
@@ -86,9 +101,10 @@ function listen() {
     change({ log: { ...state.log, [state.x]: event.target.checked } }),
   );
   find("apart").addEventListener("change", (event) => change({ apart: event.target.checked }));
+  find("others").addEventListener("change", (event) => change({ others: event.target.checked }));
   for (const [button, wanted] of [
     ["methods-best", () => foremost(state.values)],
-    ["methods-all", () => new Set(state.values.methods.map((method) => method.name))],
+    ["methods-all", () => new Set(soughtMethods())],
     ["methods-none", () => new Set()],
   ]) {
     find(button).addEventListener("click", () => {
@@ -97,6 +113,10 @@ function listen() {
     });
   }
   find("zoom").addEventListener("change", (event) => change({ zoom: event.target.checked }));
+  find("methods-find").addEventListener("input", () => {
+    find("methods-all").textContent = find("methods-find").value.trim() ? "Only these" : "All";
+    drawFound();
+  });
   listenToPick();
 }
 

@@ -7,7 +7,6 @@ const MARKERS = {
   D: { draw: (path, size) => d3.symbolDiamond.draw(path, size * 0.8) },
   v: { draw: hanging },
 };
-const GAP = 14; // Pixels between two names at the right.
 
 function hanging(path, size) {
   const y = Math.sqrt(size / (Math.sqrt(3) * 3));
@@ -160,49 +159,4 @@ function showTip(level, dot) {
 
 function hideTip() {
   find("tip").hidden = true;
-}
-
-/** The methods' names at the ends of their lines, moved apart where they would overlap. */
-function endLabels(levels, scales, size) {
-  const right = size.width - size.marginRight;
-  const bottom = size.height - size.marginBottom;
-  const seen = (level) => scales.y(yOf(level)) <= bottom;
-  const ends = [...linesOf(levels).values()].map((line) => line.filter(seen).pop());
-  const labels = [...ends, ...denseEnds(levels).filter(seen).slice(-1)]
-    .filter(Boolean)
-    .map((level) => {
-      const x = level.method === "dense" ? right : scales.x(xOf(level));
-      // A line that ends far from the edge has its name beside its end.
-      return {
-        level,
-        from: x,
-        there: scales.y(yOf(level)),
-        x: Math.min(x, right) < right - 90 ? x + 14 : right + 16,
-      };
-    });
-  const group = draw("g", { class: "ends", "aria-hidden": "true" });
-  for (const column of d3.group(labels, (label) => Math.round(label.x / 60)).values()) {
-    spread(column, size.marginTop, bottom - 8);
-  }
-  for (const { level, from, there, x, y } of labels) {
-    const text = draw("text", { x, y, dy: "0.32em", "text-anchor": "start" }, level.method);
-    const lead = draw("path", { d: `M${from + 7},${there}L${x - 7},${y}L${x - 3},${y}` });
-    const one = draw("g", { class: isControl(level) ? "control" : "" }, lead, text);
-    one.style.setProperty("--c", colourOf(level.method));
-    group.append(one);
-  }
-  return group;
-}
-
-/** Heights for names in one column: each near its line's end, none on another. */
-function spread(labels, top, bottom) {
-  labels.sort((a, b) => a.there - b.there);
-  for (const [i, label] of labels.entries()) {
-    label.y = i ? Math.max(label.there, labels[i - 1].y + GAP) : label.there;
-  }
-  let lowest = bottom;
-  for (const label of [...labels].reverse()) {
-    label.y = Math.max(top, Math.min(label.y, lowest));
-    lowest = label.y - GAP;
-  }
 }

@@ -66,19 +66,19 @@ function filtered() {
   );
 }
 
-function drawFilter(shown) {
+function drawFilter(shown, made) {
   const { unknown } = filterOf(state.filter);
-  const all = state.values.points.length;
   const input = find("filter");
   if (document.activeElement !== input) input.value = state.filter;
   input.setAttribute("aria-invalid", unknown.length > 0);
   find("filter-drawn").checked = state.drawnOnly;
+  const all = state.values.points.length;
+  const counts =
+    shown === all ? `${counted(all, "point")}.` : `${exact(shown)} of ${counted(all, "point")}.`;
   const names = ["seed", ...state.values.axes.map((axis) => axis.name)];
   find("filter-said").textContent = unknown.length
     ? `No number is called ${unknown.join(", ")}. There are: ${names.join(", ")}.`
-    : shown === all
-      ? `${counted(all, "point")}.`
-      : `${exact(shown)} of ${counted(all, "point")}.`;
+    : `${counts}${made < shown ? ` The first ${exact(made)} are listed.` : ""}`;
 }
 
 function listenToFilter() {

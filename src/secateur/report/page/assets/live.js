@@ -36,6 +36,7 @@ function update(values) {
   const known = new Set(before.points.map((point) => point.digest));
   const fresh = values.points.filter((point) => !known.has(point.digest));
   rows.clear();
+  studies[0].values = values;
   take(values);
   refresh();
   if (fresh.length) announce(`New: ${fresh.map((point) => point.name).join(", ")}.`);

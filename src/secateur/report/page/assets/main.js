@@ -2,6 +2,7 @@
 
 function refresh() {
   derive();
+  drawStudies();
   drawControls();
   drawChart();
   drawCaption();
@@ -54,7 +55,7 @@ async function carried() {
 
 async function begin() {
   theme();
-  take(await carried());
+  takeStudies(await carried());
   listen();
   listenToAddress();
   readView();

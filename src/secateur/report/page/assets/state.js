@@ -5,6 +5,7 @@ const opening = () => ({
   y: null, // The score that chooses, until another is chosen.
   log: {}, // By axis: what the user wants; else the values decide.
   zoom: true, // Whether levels far below all the others are left out of the frame.
+  others: false, // Whether the frontiers of other studies in the page are drawn, too.
   apart: false, // Whether each method has a small chart of its own.
   hidden: new Set(),
   floor: null, // Text as it was written; null until there is a level to take it from.
@@ -54,13 +55,6 @@ function showOnly(wanted) {
 /** Things by their names, and by no other word: an address may say `constructor`. */
 const byName = (things) =>
   Object.setPrototypeOf(Object.fromEntries(things.map((one) => [one.name, one])), null);
-
-/** Every choice as it was when the page was opened. */
-function openAnew() {
-  const { values } = state;
-  Object.assign(state, opening(), { values: null });
-  take(values);
-}
 
 function take(values) {
   const first = state.values === null;

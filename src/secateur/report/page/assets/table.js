@@ -87,7 +87,7 @@ function drawTable() {
   }
   const points = ordered();
   const some = points.slice(0, state.rows);
-  drawFilter(points.length);
+  drawFilter(points.length, some.length);
   drawMore(points.length, some.length);
   filling += 1;
   fillBody(some, 0, filling);

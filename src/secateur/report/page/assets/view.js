@@ -3,6 +3,13 @@
 
 /** What a view says, each as the words of the address: only what differs from how a page opens. */
 const VIEW = {
+  study: {
+    said: () => studies.length > 1 && studyShown() !== studies[0] && labelOfStudy(studyShown()),
+    read: ([label]) => {
+      const wanted = studies.find((one) => labelOfStudy(one) === label);
+      if (wanted && wanted !== studyShown()) showStudy(wanted);
+    },
+  },
   x: {
     said: (values) => state.x !== values.opening && state.x,
     read: ([name]) => {
@@ -23,6 +30,12 @@ const VIEW = {
         const axis = name.replace(/^-/, "");
         if (derived.axes[axis]) state.log[axis] = axis === name;
       }
+    },
+  },
+  others: {
+    said: () => state.others && "yes",
+    read: ([word]) => {
+      state.others = word === "yes";
     },
   },
   far: {
@@ -122,7 +135,7 @@ function wordsOf(hash) {
 /** Take the view of the address; whether it has said any. */
 function readView() {
   const words = wordsOf(location.hash);
-  for (const [key, said] of words) VIEW[key].read(said);
+  for (const [key, { read }] of Object.entries(VIEW)) if (words.has(key)) read(words.get(key));
   return words.size > 0;
 }
 
@@ -151,7 +164,8 @@ function keepView() {
 function listenToAddress() {
   addEventListener("hashchange", () => {
     if (!wordsOf(location.hash).size) return; // The link to the table.
-    openAnew();
+    openStudy(state.values);
+    rows.clear();
     readView();
     refresh();
   });
