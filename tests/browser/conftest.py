@@ -58,6 +58,10 @@ class Opened:
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
+    def drawn(self) -> None:
+        """Until all of it has been drawn: nothing may wait by a script, the policy refuses one."""
+        self.page.locator("html[data-drawn]").wait_for()
+
     def text(self, selector: str) -> str:
         return str(self.page.locator(selector).first.text_content())
 
@@ -179,8 +183,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
         page.on("console", lambda message: opened.complaints.append(message.text))
         page.on("pageerror", lambda error: opened.complaints.append(str(error)))
         page.goto(address)
-        # Written last. Nothing here may wait by a script: the page's policy refuses `eval`.
-        page.locator("#title:not(:empty)").wait_for()
+        opened.drawn()
         return opened
 
     yield opener

@@ -410,7 +410,7 @@ def test_hostile_names_do_nothing_and_are_seen_as_they_are(
         store.record_end(store.record_start(lost), lost, "failed", bad)
     opened = open_page(page.write(Store(folder)))
     opened.page.locator(".dot").first.dispatch_event("click")
-    opened.page.locator(".dot").first.dispatch_event("pointerenter")
+    opened.page.locator(".dot").first.dispatch_event("pointerover")
     assert opened.text("#title") == bad
     assert opened.text("#failures dd") == bad
     assert bad in opened.text("#details-name")

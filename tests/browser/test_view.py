@@ -55,7 +55,7 @@ def test_axes_methods_floor_and_point_survive_a_reload_and_can_be_sent(
     sheet.wait_for_url("**#*apart=yes*")
     address = sheet.url
     sheet.reload()
-    sheet.locator("#title:not(:empty)").wait_for()
+    opened.drawn()
     assert seen(opened) == chosen
     assert sheet.url == address
     assert seen(open_page(f"{path.as_uri()}#{address.partition('#')[2]}")) == chosen

@@ -32,8 +32,9 @@ def report(
 ) -> None:
     """Write a study's page: one HTML file that opens offline.
 
-    What one gains by the pick, the frontier on any axes, the pick under a floor, every point with its layers, budget and
-    curves. The study may be unfinished; a sweep writes the page at its end by itself.
+    What one gains by the pick, the frontier on any axes, the pick under a floor, every point with
+    its layers, budget and curves. The study may be unfinished; a sweep writes the page at its end
+    by itself.
 
     Several studies share a page: a table of what each one's pick gains, and any of them with the
     others' frontiers behind it.

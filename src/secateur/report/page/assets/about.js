@@ -1,6 +1,6 @@
 // The study itself: its head, its settings, versions and machine, and what failed.
 
-function drawAbout() {
+function drawTitle() {
   const { study, points, levels, failures } = state.values;
   document.title = `${study.name} – secateur`;
   find("title").textContent = study.name;
@@ -13,6 +13,10 @@ function drawAbout() {
     failures.length ? `${counted(failures.length, "run")} failed` : null,
   ];
   find("subtitle").textContent = words.filter(Boolean).join(" · ");
+}
+
+function drawAbout() {
+  const { study, failures } = state.values;
   find("failures").hidden = !failures.length;
   find("failures-body").replaceChildren(
     ...failures.flatMap((f) => [make("dt", {}, f.title), make("dd", {}, f.reason)]),

@@ -16,17 +16,56 @@ function hanging(path, size) {
   path.closePath();
 }
 
+const MANY_DOTS = 400; // Beyond them each is as little as can be drawn, and said in full later.
+
+/** The level that each dot on the screen is of. */
+const dotLevels = new WeakMap();
+let saying = 0;
+
 function dots(levels, scales, size) {
-  const group = draw("g", { class: "dots" });
+  const many = levels.length > MANY_DOTS;
+  // One ear for all of them.
+  const group = draw("g", {
+    class: "dots",
+    click: onDot((level) => select(level)),
+    keydown: onDot((level, _dot, event) => onKey(event, level)),
+    focusin: onDot(onFocus),
+    focusout: hideTip,
+    pointerover: onDot(showTip),
+    pointerout: hideTip,
+  });
   // Controls first: what matters lies on top. Then from left to right, the order of the keys.
   const order = [...levels].sort((a, b) => isControl(b) - isControl(a) || rightwards(a, b));
   const reached = order.find((level) => keyOf(level) === state.focused) ?? order[order.length - 1];
-  for (const level of order) {
-    const dot = dotOf(level, scales, size);
+  const drawn = order.map((level) => {
+    const dot = dotOf(level, scales, size, many);
     dot.setAttribute("tabindex", level === reached ? 0 : -1);
-    group.append(dot);
-  }
+    dotLevels.set(dot, level);
+    return dot;
+  });
+  group.append(...drawn);
+  saying += 1;
+  if (many) setTimeout(sayDots, 0, drawn, 0, saying);
+  else sayDots(drawn, 0, saying);
   return group;
+}
+
+const onDot = (act) => (event) => {
+  const dot = event.target.closest(".dot");
+  if (dot) act(dotLevels.get(dot), dot, event);
+};
+
+/** What each dot says to a screen reader, so many a turn. */
+function sayDots(all, from, turn) {
+  if (turn !== saying) return; // Drawn anew meanwhile.
+  for (const dot of all.slice(from, from + MANY_DOTS)) sayDot(dot);
+  if (from + MANY_DOTS < all.length) setTimeout(sayDots, 0, all, from + MANY_DOTS, turn);
+}
+
+function sayDot(dot) {
+  if (!dot.hasAttribute("aria-label")) {
+    dot.setAttribute("aria-label", announced(dotLevels.get(dot)));
+  }
 }
 
 /** The order from left to right, where better is, and upwards. */
@@ -36,7 +75,7 @@ const rightwards = (a, b) =>
 /** The sign that makes better higher: less error is drawn above more. */
 const upwards = () => (derived.axes[state.y].higher ? 1 : -1);
 
-function dotOf(level, scales, size) {
+function dotOf(level, scales, size, many) {
   const left = scales.x(xOf(level)) < size.marginLeft - 0.5;
   const bottom = size.height - size.marginBottom;
   const below = scales.y(yOf(level)) > bottom + 0.5;
@@ -50,26 +89,29 @@ function dotOf(level, scales, size) {
     transform: `translate(${x},${y})`,
     role: "button",
     "aria-pressed": selected,
-    "aria-label": announced(level),
     "data-key": keyOf(level),
-    click: () => select(level),
-    keydown: (event) => onKey(event, level),
-    focus: () => onFocus(level, dot),
-    blur: hideTip,
-    pointerenter: () => showTip(level, dot),
-    pointerleave: hideTip,
   });
   dot.style.setProperty("--c", colourOf(level.method));
   if (picked) dot.append(draw("circle", { class: "ring", r: 11 }));
   if (selected) dot.append(draw("circle", { class: "halo", r: 8 }));
-  dot.append(draw("circle", { class: "reach", r: 12 }));
+  if (!many) dot.append(draw("circle", { class: "reach", r: 12 }));
   // Beyond an edge: an arrow head that points to where it lies.
   const away = left || below;
-  const symbol = away ? d3.symbolTriangle : MARKERS[derived.styles[level.method].marker];
-  const path = draw("path", { d: d3.symbol(symbol, away ? 46 : 56)() });
+  const path = draw("path", { d: outline(away ? null : derived.styles[level.method].marker) });
   if (away) path.setAttribute("transform", `rotate(${below ? 180 : -90})`);
   dot.append(path);
   return dot;
+}
+
+const outlines = new Map();
+
+/** The outline of a marker, or of the arrow head. */
+function outline(marker) {
+  if (!outlines.has(marker)) {
+    const symbol = marker === null ? d3.symbolTriangle : MARKERS[marker];
+    outlines.set(marker, d3.symbol(symbol, marker === null ? 46 : 56)());
+  }
+  return outlines.get(marker);
 }
 
 /** The vertical axis, where it is another score than the two that are always said. */
@@ -105,6 +147,7 @@ function announce(words) {
 
 function onFocus(level, dot) {
   state.focused = keyOf(level);
+  sayDot(dot);
   for (const other of document.querySelectorAll(".dot")) other.setAttribute("tabindex", -1);
   dot.setAttribute("tabindex", 0);
   showTip(level, dot);

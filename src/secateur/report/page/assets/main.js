@@ -1,12 +1,22 @@
 // The page as a whole.
 
 function refresh() {
+  drawFirst();
+  drawRest();
+}
+
+/** What one sees without scrolling. */
+function drawFirst() {
   derive();
+  drawTitle();
   drawStudies();
   drawControls();
+  drawPick();
   drawChart();
   drawCaption();
-  drawPick();
+}
+
+function drawRest() {
   drawDetails();
   drawBeside();
   drawTable();
@@ -46,9 +56,25 @@ function theme() {
   show();
 }
 
+/** Base64 as bytes; browsers before 2025 have no word for it. */
+function unpacked(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i += 1) bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}
+
+/** Once what was drawn so far has been seen; a page in the background is never seen. */
+const painted = () =>
+  new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done, 0));
+    setTimeout(done, 250);
+  });
+
 /** The values that the file carries: gzipped JSON in base64. */
 async function carried() {
-  const bytes = Uint8Array.from(atob(find("values").textContent), (letter) => letter.charCodeAt(0));
+  const bytes = unpacked(find("values").textContent);
   const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(plain).json();
 }
@@ -61,7 +87,10 @@ async function begin() {
   readView();
   listenToTable();
   listenToFilter();
-  refresh();
+  drawFirst();
+  await painted();
+  drawRest();
+  document.documentElement.dataset.drawn = "true";
   let drawn = null;
   new ResizeObserver(([{ contentRect }]) => {
     const changed = drawn !== null && contentRect.width !== drawn;

@@ -25,7 +25,8 @@ function filled(element, attributes, children) {
 const marked = (method, control) => (control ? `${method} (control)` : method);
 
 const counted = (number, word) => `${exact(number)} ${word}${number === 1 ? "" : "s"}`;
-const exact = (count) => count.toLocaleString("en-US");
+const inFull = new Intl.NumberFormat("en-US");
+const exact = (count) => inFull.format(count);
 const share = (value) => value.toFixed(4);
 
 /** Three digits and a unit: 59.3k; below a thousand it is exact. */
@@ -50,8 +51,19 @@ function plain(value, like = value) {
   const size = like ? Math.floor(Math.log10(Math.abs(like))) : 0;
   const most = Math.min(20, Math.max(0, 3 - size));
   const least = Number.isInteger(value) ? 0 : most;
-  const places = { minimumFractionDigits: least, maximumFractionDigits: most };
-  return value.toLocaleString("en-US", places);
+  return withPlaces(least, most).format(value);
+}
+
+const formats = new Map();
+
+/** A format is dear to make, and there are few. */
+function withPlaces(minimumFractionDigits, maximumFractionDigits) {
+  const key = `${minimumFractionDigits} ${maximumFractionDigits}`;
+  if (!formats.has(key)) {
+    const places = { minimumFractionDigits, maximumFractionDigits };
+    formats.set(key, new Intl.NumberFormat("en-US", places));
+  }
+  return formats.get(key);
 }
 
 /** A number beside an axis, in few letters. */
