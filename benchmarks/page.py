@@ -1,4 +1,4 @@
-"""The page's size, and the time to its first picture in a real browser, for 10 and 2,000 points.
+"""The page's size, and the time to its first picture in a real browser, for 10 to 5,000 points.
 
 python benchmarks/page.py --out benchmarks/page.md
 """
@@ -25,6 +25,14 @@ from secateur.study.plan import Run
 from secateur.study.store import Store
 
 METHODS = ("magnitude", "l1-filter", "slimming", "combined", "random-filter")
+# A study of 20 methods, 20 levels and 5 seeds, some of them of long names.
+TWENTY = (
+    "magnitude", "l1-filter", "slimming", "group-lasso", "combined", "l2-filter", "lamp", "fpgm",
+    "taylor-filter", "taylor-activation", "obd", "fisher", "wanda", "sparsegpt", "movement",
+    "mean-activation", "hrank", "our_pruners.channels:SensitivityAwareChannelMethod",
+    "random-filter", "random-weight",
+)  # fmt: skip
+LEVELS, SEEDS = 20, 5
 SHAPES = {
     "features.0.weight": ("Conv2d", (32, 1, 3, 3)),
     "features.2.weight": ("Conv2d", (32, 32, 3, 3)),
@@ -62,19 +70,41 @@ def points_of(count: int) -> Iterator[Point]:
         yield point_at(METHODS[method], step, 0.5 + 0.49 * step / max(1, steps - 1), chance)
 
 
-def point_at(method: str, step: int, sparsity: float, chance: random.Random) -> Point:
+def twenty() -> Iterator[Point]:
+    """Twenty methods, twenty levels, five seeds: each method loses in its own way."""
+    chance = random.Random(0)
+    for seed in range(SEEDS):
+        yield point_at("dense", 0, 0.0, chance, seed)
+    for rank, method in enumerate(TWENTY):
+        worse = (9 if method.startswith("random") else 1) * (0.4 + rank % 7 / 4)
+        for step in range(LEVELS):
+            sparsity = 0.4 + 0.58 * step / (LEVELS - 1)
+            lost = round(2000 * 0.02 * worse * sparsity ** (6 + rank % 3))
+            for seed in range(SEEDS):
+                yield point_at(method, step, sparsity, chance, seed, lost)
+
+
+def point_at(
+    method: str,
+    step: int,
+    sparsity: float,
+    chance: random.Random,
+    seed: int = 0,
+    lost: int | None = None,
+) -> Point:
     """A point that a study might have measured."""
     layers = tuple(_layer(name, kind, shape, sparsity) for name, (kind, shape) in SHAPES.items())
     total = sum(math.prod(layer.shape) for layer in layers)
     zeros = sum(layer.zeros for layer in layers)
     rank = METHODS.index(method) if method in METHODS else 0
-    correct = round(2000 * (0.9 - 0.1 * sparsity**6)) - 20 * rank
-    digest = sha256(f"{method}-{step}".encode()).hexdigest()
+    fallen = round(200 * sparsity**6) + 20 * rank if lost is None else lost
+    correct = 1800 - fallen
+    digest = sha256(f"{method}-{step}-{seed}".encode()).hexdigest()
     return Point(
         method=method,
         level=(round(sparsity, 4),) if method != "dense" else (),
         step=step,
-        seed=0,
+        seed=seed,
         digest=digest,
         scores=(
             accuracy("val", correct + chance.randrange(12), 2000),
@@ -112,18 +142,18 @@ def _layer(name: str, kind: str, shape: tuple[int, ...], sparsity: float) -> Lay
     return Layer(name, kind, shape, zeros, shape[0], kept)
 
 
-def fill(folder: Path, count: int) -> Store:
-    """A finished study of so many points, without its weights."""
-    points = list(points_of(count))
+def fill(folder: Path, points: list[Point], name: str) -> Store:
+    """A finished study of these points, without its weights."""
+    bases = {p.seed: p.digest for p in points if p.method == "dense"}
     runs = [
         Run(
             p.digest, "base" if p.method == "dense" else "point", p.method, p.level, p.step,
-            p.step, p.seed, {} if p.method == "dense" else {"base": points[0].digest}, EPOCHS, {},
+            p.step, p.seed, {} if p.method == "dense" else {"base": bases[p.seed]}, EPOCHS, {},
         )
         for p in points
     ]  # fmt: skip
     with Store.writing(folder) as store:
-        store.begin({"name": f"{count}-points", "model": {"name": "conv4"}}, runs)
+        store.begin({"name": name, "model": {"name": "conv4"}}, runs)
         for run, point in zip(runs, points, strict=True):
             store.record_end(store.record_start(run), run, "done", "", {"point": point.to_dict()})
         store.write_latencies({point.digest: point.latency for point in points})
@@ -153,13 +183,16 @@ def main() -> None:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         version = browser.version
-        pages = {n: page.write(fill(Path(folder, str(n)), n)) for n in (10, 2000)}
-        first_picture(browser, pages[10])
-        times = {n: [first_picture(browser, path) for _ in range(options.runs)]
-                 for n, path in pages.items()}  # fmt: skip
-        for n, path in pages.items():
-            low, middle, high = statistics.quantiles(times[n], n=4)
-            rows.append([f"{n:,}", f"{path.stat().st_size:,}", f"{middle:.2f}",
+        studies = {f"{n:,}": list(points_of(n)) for n in (10, 2000, 5000)}
+        studies |= {"2,005: 20 methods, 20 levels, 5 seeds": list(twenty())}
+        pages = {name: page.write(fill(Path(folder, str(place)), points, f"{len(points)}-points"))
+                 for place, (name, points) in enumerate(studies.items())}  # fmt: skip
+        first_picture(browser, pages["10"])
+        times = {name: [first_picture(browser, path) for _ in range(options.runs)]
+                 for name, path in pages.items()}  # fmt: skip
+        for name, path in pages.items():
+            low, middle, high = statistics.quantiles(times[name], n=4)
+            rows.append([name, f"{path.stat().st_size:,}", f"{middle:.2f}",
                          f"{low:.2f} to {high:.2f}"])  # fmt: skip
         browser.close()
     write_report(
