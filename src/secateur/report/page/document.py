@@ -24,6 +24,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from secateur.report.file import write_whole
+from secateur.report.page.parts import parts
 from secateur.report.page.values import values
 from secateur.study.folder import inside
 
@@ -98,6 +99,7 @@ def render(values: Mapping[str, Any], *, live: bool = False) -> str:
         False
     """
     style, script = _style(), _script()
+    first, rest = parts(values)
     libraries = [_vendored(name) for name in _LIBRARIES]
     policy = {
         "default-src": "'none'",
@@ -112,14 +114,15 @@ def render(values: Mapping[str, Any], *, live: bool = False) -> str:
         policy="; ".join(f"{name} {sources}" for name, sources in policy.items()),
         live="true" if live else "false",
         style=style,
-        values=_packed(values),
+        values=_packed(first),
+        rest=_packed(rest),
         libraries="\n".join(f"<script>{text}</script>" for text in libraries),
         script=script,
     )
 
 
 def _packed(values: Mapping[str, Any]) -> str:
-    """The values as base64 of gzipped JSON: 2,000 points in 1 MB, and no markup in any name."""
+    """Values as base64 of gzipped JSON: 2,000 points in 1 MB, and no markup in any name."""
     text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     # Without a time: the same study gives the same bytes.
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()

@@ -1,4 +1,4 @@
-"""Levels as the page has them: means, bands and ranks, the frontier and the picks on each axis."""
+"""Levels as the page has them: means and bands, the frontier and the picks on each axis."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def levels_of(
             "dense": dense.get(id(dense_beside(level, nets))),
             "mean": {},
             "band": {},
-            "rank": {},
             "far": [],
         }
         for level in levels
@@ -57,11 +56,9 @@ def levels_of(
             if level.is_measured(metric)
         ]
         means = [level.mean(name) for _, level in there]
-        ranks = {mean: rank for rank, mean in enumerate(sorted(set(means)))}
         far = far_below(list(map(float, means)), metric) if name in scores else [False] * len(means)
         for (into, level), mean, is_far in zip(there, means, far, strict=True):
             into["mean"][name] = digits(float(mean))
-            into["rank"][name] = ranks[mean] if metric.higher else -ranks[mean]
             into["far"] += [name] * is_far
             band = level.estimate(name).band
             if band is not None:

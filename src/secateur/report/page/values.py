@@ -1,8 +1,7 @@
 """What the page shows, as plain JSON values made from the store alone.
 
-Everything that decides anything is exact: levels are compared by their rank on each axis, an
-integer in which equal means are equal, and a floor with the integers of the mean of the score
-that chooses. The floats beside them are for reading.
+Everything that decides anything is exact: frontiers and picks are made here, and a floor is
+compared with the integers of the mean of the score that chooses. The floats are for reading.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def values(source: Store | RunFolder) -> dict[str, Any]:
 
     Returns:
         JSON values only. `study` (name, folder, settings, counts of runs), `axes`, `methods` (how
-        each is drawn), `levels` (means, bands and ranks on each axis), `rankings` (of methods),
+        each is drawn), `levels` (means and bands on each axis), `rankings` (of methods),
         `points`, `nets` (layers that points share), `trainings` (curves, by run),
         `environments`, `failures`, `tuning` (a search, None of a sweep).
 

@@ -1,8 +1,10 @@
 // The page as a whole.
 
+let isWhole = false; // Whether the rest of the values is there.
+
 function refresh() {
   drawFirst();
-  drawRest();
+  if (isWhole) drawRest();
 }
 
 /** What one sees without scrolling. */
@@ -72,16 +74,23 @@ const painted = () =>
     setTimeout(done, 250);
   });
 
-/** The values that the file carries: gzipped JSON in base64. */
-async function carried() {
-  const bytes = unpacked(find("values").textContent);
+/** Once the browser has read the file to its end: the rest of the values stands there. */
+const parsed = () =>
+  new Promise((done) => {
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", done);
+    else done();
+  });
+
+/** Values that the file carries: gzipped JSON in base64. */
+async function carried(id) {
+  const bytes = unpacked(find(id).textContent);
   const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(plain).json();
 }
 
 async function begin() {
   theme();
-  takeStudies(await carried());
+  takeStudies(await carried("values"));
   listen();
   listenToAddress();
   readView();
@@ -89,6 +98,9 @@ async function begin() {
   listenToFilter();
   drawFirst();
   await painted();
+  await parsed();
+  completeStudies(await carried("rest"));
+  isWhole = true;
   drawRest();
   document.documentElement.dataset.drawn = "true";
   let drawn = null;

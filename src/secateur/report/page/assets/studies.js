@@ -13,6 +13,15 @@ function takeStudies(carried) {
   openStudy(studies[0].values);
 }
 
+/** Take the rest of what the file carries: nothing of it is in the first picture. */
+function completeStudies(carried) {
+  for (const [i, { points = [], ...more }] of (carried.studies ?? [carried]).entries()) {
+    const { values } = studies[i];
+    Object.assign(values, more);
+    for (const [place, point] of points.entries()) Object.assign(values.points[place], point);
+  }
+}
+
 /** A study as its page opens. */
 function openStudy(values) {
   Object.assign(state, opening(), { values: null });
@@ -20,8 +29,8 @@ function openStudy(values) {
 }
 
 /** What a row says of a study, at the floor and on the axis that it opens with. */
-function summary({ study, points, choices, opening: axis }, pick) {
-  const chosen = pick && choices[axis].frontier.length > 0 ? pick.level : null;
+function summary({ study, points }, pick) {
+  const chosen = pick?.level ?? null;
   const dense = chosen && denseOf(chosen);
   return {
     name: study.name,

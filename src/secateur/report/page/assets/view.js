@@ -139,13 +139,13 @@ function readView() {
   return words.size > 0;
 }
 
-const REST = 200; // Milliseconds: browsers refuse an address that is written at every move.
-let written = { at: -REST, timer: 0 };
+const PAUSE = 200; // Milliseconds: browsers refuse an address that is written at every move.
+let written = { at: -PAUSE, timer: 0 };
 
 /** Write the view into the address, without a step of the history for each choice. */
 function keepView() {
   clearTimeout(written.timer);
-  const wait = written.at + REST - performance.now();
+  const wait = written.at + PAUSE - performance.now();
   if (wait > 0) {
     written.timer = setTimeout(keepView, wait);
     return;
