@@ -115,11 +115,12 @@ def test_the_button_shows_the_seed_that_is_shipped(
 
 
 def test_the_copied_commands_export_a_net_of_ones_own(
-    open_page: Open, undisturbed: Any, tmp_path: Path
+    open_page: Open, old_run: Path, undisturbed: Any, tmp_path: Path
 ) -> None:
     """Both as they stand: the page's net is the user's own, which no run folder's word builds."""
     bench = replace(undisturbed, folder=tmp_path / "bench")
-    shutil.copytree(undisturbed.folder, bench.folder)
+    shutil.copytree(old_run.parent, bench.folder)
+    shutil.copy(undisturbed.folder / "tiny.py", bench.folder)
     opened = open_page(bench.folder / "run" / page.FILE)
     command = opened.text("#pick-command code")
     assert command.endswith(" --model tiny:net")

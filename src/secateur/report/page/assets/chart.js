@@ -96,7 +96,7 @@ function drawChart() {
     box.replaceChildren(multiples(levels, frame, width));
     return;
   }
-  const svg = Plot.plot({
+  const svg = plotted({
     className: "chart",
     width,
     height: narrow ? Math.round(width * 0.86) : Math.min(520, Math.round(width * 0.58)),

@@ -255,7 +255,7 @@ function curve(seen, name, label, point) {
     .groups(seen, (entry) => entry.run)
     .slice(1)
     .map(([, run]) => run[0].epoch);
-  const plot = Plot.plot({
+  const plot = plotted({
     className: "chart",
     width: 330,
     height: 180,

@@ -18,7 +18,7 @@ function smallChart(method, line, { lines, dense, frame }, width) {
   const axis = derived.axes[state.x];
   const grey = { stroke: "var(--faint)", strokeOpacity: 0.35, strokeWidth: 1, clip: true };
   const own = { fill: colourOf(method), stroke: colourOf(method), r: 2.6, clip: true };
-  const svg = Plot.plot({
+  const svg = plotted({
     className: "chart",
     width,
     height: SMALL.height,

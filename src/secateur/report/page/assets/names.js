@@ -40,7 +40,11 @@ function endNames(levels, scales, size) {
   if (labels.length * GAP > bottom - size.marginTop) return group;
   spread(labels, size.marginTop, bottom - 8);
   for (const { level, from, there, y } of labels) {
-    const text = draw("text", { x: right + 18, y, dy: "0.32em" }, fitting(level.method));
+    const text = draw(
+      "text",
+      { x: right + 18, y, dy: "0.32em", "text-anchor": "start" },
+      fitting(level.method),
+    );
     const lead = draw("path", {
       d: `M${from + 6},${there}H${right + 4}L${right + 11},${y}H${right + 15}`,
     });

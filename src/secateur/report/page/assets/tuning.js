@@ -59,7 +59,7 @@ function trialChart(tuning) {
     so = better(so, trial.value);
     return { number: trial.number, value: so };
   });
-  const plot = Plot.plot({
+  const plot = plotted({
     className: "chart",
     width: 620,
     height: 220,

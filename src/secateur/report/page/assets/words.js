@@ -12,6 +12,15 @@ function draw(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** A chart by Plot, without the names that it gives to groups which may have none ("rule", "line"). */
+function plotted(options) {
+  const chart = Plot.plot(options);
+  for (const group of chart.querySelectorAll("g[aria-label]:not([role])")) {
+    group.removeAttribute("aria-label");
+  }
+  return chart;
+}
+
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
