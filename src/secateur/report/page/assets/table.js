@@ -110,7 +110,8 @@ function listenToTable() {
       const next = find("table").tBodies[0].rows.length;
       state.rows = wanted();
       drawTable();
-      find("table").tBodies[0].rows[next]?.querySelector("button").focus();
+      // Behind the turns in which the rows are made.
+      setTimeout(() => find("table").tBodies[0].rows[next]?.querySelector("button").focus(), 0);
     });
   }
 }
