@@ -12,6 +12,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -73,15 +74,17 @@ def points_of(count: int) -> Iterator[Point]:
 def twenty() -> Iterator[Point]:
     """Twenty methods, twenty levels, five seeds: each method loses in its own way."""
     chance = random.Random(0)
+    spent = Epochs(50, 0, EPOCHS)
     for seed in range(SEEDS):
-        yield point_at("dense", 0, 0.0, chance, seed)
+        yield replace(point_at("dense", 0, 0.0, chance, seed), epochs=spent)
     for rank, method in enumerate(TWENTY):
-        worse = (9 if method.startswith("random") else 1) * (0.4 + rank % 7 / 4)
+        worse = 3.0 if method.startswith("random") else 0.4 + rank % 7 / 5
         for step in range(LEVELS):
             sparsity = 0.4 + 0.58 * step / (LEVELS - 1)
-            lost = round(2000 * 0.02 * worse * sparsity ** (6 + rank % 3))
+            lost = round(2000 * 0.06 * worse * sparsity ** (8 + rank % 3))
             for seed in range(SEEDS):
-                yield point_at(method, step, sparsity, chance, seed, lost)
+                made = point_at(method, step, sparsity, chance, seed, lost)
+                yield replace(made, epochs=spent)
 
 
 def point_at(
