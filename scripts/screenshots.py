@@ -38,7 +38,7 @@ def shoot(sheet: Page, name: str) -> None:
 def opened(browser: Browser, file: Path, size: tuple[int, int], scheme: str = "light") -> Page:
     """A page, once all of it has been drawn."""
     width, height = size
-    sheet = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+    sheet = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     sheet.goto(file.as_uri())
     sheet.wait_for_selector("html[data-drawn]")
     return sheet

@@ -145,7 +145,7 @@ def made_study(make_point: Callable[..., tuple[Run, Point]]) -> Callable[..., li
 
 def measured(one: Point, methods: tuple[str, ...], seed: int) -> Point:
     """A point of a made-up study: 1,000 examples, bytes and latencies."""
-    level = float(one.level[0]) if one.level else 0.0  # type: ignore[arg-type]
+    level = float(one.level[0]) if one.level else 0.0
     place = methods.index(one.method) if one.method in methods else 0
     right = 900 - round(100 * level**4) - 4 * place + seed
     times = {1: 0.002 * (1 - level / 2), 64: 0.064 * (1 - level)}

@@ -283,8 +283,9 @@ def test_a_click_shows_a_points_layers_budget_files_and_command(
     weights, export, digest = opened.page.locator(".files code").all_text_contents()
     assert digest == point.digest
     assert weights.endswith(point.checkpoint)
-    *command, name = export.split()
+    *command, name, option, model = export.split()
     assert command == ["secateur", "export", "run", "--point"]
+    assert (option, model) == ("--model", "tiny:net")
     assert chosen_point(Store(run).points(), name, run) == point
     assert opened.complaints == []
 
@@ -310,7 +311,7 @@ def test_steps_of_the_dense_net_are_told_apart(
     for point in points:
         if point.method == "dense":
             opened.page.click(f'tr[data-digest="{point.digest}"] button')
-            name = opened.page.locator(".files code").nth(1).text_content().split()[-1]
+            name = opened.page.locator(".files code").nth(1).text_content().split()[4]
             assert chosen_point(Store(run).points(), name, run) == point
             assert f"after {point.epochs.cumulative} epoch" in opened.text("#details-name")
 
