@@ -13,6 +13,7 @@ from secateur.runtime.compiler.choice import CSR, FOLDED, LANES, ONNX, SERIAL, S
 from secateur.runtime.compiler.exporting import exported
 from secateur.runtime.compiler.folding import folded
 from secateur.runtime.compiler.graph import Graph, NodeKind
+from secateur.runtime.compiler.onnx_operators import can_write
 from secateur.runtime.compiler.planner import Planner
 
 ONE_AXIS = {
@@ -145,6 +146,17 @@ def test_rows_of_the_batch_and_of_no_batch_are_not_taken_together() -> None:
     for one, other in zip(run(x, table), net(x, table), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
     assert len(run._segments) == 2
+
+
+def test_another_shape_with_one_open_axis_needs_no_sizes_and_a_copy_is_nothing() -> None:
+    def run(n: Any, x: Tensor) -> Tensor:
+        turned = n.a(x.transpose(0, 1)).contiguous()
+        return n.b(turned.view(6 * x.shape[0], 32)).view(6, x.shape[0], 16).transpose(0, 1)
+
+    graph = check(Of(run), 6, 16)
+    names = [node.name for node in graph.inner if node.kind is NodeKind.TORCH]
+    assert names == ["aten.transpose", "aten.view", "aten.view", "aten.transpose"]
+    assert all(map(can_write, graph.inner))
 
 
 def test_a_transformer_is_made_of_rows() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from secateur.runtime.compiler.programs import (
     name_of,
     packet_of,
 )
+from secateur.runtime.compiler.rules import RESHAPES
 from secateur.runtime.compiler.sequences import ROW_RULES, RULES
 from secateur.runtime.compiler.whole import serving_copy
 
@@ -191,8 +193,10 @@ class _Reader:
             made = rule(name_of(node), shape, bound(target, args, kwargs))
         if made is None and by_row is not None and dims is not None:
             made = by_row(name_of(node), bound(target, args, kwargs))
-            if made is not None:
+            if made is not None and made.is_layer:
                 made.rows = max(1, count_of(node) // (dims[-1] or 1) // self._rows)
+        if made is None and packet in RESHAPES and dims is not None and dims.count(None) < 2:
+            made = _reshaped(packet, args, dims)
         if made is not None and made not in self._nodes:
             made.shape, made.dims = shape, dims
             made.lead = lead_of(node) if made.rows else ""
@@ -222,21 +226,60 @@ class _Reader:
         return made
 
 
+def _reshaped(packet: Any, args: Sequence[Any], dims: Sequence[int | None]) -> Node | None:
+    """Another shape of a value, all of whose axes are fixed but for one: it needs no sizes."""
+    value = args[0]
+    if not isinstance(value, Node) or value.dims is None:
+        return None
+    sizes = [-1 if size is None else size for size in dims]
+    made = Node(NodeKind.TORCH, str(packet), (value,), None, call=lambda x: x.reshape(sizes))
+    made.why = "this form has no kernel"
+    made.options = {"operator": aten.reshape, "given": {"self": Read(0), "shape": sizes}}
+    return made
+
+
 def _deferred(
     target: Callable[..., Any],
     inputs: tuple[Node, ...],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Callable[..., Any]:
-    """The operator as a function of the inputs' values alone."""
+    """The operator as a function of the inputs' values alone.
+
+    What is to be filled in is found once: a look through all arguments at each call would take
+    longer than a small operator.
+    """
+    places = {node: place for place, node in enumerate(inputs)}
+    direct = [(at, places[one]) for at, one in enumerate(args) if isinstance(one, Node)]
+    deep = [(at, _filler(one, places)) for at, one in enumerate(args) if _holds_nodes(one)]
+    named = [(name, _filler(one, places)) for name, one in kwargs.items()]
 
     def call(*values: Any) -> Any:
-        given = dict(zip(inputs, values, strict=True))
-
-        def put(leaf: Any) -> Any:
-            return given[leaf] if isinstance(leaf, Node) else leaf
-
-        filled, named = tree_map(put, (args, dict(kwargs)))
-        return target(*filled, **named)
+        given = list(args)
+        for at, place in direct:
+            given[at] = values[place]
+        for at, fill in deep:
+            given[at] = fill(values)
+        return target(*given, **{name: fill(values) for name, fill in named})
 
     return call
+
+
+def _holds_nodes(tree: Any) -> bool:
+    return not isinstance(tree, Node) and any(isinstance(leaf, Node) for leaf in tree_leaves(tree))
+
+
+def _filler(tree: Any, places: Mapping[Node, int]) -> Callable[[tuple[Any, ...]], Any]:
+    """From the inputs' values to an argument."""
+    if isinstance(tree, Node):
+        return itemgetter(places[tree])
+    if not _holds_nodes(tree):
+        return lambda _: tree
+    if isinstance(tree, list | tuple):
+        parts = [_filler(one, places) for one in tree]
+        return lambda values: [part(values) for part in parts]
+
+    def fill(values: tuple[Any, ...]) -> Any:
+        return tree_map(lambda one: values[places[one]] if isinstance(one, Node) else one, tree)
+
+    return fill

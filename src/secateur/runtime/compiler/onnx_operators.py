@@ -246,6 +246,11 @@ def _select(form: Form) -> bool | None:
     return None
 
 
+def _reshape(form: Form) -> None:
+    sizes = form.sink.constant([int(size) for size in form.given["shape"]])
+    form.put("Reshape", form.name(form.given["self"]), sizes, to=form.output)
+
+
 def _leaky(form: Form) -> None:
     alpha = float(form.given["negative_slope"])
     form.put("LeakyRelu", form.name(form.given["self"]), to=form.output, alpha=alpha)
@@ -287,6 +292,7 @@ WRITERS: dict[Any, Writer] = {
     aten.mean: _mean,
     aten.slice: _slice,
     aten.select: _select,
+    aten.reshape: _reshape,
     aten.scaled_dot_product_attention: _attention,
 }
 """Operator -> writer, whatever the overload."""

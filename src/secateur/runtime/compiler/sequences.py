@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from secateur.runtime.compiler.graph import Node, NodeKind
+from secateur.runtime.compiler.rules import IDENTITIES, Arguments, Rule
 from secateur.runtime.compiler.rules import RULES as IMAGE_RULES
-from secateur.runtime.compiler.rules import Arguments, Rule
 
 aten = torch.ops.aten
 _PER_AXIS = ("stride", "padding", "dilation", "kernel_size", "output_size")
@@ -97,11 +97,18 @@ def _relu(name: str, given: Arguments) -> Node | None:
     return Node(NodeKind.RELU, name, (value,), None) if value.rows else None
 
 
+def _identity(_name: str, given: Arguments) -> Node | None:
+    value: Node = given["self"] if "self" in given else given["input"]
+    same = value.dims is not None and given.get("dtype") is None and not given.get("train")
+    return value if same else None
+
+
 ROW_RULES: dict[Any, Callable[[str, Arguments], Node | None]] = {
     aten.linear: _linear,
     aten.matmul: _product("other"),
     aten.mm: _product("mat2"),
     aten.addmm: _addmm,
     aten.relu: _relu,
+    **dict.fromkeys(IDENTITIES, _identity),
 }
 """Operator -> rule for whatever tensor in fp32; the values of nodes need no batch axis in front."""
