@@ -77,3 +77,18 @@ def test_the_claims_are_judged_by_the_results() -> None:
     dense_alone = {**found, "points": found["points"][:3]}
     judged = original.claims({**dense_alone, "hypervolumes": {"sparsity": {}}})
     assert {one.holds for one in judged} == {None}
+
+
+def test_peers_stand_beside_ours_at_what_both_were_asked_for() -> None:
+    def net(method: str, **more: object) -> dict[str, object]:
+        facts = {"method": method, "level": "macs=0.5", "seed": 0, "seconds": 2.0}
+        counts = {"val": [9, 10], "test": [8, 10], "macs": 50, "nonzero": 70, "bytes": 400}
+        return {**facts, **counts, **more}
+
+    ours = net("l1-filter", compact_parameters=60, latency=[["engine", 1, 0.002, 0.001, 0.003]])
+    found = {"points": [ours], "peers": [net("Peer", structured=True)]}
+    lines = list(module("story/tables.py").peers(found))
+    assert "| MACs 0.5 | Peer | 0.900 | 0.800 | 50 | 70 | 400 | - | - |" in lines
+    row = "| MACs 0.5 | **secateur** `l1-filter` | 0.900 | 0.800 | 50 | 60 | 400 | 2.000 | - |"
+    assert row in lines
+    assert "- 1 structured nets of ours: 2 s, cut to retrained." in lines

@@ -95,7 +95,8 @@ def run_peer(
     net = peer.cut(copy.deepcopy(base), example, splits["train"], level, seed)
     train(net, splits["train"], epochs - peer.epochs, seed=seed)
     took = time.monotonic() - begun
-    facts = {"method": name, "level": str(level), "seed": seed, "structured": peer.structured}
+    asked = f"macs={level}" if peer.structured else str(level)
+    facts = {"method": name, "level": asked, "seed": seed, "structured": peer.structured}
     return {**facts, "seconds": round(took, 2), **measured(finish(net), example, splits)}
 
 

@@ -138,18 +138,31 @@ def peers(found: Results) -> Iterator[str]:
     for (level, method), nets in sorted(groups.items()):
         rows.append(
             [
-                level.replace("macs=", "") if "macs" in level else level,
+                level.replace("macs=", "MACs ").replace("-", "nothing"),
                 method if method in theirs else f"**secateur** `{method}`",
                 share([Fraction(*one["val"]) for one in nets]),
                 share([Fraction(*one["test"]) for one in nets]),
                 _whole(nets, "macs"),
-                _whole(nets, "nonzero"),
+                _whole([{"left": _left(one)} for one in nets], "left"),
                 _whole(nets, "bytes"),
                 *(_milliseconds(nets, batch) for batch in (1, 32)),
             ]
         )
     head = ["asked", "method", "val accuracy", "test accuracy", "MACs", "not zero", "bytes"]
     yield from markdown([*head, "ms, batch 1", "ms, batch 32"], rows)
+    ours = [one for one in found["points"] if "macs" in one["level"]]
+    others = [one for one in found["peers"] if one["structured"]]
+    for words, nets in (("ours", ours), ("the peers'", others)):
+        seconds = sum(one["seconds"] for one in nets)
+        yield f"- {len(nets)} structured nets of {words}: {seconds:.0f} s, cut to retrained."
+    yield ""
+
+
+def _left(net: Results) -> int | None:
+    """Parameters that are neither zero nor in a channel that is gone."""
+    if "nonzero" not in net:
+        return None
+    return min(net["nonzero"], net.get("compact_parameters", net["nonzero"]))
 
 
 def _milliseconds(nets: Sequence[Results], batch: int) -> str:

@@ -35,6 +35,7 @@ def facts_of(point: Point) -> dict[str, Any]:
         "latency": [[one.engine, one.batch, one.median, one.q1, one.q3] for one in point.latency],
         "epochs": list(point.epochs.parts),
         "training_seconds": point.training_seconds,
+        "seconds": point.seconds,
         "collapsed": point.collapsed,
         "floored": len(point.floored),
     }
