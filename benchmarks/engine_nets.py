@@ -210,12 +210,17 @@ def nets(only: str) -> Iterator[tuple[str, Callable[[], nn.Module], Example]]:
 
 
 def pruned(build: Callable[[], nn.Module], share: float) -> nn.Module:
-    """The net with the same share of zeros, at random places, in each layer but depthwise ones."""
+    """The net with the same share of zeros, at random places, in each layer but depthwise ones.
+
+    What is left is drawn so that activations keep their size from layer to layer: were they to
+    vanish, every engine would compute with zeros and subnormal numbers.
+    """
     torch.manual_seed(0)
     net = build().eval().requires_grad_(False)
     for name, weight in net.named_parameters():
         is_table = isinstance(net.get_submodule(name.rpartition(".")[0]), nn.Embedding)
         if weight.dim() > 1 and weight.shape[1] > 1 and not is_table and "places" not in name:
+            nn.init.kaiming_normal_(weight, nonlinearity="relu").div_((1 - share) ** 0.5)
             flat = weight.view(-1)
             flat[torch.randperm(len(flat))[: round(share * len(flat))]] = 0
     return net
