@@ -55,12 +55,15 @@ class Structure:
         self.batched = tuple(one.dim() > 0 and len(one) == rows for one in self.within(example))
         args, kwargs = arguments(take_rows(example, [0, 0]))
         self.alone = len(args) == 1 and isinstance(args[0], Tensor) and not kwargs
-        self._arguments = self._ordered(args, kwargs)
-        self.tensors = tuple(tensors_in(self._arguments))
+        self._call = (args, kwargs)
+        self.tensors = tuple(tensors_in(self._call))
+        ordered = self._ordered(args, kwargs)
+        own = {id(one): place for place, one in enumerate(self.tensors)}
+        self._places = [own[id(one)] for one in tensors_in(ordered)]
         self.problem = _strange((args, kwargs), "it takes")
         self.dynamic = frozenset(dynamic)
         self.free: tuple[frozenset[int], ...] = tuple(frozenset() for _ in self.tensors)
-        self._form = _emptied(self._arguments)
+        self._form = _emptied(ordered)
         self._output: Any = _HOLE
 
     def gives(self, output: object) -> None:
@@ -82,18 +85,14 @@ class Structure:
         return self._output is _HOLE
 
     def within(self, inputs: Inputs) -> list[Tensor]:
-        """The tensors of some inputs, in the order of the parameters that take them."""
-        return tensors_in(self._ordered(*call_arguments(inputs)))
+        """The tensors of inputs of the example's own form."""
+        return tensors_in(call_arguments(inputs))
 
     def filled(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these tensors in them."""
         given = iter(tensors)
-        tree = rebuilt(self._arguments, lambda _: next(given))
-        if self._signature is None or isinstance(tree, tuple):
-            args, kwargs = tree
-            return args, kwargs
-        bound = inspect.BoundArguments(self._signature, tree)
-        return bound.args, bound.kwargs
+        args, kwargs = rebuilt(self._call, lambda _: next(given))
+        return args, kwargs
 
     def shaped(self, outputs: Sequence[Tensor]) -> Any:
         """An output of the network's own form with these tensors in it."""
@@ -109,6 +108,7 @@ class Structure:
         found = tensors_in(tree)
         if len(found) != len(self.tensors) or not self._is_same(_emptied(tree)):
             return None
+        found = [one for _, one in sorted(zip(self._places, found, strict=True), key=_first)]
         sizes = {len(one) for one, batched in zip(found, self.batched, strict=True) if batched}
         pairs = zip(found, self.tensors, strict=True)
         fit = all(self.fits(place, *each) for place, each in enumerate(pairs))
@@ -181,6 +181,10 @@ def rebuilt(tree: Any, change: Callable[[Any], Any]) -> Any:
             object.__setattr__(new, field.name, rebuilt(getattr(tree, field.name), change))
         return new
     return tree
+
+
+def _first(pair: tuple[int, Tensor]) -> int:
+    return pair[0]
 
 
 def _emptied(tree: Any) -> Any:
