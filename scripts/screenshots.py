@@ -1,12 +1,12 @@
-"""Makes docs/screenshots: a run's page on a desktop, a phone and paper, and one of 2,005 points.
+"""Makes docs/screenshots: of a run's page, and of one of 2,005 points that are made up.
 
-python scripts/screenshots.py runs/demo
-
-The last is of a study that is made up (benchmarks/page.py): 20 methods, 20 levels, 5 seeds.
+python scripts/screenshots.py              # 20 methods, 20 levels, 5 seeds: wide, phone, paper
+python scripts/screenshots.py runs/demo    # and a run's, on a desktop and a phone, light and dark
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import sys
@@ -45,19 +45,21 @@ def opened(browser: Browser, file: Path, size: tuple[int, int], scheme: str = "l
 
 
 def main() -> None:
-    run = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = page.write(Store(run), Path(folder, "page.html"))
-        many = page.write(fill(Path(folder, "many"), list(twenty()), "20 x 20 x 5, made up"))
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, size in SIZES.items():
-            for scheme in ("light", "dark"):
-                shoot(opened(browser, file, size, scheme), f"{name}-{scheme}")
-        shoot(opened(browser, many, (1280, 1100)), "many")
-        sheet = opened(browser, file, PAPER)
+        with contextlib.chdir(folder):  # the page's commands name the folder as it is given
+            many = page.write(fill(Path("runs/made-up"), list(twenty()), "made-up")).resolve()
+        shoot(opened(browser, many, (1280, 1160)), "many")
+        shoot(opened(browser, many, SIZES["phone"], "dark"), "many-phone")
+        sheet = opened(browser, many, PAPER)
         sheet.emulate_media(media="print")
         shoot(sheet, "print")
+        for run in sys.argv[1:]:
+            file = page.write(Store(Path(run)), Path(folder, "page.html"))
+            for name, size in SIZES.items():
+                for scheme in ("light", "dark"):
+                    shoot(opened(browser, file, size, scheme), f"{name}-{scheme}")
         browser.close()
 
 

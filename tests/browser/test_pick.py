@@ -64,8 +64,8 @@ def without(points: list[Point], *names: str) -> list[Point]:
     ("missing", "axis", "size", "time"),
     [
         (("bytes",), "latency", "1.8 times fewer parameters", "1.3 times faster"),
-        (("bytes", "latency"), "sparsity", "1.8 times fewer parameters", "speed unknown"),
-        (("latency",), "bytes", "2.0 times smaller", "speed unknownlatency was not measured"),
+        (("bytes", "latency"), "sparsity", "1.8 times fewer parameters", "Speed unknown"),
+        (("latency",), "bytes", "2.0 times smaller", "Speed unknownlatency was not measured"),
     ],
 )
 def test_what_was_not_measured_is_neither_claimed_nor_opened_on(

@@ -227,8 +227,8 @@ function floorMarks(frame) {
       ? null
       : Plot.text([floor], {
           y: Number,
-          frameAnchor: "right",
-          dx: -6,
+          frameAnchor: "left", // Where the marks of few cuts are, high above any floor.
+          dx: 6,
           dy: 10,
           text: () => `${quality().higher ? "floor" : "at most"} ${state.floor}`,
           fill: "var(--muted)",

@@ -91,7 +91,7 @@ function gainList(level) {
   const found = gains(level);
   if (!found.length) return null;
   const items = found.map(({ head, more }) =>
-    make("li", {}, make("strong", {}, head), make("span", { class: "muted" }, more)),
+    make("li", {}, make("strong", {}, titled(head)), make("span", { class: "muted" }, more)),
   );
   return make("ul", { class: "gains" }, ...items);
 }
