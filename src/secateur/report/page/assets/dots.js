@@ -37,8 +37,9 @@ function dots(levels, scales, size) {
   // Controls first: what matters lies on top. Then from left to right, the order of the keys.
   const order = [...levels].sort((a, b) => isControl(b) - isControl(a) || rightwards(a, b));
   const reached = order.find((level) => keyOf(level) === state.focused) ?? order[order.length - 1];
+  const copies = new Map();
   const drawn = order.map((level) => {
-    const dot = dotOf(level, scales, size, many);
+    const dot = (many && plainDot(level, scales, size, copies)) || dotOf(level, scales, size, many);
     dot.setAttribute("tabindex", level === reached ? 0 : -1);
     dotLevels.set(dot, level);
     return dot;
@@ -75,10 +76,35 @@ const rightwards = (a, b) =>
 /** The sign that makes better higher: less error is drawn above more. */
 const upwards = () => (derived.axes[state.y].higher ? 1 : -1);
 
+/** Of many dots most are one element, copied; null of one that is more than its mark. */
+function plainDot(level, scales, size, copies) {
+  const [x, y] = [scales.x(xOf(level)), scales.y(yOf(level))];
+  const special = level === derived.levelOf.get(derived.selected) || level === derived.pick?.level;
+  if (special || isAway(x, y, size).some(Boolean)) return null;
+  const best = derived.frontier.has(level);
+  const key = `${best}/${level.method}`;
+  if (!copies.has(key)) {
+    const d = outline(derived.styles[level.method].marker);
+    const names = `dot plain${best ? " best" : ""}${isControl(level) ? " control" : ""}`;
+    const made = draw("path", { class: names, role: "button", "aria-pressed": false, d });
+    made.style.setProperty("--c", colourOf(level.method));
+    copies.set(key, made);
+  }
+  const dot = copies.get(key).cloneNode();
+  dot.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)})`);
+  dot.dataset.key = keyOf(level);
+  return dot;
+}
+
+/** Whether a place lies beyond the left edge, and below the frame. */
+const isAway = (x, y, size) => [
+  x < size.marginLeft - 0.5,
+  y > size.height - size.marginBottom + 0.5,
+];
+
 function dotOf(level, scales, size, many) {
-  const left = scales.x(xOf(level)) < size.marginLeft - 0.5;
   const bottom = size.height - size.marginBottom;
-  const below = scales.y(yOf(level)) > bottom + 0.5;
+  const [left, below] = isAway(scales.x(xOf(level)), scales.y(yOf(level)), size);
   const x = Math.max(size.marginLeft, scales.x(xOf(level)));
   const y = Math.min(bottom - 4, scales.y(yOf(level)));
   const selected = level === derived.levelOf.get(derived.selected);
