@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from secateur.errors import ModelError
+from secateur.foundation.run_example import Inputs, batch_size
 from secateur.point import Epochs, Latency, Point, Share
 from secateur.study import timing
 from secateur.study.timing import BATCHES, EAGER, time_points
@@ -118,8 +119,8 @@ def test_what_else_is_timed_has_its_place_in_the_same_rounds(nets: dict[str, nn.
     latency = Latency(1, 1.0, 1.0, 1.0, EAGER, 1, 1)
     store, asked = Store(point("a", (latency,))), []
 
-    def make(inputs: torch.Tensor, threads: int) -> tuple[str, Callable[[], object]]:
-        asked.append(len(inputs))
+    def make(inputs: Inputs, threads: int) -> tuple[str, Callable[[], object]]:
+        asked.append(batch_size(inputs))
         return "another", lambda: None
 
     found = time_points(store, None, Images(), lambda _: None, {"file": make})
