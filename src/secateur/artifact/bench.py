@@ -144,7 +144,8 @@ def bench(
     for engine in engines:
         if engine not in ENGINES:
             raise UnknownNameError("engine", engine, ENGINES)
-    asked, runs = engines, ENGINES
+    asked = engines
+    runs: tuple[str, ...] = ENGINES
     if _is_onnx(path) or (dense is not None and _is_onnx(dense)):
         runs = ("onnxruntime",)
         engines = [engine for engine in engines if engine in runs]

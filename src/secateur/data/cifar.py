@@ -45,11 +45,11 @@ def cifar10(
     one for this set.
 
     Args:
-        val_size: Images of the official training set that make the validation split.
-        seed: Of that choice.
-        flip: Mirror training images with probability 1/2.
-        crop: Pixels by which training images are shifted, at most.
-        train: Train on so many of the images that are not held out; on all, if None.
+        val_size: As for `fashion_mnist`, like all that follow.
+        seed: Of that choice, and of the choice of `train`.
+        flip: Mirror training images.
+        crop: Shift them by so many pixels, at most.
+        train: Train on so many.
 
     Raises:
         DataError: The archive is missing and cannot be downloaded, or is damaged, or there are not
