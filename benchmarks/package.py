@@ -28,7 +28,6 @@ from secateur.runtime.portable.net import Net
 
 NETS = {"conv4": (1, 28, 28), "resnet20": (3, 32, 32)}
 BATCHES = (1, 64)
-_RUNS = 7
 _IMPORT = """
 import sys, time
 sys.path.insert(0, {folder!r})
@@ -46,13 +45,13 @@ _CODES = {
 }
 
 
-def imports(**words: object) -> dict[str, float]:
+def imports(runs: int, **words: object) -> dict[str, float]:
     """Milliseconds in a fresh process, the median of some."""
     found = {}
     for name, code in _CODES.items():
         text = _IMPORT.format(code=code.format(**words), **words)
         times = []
-        for _ in range(_RUNS):
+        for _ in range(runs):
             done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True)
             times.append(float(done.stdout))
         found[name] = 1000 * median(times)
@@ -77,7 +76,7 @@ def difference(net: nn.Module, run: Net, shape: tuple[int, ...]) -> float:
         return float(np.abs(run(inputs.numpy()) - net(inputs).numpy()).max())
 
 
-def row(name: str, shape: tuple[int, ...], seconds: float) -> list[str]:
+def row(name: str, shape: tuple[int, ...], seconds: float, runs: int) -> list[str]:
     torch.manual_seed(0)
     net = models.build(name, shape, 10).eval()
     secateur.prune(net, "magnitude", sparsity=0.9)
@@ -87,7 +86,9 @@ def row(name: str, shape: tuple[int, ...], seconds: float) -> list[str]:
         file, plan = Path(made, "net.safetensors"), folder / "net.plan"
         secateur.save(net, file)
         whole = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-        told = imports(folder=str(folder), plan=str(plan), file=str(file), name=name, shape=shape)
+        told = imports(
+            runs, folder=str(folder), plan=str(plan), file=str(file), name=name, shape=shape
+        )
         run = Net(plan)
         return [
             name,
@@ -100,6 +101,8 @@ def row(name: str, shape: tuple[int, ...], seconds: float) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", default=",".join(NETS))
+    parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -112,8 +115,8 @@ def main() -> None:
             *(f"pass at batch {batch}, ms: package / engine" for batch in BATCHES),
             "largest difference from torch",
         ],
-        rows=[row(name, shape, given.seconds) for name, shape in NETS.items()],
-        runs=_RUNS,
+        rows=[row(name, NETS[name], given.seconds, given.runs) for name in given.nets.split(",")],
+        runs=given.runs,
         notes="Imports: the median of fresh processes, the files in the system's cache. Passes: "
         "the medians of interleaved rounds on one thread.",
     )
