@@ -1,6 +1,8 @@
 """`secateur quantise`: INT8 points in table, JSON, CSV, page and picks."""
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +19,12 @@ NAMED = ("--point", "dense:-:0", "--point", "magnitude:0.7")
 
 
 @pytest.fixture
-def run(undisturbed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(undisturbed.folder)
+def run(undisturbed: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run that all tests of commands read: points are added to it."""
+    folder = shutil.copytree(undisturbed.folder, tmp_path / "copy")
+    monkeypatch.chdir(folder)
     monkeypatch.delitem(sys.modules, "tiny", raising=False)
-    return undisturbed.folder / "run"
+    return folder / "run"
 
 
 def test_int8_points_are_shown_and_taken_wherever_points_are(run: Path, command: Command) -> None:
@@ -36,7 +40,7 @@ def test_int8_points_are_shown_and_taken_wherever_points_are(run: Path, command:
     assert "magnitude+int8" in command("export-table", str(run), "--to", "csv")[1]
     shown = values(Store(run))
     made = next(one for one in shown["points"] if one["method"] == "magnitude+int8")
-    assert made["export"].endswith("--point magnitude+int8:0.7:0")
+    assert made["export"].endswith("--point magnitude+int8:0.7:0 --model tiny:net")
     assert shown["trainings"][made["id"]]
     assert not any("int8" in json.dumps(one) for one in shown["rankings"])
     (point,) = (p.point for p in int8_points(Store(run)) if p.point.method == "magnitude+int8")
@@ -47,6 +51,10 @@ def test_int8_points_are_shown_and_taken_wherever_points_are(run: Path, command:
     assert code == 0, err
     assert "INT8" in said
     assert Path("again.onnx").exists()
+    code, said, err = command(
+        *shlex.split(made["export"])[1:], "--no-timing", "--out", "shown.onnx"
+    )
+    assert code == 0, err
     for words, options in (
         ("an ONNX file", ("export", str(run), *name, "--to", "pt2")),
         ("one in float32", ("package", str(run), *name)),

@@ -185,7 +185,7 @@ def test_it_goes_with_any_scores_and_with_rankings_of_outputs() -> None:
 
 def test_without_data_it_is_refused() -> None:
     with pytest.raises(MaskError, match="without input-norms, which the allocation 'owl' needs"):
-        prune(data=None)
+        prune(data=None, loss=None)
     with pytest.raises(MaskError, match="weight without input-norms"):
         kept_counts({"a": (3, 4)}, 0.5, "owl")
     known = Statistics(gathered={"input-norms": {"a": torch.ones(3, 4)}})
