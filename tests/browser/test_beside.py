@@ -65,5 +65,5 @@ def test_what_is_side_by_side_can_be_sent(opened: Opened, open_page: Open) -> No
     show(opened, "magnitude", "0.75")
     opened.page.click("#keep")
     show(opened, "l1-filter", "0.5")
-    opened.page.wait_for_url("**point=*beside=*")
+    opened.page.wait_for_url("**point=l1-filter*beside=*")
     assert heads(open_page(opened.page.url)) == heads(opened)

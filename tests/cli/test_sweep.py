@@ -619,7 +619,7 @@ def test_epochs_leave_the_rest_of_the_training_alone() -> None:
     assert (training.base_epochs, training.retrain_epochs, training.batch_size) == (4, 0, 7)
     training = overridden(devices=2).training
     assert (training.devices, training.batch_size) == (2, 7)
-    with pytest.raises(SpecError, match="`devices` of at most the 7 examples of a batch"):
+    with pytest.raises(SpecError, match="devices is 8, expected at most the 7 examples of a batch"):
         overridden(devices=8)
 
 
