@@ -69,6 +69,13 @@ def test_the_nearest_name_is_suggested(name: str, remedy: str) -> None:
     )
 
 
+def test_where_nothing_is_registered_a_name_of_ones_own_is_expected() -> None:
+    assert str(UnknownNameError("metric", "size", [])) == (
+        "looking up a metric: the metric is 'size', expected package.module:name, of one of your "
+        "own: none is registered. Name it so."
+    )
+
+
 COMMANDS = {
     *("give", "pass", "use", "set", "name", "choose", "install", "write", "run", "call", "make"),
     *("try", "put", "take", "remove", "save", "load", "build", "move", "free", "check", "see"),

@@ -74,6 +74,9 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
+_OWN = "package.module:name, of one of your own: none is registered"
+
+
 class UnknownNameError(UsageError):
     """A name that no registry knows; the nearest known one is suggested.
 
@@ -98,14 +101,14 @@ class UnknownNameError(UsageError):
     ) -> None:
         names = sorted(known)
         near = [meant] if meant else difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-        if not remedy:
+        if not remedy and names:
             remedy = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         super().__init__(
             f"looking up {with_article(kind)}",
             f"the {kind}",
             given=f"{name!r:.60}",
-            expected=f"one of {', '.join(names)}",
-            remedy=f"{remedy} {hint}" if hint else remedy,
+            expected=f"one of {', '.join(names)}" if names else _OWN,
+            remedy=f"{remedy} {hint}".strip() or "Name it so.",
         )
 
 

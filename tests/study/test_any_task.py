@@ -220,6 +220,11 @@ def test_a_checkpoint_is_the_start_and_names_the_runs(tmp_path: Path) -> None:
         ({"task": "regresion"}, "Did you mean 'regression'"),
         ({"task": "regression", "model": classifier}, "failing|the model's output"),
         ({"evaluate": "mine"}, "package.module:function"),
+        (
+            {"evaluate": lambda _: {}, "quality": {"size": "lower"}},
+            r"called as evaluate\(model, split\)",
+        ),
+        ({"train": lambda _model, _run, _more: None}, r"called as train\(model, run\)"),
         ({"quality": {"size": "lower"}}, "`evaluate` beside `quality`"),
         ({"train": "json:absent"}, "cannot be imported"),
         (

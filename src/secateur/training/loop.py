@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from secateur.data.data import Data, SplitName
 from secateur.errors import TrainingError, UsageError
+from secateur.foundation.call_check import check_takes
 from secateur.foundation.evaluation_mode import evaluation_mode
 from secateur.foundation.run_example import as_it_was, run_example
 from secateur.point import Score
@@ -99,8 +100,13 @@ class Loop:
             DataError: The data are not what the task is fed with.
             ModelError: The net's answer is not what the task needs, or its loss is no scalar.
             TrainingError: `evaluate` gives other metrics than were announced.
-            UsageError: The task compares no answers of two nets, for distillation.
+            UsageError: The task compares no answers of two nets, for distillation; or `train` or
+                `evaluate` does not take what it is called with.
         """
+        if self.train is not None:
+            check_takes(self.train, ("model", "run"), "train")
+        if self.evaluate is not None:
+            check_takes(self.evaluate, ("model", "split"), "evaluate")
         if self.train is None or self.evaluate is None:
             self.task.check(data, "beginning a study")
             batch = next(iter(data.batches("val", _TRIED)))
