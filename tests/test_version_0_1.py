@@ -111,6 +111,11 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "sensitivity": (("study.toml", "--out", "run", "--levels", "0.5", "--json"), "0.weight"),
     "sweep": (("study.toml", "--out", "run", "--workers", "1"), "frontier"),
+    "package": (("run", "--point", "magnitude:0.8:0", "--study", "study.toml"), "bytes"),
+    "quantise": (
+        ("run", "--point", "magnitude:0.8:0", "--study", "study.toml", "--no-timing"),
+        "magnitude+int8",
+    ),
     "watch": (("run", "--port", "0"), "Watching run"),
     "doctor": (("--out", "run"), "torch"),
     "methods": (("slimming",), "slimming"),
@@ -122,7 +127,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
 what it says."""
 
 
-NEWER = {"fetch", "tune"}
+NEWER = {"fetch", "tune", "yardsticks"}
 """Those that begin folders of their own: no earlier version has written one for them."""
 
 
