@@ -84,6 +84,7 @@ def save(
 
     Example:
         >>> import tempfile, torch
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp(), "net.safetensors")
         >>> save(nn.Linear(4, 2), path, metrics={"accuracy": 0.5})
         >>> from secateur.artifact.load import load_state_dict
@@ -127,6 +128,7 @@ def saved_size(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp(), "net.safetensors")
         >>> save(nn.Linear(4, 2), path)
         >>> saved_size(nn.Linear(4, 2)) == path.stat().st_size

@@ -29,7 +29,7 @@ def tuned_words(settings: Mapping[str, Any]) -> str:
 
     Example:
         >>> tuned_words({"tuned_epochs": 84})
-        "The search for its settings took 84 epochs more, which no point counts."
+        'The search for its settings took 84 epochs more, which no point counts.'
     """
     epochs = settings.get("tuned_epochs")
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs <= 0:

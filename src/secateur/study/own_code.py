@@ -34,9 +34,9 @@ def own_code(operation: str) -> Iterator[None]:
         ...     raise SystemExit(0)
         Traceback (most recent call last):
         ...
-        secateur.errors.ModelError: preparing a study: the model, the data or the loop is ending \
-the process (SystemExit: 0), expected to return. Take `sys.exit` out of it; nothing is lost, and \
-the same command goes on.
+        secateur.errors.ModelError: preparing a study: the model, the data or the loop \
+(<doctest secateur.study.own_code.own_code[0]>, line 2) is ending the process (SystemExit: 0), \
+expected to return. Take `sys.exit` out of it; nothing is lost, and the same command goes on.
     """
     watched = os.pipe()
     mark = os.fstat(watched[0]).st_ino
