@@ -35,7 +35,7 @@ def test_the_page_says_first_what_one_gains_and_opens_on_bytes(
     assert opened.text("#pick strong") == "magnitude at 0.5"
     size, time, score = told(opened)
     assert size.startswith("2.0 times smaller20 kB of 40 kB on disk")
-    assert time.startswith("1.3 times faster1.5 ms of 2 ms, measured at batch 1")
+    assert time.startswith("1.3 times faster in PyTorch1.5 ms of 2 ms, measured at batch 1")
     assert time.endswith("at batch 64 2.0 times faster")
     assert score.startswith("0.6 points lostvalidation accuracy 0.8940 of 0.9000")
     assert score.endswith("on test data 0.6 points lost")
@@ -63,7 +63,7 @@ def without(points: list[Point], *names: str) -> list[Point]:
 @pytest.mark.parametrize(
     ("missing", "axis", "size", "time"),
     [
-        (("bytes",), "latency", "1.8 times fewer parameters", "1.3 times faster"),
+        (("bytes",), "latency", "1.8 times fewer parameters", "1.3 times faster in PyTorch"),
         (("bytes", "latency"), "sparsity", "1.8 times fewer parameters", "Speed unknown"),
         (("latency",), "bytes", "2.0 times smaller", "Speed unknownlatency was not measured"),
     ],

@@ -41,7 +41,7 @@ def test_each_study_says_what_its_pick_gains_and_any_of_them_is_shown(
     one, other = rows(opened)
     assert one[0] == f"made ({tmp_path / 'a'})"
     assert one[1:5] == ["conv4 on shapes", "5", "0.9000", "magnitude at 0.5"]
-    assert one[5:] == ["2.0 times smaller", "1.3 times faster", "0.6 points lost"]
+    assert one[5:] == ["2.0 times smaller", "1.3 times faster in PyTorch", "0.6 points lost"]
     assert other[2] == "7"
     assert opened.text("#about").count(str(tmp_path / "a")) == 0
     assert {name.split("/")[0] for name in opened.keys(".dot")} == {

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from secateur.foundation.decimal_text import decimal_text
+from secateur.report.engines import engines_at
 from secateur.report.heights import far_below
 from secateur.report.scale import scale_of
 from secateur.study.aggregate import Replicate
@@ -14,6 +15,9 @@ from secateur.study.frontier import DENSE, frontier
 from secateur.study.metrics import Metric, axis, quality_of
 from secateur.study.pick import Pick, breakpoints, shipped_point
 from secateur.study.study import CONTROLS
+
+_TIMES = {"latency": 1, "latency_64": 64}
+"""The axes of measured time, and the size of the batch."""
 
 
 def levels_of(
@@ -43,6 +47,7 @@ def levels_of(
             "collapsed": level.collapsed,
             "ships": places[shipped_point(Pick((), True, level)).digest],
             "dense": dense.get(id(dense_beside(level, nets))),
+            "engines": {name: engines_at(level, batch) for name, batch in _TIMES.items()},
             "mean": {},
             "band": {},
             "far": [],

@@ -47,6 +47,7 @@ function timeGain(level, dense) {
   const name = both(order, level, dense);
   if (!name) return { head: "speed unknown", more: "latency was not measured" };
   const ratio = (one) => times(dense.mean[one] / level.mean[one], "faster", "slower", "as fast");
+  const engines = (one) => engineWords(level.engines[one], dense.engines[one]);
   const other = both(
     order.filter((one) => one !== name),
     level,
@@ -54,15 +55,20 @@ function timeGain(level, dense) {
   );
   const batch = (one) => (one === "latency" ? "batch 1" : "batch 64");
   return {
-    head: ratio(name),
+    head: `${ratio(name)} ${engines(name)}`,
     more: [
       `${beside(derived.axes[name], level, dense)}, measured at ${batch(name)}`,
-      other && `at ${batch(other)} ${ratio(other)}`,
+      other &&
+        `at ${batch(other)} ${ratio(other)}` +
+          (engines(other) === engines(name) ? "" : ` ${engines(other)}`),
     ]
       .filter(Boolean)
       .join("; "),
   };
 }
+
+/** In what both nets were timed: each runs on the engine that is fastest for it. */
+const engineWords = (own, dense) => (own === dense ? `in ${own}` : `in ${own} (dense: ${dense})`);
 
 function scoreGain(level, dense) {
   const [val, test] = [quality(), quality("test")];
