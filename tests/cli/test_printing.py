@@ -42,6 +42,9 @@ def written(text: str, encoding: str, errors: str = "strict") -> bytes:
         ("ascii", "caf\udce9", b"caf\xe9"),
         ("utf-8", "caf\udce9", b"caf\xe9"),
         ("utf-8", "\ud800", rb"\ud800"),
+        ("utf-16-le", "caf\udce9 \ud800 ±", r"caf\udce9 \ud800 ±".encode("utf-16-le")),
+        ("cp037", "± → ✓", "± -> ok".encode("cp037")),
+        ("shift_jis", "± ✓ é", "± ok \\xe9".encode("shift_jis")),
     ],
 )
 def test_signs_that_an_encoding_has_not_are_spelt_out(
@@ -155,7 +158,7 @@ def said(
     return code, out, err
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8", "utf-16", "cp037"])
 def test_every_command_is_said_in_every_encoding(
     monkeypatch: pytest.MonkeyPatch, run: Path, encoding: str
 ) -> None:

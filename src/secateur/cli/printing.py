@@ -55,16 +55,19 @@ def spell_out(stream: TextIO) -> None:
         stream.reconfigure(errors="secateur-spelt")
 
 
-def _spell(error: UnicodeError) -> tuple[bytes, int]:
+def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The sign at which an encoder has stopped, spelt in signs that every encoding has."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return b"".join(map(_bytes_of, error.object[error.start : error.end])), error.end
+    sign, end = error.object[error.start], error.start + 1
+    if "\udc80" <= sign <= "\udcff" and _is_wider_ascii(error.encoding):
+        return sign.encode("ascii", "surrogateescape"), end  # a byte of a file name
+    return sign.translate(_SPELT).encode("ascii", "backslashreplace").decode(), end
 
 
-def _bytes_of(sign: str) -> bytes:
-    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is no text
-        return sign.encode("ascii", "surrogateescape")
-    return sign.translate(_SPELT).encode("ascii", "backslashreplace")
+def _is_wider_ascii(encoding: str) -> bool:
+    """Whether a byte of a file name may stand between others: not where letters are of two."""
+    return "a".encode(encoding) == b"a"
 
 
 class Outlet:
