@@ -19,6 +19,7 @@ from secateur.artifact.path import check_suffix, checked_path
 from secateur.errors import ArtifactError, ModelError
 from secateur.foundation.atomic_write import replacing
 from secateur.foundation.onnx_session import open_session
+from secateur.foundation.own_error import first_line_of, kind_of, text_of
 from secateur.foundation.quiet_exporter import quiet_exporter
 from secateur.foundation.run_example import Inputs, described, tensors_in
 
@@ -31,6 +32,8 @@ _NOISE = 4
 _STEP = 2.0**-10
 """Of float16: two numbers that follow each other are so far apart, as a share of them."""
 _BATCHES = (1, 7)
+_REPORT, _MOST_CAUSES = 1 << 20, 20
+"""What is read of an exporter's report, which may be long, and of what it was caused by."""
 _UNSUPPORTED = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
 
@@ -209,14 +212,14 @@ def _explained(target: str, remedy: str, net: nn.Module) -> Iterator[None]:
                 expected="the module of Python that torch.jit was given",
                 remedy="Export that module; no file was written.",
             ) from error
-        text = "\n".join(map(str, _causes(error)))
+        text = "\n".join(text_of(one, _REPORT) for one in _causes(error))
         operators = dict.fromkeys(_UNSUPPORTED.findall(text))
         subject = f"the operator {', '.join(operators)}" if operators else "the network"
-        lines = [line for line in str(_causes(error)[-1]).splitlines() if line.strip()]
+        said = first_line_of(_causes(error)[-1], 300)
         raise ModelError(
             f"exporting to {target}",
             subject,
-            given=f"unsupported ({lines[0][:300]})" if lines else type(error).__name__,
+            given=f"unsupported ({said})" if said else kind_of(error),
             expected="operators that can be exported",
             remedy=remedy,
         ) from error
@@ -224,7 +227,7 @@ def _explained(target: str, remedy: str, net: nn.Module) -> Iterator[None]:
 
 def _causes(error: BaseException) -> list[BaseException]:
     chain = [error]
-    while chain[-1].__cause__ is not None:
+    while chain[-1].__cause__ is not None and len(chain) < _MOST_CAUSES:
         chain.append(chain[-1].__cause__)
     return chain
 

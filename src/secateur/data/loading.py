@@ -11,6 +11,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from secateur.data.data import Data
 from secateur.errors import DataError, SecateurError
 from secateur.foundation.expectation import expectation
+from secateur.foundation.own_error import words_of
 from secateur.registry import DATASETS
 
 
@@ -64,7 +65,7 @@ def _loaded(name: str, loader: Callable[..., object], options: Mapping[str, obje
         raise DataError(
             f"loading {name}",
             "the loader",
-            given=f"failing ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            given=f"failing ({words_of(error, 200)})",
             expected="data with three splits",
             remedy="Correct the function or the options given to it.",
         ) from error

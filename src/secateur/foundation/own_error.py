@@ -15,6 +15,8 @@ from secateur.foundation.own_file import is_own_file
 LONGEST = 1000
 """Characters of an error's text that are told."""
 
+_LONGEST_KIND = 100
+
 
 def text_of(error: BaseException, longest: int = LONGEST) -> str:
     r"""What an error says, on one line that can be printed, stored and sent.
@@ -32,12 +34,43 @@ def text_of(error: BaseException, longest: int = LONGEST) -> str:
         >>> text_of(Mute())
         '(its text cannot be had)'
     """
+    return _cut(" ".join(_lines_of(error, 4 * longest)), longest)
+
+
+def first_line_of(error: BaseException, longest: int = LONGEST) -> str:
+    r"""The first line of what an error says that is not empty; see `text_of`.
+
+    Example:
+        >>> first_line_of(ValueError("\n first\nsecond"))
+        'first'
+    """
+    return _cut(next(iter(_lines_of(error, longest)), ""), longest)
+
+
+def _lines_of(error: BaseException, longest: int) -> list[str]:
+    """What an error says, line by line, each without spaces at its ends or several in a row."""
     try:
-        text = str(error)[: 4 * longest]
+        text = str.__str__(str(error)[:longest]).encode(errors="backslashreplace").decode()
+        lines = [" ".join(line.split()) for line in text.splitlines()]
     except BaseException:  # its own code, which may even end the process
-        return "(its text cannot be had)"
-    line = " ".join(text.split()).encode(errors="backslashreplace").decode()
+        return ["(its text cannot be had)"]
+    return [line for line in lines if line]
+
+
+def _cut(line: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of an error's class, on one line and not endless.
+
+    Example:
+        >>> kind_of(ValueError("no such layer"))
+        'ValueError'
+    """
+    # As `type` has it: a class of classes may have a name of its own that raises.
+    name = str(type.__dict__["__name__"].__get__(type(error)))
+    return " ".join(name[:_LONGEST_KIND].split()) or "an exception"
 
 
 def words_of(error: BaseException, longest: int = LONGEST) -> str:
@@ -48,7 +81,7 @@ def words_of(error: BaseException, longest: int = LONGEST) -> str:
         ("KeyError: 'conv9'", 'SystemExit: 0')
     """
     text = text_of(error, longest)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind_of(error)}: {text}" if text else kind_of(error)
 
 
 def place_of(error: BaseException) -> str:

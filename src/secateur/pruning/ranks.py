@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from secateur.errors import SecateurError, TrainingError
+from secateur.foundation.own_error import words_of
 from secateur.pruning.masks import Masks
 from secateur.pruning.removed import checksums
 from secateur.pruning.sharded import is_sharded
@@ -89,7 +90,7 @@ def _sendable(error: Exception) -> SecateurError:
     return TrainingError(
         _OPERATION,
         "the first rank",
-        given=f"stopped by {type(error).__name__}: {error!s:.200}",
+        given=f"stopped by {words_of(error, 200)}",
         expected="one that goes on",
         remedy="Look at its own message.",
     )

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 import cloudpickle  # type: ignore[import-untyped]
 
 from secateur.errors import SecateurError
-from secateur.foundation.own_error import text_of
+from secateur.foundation.own_error import first_line_of, kind_of, text_of
 from secateur.study.imported_text import note_imports
 from secateur.study.job import Job
 from secateur.study.reports import LOST, PipeLostError, ReaderGoneError, Reporter
@@ -122,20 +122,12 @@ def reason_of(error: BaseException) -> str:
         return f"sys.exit: code of the run ended with code {code} before the run was done"
     if isinstance(error, KeyboardInterrupt):
         return "KeyboardInterrupt: code of the run has raised it (workers hear no Ctrl-C)"
-    line = _first_line(error)
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    kind, line = kind_of(error), first_line_of(error, _LONGEST)
+    named = isinstance(error, MemoryError) or kind == "OutOfMemoryError"
     if named or any(word in text_of(error) for word in _NO_MEMORY):
         where = line.rstrip(".") or "on the CPU"
         return f"out of memory: {where}. Use a smaller batch size or fewer workers."
-    return f"{type(error).__name__}: {line}"
-
-
-def _first_line(error: BaseException) -> str:
-    try:
-        text = str(error)[:_LONGEST]
-    except BaseException:  # its own code, which may even end the process
-        return text_of(error)
-    return (text.encode(errors="backslashreplace").decode().splitlines() or [""])[0]
+    return f"{kind}: {line}"
 
 
 def _details(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from secateur.errors import SecateurError
+from secateur.foundation.own_error import words_of
 from secateur.training.device import prepare_process
 from secateur.training.rank_group import device_of, meet, part
 
@@ -66,7 +67,7 @@ def main(folder: str, rank: int) -> None:
     except Exception as error:
         traceback.print_exc()
         own = isinstance(error, SecateurError)
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
+        reason = words_of(error, 200)
         text = b64encode(pickle.dumps(error)).decode() if own else ""
         _say(answers, {"error": text, "reason": reason})
         answers.close()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from secateur.foundation.own_error import first_line_of, kind_of
+
 
 class NotCapturedError(Exception):
     """The network is no graph of tensors in and tensors out; the text says why."""
@@ -77,5 +79,4 @@ def fixed_size(size: Any) -> int | None:
 
 def said(error: Exception) -> str:
     """An error on one line."""
-    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-    return f"{type(error).__name__} {lines[0][:200]}"
+    return f"{kind_of(error)} {first_line_of(error, 200)}"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.foundation.own_error import kind_of, text_of
 from secateur.foundation.run_example import (
     Inputs,
     arguments,
@@ -94,7 +95,7 @@ class Trial:
                 torch.manual_seed(_SEED)
                 given = run(*[one.clone() for one in inputs])
         except Exception as error:
-            return f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
+            return f"{kind_of(error)} ({text_of(error, 200)})"
         return _difference(given, self._expected[1])
 
     def forget(self) -> None:
