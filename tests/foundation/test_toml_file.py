@@ -34,7 +34,11 @@ def test_a_byte_order_mark_is_none_of_its_words(tmp_path: Path, end: bytes) -> N
         (b"a = 1\0", "damaged TOML"),
         (b'a = "\\ud800"', "damaged TOML"),
         (b'a = "\xed\xa0\x80"', "a TOML file in UTF-8"),
-        ('name = "a"'.encode("utf-16"), "a TOML file in UTF-8"),
+        *(
+            ('\ufeffname = "a"'.encode(f"utf-{one}"), "in UTF-16 or UTF-32, .* Save it as UTF-8")
+            for one in ("16-le", "16-be", "32-le")
+        ),
+        ('name = "a"'.encode("utf-16-le"), "damaged TOML"),
         (b"\x1b[2J = 1", "damaged TOML"),
     ],
 )

@@ -6,6 +6,7 @@ for, is found here, before it becomes a path, a name or a row of a store.
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,9 +40,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         remedy = "Mend the line named; strings need quotes."
         raise _wrong(path, f"damaged TOML ({error})", "TOML 1.0", remedy) from None
-    except (OSError, UnicodeDecodeError) as error:
-        given = f"unreadable ({getattr(error, 'strerror', None) or error})"
+    except UnicodeDecodeError as error:
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        given = "in UTF-16 or UTF-32" if wide else f"unreadable ({error})"
+        remedy = "Save it as UTF-8 in your editor."
+        raise _wrong(path, given, "a TOML file in UTF-8", remedy) from None
+    except OSError as error:
         remedy = "Check the path; `secateur studies` lists the embedded ones."
+        given = f"unreadable ({error.strerror or error})"
         raise _wrong(path, given, "a TOML file in UTF-8", remedy) from None
     except RecursionError:
         raise nested(f"reading {path}") from None
