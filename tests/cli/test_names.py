@@ -8,6 +8,7 @@ import click
 import pytest
 import typer
 
+from secateur.artifact.bench import ENGINES
 from secateur.cli import names
 from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
@@ -142,6 +143,25 @@ def test_bash_completes_a_point_behind_its_colons(
     assert (done.stdout, done.stderr) == (f"{answer}\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("--x byt", "bytes"),
+        ("--x test", ""),  # test data choose nothing
+        ("--at-most macs=1k --at-least val", "val_accuracy="),
+        ("--within 0.02 --to on", "onnx"),
+        ("--within 0.02 --model resnet5", "resnet56"),
+        ("--poi", "--point"),
+    ],
+)
+def test_whatever_has_a_name_is_completed_behind_a_run_folder(
+    tmp_path: Path, make_point, put, words: str, answer: str
+) -> None:
+    two_levels(tmp_path / "run", make_point, put)
+    line = f"secateur export {tmp_path}/run {words}"
+    assert completed("bash", line).split() == answer.split()
+
+
 def two_levels(folder: Path, make_point, put) -> None:
     with Store.writing(folder) as store:
         made = [make_point("magnitude", (0.5,), 90), make_point("magnitude", (0.9,), 90, 1)]
@@ -159,3 +179,19 @@ def test_points_of_the_run_folder_that_was_typed(tmp_path: Path, make_point, put
     assert names.points(context, "magnitude:0.9") == ["magnitude:0.9:0"]
     context.params["run"] = str(tmp_path / "none")
     assert names.points(context, "") == []
+
+
+def test_axes_and_scores_are_those_of_the_study(tmp_path: Path, make_point, put) -> None:
+    two_levels(tmp_path, make_point, put)
+    context = typer.Context(click.Command("figure"))
+    context.params["run"] = str(tmp_path)
+    assert names.scores(context, "") == ["val_accuracy", "test_accuracy"]
+    assert {"bytes", "latency", "val_accuracy"} <= set(names.axes(context, ""))
+    assert "test_accuracy" not in names.axes(context, "")
+    assert names.bounds(context, "lat") == ["latency=", "latency_64="]
+
+
+def test_engines_are_completed_one_after_the_other() -> None:
+    assert names.engines("") == list(ENGINES)
+    assert names.engines("torch,onn") == ["torch,onnxruntime"]
+    assert names.engines("torch,tor") == []

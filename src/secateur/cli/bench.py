@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from secateur.cli.app import app
+from secateur.cli.names import engines as engine_names
 from secateur.cli.names import models
 from secateur.cli.printing import print_table
 from secateur.errors import UsageError
@@ -34,7 +35,9 @@ def bench_file(
     dense: Annotated[
         Path | None, typer.Option(help="The dense net's file; built afresh by default.")
     ] = None,
-    engines: Annotated[str, typer.Option(help="With commas.")] = "torch,onnxruntime,secateur",
+    engines: Annotated[
+        str, typer.Option(help="With commas.", autocompletion=engine_names)
+    ] = "torch,onnxruntime,secateur",
     batch: Annotated[str, typer.Option(help="Examples of a pass, with commas.")] = "1,64",
     threads: Annotated[str, typer.Option(help="Threads inside an operator, with commas.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 50,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from secateur.cli.app import app
-from secateur.cli.names import RunFolder
+from secateur.cli.names import RunFolder, scores
 from secateur.cli.names import methods as method_names
 from secateur.report.figure import Picture, form_of
 from secateur.report.plot import MEASURES, WIDTH, plot
@@ -37,7 +37,7 @@ def figure(
         str,
         typer.Option(
             help="val_accuracy, test_rmse, ...; the first score on test data if not given.",
-            autocompletion=lambda: ["test_accuracy", "val_accuracy"],
+            autocompletion=scores,
         ),
     ] = "",
     methods: Annotated[

@@ -5,25 +5,29 @@ All of this answers between two key strokes, so nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from secateur.errors import SecateurError
+from secateur.point import Point
 from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
 
+_ENGINES = ("torch", "onnxruntime", "secateur")
+
 
 def methods(incomplete: str) -> list[str]:
     """Methods, with commas between them: `magnitude,l1` goes on to `magnitude,l1-filter`."""
-    head, comma, last = incomplete.rpartition(",")
-    given = head.split(",")
-    known = (*METHODS, *(ALL + family for family in FAMILIES))
-    names = (name for name in known if name not in given)
-    return [head + comma + name for name in _starting(names, last)]
+    return _one_more((*METHODS, *(ALL + family for family in FAMILIES)), incomplete)
+
+
+def engines(incomplete: str) -> list[str]:
+    """What `secateur bench` times, with commas between them."""
+    return _one_more(_ENGINES, incomplete)
 
 
 def models(incomplete: str) -> list[str]:
@@ -51,17 +55,46 @@ def run_folders(incomplete: str) -> list[str]:
 
 def points(context: typer.Context, incomplete: str) -> list[str]:
     """The points of the run folder that has been typed."""
-    from secateur.study.int8_points import shown_points
     from secateur.study.point_names import names_of
+
+    return list(_starting(names_of(_points_typed(context)), incomplete))
+
+
+def axes(context: typer.Context, incomplete: str) -> list[str]:
+    """What the levels of the run folder that has been typed can be compared by, and chosen."""
+    return list(_starting(_axes_typed(context), incomplete))
+
+
+def bounds(context: typer.Context, incomplete: str) -> list[str]:
+    """The same, with what stands behind an axis that is bounded: `bytes=`."""
+    return list(_starting((f"{name}=" for name in _axes_typed(context)), incomplete))
+
+
+def scores(context: typer.Context, incomplete: str) -> list[str]:
+    """The scores of the run folder that has been typed, on validation and on test data."""
+    from secateur.study.metrics import score_metrics
+
+    names = (one.name for one in score_metrics(_points_typed(context)))
+    return list(_starting(names, incomplete))
+
+
+def _axes_typed(context: typer.Context) -> list[str]:
+    from secateur.study.metrics import axes_of
+
+    return [name for name, axis in axes_of(_points_typed(context)).items() if axis.chooses]
+
+
+def _points_typed(context: typer.Context) -> Sequence[Point]:
+    """The points of the run folder that has been typed; none where that is none."""
+    from secateur.study.int8_points import shown_points
     from secateur.study.store import Store
 
     # What stands before an unfinished option is not given to its parameter yet.
     run = context.params.get("run") or next(iter(context.args), None)
     try:
-        known = names_of(shown_points(Store(Path(run)))) if run else []
+        return shown_points(Store(Path(run))) if run else ()
     except SecateurError:
-        return []
-    return list(_starting(known, incomplete))
+        return ()
 
 
 StudyFile = Annotated[
@@ -72,6 +105,12 @@ StudyFile = Annotated[
         autocompletion=study_names,
     ),
 ]
+
+
+def _one_more(known: Sequence[str], incomplete: str) -> list[str]:
+    head, comma, last = incomplete.rpartition(",")
+    given = head.split(",")
+    return [head + comma + name for name in _starting(known, last) if name not in given]
 
 
 def _starting(names: Iterable[str], incomplete: str) -> Iterator[str]:

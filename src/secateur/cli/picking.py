@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from secateur.cli.names import axes, bounds
 from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.study.pick import Pick, pick
@@ -26,13 +27,21 @@ Within = Annotated[
 ]
 AtLeast = Annotated[
     list[str] | None,
-    typer.Option(help="A bound, AXIS=NUMBER: val_accuracy=0.9. May be given again."),
+    typer.Option(
+        help="A bound, AXIS=NUMBER: val_accuracy=0.9. May be given again.", autocompletion=bounds
+    ),
 ]
 AtMost = Annotated[
     list[str] | None,
-    typer.Option(help="A bound, AXIS=NUMBER: bytes=200k, val_rmse=60. May be given again."),
+    typer.Option(
+        help="A bound, AXIS=NUMBER: bytes=200k, val_rmse=60. May be given again.",
+        autocompletion=bounds,
+    ),
 ]
-Across = Annotated[str, typer.Option("--x", help="The axis beside the score that chooses.")]
+Across = Annotated[
+    str,
+    typer.Option("--x", help="The axis beside the score that chooses.", autocompletion=axes),
+]
 
 _NUMBER = re.compile(
     r"\s*(-?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,3})?)\s*([kMG]?)\s*"
@@ -56,16 +65,16 @@ def picked(
     Raises:
         UsageError: A bound is none, or the study has no such axis; see `secateur.study.pick.pick`.
     """
-    bounds = {"at_least": _bounds("at-least", at_least), "at_most": _bounds("at-most", at_most)}
+    costs = {"at_least": _bounds("at-least", at_least), "at_most": _bounds("at-most", at_most)}
     floors = (min_accuracy, min_quality, within)
-    if all(one is None for one in floors) and not any(bounds.values()):
+    if all(one is None for one in floors) and not any(costs.values()):
         return None
     found = pick(
         points,
         min_accuracy=min_accuracy,
         min_quality=min_quality,
         within=within,
-        **bounds,
+        **costs,
         x=x,
         controls=controls,
     )

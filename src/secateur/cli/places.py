@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda, cuda:N or mps.",
+        autocompletion=lambda: ["auto", "cpu", "cuda", "mps"],
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; chosen for the machine by default.")
 ]
