@@ -42,3 +42,11 @@ def test_an_unknown_suffix(undisturbed: Any) -> None:
     done = undisturbed.run("export-table", "run", "--out", "points.xlsx")
     assert done.returncode == 2
     assert "one of csv, json, parquet" in done.stderr
+
+
+def test_a_suffix_that_denies_the_format_is_refused(undisturbed: Any, tmp_path: Path) -> None:
+    out = tmp_path / "points.csv"
+    done = undisturbed.run("export-table", "run", "--to", "json", "--out", str(out))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "points.csv is a name for csv, expected one that ends in .json" in done.stderr
+    assert not out.exists()

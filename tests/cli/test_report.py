@@ -47,6 +47,9 @@ def test_several_studies_need_a_file_and_each_counts_once(
     status, _, err = command("report", run, f"{run}/", "--out", str(tmp_path / "a.html"))
     assert status == 2
     assert "is twice, expected each run folder once" in err
+    status, _, err = command("report", run, "--out", str(tmp_path / "a.pdf"))
+    assert status == 2
+    assert "a.pdf is a name that ends in .pdf, expected one in .html" in err
     status, _, err = command("report", run, "nowhere", "--out", str(tmp_path / "a.html"))
     assert status == 2
     assert "nowhere is no folder" in err

@@ -42,7 +42,7 @@ def export_table(
     Every share stands beside its integers, times are in seconds. `val_` is validation data, `test_`
     test data, scored once.
     """
-    target = to or (format_of(out) if out else "csv")
+    target = format_of(out, to) if out else to or "csv"
     if target == "parquet" and out is None:
         raise UsageError(
             "writing Parquet",

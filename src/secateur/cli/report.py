@@ -22,6 +22,8 @@ Examples:
   secateur report runs/a runs/b --out both.html # several studies in one page
 """
 
+_SUFFIXES = ("", ".html", ".htm")
+
 
 @app.command(epilog=EXAMPLES)
 def report(
@@ -45,10 +47,10 @@ def report(
 
 
 def _check(folders: list[Path], out: Path | None) -> None:
-    """Each study once, and a place for the page of several.
+    """Each study once, and a place for the page of several that is a page's.
 
     Raises:
-        UsageError: A folder is named twice, or no file is.
+        UsageError: A folder is named twice, no file is, or one of another kind.
     """
     seen = [folder.resolve() for folder in folders]
     again = next((one for i, one in enumerate(folders) if seen[i] in seen[:i]), None)
@@ -59,6 +61,14 @@ def _check(folders: list[Path], out: Path | None) -> None:
             given="twice",
             expected="each run folder once",
             remedy="Leave one of them out.",
+        )
+    if out is not None and out.suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            "writing the page",
+            str(out),
+            given=f"a name that ends in {out.suffix}",
+            expected="one in .html: a page is a document for a browser",
+            remedy="End --out in .html; `secateur figure` writes .png, .svg and .pdf.",
         )
     if len(folders) > 1 and out is None:
         raise UsageError(

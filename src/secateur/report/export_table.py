@@ -93,17 +93,30 @@ FORMATS: dict[str, Callable[[Iterable[Point], Collection[str]], bytes]] = {
 }
 
 
-def format_of(path: Path) -> str:
-    """The format that a path's suffix names.
+def format_of(path: Path, to: str | None = None) -> str:
+    """The format that a path's suffix names, or that was asked for and the suffix does not deny.
+
+    Args:
+        path: Where the table is to go.
+        to: The format, where it was named.
 
     Raises:
-        UnknownNameError: It names none.
+        UnknownNameError: Nothing names one.
+        UsageError: The suffix is that of another.
 
     Example:
-        >>> format_of(Path("points.parquet"))
-        'parquet'
+        >>> format_of(Path("points.parquet")), format_of(Path("points.txt"), "json")
+        ('parquet', 'json')
     """
     name = path.suffix.removeprefix(".").lower()
-    if name not in FORMATS:
+    if to is None and name not in FORMATS:
         raise UnknownNameError("table format", name or path.name, FORMATS)
-    return name
+    if to is not None and name in FORMATS and name != to:
+        raise UsageError(
+            "writing a table",
+            str(path),
+            given=f"a name for {name}",
+            expected=f"one that ends in .{to}, the format that was asked for",
+            remedy=f"End it in .{to}, or leave --to out.",
+        )
+    return to or name
