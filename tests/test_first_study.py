@@ -21,8 +21,9 @@ COMMANDS = re.findall(r"^\$ secateur (.*)$", PAGE, re.M)
 
 
 def secateur_command(folder: Path, *arguments: str) -> str:
+    # As it is installed: `python -m secateur` would find the files of this folder by itself.
     done = subprocess.run(
-        [sys.executable, "-m", "secateur", *arguments],
+        [str(Path(sys.executable).with_name("secateur")), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

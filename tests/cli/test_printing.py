@@ -180,7 +180,7 @@ def test_every_command_is_said_in_every_encoding(
         ("--help",),
     ):
         code, out, err = said(monkeypatch, encoding, *command)
-        text = (out + err).decode(encoding)
+        text = out.decode(encoding) + err.decode(encoding)
         assert code in (0, 1, 2), command
         assert "Traceback" not in text, command
         assert not odd(text), command

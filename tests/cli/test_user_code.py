@@ -66,3 +66,16 @@ def test_code_that_a_study_names_is_told_wherever_it_is_called(
     code, err = said(act, "sweep", "study.toml")  # type: ignore[operator]
     assert code in (1, 2)
     assert "acting" in err
+
+
+def test_what_lies_beside_a_users_file_is_found_when_it_is_asked_for(
+    said: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the data are made: an installed command does not look in the current folder by itself."""
+    (tmp_path / "beside.py").write_text("raise ValueError('was found')\n")
+    study = STUDY.replace('"shapes"', '"acting:data"').partition(", options")[0] + " }\n"
+    monkeypatch.setattr(sys.modules[__name__], "STUDY", study + "[methods.dense]\n")
+    monkeypatch.setattr(sys.modules[__name__], "NET", "def data():\n    import beside\nnet = {}\n")
+    code, err = said("data", "sweep", "study.toml")  # type: ignore[operator]
+    assert code == 2
+    assert "was found" in err

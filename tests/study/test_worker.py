@@ -1,4 +1,7 @@
 import multiprocessing
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cloudpickle
@@ -56,7 +59,9 @@ def test_torchs_own_word_for_no_memory_on_a_cpu_is_known() -> None:
 JOB = cloudpickle.dumps(Job(None, None))  # type: ignore[arg-type]
 
 
-def messages(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+def messages(
+    payload: bytes, monkeypatch: pytest.MonkeyPatch, directory: str = ""
+) -> list[tuple[object, ...]]:
     """What `work` sends when it is called in this process."""
     shared = cloudpickle.dumps(SimpleNamespace(registered={}))
     monkeypatch.setattr(worker, "_read", lambda _: shared)
@@ -64,7 +69,8 @@ def messages(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> list[tuple[obje
     monkeypatch.setattr(worker, "note_imports", lambda: None)
     monkeypatch.setattr(worker, "prepare_process", lambda *_: None)
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    work(theirs, "a.setup", payload)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != os.getcwd()])
+    work(theirs, "a.setup", payload, directory)
     with ours:
         return everything(Reports(ours.fileno()))
 
@@ -83,6 +89,21 @@ def test_a_job_that_cannot_be_unpickled_is_a_failure_with_a_reason(
     assert kind == "failed"
     assert str(reason).startswith("UnpicklingError: ")
     assert "Traceback" in str(details)
+
+
+def test_what_lies_where_the_sweep_is_is_found_however_the_command_was_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine_only_here.py").write_text("VALUE = 3\n")
+    monkeypatch.chdir(tmp_path)
+
+    def perform(*_: object) -> dict[str, int]:
+        import mine_only_here  # type: ignore[import-not-found]
+
+        return {"point": mine_only_here.VALUE}
+
+    monkeypatch.setattr(worker, "perform", perform)
+    assert messages(JOB, monkeypatch, str(tmp_path)) == [("done", {"point": 3})]
 
 
 def test_epochs_and_the_result_are_sent_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

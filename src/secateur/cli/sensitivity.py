@@ -16,6 +16,7 @@ from secateur.cli.names import run_folders
 from secateur.cli.places import Device
 from secateur.cli.printing import print_table
 from secateur.errors import MaskError
+from secateur.registry import current_folder_importable
 from secateur.report.figure import form_of
 from secateur.study import presets
 from secateur.study.database import FILE
@@ -84,7 +85,8 @@ def sensitivity(
         folder = out or Path("runs") / study.name
         if said := announcement(study, source):
             typer.echo(f"Note: {said}", err=True)
-    found = study_sensitivity(study, folder, method, _numbers(levels), seed=seed, device=device)
+    with current_folder_importable():
+        found = study_sensitivity(study, folder, method, _numbers(levels), seed=seed, device=device)
     sparsities = None
     if within is not None or total is not None:
         sparsities = found.to_sparsities(within=within, total=total)

@@ -23,7 +23,7 @@ from secateur.cli.progress import Progress, best_so_far
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.errors import UsageError
 from secateur.pruning.method import spelt_out
-from secateur.registry import METHODS, TRACKERS
+from secateur.registry import METHODS, TRACKERS, current_folder_importable
 from secateur.report import page
 from secateur.spec import FILES, StudySpec, check_study
 from secateur.study import presets
@@ -191,6 +191,7 @@ def sweep(
     try:
         with (
             terminable(),
+            current_folder_importable(),
             notes() as remade,
             progress or nullcontext(),
             tracking,

@@ -16,6 +16,7 @@ from secateur.cli.printing import print_table
 from secateur.cli.stopping import TERMINATED, Terminated, terminable
 from secateur.cli.sweep import FAILED, INTERRUPTED, notes, overridden
 from secateur.foundation.toml_file import read_toml
+from secateur.registry import current_folder_importable
 from secateur.report import page
 from secateur.report.tuning import audit_words, setting_text, tuning_table, value_text
 from secateur.spec import StudySpec, check_study
@@ -102,7 +103,7 @@ def tune(
                 typer.echo(_line(record, trial), err=True)
 
     try:
-        with terminable(), notes():
+        with terminable(), current_folder_importable(), notes():
             record = tune_study(
                 spec,
                 folder,

@@ -92,6 +92,10 @@ def _take_over(directory: str, environment: Mapping[str, str] | None) -> None:
         os.environ.update(environment)
     if directory:
         os.chdir(directory)
+    # Functions of the user's own were named here: an installed command looks here by itself as
+    # little as its workers do.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _end_with_reader(connection: Connection) -> None:
