@@ -1,6 +1,6 @@
 """What it costs to hand runs out: to workers of this machine, to Ray, to four nodes of Ray.
 
-    python benchmarks/scale.py --out benchmarks/scale.md      # a quarter of an hour, nothing beside
+    python benchmarks/scale.py --out benchmarks/scale.md      # ten minutes, nothing beside
 
 Empty runs are runs whose training does nothing: the cut, the scoring, the file and the store are
 real. What a run costs is the time between the first and the last point of a sweep (the cluster's or
@@ -34,13 +34,13 @@ from secateur.study.observer import Silent
 from secateur.study.sweep import run_study
 
 LEVELS = [round(0.1 + 0.85 * k / 24, 4) for k in range(25)]
-DATA = {"name": "shapes", "options": {"train": 512, "val": 128, "test": 128, "size": 12}}
+DATA = {"name": "shapes", "options": {"train": 512, "val": 128, "test": 128, "size": 16}}
 EMPTY: Mapping[str, Any] = {
     "model": "lenet-300-100",
     "data": {"name": "shapes", "options": {"train": 32, "val": 16, "test": 16, "size": 8}},
     "train": "scale:nothing",
     "levels": LEVELS,
-    "seeds": 2,
+    "seeds": 1,
     "training": {"base_epochs": 1, "retrain_epochs": 1},
     "methods": {"lamp": {}, "random-weight": {}},
 }
@@ -48,7 +48,7 @@ REAL: Mapping[str, Any] = {
     "model": "lenet-5",
     "data": DATA,
     "levels": [0.5, 0.7, 0.8, 0.9],
-    "seeds": 4,
+    "seeds": 2,
     "training": {"base_epochs": 3, "retrain_epochs": 3, "batch_size": 32},
     "methods": {"magnitude": {}, "l1-filter": {}, "taylor-filter": {}, "random-filter": {}},
 }
@@ -143,7 +143,7 @@ def nodes(count: int) -> Iterator[Any]:
 
 def kill_one(cluster: Any) -> None:
     """A node is gone without a word, and none takes its place."""
-    cluster.remove_node(cluster.worker_nodes[0], allow_graceful=False)
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
 
 def rows(studies: Mapping[str, Mapping[str, Any]], places: list[int]) -> Iterator[list[object]]:
