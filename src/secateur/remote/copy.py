@@ -27,6 +27,7 @@ from secateur.study.checkpoint_sum import judge
 from secateur.study.database import FILE as STORE
 from secateur.study.database import connect
 from secateur.study.folder import PARTIAL, checkpoint_name
+from secateur.study.int8_points import shown_points
 from secateur.study.observer import Silent
 from secateur.study.store import Store
 from secateur.study.study import CONTROLS
@@ -71,7 +72,7 @@ def copy_run(folder: Path, remote: RemoteFolder, *, whole: bool = False) -> int:
                 copied += _put(remote, folder / name, entry, before.get(name))
         rest = {STORE: Path(made) / STORE}
         if whole:
-            (Path(made) / TABLE).write_bytes(to_csv(store.points(), CONTROLS))
+            (Path(made) / TABLE).write_bytes(to_csv(shown_points(store), CONTROLS))
             # Of the folder itself, whose name stands in the commands that the page shows.
             with closing(Store(folder)) as own:
                 rest |= {TABLE: Path(made) / TABLE, PAGE: page.write(own, Path(made) / PAGE)}

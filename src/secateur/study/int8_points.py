@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from secateur.errors import StoreError
 from secateur.point import Latency, Point, Score
 from secateur.study.decoding import damaged, decode_guess, decode_point
+from secateur.study.int8_note import FACT as FACT
+from secateur.study.int8_note import WHAT, Entry, int8_digest, read_note
 from secateur.study.seal import sealed
 from secateur.study.store import Store
 
-FACT = "int8"
 SUFFIX = "+int8"
-_WHAT = "the note of its INT8 points"
-_FIELDS = ("source", "result", "latency", "beside")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def int8_point(
     made = replace(
         source,
         method=f"{source.method}{SUFFIX}",
-        digest=hashlib.sha256(f"int8 {source.digest}".encode()).hexdigest(),
+        digest=int8_digest(source.digest),
         scores=tuple(scores),
         artifact_bytes=size,
         latency=tuple(latency),
@@ -72,11 +71,9 @@ def int8_points(store: Store) -> tuple[Int8Point, ...]:
     Raises:
         StoreError: The note of them is damaged.
     """
-    held = store.value(FACT)
-    if held is None:
+    held = read_note(store.fact(FACT))
+    if not held:
         return ()
-    if not isinstance(held, list) or not all(map(_is_entry, held)):
-        raise damaged(_WHAT, "no list of points")
     points = store.points()
     entries = {entry["source"]: entry for entry in held}
     now, guess = timed_at(points), decode_guess(store.fact("data"))
@@ -125,18 +122,14 @@ def timed_at(points: Iterable[Point]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, Mapping) and all(isinstance(entry.get(n), str) for n in _FIELDS)
-
-
-def _decoded(source: Point, entry: Mapping[str, Any], now: str, guess: Any) -> Point:
+def _decoded(source: Point, entry: Entry, now: str, guess: Any) -> Point:
     expected = int8_point(source, source.scores, 0).point
     timed = entry["latency"] if entry["beside"] == now else None
     try:
         found = decode_point(expected.digest, entry["result"], timed, source.checkpoint, guess)
     except StoreError as error:
-        raise damaged(_WHAT, error.given) from None
+        raise damaged(WHAT, error.given) from None
     if found.method != expected.method:
-        raise damaged(_WHAT, f"of the method {found.method!r:.60}")
+        raise damaged(WHAT, f"of the method {found.method!r:.60}")
     # What a later sweep knows better of the point holds of its INT8 file as well.
     return replace(found, step=source.step, training_seconds=source.training_seconds)

@@ -7,21 +7,20 @@ that is there and says nothing sensible is left behind, too: its run is made aga
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from secateur.errors import StoreError
 from secateur.foundation.html import plain
+from secateur.study.damaged_pages import Row, new_schema, rows_of, scattered
 from secateur.study.database import (
     FILE,
     FORMAT,
     OtherFormatError,
     check_tables,
     connect,
-    create_tables,
     other_format,
 )
 from secateur.study.decoding import (
@@ -34,6 +33,8 @@ from secateur.study.decoding import (
     decode_training,
 )
 from secateur.study.folder import checkpoint_name
+from secateur.study.int8_note import FACT as INT8
+from secateur.study.int8_note import check_note, read_note
 
 TABLES = {
     "facts": ("name", "value"),
@@ -42,17 +43,9 @@ TABLES = {
     "attempts": ("number", "digest", "started", "ended", "outcome"),
     "latencies": ("digest", "measured"),
 }
-_MOST = 1_000_000
-_PAGE = 4096
-_MOST_PAGES = 5000
-_LEAF = b"\r"  # how a page of rows begins
-_FACTS = ("settings", "data", "steps", "threads", "format")
-# In the header: how many pages there are; where the free ones begin, and how many.
-_COUNT, _FREE = slice(28, 32), slice(32, 40)
+_FACTS = ("settings", "data", "steps", "threads", "format", INT8)
 _LISTED = 5
 _MEASURED = ("base", "point")
-
-Row = tuple[Any, ...]
 
 
 @dataclass
@@ -75,6 +68,13 @@ class Salvage:
         return [row[2] for row in self.rows.get("runs", ()) if _is_point(row)]
 
     @property
+    def int8(self) -> int:
+        """How many of them can be saved as they are in INT8, too."""
+        there = {row[0] for row in self.rows.get("runs", ()) if _is_point(row)}
+        notes = (row[1] for row in self.rows.get("facts", ()) if row[0] == INT8)
+        return sum(entry["source"] in there for note in notes for entry in read_note(note))
+
+    @property
     def whole(self) -> bool:
         """Whether nothing is lost."""
         return not self.torn and not any(self.lost.values())
@@ -85,7 +85,10 @@ class Salvage:
         more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
         gone = f"; lost: {', '.join(lost[:_LISTED])}{more}" if lost else ""
         torn = "; some rows lie where nothing can be read" if "runs" in self.torn else ""
-        return f"{len(self.points)} points can be saved{gone}{torn}"
+        small = f", {self.int8} of them in INT8, too" if self.int8 else ""
+        again = "; those in INT8 are lost: `secateur quantise` measures them again"
+        without = again if INT8 in self.lost.get("facts", ()) else ""
+        return f"{len(self.points)} points can be saved{small}{gone}{torn}{without}"
 
 
 def read_salvage(folder: Path) -> Salvage:
@@ -120,38 +123,33 @@ def _opened(folder: Path, content: bytes) -> sqlite3.Connection:
         raise
     except (sqlite3.Error, StoreError):
         db = sqlite3.connect(":memory:")
-        db.deserialize(_new_schema(content))
+        db.deserialize(new_schema(content))
     return db
-
-
-def _new_schema(content: bytes) -> bytes:
-    """A database: the pages of a file, behind the first page of an empty store.
-
-    Every store is made by the same statements, so that its tables begin on the same pages.
-    """
-    with closing(sqlite3.connect(":memory:")) as empty:
-        create_tables(empty)
-        first = bytearray(empty.serialize()[:_PAGE])
-    pages = len(content) // _PAGE
-    first[_COUNT] = pages.to_bytes(4, "big")
-    first[_FREE] = bytes(8)
-    return bytes(first) + content[_PAGE : pages * _PAGE]
 
 
 def _read(db: sqlite3.Connection, content: bytes) -> Salvage:
     found = Salvage()
     for table, columns in TABLES.items():
-        rows, torn = _rows_of(db, table, columns)
+        rows, torn = rows_of(db, table, columns)
         if torn:
             found.torn.append(table)
             # Other tables' rows look like theirs, and the next sweep makes both anew.
-            rows += [] if table in ("plan", "attempts") else _scattered(content, table, columns)
+            rows += (
+                []
+                if table in ("plan", "attempts")
+                else _known(table, scattered(content, table, columns))
+            )
         judged = [(row, _why_not(table, row)) for row in dict.fromkeys(rows)]
         found.rows[table] = _one_each(table, [row for row, why in judged if not why])
         found.lost[table] = [_title(table, row) for row, why in judged if why]
     if "plan" in found.torn:
         _plan_by_runs(found)
     return found
+
+
+def _known(table: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Of rows that may be another table's, those that may be this one's."""
+    return (row for row in rows if table != "facts" or row[0] in _FACTS)
 
 
 def _one_each(table: str, rows: list[Row]) -> list[Row]:
@@ -162,30 +160,6 @@ def _one_each(table: str, rows: list[Row]) -> list[Row]:
     return list({row[0]: row for row in ordered}.values())
 
 
-def _scattered(content: bytes, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
-    """Rows of any page that may be a table's, however the way to it is damaged.
-
-    Each page in turn takes the place of the page on which the table begins. Rows of other tables
-    come out, too: they make no sense as this one's.
-    """
-    image = bytearray(_new_schema(content))
-    with closing(sqlite3.connect(":memory:")) as empty:
-        create_tables(empty)
-        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
-        ((root,),) = empty.execute(query, (table,)).fetchall()
-    place = slice((root - 1) * _PAGE, root * _PAGE)
-    for start in range(_PAGE, min(len(image), _MOST_PAGES * _PAGE), _PAGE):
-        page = content[start : start + _PAGE]
-        if page[:1] != _LEAF:
-            continue
-        image[place] = page
-        with closing(sqlite3.connect(":memory:")) as db, suppress(sqlite3.Error):
-            db.deserialize(bytes(image))
-            for row in db.execute(f"SELECT {', '.join(columns)} FROM {table}"):
-                if None not in row and (table != "facts" or row[0] in _FACTS):
-                    yield row
-
-
 def _plan_by_runs(found: Salvage) -> None:
     """A plan that cannot be read whole is that of all runs, until the next sweep writes its own."""
     runs = sorted(found.rows["runs"], key=lambda row: row[-1])
@@ -193,35 +167,6 @@ def _plan_by_runs(found: Salvage) -> None:
     last = max((row[0] for row in found.rows["plan"]), default=0)
     new = [row[0] for row in runs if row[0] not in known]
     found.rows["plan"] += list(enumerate(new, start=last + 1))
-
-
-def _rows_of(
-    db: sqlite3.Connection, table: str, columns: tuple[str, ...]
-) -> tuple[list[Row], bool]:
-    """The rows of a table, and whether some could not be read."""
-    chosen = f"SELECT {', '.join(columns)} FROM {table}"  # names of ours
-    with suppress(sqlite3.Error):
-        return db.execute(f"{chosen} ORDER BY rowid").fetchall(), False
-    known = sorted(_row_numbers(db, table, columns[0]))
-    if known and known[-1] - known[0] < _MOST:
-        known = list(range(known[0], known[-1] + 1))
-    rows = []
-    for number in known:
-        with suppress(sqlite3.Error):
-            rows += db.execute(f"{chosen} WHERE rowid = ?", (number,)).fetchall()
-    return rows, True
-
-
-def _row_numbers(db: sqlite3.Connection, table: str, key: str) -> set[int]:
-    """From both ends, and by the index: up to the page that cannot be read."""
-    found: set[int] = set()
-    for by in ("rowid", key):
-        for way in ("ASC", "DESC"):
-            with suppress(sqlite3.Error):
-                query = f"SELECT rowid FROM {table} ORDER BY {by} {way}"
-                for (number,) in db.execute(query):
-                    found.add(int(number))
-    return found
 
 
 def _is_point(row: Row) -> bool:
@@ -246,7 +191,12 @@ def _why_not(table: str, row: Row) -> str:
 
 
 def _check_fact(name: object, value: object) -> None:
-    checks = {"settings": decode_settings, "data": decode_guess, "steps": decode_steps}
+    checks: Mapping[str, Callable[[str], object]] = {
+        "settings": decode_settings,
+        "data": decode_guess,
+        "steps": decode_steps,
+        INT8: check_note,
+    }
     check = checks.get(_text(name))
     if check:
         check(_text(value))

@@ -11,6 +11,7 @@ from secateur.artifact.path import format_of
 from secateur.errors import UsageError
 from secateur.point import Point
 from secateur.study.export import Builder, check_target, file_for, make_folder, point_net
+from secateur.study.int8_points import SUFFIX, source_of
 from secateur.study.net_source import OPERATION
 from secateur.study.pick import Pick, shipped_point
 from secateur.study.store import Store
@@ -65,15 +66,29 @@ class StoredPick(Pick):
             Where it is.
 
         Raises:
-            UsageError: No level meets what was asked for, or the builder is not known.
+            UsageError: No level meets what was asked for, or the builder is not known; a point in
+                INT8 is asked for as another file than ONNX, or its data cannot be read without
+                the study file (`secateur export --study`).
             ArtifactError: The file cannot be written, or the path is of another kind.
         """
-        kind = format_of(path, to, OPERATION)
-        target = file_for(Store(self.folder), self._met(), kind) if path is None else Path(path)
+        store = Store(self.folder)
+        point = self._met()
+        net = source_of(store, point)
+        is_int8 = net != point
+        kind = format_of(path, to or ("onnx" if is_int8 and path is None else None), OPERATION)
+        if is_int8 and kind != "onnx":
+            raise self._in_int8(f"asked for as a {kind} file", "Give a path that ends in .onnx")
+        name = file_for(store, net, kind, "int8" if is_int8 else "")
+        target = name if path is None else Path(path)
         check_target(target)
-        made = point_net(Store(self.folder), self._met(), build or self.builder)
+        made = point_net(store, net, build or self.builder)
         make_folder(target.parent)
-        made.write(target, kind)
+        if is_int8:
+            from secateur.study.int8 import measuring, quantised
+
+            quantised(made, measuring(store, build or self.builder), target, seconds=0)
+        else:
+            made.write(target, kind)
         return target
 
     def load(self, build: Builder | None = None) -> nn.Module:
@@ -83,9 +98,22 @@ class StoredPick(Pick):
             build: As of `export`.
 
         Raises:
-            UsageError: As `export`.
+            UsageError: As `export`; or what was picked is in INT8, which is a file and no network.
         """
-        return point_net(Store(self.folder), self._met(), build or self.builder).small
+        store = Store(self.folder)
+        point = self._met()
+        if source_of(store, point) != point:
+            raise self._in_int8("asked for as a network", "Export it as an ONNX file (.export())")
+        return point_net(store, point, build or self.builder).small
+
+    def _in_int8(self, given: str, way: str) -> UsageError:
+        return UsageError(
+            OPERATION,
+            f"{self.point.method} {self.point.level_name}",
+            given=given,
+            expected="an ONNX file, as what is quantised is",
+            remedy=f"{way}, or take the point that was quantised, without `{SUFFIX}`.",
+        )
 
     def _met(self) -> Point:
         """The point to ship.

@@ -11,6 +11,7 @@ from secateur.registry import METHODS
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.export import Builder
 from secateur.study.frontier import frontier
+from secateur.study.int8_points import shown_points, source_of
 from secateur.study.metrics import quality_of
 from secateur.study.pick import pick
 from secateur.study.store import Store
@@ -66,8 +67,8 @@ class RunFolder:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Every measured point, in the order of the plan."""
-        return self._store.points()
+        """Every measured point, in the order of the plan, and behind them those in INT8."""
+        return shown_points(self._store)
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
@@ -116,5 +117,5 @@ class RunFolder:
         return StoredPick.of(found, self.folder, self._builder)
 
     def checkpoint(self, point: Point) -> Path:
-        """The file with a point's weights."""
-        return self._store.checkpoint(point.digest)
+        """The file with a point's weights; of one in INT8, with those that were quantised."""
+        return self._store.checkpoint(source_of(self._store, point).digest)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from secateur.runtime.compiler.capture import read
+from secateur.runtime.compiler.exporting import exported
 from secateur.runtime.compiler.graph import Node, NodeKind
 
 
@@ -124,6 +126,62 @@ def _select() -> Case:
     return Case(node, lambda x: functional.pad(x[:, :, ::2, ::3], (0, 0, 0, 0, 1, 2)))
 
 
+def _conv_3d() -> Case:
+    weight, bias = torch.randn(4, 2, 2, 3, 2), torch.randn(4)
+    weight *= torch.rand_like(weight) > 0.4
+    options = {"stride": (2, 1, 2), "padding": (1, 1, 0), "dilation": (1, 2, 1), "groups": 2}
+    node = Node(NodeKind.CONV_3D, "conv", (given(4, 5, 6, 7),), (4, 3, 4, 3), weight, bias)
+    node.options = options
+    wide = (weight.double(), bias.double())
+    return Case(node, lambda x: functional.conv3d(x, *wide, **options))
+
+
+def _conv_transpose(*, relu: bool) -> Case:
+    weight, bias = torch.randn(4, 3, 3, 2), torch.randn(6)
+    weight *= torch.rand_like(weight) > 0.4
+    options = {"stride": (2, 3), "padding": (1, 0), "dilation": (2, 1), "output_padding": (1, 2)}
+    whole = {**options, "groups": 2}
+
+    def function(x: Tensor) -> Tensor:
+        wide = (weight.double(), bias.double())
+        made = functional.conv_transpose2d(x, *wide, **whole)
+        return made.relu() if relu else made
+
+    by_group = weight.view(2, 2, 3, 3, 2).transpose(1, 2).reshape(6, 2, 3, 2)
+    shape = tuple(function(torch.zeros(1, 4, 5, 4).double()).shape[1:])
+    node = Node(NodeKind.CONV_TRANSPOSE, "up", (given(4, 5, 4),), shape, by_group, bias, relu)
+    node.options = whole
+    return Case(node, function)
+
+
+def joint(function: Callable[..., Tensor], *shapes: tuple[int, ...]) -> Case:
+    """A node as it is captured."""
+
+    class Net(nn.Module):
+        def forward(self, *tensors: Tensor) -> Tensor:
+            return function(*tensors)
+
+    example = [torch.zeros(2, *shape) for shape in shapes]
+    graph = read(exported(Net().eval(), example, is_flat=True))
+    return Case(graph.nodes[-1], function)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu6": functional.relu6,
+    "hardtanh": lambda x: functional.hardtanh(x, -0.7, 0.9),
+    "clamp": lambda x: x.clamp(min=-0.5),
+    "leaky relu": lambda x: functional.leaky_relu(x, 0.2),
+    "elu": lambda x: functional.elu(x, 0.8),
+    "sigmoid": torch.sigmoid,
+    "hardsigmoid": functional.hardsigmoid,
+    "silu": functional.silu,
+    "hardswish": functional.hardswish,
+    "tanh": torch.tanh,
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+}
+
+
 def _cases() -> dict[str, Case]:
     """Each kind of node at least once."""
     image = given(3, 4, 5)
@@ -145,6 +203,16 @@ def _cases() -> dict[str, Case]:
         "avg pool, padding counted": _avg_pool(counted=True),
         "select": _select(),
         "reshape": Case(reshape, lambda x: x.flatten(1)),
+        "conv over volumes": _conv_3d(),
+        "transposed conv": _conv_transpose(relu=False),
+        "transposed conv, relu": _conv_transpose(relu=True),
+        **{name: joint(function, (3, 4, 5)) for name, function in ACTIVATIONS.items()},
+        "multiply": joint(torch.mul, (3, 4, 5), (3, 4, 5)),
+        "scale": joint(torch.mul, (3, 4, 5), (3, 1, 1)),
+        "scale, factors first": joint(torch.mul, (3, 1, 1), (3, 4, 5)),
+        "concat": joint(lambda *x: torch.cat(x, 1), (3, 4, 5), (1, 4, 5), (2, 4, 5)),
+        "concat of vectors": joint(lambda *x: torch.cat(x, -1), (3,), (4,)),
+        "shuffle": joint(lambda x: functional.pixel_shuffle(x, 2), (8, 3, 4)),
     }
 
 

@@ -59,12 +59,12 @@ def test_names_are_those_of_the_modules() -> None:
 
 
 def test_an_operator_without_a_rule_runs_in_torch() -> None:
-    graph = capture(nn.Sequential(nn.Linear(4, 4), nn.GELU()), torch.zeros(2, 4))
+    graph = capture(nn.Sequential(nn.Linear(4, 4), nn.Mish()), torch.zeros(2, 4))
     assert graph.outputs[0].kind is NodeKind.TORCH
-    assert (graph.outputs[0].name, graph.outputs[0].why) == ("aten.gelu", "no kernel")
+    assert (graph.outputs[0].name, graph.outputs[0].why) == ("aten.mish", "no kernel")
     assert graph.outputs[0].call is not None
     value = torch.randn(3, 4)
-    assert torch.equal(graph.outputs[0].call(value), nn.functional.gelu(value))
+    assert torch.equal(graph.outputs[0].call(value), nn.functional.mish(value))
 
 
 def test_whoever_reads_a_tensor_after_a_change_in_place_reads_the_changed_one() -> None:
@@ -145,3 +145,21 @@ def test_an_output_that_needs_no_input_is_a_constant() -> None:
     made = graph.outputs[1].call
     assert made is not None
     assert torch.equal(made(), net.linear.bias)
+
+
+@pytest.mark.parametrize(("train", "p"), [(False, 0.5), (True, 0.0)])
+def test_a_dropout_of_constants_that_is_switched_off_draws_nothing(train: bool, p: float) -> None:
+    class Places(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x) + nn.functional.dropout(self.linear.weight, p, train).sum()
+
+    assert capture(Places(), torch.zeros(2, 4)).outputs
+
+
+def test_one_that_is_switched_on_is_refused() -> None:
+    class Places(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x) + nn.functional.dropout(self.linear.weight, 0.5, True).sum()
+
+    with pytest.raises(NotCapturedError, match="draws random numbers"):
+        capture(Places(), torch.zeros(2, 4))

@@ -130,7 +130,7 @@ def test_each_form_is_packed_once() -> None:
 def test_scales_lie_in_front_of_shifts() -> None:
     node = affine(given(2, 3, 3))
     node.weight, node.bias = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
-    assert Packs().affine(node).tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert Packs().numbers(node).tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_vector_is_an_image_of_one_pixel() -> None:

@@ -51,6 +51,62 @@ static int64_t size(int layout, int64_t batch, int64_t features) {
   return (layout == SECATEUR_PLAIN ? batch : (batch + lanes - 1) / lanes * lanes) * features;
 }
 
+static int reads_two(int kind) {
+  return kind == SECATEUR_ADD || kind == SECATEUR_MUL || kind == SECATEUR_SCALE;
+}
+
+/* Features of what is read second. */
+static int64_t other_size(const secateur_op *op) {
+  const secateur_shape *s = &op->shape;
+  int64_t plane = (int64_t)s->in_height * s->in_width;
+  if (op->kind == SECATEUR_SCALE) return s->in_channels;
+  return s->in_channels * plane;
+}
+
+static double activated(const secateur_op *op, double x) {
+  const float *given = op->pack;
+  double hard = fmin(fmax(x + 3, 0), 6) / 6, sigmoid = 1 / (1 + exp(-x));
+  switch (op->flags >> SECATEUR_FUNCTION_SHIFT) {
+    case SECATEUR_CLAMP:
+      x = x < given[0] ? given[0] : x;
+      return x > given[1] ? given[1] : x;
+    case SECATEUR_LEAKY:
+      return x < 0 ? x * given[0] : x;
+    case SECATEUR_ELU:
+      return x < 0 ? given[0] * expm1(x) : x;
+    case SECATEUR_SIGMOID:
+      return sigmoid;
+    case SECATEUR_HARD_SIGMOID:
+      return hard;
+    case SECATEUR_SILU:
+      return x * sigmoid;
+    case SECATEUR_HARD_SWISH:
+      return x * hard;
+    case SECATEUR_TANH:
+      return tanh(x);
+    case SECATEUR_GELU:
+      return x / 2 * (1 + erf(x / sqrt(2)));
+    default:
+      return x / 2 * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+  }
+}
+
+/* One output of what computes nothing. */
+static double moved(const secateur_op *op, const float *x, int64_t image, int channel, int row,
+                    int column) {
+  const secateur_shape *s = &op->shape;
+  int64_t plane = (int64_t)s->in_height * s->in_width, in = s->in_channels * plane;
+  if (op->kind == SECATEUR_PLACE) {
+    int64_t place = (int64_t)row * s->in_width + column;
+    return x[at(op->in_layout, image, (channel - s->pad_top) * plane + place, in)];
+  }
+  int down = row + s->pad_top, along = column + s->pad_left;
+  int64_t from = (int64_t)channel * s->stride_height + down % s->stride_height;
+  from = from * s->stride_width + along % s->stride_width;
+  from = (from * s->in_height + down / s->stride_height) * s->in_width + along / s->stride_width;
+  return x[at(op->in_layout, image, from, in)];
+}
+
 struct sums {
   double total, top;
   int inside, padded;
@@ -62,6 +118,8 @@ static double expected(const secateur_op *op, const float *x, const float *other
                        int column) {
   const secateur_shape *s = &op->shape;
   int64_t in = (int64_t)s->in_channels * s->in_height * s->in_width;
+  if (op->kind == SECATEUR_PLACE || op->kind == SECATEUR_SHUFFLE)
+    return moved(op, x, image, channel, row, column);
   int weighted = op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D;
   int whole = op->kind == SECATEUR_GLOBAL_AVG_POOL;
   int kernel_h = whole ? s->in_height : s->kernel_height;
@@ -77,6 +135,9 @@ static double expected(const secateur_op *op, const float *x, const float *other
         int64_t feature = ((int64_t)c * s->in_height + y) * s->in_width + z;
         double value = x[at(op->in_layout, image, feature, in)];
         if (op->kind == SECATEUR_ADD) value += other[at(op->in_layout, image, feature, in)];
+        if (op->kind == SECATEUR_MUL) value *= other[at(op->in_layout, image, feature, in)];
+        if (op->kind == SECATEUR_SCALE) value *= other[at(op->in_layout, image, c, s->in_channels)];
+        if (op->kind == SECATEUR_ACTIVATE) value = activated(op, value);
         if (weighted)
           value *= weight[(((int64_t)channel * s->in_channels + c) * kernel_h + i) * kernel_w + j];
         sums.total += value;
@@ -91,6 +152,7 @@ static double expected(const secateur_op *op, const float *x, const float *other
   if (op->kind == SECATEUR_AVG_POOL)
     result /= op->flags & SECATEUR_COUNT_PADDING ? sums.padded : sums.inside;
   if (whole) result /= sums.inside;
+  if (op->kind > SECATEUR_GLOBAL_AVG_POOL) return result;
   int clamp = op->flags & SECATEUR_FUSE_RELU || op->kind == SECATEUR_RELU;
   return clamp && result < 0 ? 0 : result;
 }
@@ -112,6 +174,15 @@ static int random_shape(secateur_shape *s, int kind) {
     if (kind == SECATEUR_CONV2D) max_h = max_w = 4;
     s->pad_top = pick(0, max_h), s->pad_left = pick(0, max_w);
   }
+  if (kind == SECATEUR_SHUFFLE) {
+    s->stride_height = pick(1, 3), s->stride_width = pick(1, 3);
+    s->out_channels = pick(1, 4);
+    s->in_channels = s->out_channels * s->stride_height * s->stride_width;
+    s->pad_top = pick(0, s->stride_height - 1), s->pad_left = pick(0, s->stride_width - 1);
+    s->out_height = pick(1, s->in_height * s->stride_height - s->pad_top);
+    s->out_width = pick(1, s->in_width * s->stride_width - s->pad_left);
+    return 1;
+  }
   if (s->in_height + 2 * s->pad_top < s->dilation_height * (s->kernel_height - 1) + 1 ||
       s->in_width + 2 * s->pad_left < s->dilation_width * (s->kernel_width - 1) + 1)
     return 0;
@@ -122,6 +193,7 @@ static int random_shape(secateur_shape *s, int kind) {
   s->out_width =
       outputs(s->in_width, s->kernel_width, s->dilation_width, s->stride_width, s->pad_left);
   if (kind == SECATEUR_GLOBAL_AVG_POOL) s->out_height = s->out_width = 1;
+  if (kind == SECATEUR_PLACE) s->pad_top = pick(0, 3), s->out_channels += s->pad_top + pick(0, 3);
   return 1;
 }
 
@@ -150,6 +222,8 @@ static void compare(const secateur_op *op, const float *x, const float *other, c
     for (int64_t i = 0; i < out; i++) {
       int column = (int)(i % s->out_width), row = (int)(i / s->out_width % s->out_height);
       int channel = (int)(i / s->out_width / s->out_height);
+      int beside = channel < s->pad_top || channel >= s->pad_top + s->in_channels;
+      if (op->kind == SECATEUR_PLACE && beside) continue; /* not written */
       double want = expected(op, x, other, weight, bias, image, channel, row, column);
       double got = y[at(op->out_layout, image, i, out)];
       if (!(got == want || fabs(got - want) <= 1e-4 * (1 + fabs(want))))
@@ -197,7 +271,7 @@ static secateur_op copy_behind(secateur_op *op) {
 
 static void one_round(void) {
   secateur_op ops[2] = {
-      {.kind = pick(SECATEUR_LINEAR, SECATEUR_GLOBAL_AVG_POOL), .other = -1, .output = 1}};
+      {.kind = pick(SECATEUR_LINEAR, SECATEUR_SHUFFLE), .other = -1, .output = 1}};
   secateur_op *op = ops;
   if (!random_shape(&op->shape, op->kind)) return;
   const secateur_shape *s = &op->shape;
@@ -207,6 +281,8 @@ static void one_round(void) {
   int64_t part = pick(0, 1) * pick(1, 3) * secateur_lanes();
   int threads = pick(1, 3), chained = pick(0, 1);
   op->flags = pick(0, 3);
+  if (op->kind == SECATEUR_ACTIVATE)
+    op->flags |= pick(SECATEUR_CLAMP, SECATEUR_GELU_TANH) << SECATEUR_FUNCTION_SHIFT;
   op->in_layout = op->out_layout = pick(0, 1);
   if (packed || op->kind == SECATEUR_COPY) op->out_layout = pick(0, 1);
   int64_t kernel = (int64_t)s->kernel_height * s->kernel_width * s->in_channels;
@@ -216,20 +292,22 @@ static void one_round(void) {
   for (int64_t i = 0; i < weights; i++)
     if (pick(1, 100) <= zeros) weight[i] = 0;
   void *blob = packed ? pack_of(op, weight, bias, batch) : NULL;
-  if (op->kind == SECATEUR_AFFINE) op->pack = weight, op->pack_bytes = weights * 4;
-  if (op->kind == SECATEUR_ADD) op->other = 2;
+  if (op->kind == SECATEUR_AFFINE || op->kind == SECATEUR_ACTIVATE)
+    op->pack = weight, op->pack_bytes = weights * 4;
+  if (reads_two(op->kind)) op->other = 2;
   if (chained) ops[1] = copy_behind(op);
   const secateur_op *last = &ops[chained];
   int64_t step = part ? size(op->out_layout, part, out) : 0;
   int64_t between_size = part ? step * threads : size(op->out_layout, batch, out);
   int64_t in_size = size(op->in_layout, batch, in), out_size = size(last->out_layout, batch, out);
-  float *x = floats(in_size), *other = floats(in_size), *y = floats(out_size),
+  int64_t more = size(op->in_layout, batch, other_size(op));
+  float *x = floats(in_size), *other = floats(more), *y = floats(out_size),
         *between = floats(between_size);
   int64_t bytes = secateur_scratch_bytes(ops, 1 + chained, threads);
   if (bytes < 0) die("scratch", op, batch, (int)-bytes);
   void *scratch = malloc(bytes);
   secateur_buffer buffers[] = {
-      {x, in_size, 0}, {y, out_size, 0}, {other, in_size, 0}, {between, between_size, step}};
+      {x, in_size, 0}, {y, out_size, 0}, {other, more, 0}, {between, between_size, step}};
   secateur_task task = {ops, buffers, scratch, bytes, batch, part, 1 + chained, 4, threads, -1};
   int status = secateur_run(&task);
   if (status) die("run", op, batch, status);

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from one_op import apply, lay_out, read_out
 
 from secateur.runtime.kernels import kernels, memory
-from secateur.runtime.kernels.structs import Flag, Layout, OpKind, shape
+from secateur.runtime.kernels.structs import (
+    FUNCTION_SHIFT,
+    Flag,
+    Function,
+    Layout,
+    OpKind,
+    shape,
+)
 
 pytestmark = pytest.mark.usefixtures("any_isa")
 FEW = settings(
@@ -85,6 +92,71 @@ def test_element_wise_ops_are_torchs(data: st.DataObject) -> None:
         assert_same(apply(norm, x.numpy()), x * scale + shift, flags)
         mean = kernels.op(OpKind.GLOBAL_AVG_POOL, pooled, **places)
         assert_same(apply(mean, x.numpy()), x.mean((2, 3), keepdim=True), flags)
+
+
+FUNCTIONS = {
+    Function.CLAMP: lambda x: x.clamp(-0.5, 1.25),
+    Function.LEAKY: lambda x: F.leaky_relu(x, -0.5),
+    Function.ELU: lambda x: F.elu(x, -0.5),
+    Function.SIGMOID: torch.sigmoid,
+    Function.HARD_SIGMOID: F.hardsigmoid,
+    Function.SILU: F.silu,
+    Function.HARD_SWISH: F.hardswish,
+    Function.TANH: torch.tanh,
+    Function.GELU: F.gelu,
+    Function.GELU_TANH: lambda x: F.gelu(x, approximate="tanh"),
+}
+
+
+@FEW
+@given(st.data())
+def test_functions_of_each_number_are_torchs(data: st.DataObject) -> None:
+    draw = data.draw
+    x = images(draw) * 10.0 ** draw(st.integers(-3, 2))
+    function, layout = draw(st.sampled_from(list(Function))), draw(st.sampled_from(list(Layout)))
+    want = FUNCTIONS[function](x.double()).float()
+    geometry = shape(tuple(x.shape[1:]), tuple(x.shape[1:]))
+    numbers = np.float32([-0.5, 1.25])
+    for isa in kernels.isas():
+        kernels.use_isa(isa)
+        op = kernels.op(
+            OpKind.ACTIVATE,
+            geometry,
+            flags=Flag(int(function) << FUNCTION_SHIFT),
+            in_layout=layout,
+            out_layout=layout,
+            pack=numbers,
+        )
+        got = torch.from_numpy(apply(op, x.numpy(), threads=2))
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+@FEW
+@given(st.data())
+def test_products_and_places_are_torchs(data: st.DataObject) -> None:
+    draw = data.draw
+    x, layout = images(draw), draw(st.sampled_from(list(Layout)))
+    batch, channels, height, width = x.shape
+    y, factors = torch.randn(x.shape), torch.randn(batch, channels, 1, 1)
+    places = {"in_layout": layout, "out_layout": layout}
+    same = shape((channels, height, width), (channels, height, width))
+    steps, crop = (2, 3), (draw(st.integers(0, 1)), draw(st.integers(0, 2)))
+    many = torch.randn(batch, 6 * channels, height, width)
+    up = many.view(batch, channels, 2, 3, height, width).permute(0, 1, 4, 2, 5, 3)
+    up = up.reshape(batch, channels, 2 * height, 3 * width)[:, :, crop[0] :, crop[1] :]
+    moved = shape(tuple(many.shape[1:]), tuple(up.shape[1:]), stride=steps, padding=crop)
+    for isa in kernels.isas():
+        kernels.use_isa(isa)
+        mul = kernels.op(OpKind.MUL, same, other=2, **places)
+        assert_same(apply(mul, x.numpy(), y.numpy(), threads=2), x * y, Flag.NONE)
+        scale = kernels.op(OpKind.SCALE, same, other=2, **places)
+        got = apply(scale, x.numpy(), factors.numpy())
+        assert_same(got, x * factors, Flag.NONE)
+        shuffle = kernels.op(OpKind.SHUFFLE, moved, **places)
+        assert_same(apply(shuffle, many.numpy(), threads=2), up, Flag.NONE)
+        wider = shape((channels, height, width), (channels + 3, height, width), padding=(2, 0))
+        place = kernels.op(OpKind.PLACE, wider, **places)
+        assert_same(apply(place, x.numpy())[:, 2 : 2 + channels], x, Flag.NONE)
 
 
 def test_in_place_where_it_is_allowed() -> None:

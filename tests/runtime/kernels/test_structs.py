@@ -14,6 +14,7 @@ from secateur.runtime.kernels.structs import (
     Algorithm,
     Buffer,
     Flag,
+    Function,
     KernelLayer,
     Layout,
     Op,
@@ -35,7 +36,14 @@ STRUCTS = {
     "pack_info": PackInfo,
     "nonzeros": _Nonzeros,
 }
-ENUMS = {"status": Status, "layout": Layout, "kind": OpKind, "algorithm": Algorithm, "flag": Flag}
+ENUMS = {
+    "status": Status,
+    "layout": Layout,
+    "kind": OpKind,
+    "algorithm": Algorithm,
+    "flag": Flag,
+    "function": Function,
+}
 POINTER = "a pointer"
 
 

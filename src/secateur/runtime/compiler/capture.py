@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from secateur.runtime.compiler.exporting import NotCapturedError as NotCapturedError
 from secateur.runtime.compiler.exporting import exported, said
 from secateur.runtime.compiler.graph import Graph, Node, NodeKind, Read
+from secateur.runtime.compiler.joints import joint
 from secateur.runtime.compiler.programs import (
     Memory,
     batch_of,
@@ -23,6 +24,7 @@ from secateur.runtime.compiler.programs import (
     constants_of,
     count_of,
     dims_of,
+    draws,
     functional,
     lead_of,
     name_of,
@@ -132,7 +134,7 @@ class _Reader:
             raise NotCapturedError(f"its graph calls {target}")
         args, kwargs = tree_map(self._value_of, (node.args, dict(node.kwargs)))
         if not any(isinstance(leaf, Node) for leaf in tree_leaves((args, kwargs))):
-            if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+            if draws(target, args, kwargs):
                 raise NotCapturedError(f"it draws random numbers ({packet_of(target)})")
             return target(*args, **kwargs)
         skipped = self._skipped(node, args)
@@ -223,6 +225,8 @@ class _Reader:
 
             given = tree_map(put, bound(target, args, kwargs))
             made.options = {"operator": packet_of(target), "given": given}
+            joint(made)
+            made.lead = lead_of(node) if made.rows else ""
         return made
 
 

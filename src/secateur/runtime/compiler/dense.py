@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from secateur.runtime.compiler.graph import Node, NodeKind
+from secateur.runtime.compiler.graph import JOINTS, Node, NodeKind
 
 Function = Callable[..., Any]
 
@@ -82,6 +82,31 @@ def _conv(node: Node) -> Function:
     return lambda x: torch.conv2d(x, weight, bias, *rest)
 
 
+def _conv_3d(node: Node) -> Function:
+    weight, bias, options = node.matrix, node.bias, node.options
+    rest = (options["stride"], options["padding"], options["dilation"], options["groups"])
+    return lambda x: torch.conv3d(x, weight, bias, *rest)
+
+
+def _conv_transpose(node: Node) -> Function:
+    weight, bias, options = transposed(node), node.bias, node.options
+    names = ("stride", "padding", "output_padding", "groups", "dilation")
+    rest = [options[name] for name in names]
+    return lambda x: torch.conv_transpose2d(x, weight, bias, *rest)
+
+
+def transposed(node: Node) -> torch.Tensor:
+    """The weight of a transposed convolution as torch and ONNX have it: `[in, out / groups, ...]`.
+
+    Args:
+        node: Of kind CONV_TRANSPOSE.
+    """
+    weight, groups = node.matrix, node.options["groups"]
+    outputs, inputs, *kernel = weight.shape
+    by_group = weight.view(groups, outputs // groups, inputs, *kernel).transpose(1, 2)
+    return by_group.reshape(groups * inputs, outputs // groups, *kernel)
+
+
 def _linear(node: Node) -> Function:
     weight, bias = node.matrix, node.bias
     return lambda x: functional.linear(x, weight, bias)
@@ -146,6 +171,8 @@ def _add(_node: Node) -> Function:
 
 _MAKERS: dict[NodeKind, Callable[[Node], Function]] = {
     NodeKind.CONV: _conv,
+    NodeKind.CONV_3D: _conv_3d,
+    NodeKind.CONV_TRANSPOSE: _conv_transpose,
     NodeKind.LINEAR: _linear,
     NodeKind.RELU: _relu,
     NodeKind.ADD: _add,
@@ -154,5 +181,6 @@ _MAKERS: dict[NodeKind, Callable[[Node], Function]] = {
     NodeKind.AVG_POOL: _avg_pool,
     NodeKind.SELECT: _select,
     NodeKind.RESHAPE: _reshape,
+    **dict.fromkeys(JOINTS, _torch),
     NodeKind.TORCH: _torch,
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from secateur.runtime.compiler.graph import Graph, Node, NodeKind
 
-_WITH_RELU = (NodeKind.CONV, NodeKind.LINEAR, NodeKind.ADD, NodeKind.AFFINE, NodeKind.MAX_POOL)
+_WITH_RELU = (NodeKind.ADD, NodeKind.AFFINE, NodeKind.MAX_POOL)
 
 
 def folded(graph: Graph) -> Graph:
@@ -70,7 +70,7 @@ def _takes(made: Node, node: Node) -> bool:
     if made.relu:
         return False
     if node.kind is NodeKind.RELU:
-        return made.kind in _WITH_RELU
+        return made.is_layer or made.kind in _WITH_RELU
     (before,) = node.inputs
     same = before is made or before.sizes[0] == made.sizes[0]
     return made.is_layer and not made.rows and same

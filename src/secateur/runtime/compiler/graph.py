@@ -22,6 +22,8 @@ class NodeKind(StrEnum):
 
     INPUT = "input"
     CONV = "conv"
+    CONV_3D = "conv-3d"
+    CONV_TRANSPOSE = "conv-transpose"
     LINEAR = "linear"
     RELU = "relu"
     ADD = "add"
@@ -33,6 +35,15 @@ class NodeKind(StrEnum):
     """Every n-th row and column, between channels of zeros: a shortcut without parameters."""
     RESHAPE = "reshape"
     """The same elements in the same order, under another shape."""
+    ACTIVATION = "activation"
+    """A function of each number by itself."""
+    MULTIPLY = "multiply"
+    SCALE = "scale"
+    """Each channel of an example times a number of its own, the second input."""
+    CONCAT = "concat"
+    """The channels of all inputs, one after the other."""
+    SHUFFLE = "shuffle"
+    """Channels that become rows and columns (pixel shuffle)."""
     TORCH = "torch"
 
 
@@ -56,11 +67,14 @@ class Node:
         weight: Of a convolution or linear layer; of an AFFINE the scales.
         bias: The bias, or the shifts; None for none.
         relu: Whether negative results become zero.
-        options: Convolutions: `stride`, `padding`, `dilation` (pairs), `groups`; pools: `kernel`,
-            `stride`, `padding`, `dilation` (pairs), `count_padding`; SELECT: `stride` and `before`,
-            the channels of zeros in front; TORCH: `operator`, and `given`, its arguments by name,
-            with a `Read` for each input.
-        call: Of TORCH: from the values of `inputs` to the value.
+        options: Convolutions: `stride`, `padding`, `dilation` (one number an axis), `groups`, and
+            `output_padding` of a transposed one, whose weight is `[out, in / groups, ...]`, too;
+            pools: `kernel`, `stride`, `padding`, `dilation` (pairs), `count_padding`; SELECT:
+            `stride` and `before`, the channels of zeros in front; ACTIVATION: `function`, and
+            `numbers`, the two that it takes, if it does; SHUFFLE: `stride`; all that are made of
+            one operator, and TORCH: `operator`, and `given`, its arguments by name, with a `Read`
+            for each input.
+        call: Of what is made of one operator, as TORCH: from the values of `inputs` to the value.
         why: Of TORCH: why the native plan does not have it.
         rows: How many rows there are in one example of the batch that was captured, where it works
             row by row; 0 elsewhere.
@@ -85,7 +99,7 @@ class Node:
     @property
     def is_layer(self) -> bool:
         """Whether it multiplies by a weight matrix, so that zeros in it may save time."""
-        return self.kind in (NodeKind.CONV, NodeKind.LINEAR)
+        return self.kind in _LAYERS
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -122,6 +136,18 @@ class Node:
     def __repr__(self) -> str:
         shape = "" if self.shape is None else " " + "x".join(map(str, self.shape))
         return f"<{self.kind} {self.name}{shape}{' relu' if self.relu else ''}>"
+
+
+JOINTS = (
+    NodeKind.ACTIVATION,
+    NodeKind.MULTIPLY,
+    NodeKind.SCALE,
+    NodeKind.CONCAT,
+    NodeKind.SHUFFLE,
+)
+"""Kinds that keep the operator that they are made of."""
+
+_LAYERS = (NodeKind.CONV, NodeKind.LINEAR, NodeKind.CONV_3D, NodeKind.CONV_TRANSPOSE)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from math import prod
 
 from secateur.runtime.compiler.graph import Node, NodeKind
-from secateur.runtime.compiler.packing import Packs, geometry
+from secateur.runtime.compiler.packing import Packs, geometry, sizes
+from secateur.runtime.compiler.unfolding import cropped, places, shuffled
 from secateur.runtime.kernels import kernels, structs
 from secateur.runtime.kernels.structs import Flag, Layout
 
-_IN_PLACE = (NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE)
+_IN_PLACE = (NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE, NodeKind.ACTIVATION, NodeKind.MULTIPLY)
 _OPS = {
     NodeKind.RELU: structs.OpKind.RELU,
     NodeKind.ADD: structs.OpKind.ADD,
     NodeKind.AFFINE: structs.OpKind.AFFINE,
     NodeKind.MAX_POOL: structs.OpKind.MAX_POOL,
     NodeKind.AVG_POOL: structs.OpKind.AVG_POOL,
+    NodeKind.ACTIVATION: structs.OpKind.ACTIVATE,
+    NodeKind.MULTIPLY: structs.OpKind.MUL,
+    NodeKind.SCALE: structs.OpKind.SCALE,
+    NodeKind.SHUFFLE: structs.OpKind.SHUFFLE,
 }
 
 
@@ -99,16 +104,36 @@ class Lowering:
         inputs = [self._buffer(value, in_layout) for value in values]
         output = self._output(node, out_layout, values, inputs)
         if node.is_layer or node.kind is NodeKind.SELECT:
-            pack = self._packs.of(node, in_layout, out_layout, self._batch)
-            made = kernels.op_of(pack, input=inputs[0], output=output, relu=node.relu)
+            self._layer(node, in_layout, out_layout, inputs[0], output)
+        elif node.kind is NodeKind.CONCAT:
+            self._concat(node, in_layout, inputs, output)
         else:
-            made = self._glue(node, in_layout, inputs, output)
-        self.ops.append(made)
+            self.ops.append(self._glue(node, in_layout, inputs, output))
         if node in self._writes and out_layout is not Layout.PLAIN:
             self._copy(node, out_layout, Layout.PLAIN, output, self._outside[node])
         for value in dict.fromkeys(values):
             if self._last[value] is node:
                 self._release(value, keep=output)
+
+    def _layer(self, node: Node, before: Layout, after: Layout, source: int, output: int) -> None:
+        pack = self._packs.of(node, before, after, self._batch)
+        if node.kind is not NodeKind.CONV_TRANSPOSE or not shuffled(node):
+            self.ops.append(kernels.op_of(pack, input=source, output=output, relu=node.relu))
+            return
+        between = self._slot(pack.info.shape.out_features)
+        self.ops.append(kernels.op_of(pack, input=source, output=between, relu=node.relu))
+        (height, width), (top, left) = node.options["stride"], cropped(node)
+        phases = (pack.info.shape.out_channels, *places(node))
+        moved = structs.shape(phases, sizes(node), stride=(height, width), padding=(top, left))
+        self.ops.append(_moving(structs.OpKind.SHUFFLE, moved, after, between, output))
+        self._idle.append(between)
+
+    def _concat(self, node: Node, layout: Layout, inputs: Sequence[int], output: int) -> None:
+        first = 0
+        for value, place in zip(node.inputs, inputs, strict=True):
+            part = structs.shape(sizes(value), sizes(node), padding=(first, 0))
+            self.ops.append(_moving(structs.OpKind.PLACE, part, layout, place, output))
+            first += value.sizes[0]
 
     def _layouts(
         self, node: Node, values: Sequence[Node], *, is_read: bool
@@ -187,7 +212,10 @@ class Lowering:
 
     def _glue(self, node: Node, layout: Layout, inputs: Sequence[int], output: int) -> structs.Op:
         kind = _OPS[node.kind]
+        if node.kind is NodeKind.SCALE:
+            inputs = [inputs[node.options["of"]], inputs[1 - node.options["of"]]]
         flags = Flag.FUSE_RELU if node.relu else Flag.NONE
+        flags |= Flag(int(node.options.get("function", 0)) << structs.FUNCTION_SHIFT)
         if node.options.get("count_padding"):
             flags |= Flag.COUNT_PADDING
         return kernels.op(
@@ -199,5 +227,13 @@ class Lowering:
             in_layout=layout,
             out_layout=layout,
             flags=flags,
-            pack=self._packs.affine(node) if node.kind is NodeKind.AFFINE else None,
+            pack=self._packs.numbers(node),
         )
+
+
+def _moving(
+    kind: structs.OpKind, geometry: structs.Shape, layout: Layout, source: int, target: int
+) -> structs.Op:
+    return kernels.op(
+        kind, geometry, input=source, output=target, in_layout=layout, out_layout=layout
+    )

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from secateur.foundation.onnx_session import open_session
-from secateur.runtime.compiler.graph import Node, NodeKind
-from secateur.runtime.compiler.onnx_operators import WRITERS, Form, axes_of, can_write
+from secateur.runtime.compiler.dense import transposed
+from secateur.runtime.compiler.graph import JOINTS, Node, NodeKind
+from secateur.runtime.compiler.onnx_form import Form, axes_of
+from secateur.runtime.compiler.onnx_operators import WRITERS, can_write
 
 OPSET = 17
 
@@ -122,7 +124,7 @@ class _Writer:
         return name
 
 
-def _both_sides(padding: tuple[int, int]) -> list[int]:
+def _both_sides(padding: Sequence[int]) -> list[int]:
     return [*padding, *padding]
 
 
@@ -132,6 +134,20 @@ def _conv(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
         "Conv",
         [*inputs, *constants],
         output,
+        strides=node.options["stride"],
+        pads=_both_sides(node.options["padding"]),
+        dilations=node.options["dilation"],
+        group=node.options["groups"],
+    )
+
+
+def _conv_transpose(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
+    weights = [writer.constant(t) for t in (transposed(node), node.bias) if t is not None]
+    writer.put(
+        "ConvTranspose",
+        [*inputs, *weights],
+        output,
+        output_padding=node.options["output_padding"],
         strides=node.options["stride"],
         pads=_both_sides(node.options["padding"]),
         dilations=node.options["dilation"],
@@ -203,6 +219,8 @@ def _torch(writer: _Writer, node: Node, inputs: list[str], output: str) -> None:
 
 _WRITERS: dict[NodeKind, Callable[[_Writer, Node, list[str], str], None]] = {
     NodeKind.CONV: _conv,
+    NodeKind.CONV_3D: _conv,
+    NodeKind.CONV_TRANSPOSE: _conv_transpose,
     NodeKind.LINEAR: _linear,
     NodeKind.RELU: _simple("Relu"),
     NodeKind.ADD: _simple("Add"),
@@ -211,5 +229,6 @@ _WRITERS: dict[NodeKind, Callable[[_Writer, Node, list[str], str], None]] = {
     NodeKind.AVG_POOL: _avg_pool,
     NodeKind.SELECT: _select,
     NodeKind.RESHAPE: _reshape,
+    **dict.fromkeys(JOINTS, _torch),
     NodeKind.TORCH: _torch,
 }

@@ -7,63 +7,17 @@ numbers. It returns False, and puts down nothing, for a form of the operator tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from secateur.runtime.compiler.graph import Node, NodeKind, Read
+from secateur.runtime.compiler.onnx_form import Form, axes_of
 
 aten = torch.ops.aten
-
-
-class Sink(Protocol):
-    """Where ONNX operators are put down; see `secateur.runtime.compiler.onnx`."""
-
-    def put(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
-        """Add an operator."""
-
-    def constant(self, values: Any) -> str:
-        """Add a constant, of fp32 as a tensor, of integers as a list, and name it."""
-
-
-class Form:
-    """One use of an operator: its arguments, as names in the ONNX graph where they are values."""
-
-    def __init__(self, sink: Sink, node: Node, inputs: Sequence[str], output: str) -> None:
-        self.sink = sink
-        self.node = node
-        self.given: Mapping[str, Any] = node.options["given"]
-        self.output = output
-        self.rank = len(axes_of(node) or ())
-        self._inputs = inputs
-        self._steps = 0
-
-    def put(self, kind: str, *inputs: str, to: str = "", **attributes: Any) -> str:
-        """Add an operator, and name its output; `to` is that of the whole."""
-        self._steps += 1
-        output = to or f"{self.output}_{self._steps}"
-        self.sink.put(kind, inputs, output, **attributes)
-        return output
-
-    def name(self, given: Any) -> str:
-        """A value, a tensor or a number, by its name."""
-        if isinstance(given, Read):
-            return self._inputs[given.place]
-        tensor = given if isinstance(given, Tensor) else torch.tensor(float(given))
-        return self.sink.constant(tensor.float())
-
-    def axes(self, given: Any, rank: int = 0) -> list[int]:
-        """Axes, counted from the front."""
-        sizes = [given] if isinstance(given, int) else list(given)
-        return [axis % (rank or self.rank) for axis in sizes]
-
-
-def axes_of(node: Node) -> tuple[int | None, ...] | None:
-    """All axes of a value in fp32; None of any other value."""
-    return (None, *node.shape) if node.shape is not None else node.dims
 
 
 def can_write(node: Node) -> bool:
@@ -256,6 +210,22 @@ def _leaky(form: Form) -> None:
     form.put("LeakyRelu", form.name(form.given["self"]), to=form.output, alpha=alpha)
 
 
+def _elu(form: Form) -> bool | None:
+    if form.given["scale"] != 1 or form.given["input_scale"] != 1:
+        return False
+    value, alpha = form.name(form.given["self"]), float(form.given["alpha"])
+    form.put("Elu", value, to=form.output, alpha=alpha)
+    return None
+
+
+def _pixel_shuffle(form: Form) -> bool | None:
+    if form.rank != 4:
+        return False
+    settings = {"blocksize": form.given["upscale_factor"], "mode": "CRD"}
+    form.put("DepthToSpace", form.name(form.given["self"]), to=form.output, **settings)
+    return None
+
+
 def _pow(form: Form) -> None:
     names = [form.name(form.given[name]) for name in ("self", "exponent")]
     form.put("Pow", *names, to=form.output)
@@ -275,6 +245,8 @@ WRITERS: dict[Any, Writer] = {
     aten.hardtanh: _clip,
     aten.clamp: _clip,
     aten.leaky_relu: _leaky,
+    aten.elu: _elu,
+    aten.pixel_shuffle: _pixel_shuffle,
     aten.silu: _silu,
     aten.gelu: _gelu,
     aten.add: _binary("Add"),

@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from secateur.runtime.compiler.graph import Node, NodeKind
+from secateur.runtime.compiler.unfolding import (
+    in_depth,
+    padding_of_phases,
+    phases,
+    unfolded_size,
+    unsupported_fold,
+)
 from secateur.runtime.kernels import packs, structs
 from secateur.runtime.kernels.structs import Layout
 
@@ -29,9 +36,12 @@ class Packs:
             self._made[key] = _pack(node, before, after, batch)
         return self._made[key]
 
-    def affine(self, node: Node) -> NDArray[np.float32]:
-        """The scales, then the shifts, of an AFFINE."""
-        return torch.cat(node.scale_and_shift).numpy()
+    def numbers(self, node: Node) -> NDArray[np.float32] | None:
+        """What an op without a pack takes: of an AFFINE the scales, then the shifts."""
+        if node.kind is NodeKind.AFFINE:
+            return torch.cat(node.scale_and_shift).numpy()
+        given = node.options.get("numbers", ())
+        return np.array(given, np.float32) if given else None
 
 
 def weight_and_bias(node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -39,23 +49,38 @@ def weight_and_bias(node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32
     weight = _selecting(node) if node.kind is NodeKind.SELECT else node.weight
     if weight is None:
         raise LookupError(f"{node.name} has no weight")
-    bias = None if node.bias is None else node.bias.numpy()
-    return _ungrouped(weight, node.options.get("groups", 1)).numpy(), bias
+    whole = _ungrouped(weight, node.options.get("groups", 1))
+    repeated = 1
+    if node.kind is NodeKind.CONV_3D:
+        whole, repeated = in_depth(whole, node), node.sizes[1]
+    if node.kind is NodeKind.CONV_TRANSPOSE:
+        whole, repeated = phases(whole, node), prod(node.options["stride"])
+    bias = None if node.bias is None else node.bias.repeat_interleave(repeated).numpy()
+    return whole.numpy(), bias
 
 
 def _pack(node: Node, before: Layout, after: Layout, batch: int) -> packs.Pack:
     weight, bias = weight_and_bias(node)
     if node.kind is NodeKind.LINEAR:
         return packs.pack_linear(weight, bias, batch=batch, in_layout=before, out_layout=after)
-    _, height, width = sizes(node.inputs[0])
+    *_, height, width = sizes(node.inputs[0])
+    if node.kind is NodeKind.CONV_3D:
+        *_, height, width = node.inputs[0].sizes
+    if node.kind is NodeKind.CONV_TRANSPOSE:
+        stride, dilation, padding = (1, 1), (1, 1), padding_of_phases(node)
+    else:
+        stride, dilation, padding = (
+            node.options.get(name, (usual, usual))[-2:]
+            for name, usual in (("stride", 1), ("dilation", 1), ("padding", 0))
+        )
     return packs.pack_conv2d(
         weight,
         bias,
         height=height,
         width=width,
-        stride=node.options["stride"],
-        padding=node.options.get("padding", (0, 0)),
-        dilation=node.options.get("dilation", (1, 1)),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
         batch=batch,
         in_layout=before,
         out_layout=after,
@@ -101,7 +126,7 @@ def geometry(node: Node, *, by_row: bool = False) -> structs.Shape:
         return structs.shape(row, row)
     options = node.options
     return structs.shape(
-        sizes(node.inputs[0]),
+        sizes(node.inputs[options.get("of", 0)]),
         sizes(node),
         kernel=options.get("kernel", (1, 1)),
         stride=options.get("stride", (1, 1)),
@@ -110,7 +135,12 @@ def geometry(node: Node, *, by_row: bool = False) -> structs.Shape:
     )
 
 
-_ANY_SHAPE = (NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE)
+_ANY_SHAPE = (
+    *(NodeKind.RELU, NodeKind.ADD, NodeKind.AFFINE, NodeKind.ACTIVATION),
+    *(NodeKind.MULTIPLY, NodeKind.SCALE, NodeKind.CONCAT),
+)
+_MOST = 1 << 26
+"""Floats of a weight that is unfolded: more would take longer to pack than to run."""
 
 
 def unsupported(node: Node) -> str:
@@ -124,6 +154,10 @@ def unsupported(node: Node) -> str:
     shapes = [node.shape, *(value.shape for value in node.inputs)]
     if any(not shape or 0 in shape for shape in shapes):
         return "values that are no batches of numbers"
+    if node.kind in (NodeKind.CONV_3D, NodeKind.CONV_TRANSPOSE):
+        return unsupported_fold(node) or (
+            "its weight unfolded is too large" if unfolded_size(node) > _MOST else ""
+        )
     if node.kind not in _ANY_SHAPE and any(len(shape or ()) not in (1, 3) for shape in shapes):
         return "values that are neither vectors nor images"
     return ""

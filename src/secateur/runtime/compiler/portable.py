@@ -115,8 +115,10 @@ class _Sources(Packs):
         self._known[made.address] = self._places[node], batch
         return made
 
-    def affine(self, node: Node) -> NDArray[np.float32]:
-        values = super().affine(node)
+    def numbers(self, node: Node) -> NDArray[np.float32] | None:
+        values = super().numbers(node)
+        if values is None:
+            return None
         if node not in self._places:
             self._places[node] = self._kept(values, None)
         self._known[values.ctypes.data] = self._places[node], 0

@@ -102,6 +102,14 @@ def constants_of(program: ExportedProgram) -> dict[str, Tensor]:
     return found
 
 
+def draws(target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether an operator draws random numbers; a dropout that is switched off draws none."""
+    if torch.Tag.nondeterministic_seeded not in getattr(target, "tags", ()):
+        return False
+    given = bound(target, args, kwargs)
+    return bool(given.get("train", given.get("training", True))) and given.get("p") != 0
+
+
 def packet_of(target: Any) -> Any:
     """The operator of an overload."""
     return getattr(target, "overloadpacket", target)

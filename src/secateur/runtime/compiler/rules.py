@@ -31,6 +31,11 @@ def _pair(value: Any) -> tuple[int, int]:
     return sizes[0], sizes[-1]
 
 
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    sizes = [value] if isinstance(value, int) else list(value)
+    return tuple(sizes * axes if len(sizes) == 1 else sizes)
+
+
 def _are_constant(*values: Any) -> bool:
     return all(value is None or isinstance(value, Tensor) for value in values)
 
@@ -53,6 +58,36 @@ def _conv(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
         "groups": given["groups"],
     }
     return Node(NodeKind.CONV, name, (given["input"],), shape, weight, bias, options=options)
+
+
+def _conv_3d(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
+    weight, bias = given["weight"], given["bias"]
+    if not isinstance(given["input"], Node) or not _are_constant(weight, bias):
+        return None
+    if len(shape) != 4 or isinstance(given["padding"], str):
+        return None
+    options = {axis: _each(given[axis], 3) for axis in ("stride", "padding", "dilation")}
+    options["groups"] = given["groups"]
+    return Node(NodeKind.CONV_3D, name, (given["input"],), shape, weight, bias, options=options)
+
+
+def _conv_transpose(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
+    weight, bias = given["weight"], given["bias"]
+    if not isinstance(given["input"], Node) or not _are_constant(weight, bias):
+        return None
+    if len(shape) != 3:
+        return None
+    groups = given["groups"]
+    options = {
+        axis: _pair(given[axis]) for axis in ("stride", "padding", "dilation", "output_padding")
+    }
+    options["groups"] = groups
+    inputs, outputs, *kernel = weight.shape
+    by_group = weight.view(groups, inputs // groups, outputs, *kernel).transpose(1, 2)
+    weight = by_group.reshape(groups * outputs, inputs // groups, *kernel)
+    node = Node(NodeKind.CONV_TRANSPOSE, name, (given["input"],), shape, weight, bias)
+    node.options = options
+    return node
 
 
 def _linear(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -117,6 +152,17 @@ def _adaptive_avg_pool(name: str, shape: tuple[int, ...], given: Arguments) -> N
     kernel = [a // b for a, b in zip(before[1:], shape[1:], strict=True)]
     whole = {"kernel_size": kernel, "stride": kernel, "padding": 0, "count_include_pad": False}
     return _pool(NodeKind.AVG_POOL, name, shape, {**given, **whole})
+
+
+def _adaptive_avg_pool_3d(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
+    """The mean of all of it is one of a plane."""
+    value: Node = given["self"]
+    if len(value.sizes) != 4 or shape[1:] != (1, 1, 1):
+        return None
+    channels, *sizes = value.sizes
+    plane = Node(NodeKind.RESHAPE, name, (value,), (channels, 1, prod(sizes)))
+    pooled = _adaptive_avg_pool(name, (channels, 1, 1), {"self": plane})
+    return pooled and Node(NodeKind.RESHAPE, name, (pooled,), shape)
 
 
 def _mean(name: str, shape: tuple[int, ...], given: Arguments) -> Node | None:
@@ -192,6 +238,8 @@ def _select(
 
 RULES: dict[Any, Rule] = {
     aten.conv2d: _conv,
+    aten.conv3d: _conv_3d,
+    aten.conv_transpose2d: _conv_transpose,
     aten.linear: _linear,
     aten.addmm: _addmm,
     aten.relu: _relu,
@@ -200,6 +248,7 @@ RULES: dict[Any, Rule] = {
     aten.max_pool2d: _max_pool,
     aten.avg_pool2d: _avg_pool,
     aten.adaptive_avg_pool2d: _adaptive_avg_pool,
+    aten.adaptive_avg_pool3d: _adaptive_avg_pool_3d,
     aten.mean: _mean,
     aten.slice: _slice,
     aten.pad: _pad,

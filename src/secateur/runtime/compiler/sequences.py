@@ -18,8 +18,8 @@ from secateur.runtime.compiler.rules import IDENTITIES, Arguments, Rule
 from secateur.runtime.compiler.rules import RULES as IMAGE_RULES
 
 aten = torch.ops.aten
-_PER_AXIS = ("stride", "padding", "dilation", "kernel_size", "output_size")
-_SAME = {"padding": 0, "dilation": 1}
+_PER_AXIS = ("stride", "padding", "dilation", "kernel_size", "output_size", "output_padding")
+_SAME = {"padding": 0, "dilation": 1, "output_padding": 0}
 
 
 def _widened(value: Any, name: str) -> Any:
@@ -54,6 +54,7 @@ def _as_image(rule: Rule) -> Rule:
 RULES: dict[Any, Rule] = {
     **IMAGE_RULES,
     aten.conv1d: _as_image(IMAGE_RULES[aten.conv2d]),
+    aten.conv_transpose1d: _as_image(IMAGE_RULES[aten.conv_transpose2d]),
     aten.max_pool1d: _as_image(IMAGE_RULES[aten.max_pool2d]),
     aten.avg_pool1d: _as_image(IMAGE_RULES[aten.avg_pool2d]),
     aten.adaptive_avg_pool1d: _as_image(IMAGE_RULES[aten.adaptive_avg_pool2d]),

@@ -13,6 +13,9 @@ static int shape_fits(const secateur_op *op) {
     case SECATEUR_RELU:
     case SECATEUR_ADD:
     case SECATEUR_AFFINE:
+    case SECATEUR_ACTIVATE:
+    case SECATEUR_MUL:
+    case SECATEUR_SCALE:
       return s->in_channels == s->out_channels && s->in_height == s->out_height &&
              s->in_width == s->out_width;
     case SECATEUR_MAX_POOL:
@@ -20,6 +23,13 @@ static int shape_fits(const secateur_op *op) {
       return s->in_channels == s->out_channels;
     case SECATEUR_GLOBAL_AVG_POOL:
       return s->in_channels == s->out_channels && s->out_height == 1 && s->out_width == 1;
+    case SECATEUR_PLACE:
+      return s->in_channels + s->pad_top <= s->out_channels && s->in_height == s->out_height &&
+             s->in_width == s->out_width;
+    case SECATEUR_SHUFFLE:
+      return s->in_channels == (int64_t)s->out_channels * s->stride_height * s->stride_width &&
+             ((int64_t)s->out_height - 1 + s->pad_top) / s->stride_height < s->in_height &&
+             ((int64_t)s->out_width - 1 + s->pad_left) / s->stride_width < s->in_width;
     default:
       return 1;
   }
@@ -29,8 +39,16 @@ static int is_layout(int32_t layout) {
   return layout == SECATEUR_PLAIN || layout == SECATEUR_LANES;
 }
 
+/* An ACTIVATE names a function, and brings the numbers that it takes. */
+static int32_t check_function(const secateur_op *op) {
+  int32_t function = op->flags >> SECATEUR_FUNCTION_SHIFT;
+  if (function < SECATEUR_CLAMP || function > SECATEUR_GELU_TANH) return SECATEUR_BAD_ARGUMENT;
+  if (function > SECATEUR_ELU) return SECATEUR_OK;
+  return op->pack && op->pack_bytes >= 2 * (int64_t)sizeof(float) ? SECATEUR_OK : SECATEUR_BAD_PACK;
+}
+
 int32_t check_op(const secateur_op *op, const struct isa *isa) {
-  if (op->kind < SECATEUR_LINEAR || op->kind > SECATEUR_GLOBAL_AVG_POOL || op->reserved != 0 ||
+  if (op->kind < SECATEUR_LINEAR || op->kind > SECATEUR_SHUFFLE || op->reserved != 0 ||
       !is_layout(op->in_layout) || !is_layout(op->out_layout) || !shape_fits(op))
     return SECATEUR_BAD_ARGUMENT;
   if (op->kind == SECATEUR_LINEAR || op->kind == SECATEUR_CONV2D) {
@@ -44,12 +62,22 @@ int32_t check_op(const secateur_op *op, const struct isa *isa) {
       (!op->pack || op->pack_bytes < 8 * (int64_t)op->shape.in_channels))
     return SECATEUR_BAD_PACK;
   if (op->kind != SECATEUR_COPY && op->in_layout != op->out_layout) return SECATEUR_BAD_ARGUMENT;
-  return SECATEUR_OK;
+  return op->kind == SECATEUR_ACTIVATE ? check_function(op) : SECATEUR_OK;
 }
 
-static int in_place_allowed(const secateur_op *op) {
-  return op->kind == SECATEUR_RELU || op->kind == SECATEUR_ADD || op->kind == SECATEUR_AFFINE ||
-         (op->kind == SECATEUR_COPY && op->in_layout == op->out_layout);
+static int in_place_allowed(const secateur_op *op, int second) {
+  switch (op->kind) {
+    case SECATEUR_RELU:
+    case SECATEUR_ADD:
+    case SECATEUR_AFFINE:
+    case SECATEUR_ACTIVATE:
+    case SECATEUR_MUL:
+      return 1;
+    case SECATEUR_SCALE:
+      return !second;
+    default:
+      return op->kind == SECATEUR_COPY && op->in_layout == op->out_layout;
+  }
 }
 
 /* The floats of a buffer that an op touches; -1 if it does not hold as many. */
@@ -73,7 +101,7 @@ static int overlap(const secateur_buffer *a, int64_t a_count, const secateur_buf
 static int32_t check_buffers(const secateur_task *task, const secateur_op *op, int32_t lanes) {
   const secateur_buffer *buffers = task->buffers;
   int32_t n = task->n_buffers;
-  int two = op->kind == SECATEUR_ADD;
+  int two = reads_two(op);
   if (op->input < 0 || op->input >= n || op->output < 0 || op->output >= n ||
       (two ? op->other < 0 || op->other >= n : op->other != -1))
     return SECATEUR_BAD_ARGUMENT;
@@ -82,14 +110,15 @@ static int32_t check_buffers(const secateur_task *task, const secateur_op *op, i
   int64_t written = touched(task, out, op->out_layout, out_features(&op->shape), lanes);
   if (written < 0) return SECATEUR_SMALL_BUFFER;
   for (int i = 0; i < 2; i++) {
-    int64_t floats = touched(task, read[i], op->in_layout, in_features(&op->shape), lanes);
+    int64_t features = two && i ? other_features(op) : in_features(&op->shape);
+    int64_t floats = touched(task, read[i], op->in_layout, features, lanes);
     if (floats < 0) return SECATEUR_SMALL_BUFFER;
     if (task->batch == 0) continue;
     if (!read[i]->data || !out->data ||
         ((uintptr_t)read[i]->data | (uintptr_t)out->data) % sizeof(float))
       return SECATEUR_BAD_ARGUMENT;
     int same = read[i]->data == out->data && read[i]->step == out->step;
-    if (overlap(read[i], floats, out, written) && !(in_place_allowed(op) && same))
+    if (overlap(read[i], floats, out, written) && !(in_place_allowed(op, two && i) && same))
       return SECATEUR_BAD_ARGUMENT;
   }
   return SECATEUR_OK;

@@ -2,7 +2,9 @@
 #include "conv.h"
 #include "dot.h"
 #include "elementwise.h"
+#include "activate.h"
 #include "isa.h"
+#include "joined.h"
 #include "pool.h"
 #include "nonzeros.h"
 
@@ -18,6 +20,11 @@ const struct isa ISA_TABLE = {
     .max_pool = run_max_pool,
     .avg_pool = run_avg_pool,
     .global_avg_pool = run_global_avg_pool,
+    .activate = run_activate,
+    .mul = run_mul,
+    .scale = run_scale,
+    .place = run_place,
+    .shuffle = run_shuffle,
     .nonzeros_product = run_nonzeros_product,
     .nonzeros_gradient = run_nonzeros_gradient,
 };

@@ -32,6 +32,7 @@ struct isa {
   int32_t lanes;    /* floats of a vector */
   int32_t max_tile; /* vectors that fit the registers as sums, beside a weight and an input */
   kernel dot, conv, copy, add, affine, max_pool, avg_pool, global_avg_pool;
+  kernel activate, mul, scale, place, shuffle;
   void (*nonzeros_product)(const struct nonzeros_share *share);
   void (*nonzeros_gradient)(const struct nonzeros_share *share);
 };

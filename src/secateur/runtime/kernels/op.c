@@ -27,6 +27,16 @@ kernel kernel_of(const secateur_op *op, const struct isa *isa) {
       return isa->avg_pool;
     case SECATEUR_GLOBAL_AVG_POOL:
       return isa->global_avg_pool;
+    case SECATEUR_ACTIVATE:
+      return isa->activate;
+    case SECATEUR_MUL:
+      return isa->mul;
+    case SECATEUR_SCALE:
+      return isa->scale;
+    case SECATEUR_PLACE:
+      return isa->place;
+    case SECATEUR_SHUFFLE:
+      return isa->shuffle;
     default:
       return isa->copy;
   }
@@ -41,12 +51,15 @@ int64_t items_of(const secateur_op *op, int64_t batch, int32_t lanes) {
     case SECATEUR_COPY:
     case SECATEUR_RELU:
     case SECATEUR_ADD:
+    case SECATEUR_MUL:
+    case SECATEUR_ACTIVATE:
       if (op->in_layout != op->out_layout)
         return ceil_div(batch, lanes) * ceil_div(features, CHUNK / lanes);
       return ceil_div(images_in(op->in_layout, batch, lanes) * features, CHUNK);
     default: {
       int64_t images = op->in_layout == SECATEUR_LANES ? ceil_div(batch, lanes) : batch;
-      return images * op->shape.in_channels;
+      if (op->kind == SECATEUR_PLACE) return images;
+      return images * op->shape.out_channels;
     }
   }
 }
@@ -56,7 +69,8 @@ int64_t work_of(const secateur_op *op, int64_t batch, int32_t lanes) {
   int64_t images = images_in(op->in_layout, batch, lanes);
   if (!has_pack(op)) {
     int64_t kernel_size = (int64_t)op->shape.kernel_height * op->shape.kernel_width;
-    return images * (in_features(&op->shape) + kernel_size * out_features(&op->shape)) / 4;
+    int64_t each = op->kind == SECATEUR_ACTIVATE ? 1 : 4;
+    return images * (in_features(&op->shape) + kernel_size * out_features(&op->shape)) / each;
   }
   if (is_dot(op)) return batch * (pack->nonzeros + 8 * (int64_t)pack->shape.out_channels);
   int64_t positions = (int64_t)pack->shape.out_height * pack->shape.out_width;

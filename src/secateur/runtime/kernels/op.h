@@ -12,6 +12,15 @@ static inline int64_t out_features(const secateur_shape *s) {
   return (int64_t)s->out_channels * s->out_height * s->out_width;
 }
 
+/* Whether an op reads two values, and the features of the second. */
+static inline int reads_two(const secateur_op *op) {
+  return op->kind == SECATEUR_ADD || op->kind == SECATEUR_MUL || op->kind == SECATEUR_SCALE;
+}
+
+static inline int64_t other_features(const secateur_op *op) {
+  return op->kind == SECATEUR_SCALE ? op->shape.in_channels : in_features(&op->shape);
+}
+
 /* Images in memory: the unused lanes of the last tile count. */
 static inline int64_t images_in(int32_t layout, int64_t batch, int32_t lanes) {
   return layout == SECATEUR_LANES ? round_up(batch, lanes) : batch;

@@ -34,7 +34,8 @@ static struct job job_of(const struct region *region, const secateur_op *op, int
   return (struct job){
       .op = op,
       .input = data_of(&buffers[op->input], number, first, in),
-      .other = op->kind == SECATEUR_ADD ? data_of(&buffers[op->other], number, first, in) : NULL,
+      .other =
+          reads_two(op) ? data_of(&buffers[op->other], number, first, other_features(op)) : NULL,
       .output = data_of(&buffers[op->output], number, first, out),
       .batch = batch,
   };

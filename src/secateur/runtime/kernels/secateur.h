@@ -71,12 +71,33 @@ enum secateur_kind {
   SECATEUR_AFFINE = 6, /* pack: float scale[channels], shift[channels]; in place allowed */
   SECATEUR_MAX_POOL = 7, /* kernel, stride, padding, dilation as torch's; padding = -inf */
   SECATEUR_AVG_POOL = 8, /* kernel, stride, padding; see SECATEUR_COUNT_PADDING */
-  SECATEUR_GLOBAL_AVG_POOL = 9 /* out_height = out_width = 1 */
+  SECATEUR_GLOBAL_AVG_POOL = 9, /* out_height = out_width = 1 */
+  SECATEUR_ACTIVATE = 10, /* a secateur_function of each number; in place allowed */
+  SECATEUR_MUL = 11,      /* output = input x other; in place on either allowed */
+  SECATEUR_SCALE = 12,    /* other: a number for each channel of each image; in place on input */
+  SECATEUR_PLACE = 13, /* the channels of input become those of output from pad_top on */
+  SECATEUR_SHUFFLE = 14 /* channels that become places; see secateur_shape */
 };
 
 enum secateur_flag {
   SECATEUR_FUSE_RELU = 1, /* clamp the output at zero; NaN stays NaN */
   SECATEUR_COUNT_PADDING = 2 /* AVG_POOL: padding counts in the divisor (torch's default) */
+};
+
+/* What ACTIVATE does: flags = function << SECATEUR_FUNCTION_SHIFT. A NaN stays one. */
+#define SECATEUR_FUNCTION_SHIFT 8
+
+enum secateur_function {
+  SECATEUR_CLAMP = 1, /* pack: two floats, the lowest and the highest */
+  SECATEUR_LEAKY = 2, /* pack: two floats, of which the first is the slope below zero */
+  SECATEUR_ELU = 3, /* pack: two floats, of which the first is what is reached below zero */
+  SECATEUR_SIGMOID = 4,
+  SECATEUR_HARD_SIGMOID = 5,
+  SECATEUR_SILU = 6,
+  SECATEUR_HARD_SWISH = 7,
+  SECATEUR_TANH = 8,
+  SECATEUR_GELU = 9,
+  SECATEUR_GELU_TANH = 10
 };
 
 enum secateur_algorithm {
@@ -86,7 +107,10 @@ enum secateur_algorithm {
 };
 
 /* The geometry of one op. Linear and element-wise ops: heights, widths, kernels, strides and
- * dilations are 1, padding is 0 (element-wise: in_* is the tensor's shape, out_* the same). */
+ * dilations are 1, padding is 0 (element-wise: in_* is the tensor's shape, out_* the same).
+ * SHUFFLE: the place (y, x) of output channel c is that of (y + pad_top) / stride_height, (x +
+ * pad_left) / stride_width in input channel (c x stride_height + the one rest) x stride_width + the
+ * other rest. */
 typedef struct secateur_shape {
   int32_t in_channels, in_height, in_width;
   int32_t out_channels, out_height, out_width;
@@ -100,17 +124,18 @@ typedef struct secateur_op {
   int32_t kind; /* secateur_kind */
   int32_t flags; /* secateur_flag, or-ed */
   int32_t in_layout, out_layout; /* secateur_layout */
-  int32_t input, other, output; /* indices into the buffers; `other` only for ADD, else -1 */
+  int32_t input, other,
+      output; /* indices into the buffers; `other` only where two are read, else -1 */
   int32_t reserved; /* 0 */
   secateur_shape shape;
-  const void *pack; /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats */
+  const void *pack; /* LINEAR, CONV2D: the pack; AFFINE: 2 x channels floats; ACTIVATE: 2 floats */
   int64_t pack_bytes;
 } secateur_op;
 
 typedef struct secateur_buffer {
   float *data; /* aligned to 4 bytes at least; 64 is faster */
   int64_t count; /* floats that may be touched */
-  int64_t step;  /* 0: the whole batch lies in it; else one part for each thread, so far apart */
+  int64_t step; /* 0: the whole batch lies in it; else one part for each thread, so far apart */
 } secateur_buffer;
 
 /* What to run, on what. Only `failed` is written. */

@@ -37,6 +37,11 @@ class OpKind(IntEnum):
     MAX_POOL = 7
     AVG_POOL = 8
     GLOBAL_AVG_POOL = 9
+    ACTIVATE = 10
+    MUL = 11
+    SCALE = 12
+    PLACE = 13
+    SHUFFLE = 14
 
 
 class Flag(IntFlag):
@@ -45,6 +50,25 @@ class Flag(IntFlag):
     NONE = 0
     FUSE_RELU = 1
     COUNT_PADDING = 2
+
+
+FUNCTION_SHIFT = 8
+"""The flags of an ACTIVATE: its function, so many bits further left."""
+
+
+class Function(IntEnum):
+    """What an ACTIVATE does to each number."""
+
+    CLAMP = 1
+    LEAKY = 2
+    ELU = 3
+    SIGMOID = 4
+    HARD_SIGMOID = 5
+    SILU = 6
+    HARD_SWISH = 7
+    TANH = 8
+    GELU = 9
+    GELU_TANH = 10
 
 
 class Algorithm(IntEnum):

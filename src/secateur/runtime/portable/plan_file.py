@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from secateur.errors import ArtifactError
 from secateur.runtime.kernels.memory import Floats
-from secateur.runtime.kernels.structs import ABI, Shape
+from secateur.runtime.kernels.structs import ABI, OpKind, Shape
 
 VERSION = 1
 MAGIC = b"SECATEUR"
@@ -191,7 +191,8 @@ def buffer_floats(ops: Ops) -> list[int]:
     found: dict[int, int] = {0: 0, 1: 0}
     for row in ops:
         before, after = (prod(map(int, row["shape"][at : at + 3])) for at in (0, 3))
-        for field, floats in (("input", before), ("other", before), ("output", after)):
+        other = int(row["shape"][0]) if row["kind"] == OpKind.SCALE else before
+        for field, floats in (("input", before), ("other", other), ("output", after)):
             if row[field] >= 0:
                 found[int(row[field])] = max(found.get(int(row[field]), 0), floats)
     return [found.get(place, 0) for place in range(max(found) + 1)]

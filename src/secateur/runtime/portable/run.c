@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
     const weight *w = &weights[s->weight];
     float *all = unfold(file, w);
     ops[i].pack = all, ops[i].pack_bytes = w->elements * sizeof *all;
-    if (s->kind == SECATEUR_AFFINE) continue;
+    if (s->kind != SECATEUR_LINEAR && s->kind != SECATEUR_CONV2D) continue;
     secateur_layer layer = {s->kind,       s->in_layout, s->out_layout,
                             SECATEUR_AUTO, s->batch,     s->shape};
     int64_t bytes = ops[i].pack_bytes = secateur_pack_bytes(&layer, all);
