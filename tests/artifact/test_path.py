@@ -21,6 +21,8 @@ from secateur.errors import ArtifactError
         ("net.ONNX", None, "onnx"),
         ("a.b/net.pt2", None, "pt2"),
         ("net", None, "safetensors"),
+        (".onnx", None, "onnx"),
+        ("net.", None, "safetensors"),
         ("net-0.5", None, "safetensors"),
         ("net.bin", "pt2", "pt2"),
         ("net.onnx", "onnx", "onnx"),
@@ -33,6 +35,8 @@ def test_the_kind_of_a_file(path: str | None, to: str | None, kind: str) -> None
 @pytest.mark.parametrize(
     ("path", "to", "words"),
     [
+        (".pt2", "onnx", r"\.pt2 is a name for pt2"),
+        ("net.onnx.gz", None, r"ends in \.gz"),
         ("net.onnx", "pt2", r"a name for onnx, expected one that ends in \.pt2"),
         ("net.safetensors", "onnx", r"End it in \.onnx, or ask for safetensors"),
         ("net.pth", None, r"ends in \.pth, expected one in \.safetensors, \.onnx, \.pt2"),

@@ -115,6 +115,24 @@ def test_a_typing_error_gets_a_suggestion_and_exit_2(arguments: list[str], sugge
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--within", "2%"), "'--within': expected a number"),
+        (("--within", "0,02"), "'--within': expected a number"),
+        (("--min-quality", ""), "'--min-quality': expected a number"),
+    ],
+)
+def test_a_number_that_is_none_is_told_as_everything_else_is(
+    arguments: tuple[str, ...], words: str, command: Callable[..., Any]
+) -> None:
+    code, out, err = command("frontier", "run", *arguments)
+    assert (code, out) == (2, "")
+    # Older versions of typer name the value and the type.
+    assert words in err or "is not a valid float" in err
+    assert "should" not in err
+
+
 def test_into_a_pipe_the_table_is_plain_and_each_row_one_line(run: Path) -> None:
     done = piped("frontier", str(run), COLUMNS="40")
     assert done.returncode == 0

@@ -170,4 +170,14 @@ def test_the_area_under_errors_has_a_reference_of_its_own() -> None:
 
 def test_bounds_are_said_without_exponents() -> None:
     found = pick(ERRORS, at_most={"macs": 1_234_567.0, "bytes": 200_000})
-    assert "MACs of at most 1234567 and a bytes on disk of at most 200000" in str(found)
+    assert "MACs of at most 1234567 and bytes on disk of at most 200000" in str(found)
+
+
+def test_what_was_never_measured_is_told_so() -> None:
+    assert str(pick(ERRORS, at_most={"bytes": 1})).endswith(", bytes on disk not measured.")
+
+
+def test_a_floor_is_called_by_the_option_that_was_given() -> None:
+    for option in ("min_accuracy", "min_quality", "within"):
+        with pytest.raises(UsageError, match=f"picking a level: {option} is 2"):
+            pick(TestPick.study, **{option: 2.0})  # type: ignore[arg-type]

@@ -91,7 +91,8 @@ def format_of(path: str | os.PathLike[str] | None, to: str | None, operation: st
             expected=f"one of {', '.join(FORMATS)}",
             remedy="Name one of these, or leave it to the suffix of the file.",
         )
-    suffix = "" if path is None else Path(path).suffix.lower().removeprefix(".")
+    # What stands behind the last dot, also of `.onnx`, which a system takes for a hidden name.
+    suffix = "" if path is None else Path(path).name.lower().partition(".")[2].rpartition(".")[2]
     by_suffix = next((one for one in FORMATS if one == suffix), None)
     wanted = next((one for one in FORMATS if one == to), None)
     if by_suffix and wanted and by_suffix != wanted:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import secateur
 
@@ -28,8 +30,45 @@ NO_COLOR turns colours off. `secateur --install-completion` completes commands, 
 in bash, zsh, fish and PowerShell.
 """
 
+_WORDS = (
+    (r"^Value error, ", ""),
+    (r"Input should be a valid number.*", "expected a number"),
+    (r"Input should be a valid integer.*", "expected a whole number"),
+    (r"Input should be ([^,]*).*", r"expected \1"),
+)
+"""How some versions of typer say what an option takes, and how every other error here does."""
+
+
+def reworded(message: str) -> str:
+    """What a wrong option is told, as a thing that was expected and no order.
+
+    Example:
+        >>> reworded("Input should be a valid number, unable to parse string as a number")
+        'expected a number'
+        >>> reworded("'half' is not a valid float.")
+        "'half' is not a valid float."
+    """
+    for told, better in _WORDS:
+        message = re.sub(told, better, message)
+    return message
+
+
+class Commands(TyperGroup):
+    """The commands, whose wrong options are told in words of ours."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if isinstance(told := getattr(error, "message", None), str) and hasattr(error, "param"):
+                error.message = reworded(told)  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="secateur",
+    cls=Commands,
     help="Prune a network by several methods under one audited budget, and draw the frontier.",
     epilog=EPILOG,
     no_args_is_help=True,

@@ -17,7 +17,7 @@ from secateur.foundation.html import paragraph
 from secateur.point import Point
 from secateur.study.aggregate import Replicate, replicates
 from secateur.study.frontier import DENSE, check_choosing, competing, merits
-from secateur.study.metrics import axis, quality_of
+from secateur.study.metrics import Metric, axis, quality_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Bound:
         found = level.mean(self.axis)
         return found >= self.value if self.at_least else found <= self.value
 
-    def text(self, label: str) -> str:
-        """`validation accuracy of at least 0.9`."""
-        return f"{label} of at {'least' if self.at_least else 'most'} {decimal_text(self.value)}"
+    def text(self, metric: Metric) -> str:
+        """`a validation accuracy of at least 0.9`, `bytes on disk of at most 200000`."""
+        article = "" if metric.unit in ("bytes", "count", "epochs") else "a "
+        side = "least" if self.at_least else "most"
+        return f"{article}{metric.label} of at {side} {decimal_text(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,13 @@ class Pick:
         found = f"{name}: sparsity {float(best.mean('sparsity')):.4f}, {label} "
         found += str(best.estimate(quality))
         for one in self.bounds:
-            if one.axis != quality and axis(one.axis, best.points).read(best.points[0]) is not None:
-                found += f", {axis(one.axis, best.points).label} "
-                found += decimal_text(best.mean(one.axis), 6)
-        asked = " and ".join(
-            f"a {one.text(axis(one.axis, best.points).label)}" for one in self.bounds
-        )
+            if one.axis == quality:
+                continue
+            metric = axis(one.axis, best.points)
+            known = best.is_measured(metric)
+            words = decimal_text(best.mean(one.axis), 6) if known else "not measured"
+            found += f", {metric.label} {words}"
+        asked = " and ".join(one.text(axis(one.axis, best.points)) for one in self.bounds)
         if self.met:
             return f"Pick for {asked}: {found}."
         if best.collapsed:
@@ -223,13 +226,14 @@ def _floor(
     min_quality: float | None,
     within: float | None,
 ) -> tuple[Bound, ...]:
-    given = [one for one in (min_accuracy, min_quality, within) if one is not None]
+    floors = {"min_accuracy": min_accuracy, "min_quality": min_quality, "within": within}
+    given = {name: one for name, one in floors.items() if one is not None}
     if not given:
         return ()
     if len(given) > 1:
         one_of = "one of min_accuracy, min_quality and within"
         raise _refuse("the floor", "given twice", one_of, "Pass one of the two.")
-    share = given[0]
+    ((named, share),) = given.items()
     points = levels[0].points
     metric = axis(quality, points)
     if min_accuracy is not None and quality != "val_accuracy":
@@ -242,10 +246,11 @@ def _floor(
             f"--min-quality {share:g}).",
         )
     if metric.unit == "share" and not 0 <= share <= 1:
-        raise _refuse("the floor", f"{share}", "a share from 0 to 1", "Write 90 % as 0.9.")
+        example = "two points as 0.02" if named == "within" else "90 % as 0.9"
+        raise _refuse(named, f"{share}", "a share from 0 to 1", f"Write {example}.")
     if not math.isfinite(share) or (within is not None and share < 0):
         expected = "a distance of 0 or more" if within is not None else "a number"
-        raise _refuse("the floor", f"{share}", expected, "Mend the number.")
+        raise _refuse(named, f"{share}", expected, "Mend the number.")
     decimal = Fraction(repr(float(share)))
     if within is None:
         return (Bound(quality, decimal, at_least=metric.higher),)
