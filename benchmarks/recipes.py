@@ -239,6 +239,7 @@ def facts_of(point: Point) -> dict[str, Any]:
         "before": [before.part, before.total] if before else None,
         "sparsity": [point.sparsity.part, point.sparsity.total],
         "conv_sparsity": [point.conv_sparsity.part, point.conv_sparsity.total],
+        "bytes": point.artifact_bytes,
         "collapsed": point.collapsed,
     }
 

@@ -92,3 +92,33 @@ def test_peers_stand_beside_ours_at_what_both_were_asked_for() -> None:
     row = "| MACs 0.5 | **secateur** `l1-filter` | 0.900 | 0.800 | 50 | 60 | 400 | 2.000 | - |"
     assert row in lines
     assert "- 1 structured nets of ours: 2 s, cut to retrained." in lines
+
+
+def test_what_a_net_saves_of_a_cost_has_an_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    def net(method: str, level: str, right: int, size: int, ms: float) -> dict[str, object]:
+        facts = {"method": method, "level": level, "seed": 0, "collapsed": False, "epochs": [3]}
+        timings = [["torch", 1, 99.0, 98.0, 100.0], ["engine", 1, ms, ms, ms]]
+        return {**facts, "val": [right, 10], "bytes": size, "latency": timings}
+
+    for folder in ("story", "studies"):  # as write.py finds what costs.py imports
+        monkeypatch.syspath_prepend(BENCHMARKS / folder)
+    costs = module("story/costs.py")
+    singles = [net(method, "0.5", 8, 50, 5.0) for method in costs.SINGLE]
+    found = {
+        "points": [
+            net("dense", "-", 10, 100, 10.0),
+            *singles,
+            net("magnitude", "0.9", 5, 25, 20.0),
+            net("combined", "0.5", 9, 50, 5.0),
+        ]
+    }
+    lines = list(costs.table(found))
+    assert lines[0] == "| method | saved bytes | saved latency at batch 1 |"
+    # 0.5 * 0.8 + 0.25 * 0.5; what is slower than the dense net saves nothing.
+    assert "| `magnitude` | 0.525 | 0.400 |" in lines
+    assert "- bytes: `combined` is below `magnitude` by the band (-0.075)." in lines
+    assert any("at batch 1: `combined` is at or above" in line for line in lines)
+    untimed = [{**one, "latency": []} for one in found["points"]]
+    assert next(costs.table({"points": untimed})) == "| method | saved bytes |"
+    unknown = [{**one, "bytes": None} for one in untimed]
+    assert list(costs.table({"points": unknown})) == []

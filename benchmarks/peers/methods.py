@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch_pruning
+from fasterai_peer import is_there, sparsified
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
@@ -131,5 +132,12 @@ PEERS: Mapping[str, Peer] = {
         sparse_epochs=1,
     ),
 }
+if is_there():
+    PEERS = {
+        **PEERS,
+        "fasterai sparsifier": Peer(
+            False, 0, lambda net, _, __, level, ___: sparsified(net, level)
+        ),
+    }
 VERSION = torch_pruning.__version__
 torch.set_num_threads(1)

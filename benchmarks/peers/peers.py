@@ -1,6 +1,6 @@
 """Peers beside ours: the same base net, the same data, the same total budget, in one run.
 
-    pip install torch-pruning==1.6.1
+    pip install torch-pruning==1.6.1; pip install --no-deps fasterai==0.4.1 fastcore einops
     PYTHONPATH=src python benchmarks/peers/peers.py [--workers 1]
 
 First `peers.toml` is swept, latencies included. Then every peer cuts the sweep's own base nets and

@@ -27,7 +27,8 @@ def about(found: Results) -> str:
     seeds = sorted({point["seed"] for point in found.get("points", ())})
     where = ", ".join(f"{name} {value}" for name, value in found["environment"].items())
     drawn = f"seeds {', '.join(map(str, seeds))}; " if seeds else ""
-    return f"{drawn}{found['seconds']} s; {where}."
+    took = f"{found['seconds']} s; " if "seconds" in found else ""
+    return f"{drawn}{took}{where}."
 
 
 def share(values: Sequence[Fraction]) -> str:
@@ -126,6 +127,14 @@ def yardsticks(found: Results) -> Iterator[str]:
     yield from markdown(["yardstick", "published", "ours", "read from", "verdict"], rows)
     yield from (f"- {words}" for words in found["protocols"].values())
     yield ""
+
+
+def attempts(found: Results) -> Iterator[str]:
+    """What of a peer could be had beside the torch that is here."""
+    rows = [[one["what"], ", ".join(one["with"]), one["outcome"]] for one in found["attempts"]]
+    yield from markdown(
+        ["of fasterai", "packages, by pip, without their dependencies", "import"], rows
+    )
 
 
 def peers(found: Results) -> Iterator[str]:

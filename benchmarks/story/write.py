@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 sys.path.insert(0, str(Path(__file__).parent))
+import costs
 import original
 import tables
 from check import studies, unknown
@@ -50,7 +51,11 @@ class Section(NamedTuple):
 
 
 def _study(found: dict[str, Any]) -> Lines:
-    yield from (*tables.areas(found), *tables.by_level(found))
+    yield from (*tables.areas(found), *costs.table(found), *tables.by_level(found))
+
+
+def _peers(found: dict[str, Any]) -> Lines:
+    yield from tables.attempts(found) if "attempts" in found else tables.peers(found)
 
 
 def _claims(found: dict[str, Any]) -> Lines:
@@ -111,9 +116,9 @@ SECTIONS = (
     Section(
         "peers",
         "Peers: the same base nets, data and total budget",
-        ("peers/peers",),
+        ("peers/peers", "peers/fasterai"),
         "python benchmarks/peers/peers.py",
-        tables.peers,
+        _peers,
     ),
     Section(
         "gpu",

@@ -4,7 +4,8 @@
 
 The run folder is `runs/studies/NAME`. Stopped by Ctrl-C or SIGTERM, or after --seconds, it writes
 what there is: NAME.json, and as figures 1a and 1b accuracy against the sparsity of all weights and
-of the convolutions. `--no-sweep` writes them of what the run folder holds.
+of the convolutions. `--no-sweep` writes them of what the run folder holds; `--timing` measures the
+latencies of what it holds, too, for the hypervolumes against them.
 """
 
 from __future__ import annotations

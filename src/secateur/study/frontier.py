@@ -200,12 +200,26 @@ def hypervolume(
         (1 if axis(name, points).higher else -1) * Fraction(repr(float(bound)))
         for name, bound in zip(axes, reference, strict=True)
     ]
+    found = [merits(candidate, axes) for candidate in there]
+    return float(dominated_area(found, (origin[0], origin[1])))
+
+
+def dominated_area(
+    pairs: Iterable[tuple[Fraction, ...]], origin: tuple[Fraction, Fraction]
+) -> Fraction:
+    """The area between the staircase under some pairs, of which higher is better, and a point.
+
+    Example:
+        >>> one, nothing = Fraction(1), Fraction(0)
+        >>> dominated_area([(one / 2, one / 2), (one, one / 4)], (nothing, nothing))
+        Fraction(3, 8)
+    """
     area, reached = Fraction(0), origin[1]
-    for x, y in sorted((merits(candidate, axes) for candidate in there), reverse=True):
+    for x, y in sorted(pairs, reverse=True):
         if x > origin[0] and y > reached:
             area += (x - origin[0]) * (y - reached)
             reached = y
-    return float(area)
+    return area
 
 
 def hypervolumes(
