@@ -12,16 +12,15 @@ timed in one process, interleaved. Results: `benchmarks/shipped/NAME.json`.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "studies"))
+import run
 import torch
 from results import found_in, read, write
 
@@ -80,12 +79,11 @@ class Form:
 
 def sweep(name: str, folder: Path) -> float:
     """Perform what is left of a study on one core; the seconds that it took."""
-    command = [sys.executable, "-m", "secateur", "sweep", str(study_of(name)), "--quiet"]
-    command += ["--out", str(folder), "--device", "cpu", "--no-timing"]
-    command += ["--workers", "1", "--threads", "1"]
-    begun = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - begun
+    asked = {"seeds": None, "workers": 1, "threads": 1, "device": "cpu", "timing": False}
+    took = run.sweep(name, folder, argparse.Namespace(**asked, seconds=None))
+    if RunFolder(folder).failures:
+        raise SystemExit(f"{name}: {RunFolder(folder).failures[0]}")
+    return took
 
 
 def study_of(name: str) -> Path:
@@ -184,6 +182,7 @@ def ship(name: str, folder: Path, files: Path, seconds: float) -> dict[str, Any]
         time_all(every, held, seconds)
     return {
         "picks": {axis: named(point) for axis, point in points.items()},
+        "within": WITHIN,
         "machine": environment(),
         "shipped": [form.facts() for form in every],
     }

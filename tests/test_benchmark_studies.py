@@ -26,7 +26,10 @@ def module(path: str) -> ModuleType:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_study_has_its_file_s_name_and_a_plan(file: Path) -> None:
+def test_a_study_has_its_file_s_name_and_a_plan(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(file.parent)  # where run.py finds nets and data of one's own
     study = read_study(file)
     assert study.name == file.stem
     assert plan(study, {"data": "..."})

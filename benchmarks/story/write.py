@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 sys.path.insert(0, str(Path(__file__).parent))
 import costs
 import original
+import shipped_nets
 import tables
 from check import studies, unknown
 
@@ -119,6 +120,13 @@ SECTIONS = (
         ("peers/peers", "peers/fasterai"),
         "python benchmarks/peers/peers.py",
         _peers,
+    ),
+    Section(
+        "shipped",
+        "Nets that people use: from the study to the file",
+        ("shipped/encoder", "shipped/resnet18"),
+        "python benchmarks/shipped.py",
+        shipped_nets.table,
     ),
     Section(
         "gpu",

@@ -11,6 +11,7 @@ latencies of what it holds, too, for the hypervolumes against them.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -34,8 +35,11 @@ def sweep(name: str, folder: Path, asked: argparse.Namespace) -> float:
     for option in ("seeds", "workers", "threads"):
         given = getattr(asked, option)
         command += [] if given is None else [f"--{option}", str(given)]
+    # A study may name nets and data of a module beside it.
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    beside = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     begun = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=beside)
     try:
         process.wait(asked.seconds)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
