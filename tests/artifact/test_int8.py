@@ -56,6 +56,36 @@ def test_every_pruned_weight_is_zero_in_the_file(files: tuple[Path, Path, nn.Mod
         assert not onnx.numpy_helper.to_array(stored[f"{layer}.weight_zero_point"]).any()
 
 
+class Bag(nn.Module):
+    """Ids to scores; the row of the padding is zero, as in BERT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(9, 8, padding_idx=0)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.table(ids).mean(1))
+
+
+def test_a_zero_of_a_table_is_its_zero_point(tmp_path: Path) -> None:
+    net = Bag().eval()
+    with torch.no_grad():
+        net.table.weight[1:] += 1.0  # its range is not symmetric: zero is not stored as 0
+        net.table.weight[3] = 0
+    ids = torch.arange(9).repeat(4, 1)
+    export_int8(net, ids, tmp_path / "x.onnx", [ids])
+    stored = {
+        one.name: onnx.numpy_helper.to_array(one)
+        for one in onnx.load(tmp_path / "x.onnx").graph.initializer
+    }
+    (table,) = (name for name, value in stored.items() if value.shape == (9, 8))
+    zero = stored[table.replace("_quantized", "_zero_point")]
+    assert zero != 0
+    held = (stored[table] == zero).all(1)
+    assert held.tolist() == [row in (0, 3) for row in range(9)]
+
+
 def test_inspect_counts_what_it_counts_in_the_float32_file(
     files: tuple[Path, Path, nn.Module],
 ) -> None:

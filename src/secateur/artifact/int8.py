@@ -34,7 +34,7 @@ EXAMPLES = 512
 """So many training examples show the range of every activation."""
 
 OPERATION = "quantising to INT8"
-_STORED = "_quantized"
+_STORED, _ZERO = "_quantized", "_zero_point"
 _REMEDY = "No file was written. Export the network without --int8 (in Python: export_onnx)."
 
 Feed = Mapping[str, np.ndarray[Any, Any]]
@@ -188,10 +188,17 @@ def _check_zeros(made: Any, plain: Any) -> None:
     """Refuse a file in which nothing is quantised, or in which a zero has become another number."""
     numpy_of = imported("onnx").numpy_helper.to_array
     before = {one.name: one for one in plain.graph.initializer}
-    stored = [one for one in made.graph.initializer if one.name.endswith(_STORED)]
+    after = {one.name: one for one in made.graph.initializer}
+    stored = [one for one in after.values() if one.name.endswith(_STORED)]
     for one in stored:
         source = before.get(one.name.removesuffix(_STORED))
-        if source is not None and np.any(numpy_of(one)[numpy_of(source) == 0]):
+        if source is None:
+            continue
+        # A table that is looked up in is stored like an activation: there zero is another number.
+        zero = after.get(f"{source.name}{_ZERO}")
+        values = numpy_of(one)[numpy_of(source) == 0]
+        expected = {0} if zero is None else set(numpy_of(zero).reshape(-1).tolist())
+        if len(expected) > 1 or np.any(values != next(iter(expected))):
             raise ArtifactError(
                 OPERATION,
                 source.name,
