@@ -193,6 +193,25 @@ def test_it_is_cut_where_the_side_changes() -> None:
     ]
 
 
+def test_other_shapes_of_a_sum_that_goes_to_torch_are_made_there() -> None:
+    source = given(4)
+    layer = linear(source, 4)
+    one, two = (called(torch.erf, layer, shape=(4,)) for _ in range(2))
+    total = add(one, two)
+    folded = Node(NodeKind.RESHAPE, "view", (total,), (2, 2))
+    unfolded = Node(NodeKind.RESHAPE, "view", (folded,), (4,))
+    last = called(torch.erf, unfolded, shape=(4,))
+    nodes = [source, layer, one, two, total, folded, unfolded, last]
+    made, cuts = cut(nodes, {layer: Side.SPARSE})
+    assert [(side, inside) for side, inside, _ in cuts] == [
+        (Side.SPARSE, [layer]),
+        (Side.TORCH, [one, two, total, folded, unfolded, last]),
+    ]
+    x = torch.randn(3, 4)
+    once = torch.nn.functional.linear(x, layer.matrix, layer.bias).erf()
+    torch.testing.assert_close(made(x), (once + once).erf())
+
+
 @pytest.mark.parametrize("side", [Side.SPARSE, Side.DENSE])
 def test_what_follows_torch_is_on_the_side_of_the_layers(side: Side) -> None:
     source = given(4)

@@ -157,8 +157,12 @@ def plan(
             groups[-1].nodes.append(node)
         else:
             groups.append(_Group(side, lead, [node]))
+    joined = _joined(groups)
+    for group in joined:
+        if group.side is not Side.SPARSE:
+            group.nodes = _with_reshapes(group.nodes)
     users = [node for node in graph.nodes if node not in skipped]
-    made = [make(g.side, g.nodes, _needed(graph, users, g.nodes)) for g in _joined(groups)]
+    made = [make(g.side, g.nodes, _needed(graph, users, g.nodes)) for g in joined]
     return Plan(graph, made)
 
 
@@ -184,6 +188,24 @@ def _joined(groups: Sequence[_Group]) -> list[_Group]:
         else:
             found.append(_Group(group.side, group.lead, [*group.nodes]))
     return found
+
+
+def _with_reshapes(nodes: Sequence[Node]) -> list[Node]:
+    """With the other shapes of what they make that they read themselves.
+
+    They were to be the kernels', which need none.
+    """
+    found: dict[Node, None] = {}
+    for node in nodes:
+        for value in node.inputs:
+            shapes = []
+            while value.kind is NodeKind.RESHAPE and value not in found:
+                shapes.append(value)
+                (value,) = value.inputs
+            if value in found:
+                found |= dict.fromkeys(reversed(shapes))
+        found[node] = None
+    return list(found)
 
 
 def _side(
