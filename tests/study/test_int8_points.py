@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur.errors import StoreError
+from secateur.errors import StoreError, UsageError
 from secateur.point import Latency, Point, accuracy
 from secateur.study.int8_points import (
     FACT,
@@ -18,7 +18,10 @@ from secateur.study.int8_points import (
     write_int8,
 )
 from secateur.study.plan import Run
+from secateur.study.rebuild import rebuild
+from secateur.study.salvage import read_salvage
 from secateur.study.store import Store
+from secateur.study.study import RunFolder
 
 SCORES = (accuracy("val", 45, 100), accuracy("test", 44, 100))
 TIMED = (Latency(5, 2e-3, 1e-3, 3e-3, "onnxruntime-int8", 1, 1),)
@@ -100,3 +103,62 @@ def test_an_int8_point_is_made_of_what_its_source_has(store: Store) -> None:
     assert made.digest != source.digest
     assert made.curve == ()
     assert made.epochs == source.epochs
+
+
+def test_python_sees_them_as_the_commands_do(store: Store, tmp_path: Path) -> None:
+    study = RunFolder(tmp_path / "run")
+    assert study.points == shown_points(store)
+    small = study.points[-1]
+    assert study.checkpoint(small) == study.checkpoint(store.points()[1])
+    found = study.pick(min_quality=0.1, x="bytes", at_most={"bytes": 123})
+    assert found.met
+    assert found.point == small
+
+
+def test_what_is_picked_in_int8_is_an_onnx_file_or_refused_by_name(
+    store: Store, tmp_path: Path
+) -> None:
+    found = RunFolder(tmp_path / "run").pick(min_quality=0.1, at_most={"bytes": 123})
+    with pytest.raises(UsageError, match=r"magnitude\+int8 0.5 .*as a network.*ONNX file"):
+        found.load()
+    with pytest.raises(UsageError, match=r"as a safetensors file.*a path that ends in \.onnx"):
+        found.export(tmp_path / "small.safetensors")
+
+
+def test_a_damaged_store_keeps_those_that_can_be_read(store: Store, tmp_path: Path) -> None:
+    saved = read_salvage(tmp_path / "run")
+    assert saved.int8 == 1
+    assert "2 points can be saved, 1 of them in INT8, too" in saved.told()
+    rebuild(tmp_path / "run", saved)
+    assert len(int8_points(Store(tmp_path / "run"))) == 1
+
+
+def test_a_note_that_is_damaged_costs_no_other_point(store: Store, tmp_path: Path) -> None:
+    with Store.writing(tmp_path / "run") as writing:
+        text = (writing.fact(FACT) or "").replace('\\"part\\": 45', '\\"part\\": 46')
+        assert text != writing.fact(FACT)
+        writing.write_fact(FACT, text)
+    saved = read_salvage(tmp_path / "run")
+    assert "those in INT8 are lost: `secateur quantise`" in saved.told()
+    assert len(saved.points) == 2
+    rebuild(tmp_path / "run", saved)
+    assert shown_points(Store(tmp_path / "run")) == store.points()
+
+
+def test_a_pick_in_int8_is_quantised_again_from_what_it_was_made_of(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def quantise(made: object, held: object, path: Path, *, seconds: float) -> None:
+        asked.append((made, held, seconds))
+        path.write_bytes(b"onnx")
+
+    monkeypatch.setattr("secateur.study.stored_pick.point_net", lambda _, point, __: point.digest)
+    monkeypatch.setattr("secateur.study.int8.measuring", lambda _, builder: builder)
+    monkeypatch.setattr("secateur.study.int8.quantised", quantise)
+    found = RunFolder(tmp_path / "run", "mine:net").pick(min_quality=0.1, at_most={"bytes": 123})
+    path = found.export()
+    assert path == tmp_path / "run" / "exports" / "magnitude-0.5-0-int8.onnx"
+    assert found.export(tmp_path / "mine.onnx").read_bytes() == b"onnx"
+    assert asked == 2 * [(store.points()[1].digest, "mine:net", 0)]
