@@ -514,6 +514,15 @@ def test_what_is_expected_is_a_thing_and_no_command(values: dict[str, Any]) -> N
     assert caught.value.expected.startswith(("a ", "each "))  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("kind", "written"), [("model", "mynets.build"), ("data", "mydata/data"), ("data", "mydata.py")]
+)
+def test_a_path_that_is_nearly_one_is_told_as_it_should_be(kind: str, written: str) -> None:
+    meant = {"mynets.build": "mynets:build"}.get(written, "mydata:data")
+    with pytest.raises(UnknownNameError, match=f"package.module:function, as in {meant}"):
+        checked(**{kind: written})
+
+
 @pytest.mark.parametrize(("kind", "name"), [("model", "mynets"), ("data", "mydata")])
 def test_a_module_without_its_function_is_told_how_it_is_written(kind: str, name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"package.module:function, as in {name}:"):

@@ -24,6 +24,7 @@ from typing import Any
 
 from secateur.errors import UnknownNameError, UsageError, with_article
 from secateur.foundation.own_error import text_of
+from secateur.foundation.own_path import did_you_mean, meant_path
 
 _SEPARATOR = ":"
 _OF_ONES_OWN = {"model": "build", "data set": "data"}
@@ -106,10 +107,12 @@ expected one of json. Did you mean 'json'?
 
     def _own_way(self, name: object) -> str:
         """How something of the user's own is named, where a table takes that."""
-        if self.kind not in _OF_ONES_OWN or not str(name).isidentifier():
+        if self.kind not in _OF_ONES_OWN:
             return ""
-        function = _OF_ONES_OWN[self.kind]
-        return f"A {self.kind} of your own is package.module:function, as in {name}:{function}."
+        own = meant_path(str(name))
+        if not own and str(name).removesuffix(".py").isidentifier():
+            own = f"{str(name).removesuffix('.py')}:{_OF_ONES_OWN[self.kind]}"
+        return f"A {self.kind} of your own is package.module:function, as in {own}." if own else ""
 
     def add(self, name: str, entry: Any) -> None:
         """Register an object of the user's own under `name`, for this process and its workers.
@@ -201,7 +204,8 @@ def imported(kind: str, path: str, name: str = "") -> Any:
             repr(name or path),
             given=f"{path!r}, which cannot be imported ({text_of(failure)})",
             expected="package.module:name, of a module that Python finds here",
-            remedy="Check the spelling, and that its package is installed or in this folder.",
+            remedy=f"{did_you_mean(path)}Check the spelling, and that its package is installed or "
+            "in this folder.",
         ) from failure
     return found
 

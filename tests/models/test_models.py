@@ -116,9 +116,10 @@ def test_the_import_path_is_left_as_it_was(users_folder: Path) -> None:
     [
         ("no_such_module:net", "module 'no_such_module' is not importable", ModuleNotFoundError),
         ("nets_that_fail:net", "ModuleNotFoundError: .*no_such_thing_at_all", ModuleNotFoundError),
-        (":net", "the module '' is not importable", ValueError),
+        (":net", "is ':net', expected package.module:function", None),
         ("nets_of_a_user:ful", "'ful' in 'nets_of_a_user' is missing", None),
-        ("nets_of_a_user:", "'' in 'nets_of_a_user' is missing", None),
+        ("nets_of_a_user:", "is 'nets_of_a_user:', expected package.module:function", None),
+        ("nets_of_a_user.py:full", "Did you mean 'nets_of_a_user:full'", ModuleNotFoundError),
         ("nets_of_a_user:constant", "'constant' in 'nets_of_a_user' is a int", None),
         ("nets_of_a_user:broken", r"failing \(RuntimeError: two lines\)", RuntimeError),
         ("nets_of_a_user:text", "what the builder returns is a str, expected an nn.Module", None),

@@ -12,6 +12,7 @@ from torch import nn
 
 from secateur.errors import ModelError, SecateurError
 from secateur.foundation.own_error import words_of
+from secateur.foundation.own_path import did_you_mean
 from secateur.models.shape import Shape
 from secateur.registry import MODELS, current_folder_importable
 
@@ -84,6 +85,14 @@ def find(path: str) -> Callable[..., object]:
         ModelError: There is no such module, or no function of that name in it.
     """
     module_name, _, function_name = path.partition(":")
+    if not module_name or not function_name:
+        raise ModelError(
+            "looking up a model",
+            "the model",
+            given=f"{path!r:.60}",
+            expected="package.module:function, as in mynets:build, or a reference net",
+            remedy="Name both the module and the function that builds the net.",
+        )
     try:
         with current_folder_importable():
             module = importlib.import_module(module_name)
@@ -93,8 +102,8 @@ def find(path: str) -> Callable[..., object]:
             f"the module {module_name!r}",
             given=f"not importable ({words_of(error)})",
             expected="a module found from the current directory or installed",
-            remedy="Write package.module:function, and start secateur in the module's directory or "
-            "set PYTHONPATH to it.",
+            remedy=f"{did_you_mean(path)}Write package.module:function, and start secateur in the "
+            "module's directory or set PYTHONPATH to it.",
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -103,8 +112,8 @@ def find(path: str) -> Callable[..., object]:
             f"{function_name!r} in {module_name!r}",
             given="missing" if function is None else f"a {type(function).__name__}",
             expected="a function that returns an nn.Module",
-            remedy=f"{_near(module, function_name)}Name the function that builds the net, after "
-            "the colon.",
+            remedy=f"{_near(module, function_name) or did_you_mean(path)}Name the function that "
+            "builds the net, after the colon.",
         )
     return function  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from secateur.artifact.manifest import Source
 from secateur.errors import StoreError, UsageError
 from secateur.foundation.harmless import is_harmless
+from secateur.foundation.own_path import is_path
 from secateur.registry import DATASETS, MODELS
 from secateur.spec import StudySpec
 from secateur.study.decoding import damaged
@@ -49,8 +50,8 @@ def source_of(store: Store, study: StudySpec, model: str | None, own: StudySpec 
             "the builder of the network",
             given=f"{name!r}, by the word of {store.folder} alone",
             expected="your own word for it: what a run folder names is never imported",
-            remedy="Pass --model package.module:function, or the study file with --study (in "
-            "Python, the function).",
+            remedy=f"Pass --model {name if is_path(name) else 'package.module:function'} if it is "
+            "yours, or the study file with --study (in Python, the function).",
         )
     traits = _traits_of(store, own or study, own)
     if name in MODELS and (len(traits.get("shape", ())) != 3 or not traits.get("classes")):
