@@ -1,10 +1,11 @@
 """Networks of other people's making through `secateur.compile`, at 90 % zeros: right, and how fast.
 
     OMP_NUM_THREADS=1 python benchmarks/foreign_compile.py [PACKAGE[/NET] ...] [--each 5]
-        [--results FILE.jsonl] [--out benchmarks/foreign_compile.md]
+        [--quick] [--results FILE.jsonl] [--out benchmarks/foreign_compile.md]
 
 Each net is compiled in a process of its own, on one thread, and compared with torch on its
-example, on fresh inputs and on a batch of another size. `--each 5` takes every fifth of a package.
+example, on fresh inputs and on a batch of another size. `--each 5` takes every fifth of a package;
+`--quick` times nothing and leaves torch's exporter to ONNX out, which takes most of the time.
 Results are appended as they come; a net that has one in the file is not run again.
 """
 
@@ -32,6 +33,7 @@ from secateur.foundation.run_example import batch_size, take_rows
 from secateur.measure.latency import compare_within
 from secateur.runtime.compiler.choice import ONNX
 from secateur.runtime.compiler.packing import unsupported
+from secateur.runtime.compiler.wholes import Wholes
 
 SHARE = 0.9
 TOLERANCE = 1e-4
@@ -45,9 +47,9 @@ NOTES = f"""\
 `apart`: the largest difference to the net in float64, as a share of the largest number of the
 output; `right`: it is at most {TOLERANCE:.0e}, or {NOISE} times what torch's own float32 differs
 by, on the example, on fresh inputs and on a batch of another size. The ratios are medians of passes
-that are interleaved, on one thread; `-` where ONNX Runtime cannot have the net, 1 where it was
-chosen. What fell back: a graph that could not be had, engines left out, operators without a
-kernel."""
+that are interleaved, on one thread; `-` where ONNX Runtime cannot have the net or nothing was
+timed, 1 where it was chosen. What fell back: a graph that could not be had, engines left out,
+operators without a kernel."""
 
 
 def pruned(builder: Builder) -> tuple[nn.Module, Any]:
@@ -144,9 +146,15 @@ def timed(net: nn.Module, engine: Any, inputs: Any, seconds: float) -> dict[str,
     return row | {name: one.median / ours for name, one in times.items() if name != "ours"}
 
 
+def _not_exported(wholes: Wholes, _program: object) -> None:
+    wholes.left_out[ONNX] = "not tried"
+
+
 def compiled(builder: Builder, *, seconds: float) -> dict[str, Any]:
-    """Compile, compare, time; what came of it."""
+    """Compile, compare and, in some seconds, time; what came of it."""
     net, inputs = pruned(builder)
+    if not seconds:
+        Wholes._export = _not_exported  # type: ignore[method-assign]
     row: dict[str, Any] = {"parameters": sum(one.numel() for one in net.parameters())}
     batch, stage = batch_size(inputs), "compile"
     try:
@@ -159,7 +167,7 @@ def compiled(builder: Builder, *, seconds: float) -> dict[str, Any]:
         stage = "compare"
         row |= judged(net, engine, inputs)
         stage = "time"
-        row |= timed(net, engine, inputs, seconds)
+        row |= timed(net, engine, inputs, seconds) if seconds else {}
     except SecateurError as refusal:
         return {**row, "result": "refused", "stage": stage, "why": blame(refusal)}
     except Exception as failure:
@@ -173,6 +181,7 @@ def main() -> None:
     parser.add_argument("chosen", nargs="*")
     parser.add_argument("--each", type=int, default=1, help="Every so many-th net of a package.")
     parser.add_argument("--seconds", type=float, default=0.5, help="As for secateur.compile.")
+    parser.add_argument("--quick", action="store_true", help="Only whether it is right.")
     parser.add_argument("--limit", type=float, default=240.0, help="Seconds for a net.")
     parser.add_argument("--results", type=Path, default=Path("foreign_compile.jsonl"))
     parser.add_argument("--out", type=Path, help="The table of all results so far.")
@@ -186,7 +195,8 @@ def main() -> None:
             if (package, name) in done or not chosen:
                 continue
             row = {"package": package, "net": name}
-            work = partial(compiled, nets[name], seconds=options.seconds)
+            seconds = 0.0 if options.quick else options.seconds
+            work = partial(compiled, nets[name], seconds=seconds)
             row |= apart(work, seconds=options.limit)
             rows.append(row)
             with options.results.open("a") as file:

@@ -113,6 +113,9 @@ def test_the_c_program_gives_the_same(
     assert done.returncode == 0, done.stderr
     given = np.frombuffer(done.stdout, np.float32).reshape(len(inputs), -1)
     assert np.allclose(given, expected(net, inputs), atol=1e-4)
+    short = subprocess.run(command, input=inputs.tobytes()[:-4], capture_output=True, check=False)
+    assert (short.returncode, short.stderr) == (1, b"run: the last example is cut off\n")
+    assert len((folder / "run.c").read_text().splitlines()) <= 50
     (tmp_path / "other.plan").write_bytes(b"no plan")
     refused = subprocess.run(
         [command[0], str(tmp_path / "other.plan")], capture_output=True, check=False

@@ -100,7 +100,7 @@ def package(
     Example:
         >>> folder = package(nn.Linear(4, 2), torch.zeros(1, 4), tempfile.mkdtemp())
         >>> sorted(one.name for one in folder.iterdir())
-        ['README.md', 'net.plan', 'run.c', 'secateur.h', 'secateur_runtime']
+        ['README.md', 'net.plan', 'run.c', 'secateur.h', 'secateur_plan.h', 'secateur_runtime']
         >>> Net(folder / "net.plan")(np.zeros((3, 4), np.float32)).shape
         (3, 2)
     """
@@ -158,7 +158,8 @@ def _fill(folder: Path, content: bytes, name: str) -> None:
     (runtime / "__init__.py").write_text(entry, encoding="utf-8")
     shutil.copyfile(source / _KERNELS / FILE, runtime / _KERNELS / FILE)
     shutil.copyfile(source / _KERNELS / "secateur.h", folder / "secateur.h")
-    shutil.copyfile(source / _PORTABLE / "run.c", folder / "run.c")
+    for name in ("run.c", "secateur_plan.h"):
+        shutil.copyfile(source / _PORTABLE / name, folder / name)
     (folder / PLAN).write_bytes(content)
     (folder / "README.md").write_text(_readme(folder / PLAN, name), encoding="utf-8")
 

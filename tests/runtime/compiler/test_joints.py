@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from torch.nn import functional
 
 import secateur
 from secateur.runtime.compiler.graph import NodeKind
+from secateur.runtime.compiler.portable import portable_plan
 from secateur.runtime.kernels import library
+from secateur.runtime.portable.net import Net
+from secateur.runtime.portable.plan_file import encode
 
 KINDS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]], NodeKind]] = {
     **{name: (run, [(4, 3, 3)], NodeKind.ACTIVATION) for name, run in ACTIVATIONS.items()},
@@ -116,3 +120,17 @@ def test_nets_of_them_run_in_one_segment(name: str, backend: str, sparsified, ex
     assert engine.choice(9).backend == backend
     if backend != "torch-folded":
         assert [type(one).__name__ for one in engine.choice(9).plan._segments] == ["Segment"]
+
+
+@pytest.mark.skipif(not library.available(), reason="no native kernels here")
+@pytest.mark.parametrize("name", [name for name in NETS if name != "sequences"])
+def test_a_plan_file_of_them_runs_without_torch(
+    name: str, tmp_path: Path, sparsified, exact, close
+) -> None:
+    build, shape = NETS[name]
+    net = sparsified(build(), 0.5)
+    (tmp_path / "net.plan").write_bytes(encode(portable_plan(net, torch.zeros(1, *shape))))
+    run = Net(tmp_path / "net.plan")
+    for batch in (1, 9):
+        x = torch.randn(batch, *shape)
+        close(torch.from_numpy(run(x.numpy())), exact(net, x))

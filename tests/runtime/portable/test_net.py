@@ -12,6 +12,8 @@ from secateur import models
 from secateur.errors import ModelError
 from secateur.runtime.compiler.portable import portable_plan
 from secateur.runtime.kernels import kernels
+from secateur.runtime.kernels.packs import Pack, pack_layer
+from secateur.runtime.kernels.structs import KernelLayer
 from secateur.runtime.portable.net import Net
 from secateur.runtime.portable.plan_file import encode
 
@@ -65,6 +67,23 @@ def test_a_batch_is_taken_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("secateur.runtime.portable.net._PART_BYTES", 1)
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
     check(net, packaged(net, torch.zeros(1, 6), tmp_path), (6,))
+
+
+def test_weights_are_packed_for_the_part_in_which_they_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def noted(layer: KernelLayer, *rest: object) -> Pack:
+        sizes.append((layer.in_layout, layer.batch))
+        return pack_layer(layer, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("secateur.runtime.portable.net._PART_BYTES", 1)
+    monkeypatch.setattr("secateur.runtime.portable.net.pack_layer", noted)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    packaged(net, torch.zeros(1, 6), tmp_path)
+    # The lanes' first layer reads the network's input, which lies plain.
+    assert [size for _, size in sizes] == [1, 1, kernels.lanes(), kernels.lanes()]
 
 
 def test_inputs_of_another_shape_or_type_are_refused(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ from secateur.runtime.portable.plan_file import Ops, StoredWeight, buffer_floats
 _PART_BYTES = 5 << 19
 """A thread takes a batch through all the ops in parts of so many bytes of activations."""
 
+_TUNED = 64
+"""Weights are packed for a part of at most so many images; they are right for any."""
+
 _KEPT_SIZES = 4
 _CACHE_LINE = 16
 _RUNTIME = "libgomp.so.1"
@@ -122,17 +125,19 @@ class _Runner:
         threads: int,
         name: str,
     ) -> None:
-        try:
-            self._ops = kernels.array_of([_op(row, weights) for row in ops])
-        except ValueError as error:
-            raise _unsound(name, str(error)) from None
         self._floats = buffer_floats(ops)
         self._step = kernels.lanes() if layout is Layout.LANES else 1
         self._layout = layout
         self._threads = threads
-        self._scratch = kernels.scratch_bytes(self._ops, threads)
         images = _PART_BYTES // (8 * max(self._floats)) // self._step
         self._largest = max(images, 1) * self._step
+        # Packed for more images than a part has, lanes would run empty beside them.
+        tuned = min(self._largest, _TUNED) if layout is Layout.LANES else 1
+        try:
+            self._ops = kernels.array_of([_op(row, weights, tuned) for row in ops])
+        except ValueError as error:
+            raise _unsound(name, str(error)) from None
+        self._scratch = kernels.scratch_bytes(self._ops, threads)
         self._free: dict[int, list[_Workspace]] = {}
 
     def run(self, inputs: Floats, outputs: Floats) -> None:
@@ -177,7 +182,7 @@ class _Runner:
         return _Workspace(task, buffers, (arrays,))
 
 
-def _op(row: Any, weights: Sequence[StoredWeight]) -> Op:
+def _op(row: Any, weights: Sequence[StoredWeight], batch: int) -> Op:
     shape, kind = Shape(*map(int, row["shape"])), OpKind(int(row["kind"]))
     before, after = Layout(int(row["in_layout"])), Layout(int(row["out_layout"]))
     pack: Pack | Floats | None = None
@@ -185,7 +190,7 @@ def _op(row: Any, weights: Sequence[StoredWeight]) -> Op:
         weight = weights[int(row["weight"])]
         pack = weight.values
         if kind in (OpKind.LINEAR, OpKind.CONV2D):
-            layer = KernelLayer(kind, before, after, 0, int(row["batch"]), shape)
+            layer = KernelLayer(kind, before, after, 0, batch, shape)
             pack = pack_layer(
                 layer, _rows(weight, shape), weight.bias if weight.bias.size else None
             )
