@@ -1,5 +1,6 @@
 """Targets: on every reference net the smallest cut that costs no more than was asked."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from torch import nn
 import secateur
 import secateur.measure.latency
 from secateur import models
-from secateur.errors import MaskError
-from secateur.registry import MODELS
+from secateur.errors import ChannelError, MaskError
+from secateur.foundation.target import parse_target
+from secateur.pruning.select import cut
+from secateur.registry import METHODS, MODELS
+from secateur.verbs import target
+from secateur.verbs.units import groups_of
 
 EXAMPLE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 SMALL = ("lenet-5", "lenet-300-100")  # the others, and transformers: benchmarks/targets.py
@@ -106,3 +111,41 @@ def test_out_of_reach_names_the_range_and_leaves_the_net() -> None:
 def test_what_is_no_request_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(MaskError, match=words):
         secateur.prune(net_of("lenet-5"), "magnitude", **options)
+
+
+def l1(net: nn.Module, share: float) -> secateur.Masks:
+    """The masks of `l1-filter` at a sparsity; the net is left as it is."""
+    parts = METHODS["l1-filter"].parts
+    return cut(net, parts, (share,), groups_of=lambda part: groups_of(net, part, EXAMPLE))
+
+
+def test_a_cut_that_was_counted_is_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[secateur.Masks, bool]] = []
+    real = target.compact_with_record
+
+    def noted(net: nn.Module, masks: secateur.Masks, *given: Any, verify: bool = True) -> Any:
+        made.append((masks, verify))
+        return real(net, masks, *given, verify=verify)
+
+    monkeypatch.setattr(target, "compact_with_record", noted)
+    net = net_of("lenet-5")
+    reached = target.reach(net, parse_target({"macs": 0.5}), l1, EXAMPLE, structured=True)
+    assert reached.cost <= reached.limit
+    quick = [masks for masks, verify in made if not verify]
+    assert not any(one == other for one, other in combinations(quick, 2))
+    # The net that is handed out is compared with the masked one.
+    assert [verify for _, verify in made].count(True) == 1
+    assert made[-1][0] == l1(net, reached.sparsity)
+
+
+def test_what_a_comparison_holds_back_is_searched_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = target.compact_with_record
+
+    def held_back(net: nn.Module, masks: secateur.Masks, *given: Any, verify: bool = True) -> Any:
+        if verify:
+            raise ChannelError("c", "s", given="g", expected="e", remedy="r")
+        return real(net, masks, *given, verify=verify)
+
+    monkeypatch.setattr(target, "compact_with_record", held_back)
+    with pytest.raises(MaskError, match="out of reach"):
+        target.reach(net_of("lenet-5"), parse_target({"macs": 0.5}), l1, EXAMPLE, structured=True)

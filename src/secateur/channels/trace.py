@@ -63,6 +63,11 @@ class Trace:
         """Whether channels that would not leave exactly are pinned."""
         return self._nonzero is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no axis is left that could be kept a grid in another way."""
+        return all(one.taken + 1 == one.options for one in self.state.tape.choices)
+
     def groups(
         self, scope: Literal["conv", "all"] = "conv", kind: Literal["channel", "head"] = "channel"
     ) -> Groups:

@@ -33,7 +33,7 @@ from secateur.study.tensor_files import read_tensors
 from secateur.verbs.cut_inputs import check_masks
 from secateur.verbs.left_out import idle_patterns, what_is_left_out
 from secateur.verbs.target import check_reach
-from secateur.verbs.units import groups_of
+from secateur.verbs.units import SharedUnits, groups_of
 from secateur.version_settings import guarded_patterns
 
 
@@ -156,15 +156,16 @@ def _check_targets(
 ) -> None:
     """Refuse counts that no cut of this net reaches: they depend little on its weights."""
     tried = [replace(part, criterion="random") for part in parts]
+    units = SharedUnits(model, example, layers)
 
     def cut_at(net: nn.Module, sparsity: float) -> Masks:
         return cut(
             net,
             tried,
             (sparsity,),
-            groups_of=lambda part: groups_of(net, part, example, layers),
+            groups_of=units.of,
             layers=layers,
-        ).apply(net)
+        )
 
     structured = is_structured(parts)
     for target in targets:

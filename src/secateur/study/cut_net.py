@@ -46,7 +46,7 @@ from secateur.training.device import resolve_device
 from secateur.training.fit import steps_an_epoch, stream
 from secateur.training.learning_rate import hurt, retraining_rates
 from secateur.verbs.target import reach
-from secateur.verbs.units import groups_of
+from secateur.verbs.units import SharedUnits, groups_of
 
 _EXAMPLES = 2
 
@@ -212,23 +212,26 @@ class CutNet:
         """The masks of a level, applied; of a target at the sparsity that reaches it."""
         target, rounds = target_of(level), 1 if "scores" in self.files else rounds_of(self.parts)
         known = self.statistics(self.model) if rounds == 1 else None
+        units = SharedUnits(self.model, self.example, self.layers)
 
         def cut_once(net: nn.Module, asked: Sequence[Sparsity], before: Masks | None) -> Masks:
-            return cut(
+            own = units if rounds == 1 else SharedUnits(net, self.example, self.layers)
+            masks = cut(
                 net,
                 self.parts,
                 asked,
-                groups_of=lambda part: groups_of(net, part, self.example, self.layers),
+                groups_of=own.of,
                 statistics=self.statistics(net) if known is None else known,
                 previous=before,
                 layers=self.layers,
             )
+            return units.sign(masks) if rounds == 1 else masks
 
         def cut_at(net: nn.Module, asked: Sequence[Sparsity]) -> Masks:
-            return cut_in_rounds(net, asked, rounds, previous, cut_once).apply(net)
+            return cut_in_rounds(net, asked, rounds, previous, cut_once)
 
         if target is None:
-            return cut_at(self.model, shares_of(level))
+            return cut_at(self.model, shares_of(level)).apply(self.model)
         room: Callable[[float], float] = _room if target.cost == "bytes" else float
         self.reached = reach(
             self.model,
@@ -238,7 +241,7 @@ class CutNet:
             structured=is_structured(self.parts),
             room=room,
         )
-        return cut_at(self.model, (self.reached.sparsity,))
+        return cut_at(self.model, (self.reached.sparsity,)).apply(self.model)
 
     def load(self) -> Masks | None:
         """Take the weights that the run starts from; the masks that they came with.

@@ -209,7 +209,7 @@ def prune(
         reached = reach(
             model,
             goal,
-            lambda net, share: cut_at(net, [share]).apply(net),
+            lambda net, share: cut_at(net, [share]),
             example_inputs,
             structured=is_structured(parts),
         )

@@ -10,6 +10,7 @@ import copy
 import math
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ _HIGHEST = 0.999
 _NEAR = 0.995
 """A cost between this share of the limit and the limit is near enough."""
 
+_COUNTED = ("macs", "parameters")
+Cost = tuple[float, float, float]
 CutAt = Callable[[nn.Module, float], Masks]
-"""From a copy of the net and a sparsity to the masks, applied."""
+"""From the net and a sparsity to the masks; the net is left as it is."""
 
 
 def reach(
@@ -44,10 +47,10 @@ def reach(
     """Find the smallest sparsity that reaches a target.
 
     Args:
-        model: The dense net; copies of it are cut.
+        model: The dense net; it is not touched.
         target: What is asked for. Of single weights, MACs and parameters are those that are not
             zero; of channels, all that the compact net has.
-        cut_at: Cuts a copy at a sparsity.
+        cut_at: Gives its masks at a sparsity.
         example_inputs: A batch that the net accepts.
         structured: Whether channels are cut, and not single weights alone.
         room: From the limit to what the search keeps to, where the net will cost more later.
@@ -67,7 +70,16 @@ def reach(
             expected="a batch that the net accepts: costs are counted on it",
             remedy="Pass example_inputs=.",
         )
-    costs = _Costs(model, target, cut_at, example_inputs, structured)
+    exact = _Costs(model, target, cut_at, example_inputs, structured)
+    # What is counted needs no comparison of networks on the way, only at the end.
+    quick = replace(exact, verify=False) if target.cost in _COUNTED else exact
+    found = _reached(quick, target, room)
+    if quick is exact or exact.of(found.sparsity) == quick.of(found.sparsity):
+        return found
+    return _reached(exact, target, room)
+
+
+def _reached(costs: _Costs, target: Target, room: Callable[[float], float]) -> Reached:
     dense = costs.dense()
     limit = target.limit * dense if target.is_share else target.limit
     asked = room(limit)
@@ -161,16 +173,19 @@ def checked_target(target: object, sparsity: object) -> Target:
         ) from None
 
 
+@dataclass
 class _Costs:
     """What the net costs at a sparsity: the number, and its quartiles where it is a time."""
 
-    def __init__(
-        self, model: nn.Module, target: Target, cut_at: CutAt, example: Any, structured: bool
-    ) -> None:
-        self._model, self._target, self._cut, self._example = model, target, cut_at, example
-        self._structured = structured
-        self._known: dict[float, tuple[float, float, float]] = {}
-        self._weights = 0
+    model: nn.Module
+    target: Target
+    cut: CutAt
+    example: Any
+    structured: bool
+    verify: bool = True
+    _known: dict[float, Cost] = field(default_factory=dict, init=False)
+    _made: list[tuple[Masks, Cost]] = field(default_factory=list, init=False)
+    _weights: int = field(default=0, init=False)
 
     @property
     def weights(self) -> int:
@@ -179,39 +194,45 @@ class _Costs:
             self.of(0.0)
         return max(1, self._weights)
 
-    def of(self, sparsity: float) -> tuple[float, float, float]:
+    def of(self, sparsity: float) -> Cost:
         """The cost and its quartiles."""
         if sparsity not in self._known:
-            net = copy.deepcopy(self._model)
-            masks = self._cut(net, sparsity)
+            masks = self.cut(self.model, sparsity)
             self._weights = masks.total
-            self._known[sparsity] = self._measured(net, masks)
+            same = next((found for made, found in self._made if made == masks), None)
+            self._known[sparsity] = self._measured(masks) if same is None else same
+            if same is None and self.structured:  # single weights go one by one
+                self._made.append((masks, self._known[sparsity]))
         return self._known[sparsity]
 
     def dense(self) -> float:
         """What the net costs as it is: every parameter, whatever its value."""
-        if self._target.cost in ("macs", "parameters"):
-            return float(getattr(cost(self._model, self._example), self._target.cost))
+        if self.target.cost in _COUNTED:
+            return float(getattr(cost(self.model, self.example), self.target.cost))
         return self.of(0.0)[0]
 
-    def _measured(self, net: nn.Module, masks: Masks) -> tuple[float, float, float]:
+    def _measured(self, masks: Masks) -> Cost:
+        net = copy.deepcopy(self.model)
+        masks.apply(net)
+        # A cut that was tried when it was chosen is made again for less than it is planned anew.
+        tried = masks.traced is not None and masks.traced.verified is not None
         try:
-            record = compact_with_record(net, masks, self._example)
+            record = compact_with_record(net, masks, self.example, verify=self.verify or tried)
         except ChannelError:
             record = None
         small = (net if record is None else record.model).eval()
-        if self._target.cost == "latency_ms":
-            timed = latency(small, self._example, batch=self._target.batch)
+        if self.target.cost == "latency_ms":
+            timed = latency(small, self.example, batch=self.target.batch)
             return 1e3 * timed.median, 1e3 * timed.q1, 1e3 * timed.q3
-        if self._target.cost == "bytes":
+        if self.target.cost == "bytes":
             kept = None if record is None else record.kept
-            size = _file_size(small, masks, net, kept, self._example)
+            size = _file_size(small, masks, net, kept, self.example)
             return size, size, size
-        counted = cost(small, self._example)
-        if self._target.cost == "macs":
-            found = counted.macs if self._structured else counted.nonzero_macs
+        counted = cost(small, self.example)
+        if self.target.cost == "macs":
+            found = counted.macs if self.structured else counted.nonzero_macs
         else:
-            found = counted.parameters if self._structured else counted.nonzero
+            found = counted.parameters if self.structured else counted.nonzero
         return found, found, found
 
 

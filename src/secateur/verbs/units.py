@@ -112,6 +112,49 @@ class _Units:
         return replace(found, slots=(*found.slots, *traced.readers(found, excluded)))
 
 
+class SharedUnits:
+    """The units of a network's parts, found once for all cuts of it, or of copies of it.
+
+    Args:
+        model: The network; it is not touched.
+        example_inputs: A batch that it accepts.
+        layers: As for `groups_of`.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+        >>> units = SharedUnits(net, torch.zeros(1, 1, 4, 4))
+        >>> units.of(Part("magnitude", "channel", "conv", "layer")).count
+        4
+    """
+
+    def __init__(self, model: nn.Module, example_inputs: Any, layers: Layers = ALL_LAYERS) -> None:
+        self._units = _Units(model, example_inputs, layers)
+        self._known: dict[tuple[str, str], Groups] = {}
+
+    def of(self, part: Part) -> Groups:
+        """The units of a part.
+
+        Raises:
+            ModelError: As of `groups_of`.
+            ChannelError: As of `groups_of`.
+        """
+        key = (part.granularity, part.scope)
+        if key not in self._known:
+            self._known[key] = self._units.of(part)
+        return self._known[key]
+
+    def sign(self, masks: Masks) -> Masks:
+        """The masks, with the trace, so that compaction does not trace anew.
+
+        Not where a later cut could ask for another way through the network: it finds that itself.
+        """
+        traced = self._units.traced
+        if traced is not None and traced.is_settled:
+            masks.traced = traced
+        return masks
+
+
 def groups_of(
     model: nn.Module, part: Part, example_inputs: Any, layers: Layers = ALL_LAYERS
 ) -> Groups:
