@@ -198,10 +198,12 @@ def main() -> None:
     for name in asked.names:
         folder, file = asked.work / name, asked.out / f"{name}.json"
         before: Mapping[str, Any] = read(file) if file.is_file() else {}
-        took = sweep(name, folder) + before.get("seconds", 0)
+        took = round(sweep(name, folder) + before.get("seconds", 0))
+        kept = {"study": name, "seconds": took, **found_in(folder)}
+        write(file, kept)  # what follows may be stopped, and is made anew
         with tempfile.TemporaryDirectory() as files:
             made = ship(name, folder, Path(files), asked.seconds)
-        write(file, {"study": name, "seconds": round(took), **made, **found_in(folder)})
+        write(file, {**kept, **made})
 
 
 if __name__ == "__main__":

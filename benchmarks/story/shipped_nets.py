@@ -13,6 +13,10 @@ MILLI = 1000
 
 def table(found: Results) -> Iterator[str]:
     """Quality, bytes and milliseconds of each form; then the points of the sweep."""
+    if "shipped" not in found:
+        yield from ("What is shipped of it is not measured yet; the same command goes on.", "")
+        yield from by_level(found)
+        return
     batches = sorted({timing[1] for form in found["shipped"] for timing in form["latency"]})
     head = ["net", "form", "val accuracy", "test accuracy", "bytes"]
     head += [f"ms, batch {batch}" for batch in batches]
