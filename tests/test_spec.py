@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from secateur.pruning.methods.slimming import Options as SlimmingOptions
 from secateur.registry import METHODS
 from secateur.spec import MethodSpec, Named, StudySpec, check_study, chosen, digest, read_study
 from secateur.training_settings import TrainingSpec
+from secateur.tuning_settings import SearchSpec, TuneSpec
 
 BASE: dict[str, Any] = {"methods": {"magnitude": {}}}
 
@@ -527,3 +530,29 @@ def test_a_path_that_is_nearly_one_is_told_as_it_should_be(kind: str, written: s
 def test_a_module_without_its_function_is_told_how_it_is_written(kind: str, name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"package.module:function, as in {name}:"):
         checked(**{kind: name})
+
+
+HUGE = 10**400
+"""What TOML lets stand, and no float of any machine can be."""
+
+
+@pytest.mark.parametrize("kind", [StudySpec, TrainingSpec, MethodSpec, TuneSpec, SearchSpec])
+def test_a_number_of_hundreds_of_digits_is_no_crash_wherever_it_stands(
+    kind: type[BaseModel],
+) -> None:
+    tables: dict[type[BaseModel], Callable[[dict[str, Any]], dict[str, Any]]] = {
+        StudySpec: lambda one: {"methods": {"magnitude": {}}, **one},
+        TrainingSpec: lambda one: {"methods": {"magnitude": {}}, "training": one},
+        MethodSpec: lambda one: {"methods": {"magnitude": one}},
+        TuneSpec: lambda one: {"methods": {"magnitude": {}}, "tune": one},
+        SearchSpec: lambda one: {
+            "methods": {"magnitude": {}},
+            "tune": {"space": {"learning_rate": {"low": 0, "high": 1, **one}}},
+        },
+    }
+    for setting in kind.model_fields:
+        for value in (HUGE, -HUGE, [HUGE], {"a": HUGE}, {"macs": HUGE}):
+            with contextlib.suppress(UsageError):
+                check_study(tables[kind]({setting: value}), "study.toml")
+    with pytest.raises(SpecError, match=r"levels\.0 is"):
+        study(levels=HUGE)

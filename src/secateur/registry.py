@@ -27,6 +27,9 @@ from secateur.foundation.own_error import text_of
 from secateur.foundation.own_path import did_you_mean, meant_path
 
 _SEPARATOR = ":"
+_LONGEST_PATH = 200
+"""Letters of a path that is repeated in a message; more are no name."""
+
 _OF_ONES_OWN = {"model": "build", "data set": "data"}
 """What a function of the user's own may be called, by the kind of a table that takes its path."""
 
@@ -108,6 +111,8 @@ expected one of json. Did you mean 'json'?
     def _own_way(self, name: object) -> str:
         """How something of the user's own is named, where a table takes that."""
         if self.kind not in _OF_ONES_OWN:
+            return ""
+        if len(str(name)) > _LONGEST_PATH:
             return ""
         own = meant_path(str(name))
         if not own and str(name).removesuffix(".py").isidentifier():

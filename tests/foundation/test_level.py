@@ -35,6 +35,7 @@ def test_levels_are_parsed(given: object, level: Levels) -> None:
 
 BAD = [1, 1.0, 1.5, 90, -0.1, -1, float("nan"), float("inf"), -float("inf"), "", "half", "0.5/"]
 BAD += ["nan", "50%", "0.5,0.6", "1", True, False, None, {}, [0.5, 1.0], ["x"]]  # type: ignore[list-item]
+BAD += [10**400, -(10**400), {"fc": 10**400}]
 BAD += [{"fc": 1.0}, {"fc": "x"}, {"fc": {"fc": 0.5}}, "fc=1", "fc="]  # type: ignore[list-item]
 
 

@@ -19,6 +19,7 @@ _THINGS = {
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
     "none_required": "nothing",
+    "invalid_key": "a name, which is text",
 }
 # By how the name of the kind of error begins: `int_type`, `int_parsing`, `int_from_float`, ...
 _KINDS = {

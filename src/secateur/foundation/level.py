@@ -180,7 +180,7 @@ def _share(value: object, highest: bool = False) -> float:
     if not isinstance(value, bool) and isinstance(value, int | float | str):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # no number, or one of hundreds of digits
             number = math.nan
         # An underscore is a separator to `float`; adding 0 turns -0.0, of another digest, into 0.
         if (0 <= number < 1 or (highest and number == 1)) and "_" not in str(value):

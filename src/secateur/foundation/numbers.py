@@ -40,7 +40,11 @@ def finite_number(value: object) -> float | None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except OverflowError:  # of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _decimals(value: Any, letter: str) -> Any:
