@@ -3,10 +3,11 @@
     python benchmarks/scale.py --out benchmarks/scale.md      # ten minutes, nothing beside
 
 Empty runs are runs whose training does nothing: the cut, the scoring, the file and the store are
-real. What a run costs is the time between the first and the last point of a sweep (the cluster's or
-the server's start is a column of its own) times the places, by the points; its own part of that is
-what the worker measured. The real study is LeNet-5 on `shapes`. The four nodes are four raylets of
-one CPU each on this machine's cores; in the second run of them one is killed in the middle.
+real. Each is a chain, and so a task, of its own. What a run costs is the time between the first and
+the last point of a sweep (the cluster's or the server's start is a column of its own) times the
+places, by the points; its own part of that is what the worker measured. The real study is LeNet-5
+on `shapes`. The four nodes are four raylets of one CPU each on this machine's cores; in the second
+run of them one is killed in the middle.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ EMPTY: Mapping[str, Any] = {
     "levels": LEVELS,
     "seeds": 1,
     "training": {"base_epochs": 1, "retrain_epochs": 1},
-    "methods": {"lamp": {}, "random-weight": {}},
+    "methods": {name: {"schedule": "one-shot"} for name in ("lamp", "random-weight")},
 }
 REAL: Mapping[str, Any] = {
     "model": "lenet-5",
