@@ -13,7 +13,8 @@ from pathlib import Path
 from secateur.errors import StoreError
 from secateur.study.database import FILE, create_tables
 from secateur.study.folder import draft
-from secateur.study.salvage import TABLES, Row, Salvage
+from secateur.study.damaged_pages import Row
+from secateur.study.salvage import TABLES, Salvage
 
 
 def rebuild(folder: Path, saved: Salvage) -> Path:
