@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 
 from secateur.errors import StoreError
+from secateur.study.damaged_pages import Row
 from secateur.study.database import FILE, create_tables
 from secateur.study.folder import draft
-from secateur.study.damaged_pages import Row
 from secateur.study.salvage import TABLES, Salvage
 
 
