@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -119,7 +120,8 @@ def test_nets_of_them_run_in_one_segment(name: str, backend: str, sparsified, ex
     close(engine(x[:2]), exact(net, x[:2]))
     assert engine.choice(9).backend == backend
     if backend != "torch-folded":
-        assert [type(one).__name__ for one in engine.choice(9).plan._segments] == ["Segment"]
+        run: Any = engine.choice(9).plan
+        assert [type(one).__name__ for one in run._segments] == ["Segment"]
 
 
 @pytest.mark.skipif(not library.available(), reason="no native kernels here")
