@@ -7,12 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import secateur.cli.bench  # noqa: F401
 from secateur import models
 from secateur.artifact.export import export_onnx
 from secateur.artifact.manifest import Source
 from secateur.artifact.save import save
 from secateur.cli.app import app
+from secateur.cli.bench import HEADS
 from secateur.errors import UnknownNameError, UsageError
 
 
@@ -45,6 +45,8 @@ def test_every_engine_batch_and_thread_count_has_a_row(file: Path) -> None:
         for engine in ("torch", "onnxruntime")
     ]
     assert "2 interleaved rounds" in said
+    assert all(HEADS)
+    assert [head for head in HEADS if head not in said] == [], said
 
 
 def test_the_json_has_the_quartiles_and_the_machine(file: Path) -> None:

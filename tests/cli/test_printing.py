@@ -117,6 +117,17 @@ def test_a_terminal_has_our_colours_and_the_words_of_others() -> None:
     assert "\x1b]" not in text
 
 
+def test_text_in_brackets_and_between_colons_is_text() -> None:
+    written = io.StringIO()
+    table = Table("this, ms [quartiles]")
+    table.add_row("[bold]:x: [0.1, 0.2]")
+    Terminal(file=written, width=80).print(table, "[red]a[/red]")
+    assert all(
+        one in written.getvalue()
+        for one in ("this, ms [quartiles]", "[bold]:x: [0.1, 0.2]", "[red]a[/red]")
+    )
+
+
 def test_lines_tabs_and_letters_of_all_languages_stay() -> None:
     for text in ("a\tb\n\nc\n", "naïve 日本 ± ✓ é", "caf\udce9", "no\u00a0break"):
         assert words(text) == text

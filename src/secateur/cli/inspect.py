@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Table
 
 from secateur.cli.app import app
@@ -71,7 +70,7 @@ def _table(found: Inspection) -> Table:
     for head in ("kept", "parameters", "zeros", "MACs", "bytes"):
         table.add_column(head, justify="right")
     for layer in found.layers[:_MOST_ROWS]:
-        table.add_row(*(escape(cell) for cell in _cells(layer)))
+        table.add_row(*_cells(layer))
     return table
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def int8_table(found: Quantised) -> Table:
     table.add_column("float32", justify="right")
     table.add_column("INT8", justify="right")
     for row in _rows(found):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 

@@ -176,7 +176,13 @@ def screened() -> Iterator[Screen]:
 
 
 class Terminal(Console):
-    """A Rich console whose words are `words`: the colours are ours, the text may be of others."""
+    """A Rich console whose words are `words`: the colours are ours, the text may be of others.
+
+    Text is text: neither `[quartiles]` nor `:x:` means anything to it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, **options})
 
     @property
     def file(self) -> IO[str]:
