@@ -345,7 +345,11 @@ def test_an_example_that_does_not_fit() -> None:
 
 
 def test_it_is_shown_in_one_line() -> None:
-    counted = cost(nn.Sequential(*(nn.Linear(30, 30) for _ in range(40))), torch.zeros(1, 30))
+    net = nn.Sequential(*(nn.Linear(30, 30) for _ in range(40)))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(1.0)  # of 37,200 weights that are drawn one may be zero
+    counted = cost(net, torch.zeros(1, 30))
     assert repr(counted) == (
         "Cost(parameters=37,200, nonzero=37,200, macs=36,000, nonzero_macs=36,000, layers: 40)"
     )
