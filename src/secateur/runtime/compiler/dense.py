@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from secateur.runtime.compiler.graph import JOINTS, Node, NodeKind
+from secateur.runtime.compiler.unfolding import exchanged
 
 Function = Callable[..., Any]
 
@@ -101,10 +102,7 @@ def transposed(node: Node) -> torch.Tensor:
     Args:
         node: Of kind CONV_TRANSPOSE.
     """
-    weight, groups = node.matrix, node.options["groups"]
-    outputs, inputs, *kernel = weight.shape
-    by_group = weight.view(groups, outputs // groups, inputs, *kernel).transpose(1, 2)
-    return by_group.reshape(groups * inputs, outputs // groups, *kernel)
+    return exchanged(node.matrix, node.options["groups"])
 
 
 def _linear(node: Node) -> Function:

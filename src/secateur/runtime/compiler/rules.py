@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from secateur.runtime.compiler.graph import Node, NodeKind
+from secateur.runtime.compiler.unfolding import exchanged
 
 aten = torch.ops.aten
 
@@ -82,9 +83,7 @@ def _conv_transpose(name: str, shape: tuple[int, ...], given: Arguments) -> Node
         axis: _pair(given[axis]) for axis in ("stride", "padding", "dilation", "output_padding")
     }
     options["groups"] = groups
-    inputs, outputs, *kernel = weight.shape
-    by_group = weight.view(groups, inputs // groups, outputs, *kernel).transpose(1, 2)
-    weight = by_group.reshape(groups * outputs, inputs // groups, *kernel)
+    weight = exchanged(weight, groups)
     node = Node(NodeKind.CONV_TRANSPOSE, name, (given["input"],), shape, weight, bias)
     node.options = options
     return node

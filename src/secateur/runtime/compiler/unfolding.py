@@ -21,6 +21,24 @@ from torch import Tensor
 from secateur.runtime.compiler.graph import Node
 
 
+def exchanged(weight: Tensor, groups: int) -> Tensor:
+    """A weight whose first two axes change places, each group by itself; twice is no change.
+
+    From `[in, out / groups, ...]`, as torch and ONNX have transposed convolutions, to
+    `[out, in / groups, ...]`, as all other layers are, and back.
+
+    Args:
+        weight: `[groups x a, b, ...]`.
+        groups: How many there are.
+
+    Returns:
+        `[groups x b, a, ...]`.
+    """
+    first, second, *kernel = weight.shape
+    by_group = weight.view(groups, first // groups, second, *kernel).transpose(1, 2)
+    return by_group.reshape(groups * second, first // groups, *kernel)
+
+
 def in_depth(weight: Tensor, node: Node) -> Tensor:
     """The weight of a CONV_3D for images: `[out x depth, in x depth, kernel height, width]`.
 
