@@ -55,7 +55,6 @@ ALWAYS vec hard_sigmoid(vec x) {
   return clamp(x + splat(3.0f), splat(0.0f), splat(6.0f)) / splat(6.0f);
 }
 
-ALWAYS vec do_clamp(vec x, vec a, vec b) { return clamp(x, a, b); }
 ALWAYS vec do_leaky(vec x, vec a, vec b) {
   (void)b;
   return choose(x < splat(0.0f), x * a, x);
@@ -64,30 +63,20 @@ ALWAYS vec do_elu(vec x, vec a, vec b) {
   (void)b;
   return choose(x < splat(0.0f), a * (exp_of(x) - splat(1.0f)), x);
 }
-ALWAYS vec do_sigmoid(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return sigmoid(x);
-}
-ALWAYS vec do_hard_sigmoid(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return hard_sigmoid(x);
-}
-ALWAYS vec do_silu(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return x * sigmoid(x);
-}
-ALWAYS vec do_hard_swish(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return x * hard_sigmoid(x);
-}
-ALWAYS vec do_tanh(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return wave(x);
-}
-ALWAYS vec do_gelu(vec x, vec a, vec b) {
-  (void)a, (void)b;
-  return splat(0.5f) * x * (splat(1.0f) + erf_of(x * splat(0.70710678118654752f)));
-}
+/* A function that takes no numbers beside its own. */
+#define OF_ONE(name, value)                                                                        \
+  ALWAYS vec name(vec x, vec a, vec b) {                                                           \
+    (void)a, (void)b;                                                                              \
+    return value;                                                                                  \
+  }
+
+OF_ONE(do_sigmoid, sigmoid(x))
+OF_ONE(do_hard_sigmoid, hard_sigmoid(x))
+OF_ONE(do_silu, sigmoid(x) * x)
+OF_ONE(do_hard_swish, hard_sigmoid(x) * x)
+OF_ONE(do_tanh, wave(x))
+OF_ONE(do_gelu, splat(0.5f) * x * (splat(1.0f) + erf_of(x * splat(0.70710678118654752f))))
+
 ALWAYS vec do_gelu_tanh(vec x, vec a, vec b) {
   (void)a, (void)b;
   vec inner = splat(0.79788456080286536f) * (x + splat(0.044715f) * x * x * x);
@@ -116,7 +105,7 @@ static void run_activate(const struct job *job, int64_t first, int64_t last, flo
   (void)scratch;
   switch (op->flags >> SECATEUR_FUNCTION_SHIFT) {
     case SECATEUR_CLAMP:
-      over(do_clamp, x, y, count, a, b);
+      over(clamp, x, y, count, a, b);
       break;
     case SECATEUR_LEAKY:
       over(do_leaky, x, y, count, a, b);
