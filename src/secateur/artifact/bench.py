@@ -22,13 +22,13 @@ from secateur.artifact.memory import working_memory
 from secateur.artifact.path import checked_path
 from secateur.artifact.reader import reading
 from secateur.errors import ArtifactError, UnknownNameError, UsageError
+from secateur.foundation.timed_engines import ENGINES
 from secateur.measure.environment import environment
 from secateur.measure.latency import compare, torch_threads
 from secateur.point import Timing
 from secateur.runtime.compiler import Engine
 from secateur.runtime.compiler import compile as compile_engine
 
-ENGINES = ("torch", "onnxruntime", "secateur")
 Call = Callable[[], object]
 
 _REST = 0.001

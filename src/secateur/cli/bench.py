@@ -15,6 +15,7 @@ from secateur.cli.names import engines as engine_names
 from secateur.cli.names import models
 from secateur.cli.printing import print_table
 from secateur.errors import UsageError
+from secateur.foundation.timed_engines import ENGINES
 
 if TYPE_CHECKING:
     from secateur.artifact.bench import Benchmark, Row
@@ -37,7 +38,7 @@ def bench_file(
     ] = None,
     engines: Annotated[
         str, typer.Option(help="With commas.", autocompletion=engine_names)
-    ] = "torch,onnxruntime,secateur",
+    ] = ",".join(ENGINES),
     batch: Annotated[str, typer.Option(help="Examples of a pass, with commas.")] = "1,64",
     threads: Annotated[str, typer.Option(help="Threads inside an operator, with commas.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Timed rounds.")] = 50,

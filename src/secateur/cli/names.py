@@ -12,12 +12,11 @@ from typing import Annotated
 import typer
 
 from secateur.errors import SecateurError
+from secateur.foundation.timed_engines import ENGINES
 from secateur.point import Point
 from secateur.pruning.method import ALL, FAMILIES
 from secateur.registry import DATASETS, METHODS, MODELS
 from secateur.study import presets
-
-_ENGINES = ("torch", "onnxruntime", "secateur")
 
 
 def methods(incomplete: str) -> list[str]:
@@ -27,7 +26,7 @@ def methods(incomplete: str) -> list[str]:
 
 def engines(incomplete: str) -> list[str]:
     """What `secateur bench` times, with commas between them."""
-    return _one_more(_ENGINES, incomplete)
+    return _one_more(ENGINES, incomplete)
 
 
 def models(incomplete: str) -> list[str]:

@@ -19,7 +19,7 @@ from secateur.point import Point, Share
 from secateur.report.budget import budget_words
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE
-from secateur.study.metrics import Metric, axis, own_metrics, quality_of, score_metrics
+from secateur.study.metrics import TIMES, Metric, axis, own_metrics, quality_of, score_metrics
 from secateur.study.pick import Pick, shipped_point
 from secateur.study.point_names import names_of
 
@@ -72,15 +72,14 @@ def _share(name: str) -> Callable[[Replicate], str]:
 def _latency(replicate: Replicate) -> str:
     if not all(point.latency for point in replicate.points):
         return "-"
-    axes = ("latency", "latency_64")
-    return "/".join(f"{1e3 * float(replicate.mean(name)):.3g}" for name in axes)
+    return "/".join(f"{1e3 * float(replicate.mean(name)):.3g}" for name in TIMES)
 
 
 def _engines(replicate: Replicate) -> str:
     """The fastest engine at each batch size, where the seeds agree; else how many there were."""
     if not all(point.latency for point in replicate.points):
         return "-"
-    return "/".join(_engine_at(replicate, batch) for batch in (1, 64))
+    return "/".join(_engine_at(replicate, batch) for batch in TIMES.values())
 
 
 def _engine_at(replicate: Replicate, batch: int) -> str:

@@ -172,6 +172,9 @@ def _of_latency(name: str, batch: int) -> Metric:
     return Metric(name, f"latency at batch {batch}, s", "seconds", False, read)
 
 
+TIMES: Mapping[str, int] = {"latency": 1, "latency_64": 64}
+"""The axes of measured time, and the size of the batch that was timed."""
+
 TABLE: tuple[Metric, ...] = (
     _of_zeros("sparsity", "overall sparsity"),
     _of_zeros("conv_sparsity", "sparsity of the convs"),
@@ -206,8 +209,7 @@ TABLE: tuple[Metric, ...] = (
     ),
     # A unit of its own: what is counted in `seconds` is written in milliseconds.
     Metric("training_seconds", "training time", "s", False, attrgetter("training_seconds")),
-    _of_latency("latency", 1),
-    _of_latency("latency_64", 64),
+    *(_of_latency(name, batch) for name, batch in TIMES.items()),
 )
 """What is counted and timed in every study, in the order of its columns."""
 

@@ -134,11 +134,8 @@ def _read(db: sqlite3.Connection, content: bytes) -> Salvage:
         if torn:
             found.torn.append(table)
             # Other tables' rows look like theirs, and the next sweep makes both anew.
-            rows += (
-                []
-                if table in ("plan", "attempts")
-                else _known(table, scattered(content, table, columns))
-            )
+            if table not in ("plan", "attempts"):
+                rows += _known(table, scattered(content, table, columns))
         judged = [(row, _why_not(table, row)) for row in dict.fromkeys(rows)]
         found.rows[table] = _one_each(table, [row for row, why in judged if not why])
         found.lost[table] = [_title(table, row) for row, why in judged if why]

@@ -12,12 +12,9 @@ from secateur.report.heights import far_below
 from secateur.report.scale import scale_of
 from secateur.study.aggregate import Replicate
 from secateur.study.frontier import DENSE, frontier
-from secateur.study.metrics import Metric, axis, quality_of
+from secateur.study.metrics import TIMES, Metric, axis, quality_of
 from secateur.study.pick import Pick, breakpoints, shipped_point
 from secateur.study.study import CONTROLS
-
-_TIMES = {"latency": 1, "latency_64": 64}
-"""The axes of measured time, and the size of the batch."""
 
 
 def levels_of(
@@ -47,7 +44,7 @@ def levels_of(
             "collapsed": level.collapsed,
             "ships": places[shipped_point(Pick((), True, level)).digest],
             "dense": dense.get(id(dense_beside(level, nets))),
-            "engines": {name: engines_at(level, batch) for name, batch in _TIMES.items()},
+            "engines": {name: engines_at(level, batch) for name, batch in TIMES.items()},
             "mean": {},
             "band": {},
             "far": [],
@@ -102,7 +99,7 @@ def opening_axis(levels: Sequence[Replicate], axes: Mapping[str, Metric]) -> str
         same; else the sparsity.
     """
     rivals = [level for level in levels if level.method == DENSE or level.method not in CONTROLS]
-    for name in ("bytes", "latency", "latency_64"):
+    for name in ("bytes", *TIMES):
         if name in axes and rivals and all(one.is_measured(axes[name]) for one in rivals):
             alike = len({one.mean(name) for one in rivals}) == 1
             if not alike or len(rivals) == 1:  # the first level of a study that has just begun
